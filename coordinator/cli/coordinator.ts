@@ -1,0 +1,18 @@
+/** `lockstep coordinator`: a run whose workers are started elsewhere. */
+import type { Command } from "commander";
+import { addRunOptions, type RunFlags } from "./options.ts";
+
+const examples = `
+Examples:
+  lockstep coordinator --port 7000                 then, in other terminals: lockstep worker ws://127.0.0.1:7000
+  lockstep coordinator lockstep.yaml --host 0.0.0.0 --port 7000 --insecure
+  lockstep coordinator --resume mnist-1 --port 7000`;
+
+export function addCoordinator(program: Command): void {
+  addRunOptions(program.command("coordinator").description("coordinate a run whose workers are started by hand, here or on other machines"))
+    .addHelpText("after", examples)
+    .action(async (file: string | undefined, flags: RunFlags) => {
+      const { configFor, runToEnd } = await import("./session.ts");
+      await runToEnd(await configFor(file, flags), flags, 0);
+    });
+}

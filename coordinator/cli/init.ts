@@ -1,0 +1,91 @@
+/** `lockstep init`: writes a config that explains every option and holds the defaults. Never overwrites a file. */
+import { writeFileSync } from "node:fs";
+import type { Command } from "commander";
+import { LockstepError } from "../../shared/errors.ts";
+
+const examples = `
+Examples:
+  lockstep init                                    writes lockstep.yaml
+  lockstep init experiments/wide.yaml
+
+Then: lockstep train lockstep.yaml`;
+
+export const template = `# Lockstep: a training run. Every line may be left out: what stands here are the defaults.
+# Train with it: lockstep train FILE        Flags win over it: lockstep train FILE --epochs 3
+
+# The run's name and folder; without it, a fresh one after the data: mnist-1, mnist-2, …
+# name: first-try
+# Folder of run folders, seen from where lockstep is started.
+runs: runs
+
+# Paths of data are seen from this file.
+data: mnist
+# data: {idx: ./digits}                    # a folder with the four MNIST-named files, plain or .gz
+# data:
+#   csv:
+#     train: train.csv
+#     test: test.csv                       # may be left out
+#     target: species                      # a column's name, or its number counted from 0
+#     classes: 3                           # targets are labels 0..2; without it they are real values
+#     scale: 1                             # features are divided by this, such as 255 for pixels
+#     header: true                         # found out if left out
+
+model:
+  layers:
+    # dense: {units, activation, bias, initialiser: xavier | glorotUniform | he | zeros}
+    - dense: {units: 64, activation: relu}
+    # - dropout: 0.2
+    - dense: 10
+    # on their own line: relu, leakyRelu, elu, sigmoid, tanh, silu, softplus, gelu, geluTanh;
+    # softmax may close the list under crossEntropy, which applies it anyway
+  # crossEntropy for class labels; binaryCrossEntropy or meanSquaredError for real values
+  loss: crossEntropy
+  # loss: {crossEntropy: {labelSmoothing: 0.1}}
+
+# sgd, adam, adamw, rmsprop or adagrad. All take learningRate, weightDecay and clipNorm; sgd: momentum, nesterov;
+# adam, adamw: beta1, beta2, epsilon; rmsprop: alpha, epsilon, momentum; adagrad: epsilon
+optimizer:
+  sgd: {learningRate: 0.1, momentum: 0.9}
+
+# These decide the result, to the last bit, together with model, optimizer and data:
+seed: 1
+batch: 128                                 # samples in a minibatch, over all workers
+shards: 8                                  # parts a minibatch is cut into; as many workers can share it
+epochs: 10
+
+# These do not change the result:
+workers: 2                                 # local worker processes of \`lockstep train\`
+minWorkers: 1                              # training waits until as many are there
+threads: 1                                 # compute threads of each local worker
+evaluateEvery: 1                           # epochs between evaluations on the test data; 0: only at the end
+checkpoint: {everySteps: 0, everySeconds: 30, keep: 3}   # 0: not by steps, or not by time
+
+# off admits workers whose processor rounds differently, and marks the run inexact.
+exact: on
+# Other addresses than loopback need insecure: true, as nothing checks who connects.
+host: 127.0.0.1
+port: 0                                    # 0: any free one
+insecure: false
+`;
+
+export function addInit(program: Command): void {
+  program
+    .command("init")
+    .description("write a commented config file")
+    .argument("[file]", "file to write", "lockstep.yaml")
+    .addHelpText("after", examples)
+    .action((file: string) => {
+      writeNew(file, template);
+      process.stdout.write(`wrote ${file}; train with it: npx lockstep train ${file}\n`);
+    });
+}
+
+function writeNew(file: string, content: string): void {
+  try {
+    writeFileSync(file, content, { flag: "wx" });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST")
+      throw new LockstepError("CONFIG_INVALID", `${file} exists, and is left as it is`, "Name another file, as in `lockstep init other.yaml`.", { cause });
+    throw new LockstepError("DISK_FAILED", `cannot write ${file}: ${(cause as Error).message}`, "Name a file in a folder that you may write to.", { cause });
+  }
+}

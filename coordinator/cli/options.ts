@@ -1,0 +1,34 @@
+/** The flags that `train` and `coordinator` share: those that stand for config values, and those of the output. */
+import type { Command } from "commander";
+import type { ConfigFlags } from "../config/flags.ts";
+
+export interface RunFlags extends ConfigFlags {
+  /** true: without a name, the run written to last. */
+  readonly resume?: string | true;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Values stay text here: the config's schema says what is wrong with them, as it does for a file. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .argument("[config]", "config file (YAML); flags win over it; `lockstep init` writes one")
+    .option("--data <source>", "mnist, a folder with the four MNIST-named IDX files, or FILE.csv (label in the first column)")
+    .option("--layers <sizes>", "dense layers with relu between them: inputs, hidden layers, outputs (784,64,10)")
+    .option("--optimizer <name>", "sgd, adam, adamw, rmsprop or adagrad (sgd)")
+    .option("--learning-rate <number>", "learning rate of the optimizer (0.1)")
+    .option("--momentum <number>", "momentum of the optimizer (0.9)")
+    .option("--batch <samples>", "samples in a minibatch over all workers (128)")
+    .option("--shards <number>", "parts a minibatch is cut into; part of the result, unlike workers (8)")
+    .option("--epochs <number>", "passes over the training data (10)")
+    .option("--seed <number>", "decides initial parameters, order of samples and dropout (1)")
+    .option("--name <name>", "name of the run (after the data: mnist-1, mnist-2, …)")
+    .option("--runs <folder>", "folder of run folders (runs)")
+    .option("--resume [name]", "continue this run, or the one written to last, to the bits of an uninterrupted run")
+    .option("--exact <on|off>", "off admits workers whose arithmetic differs in the last bit (on)")
+    .option("--host <address>", "address to listen at (127.0.0.1)")
+    .option("--port <number>", "port to listen at; 0: any free one (0)")
+    .option("--insecure", "allow a host other than loopback although nothing checks who connects")
+    .option("--json", "print one JSON object a line for each event")
+    .option("--quiet", "print the last two lines only");
+}

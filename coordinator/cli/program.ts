@@ -1,0 +1,36 @@
+/** The command line as a whole: its commands, and how its own errors end the process. */
+import { Command, CommanderError } from "commander";
+import { version } from "../../shared/version.ts";
+import { addCoordinator } from "./coordinator.ts";
+import { addEvaluate } from "./evaluate.ts";
+import { addInit } from "./init.ts";
+import { addPredict } from "./predict.ts";
+import { addTrain } from "./train.ts";
+import { addWorker } from "./worker.ts";
+
+export function buildProgram(): Command {
+  const program = new Command("lockstep")
+    .description("Trains neural networks data-parallel over processes and machines, with the same bits however many take part.")
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError("  what to do: add --help for all options, with examples")
+    .addHelpText("after", "\nlockstep COMMAND --help explains a command, with examples. To begin: lockstep train");
+  for (const add of [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addInit]) add(program);
+  return program;
+}
+
+/** Runs one command; resolves to the exit code. Rejects with the command's error. */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+  // A reader that goes away, as in `lockstep train | head`, must not end the training.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  try {
+    await buildProgram().parseAsync(words, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    // Commander has printed its message already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Shows a run as it goes. On a terminal: a progress bar, with what happens written above it. Piped: plain lines, one an
+ * epoch and one every few seconds. `--json`: every event as one line. `--quiet`: nothing but warnings and the end.
+ */
+import { MultiBar, type GenericFormatter, type SingleBar } from "cli-progress";
+import type { RunEvent } from "../events.ts";
+import { duration, loss, percent, count, plural } from "./format.ts";
+import { sentenceOf } from "./sentences.ts";
+
+export interface Renderer {
+  event(event: RunEvent): void;
+  /** A sentence of the command itself. */
+  say(sentence: string): void;
+  /** Nothing more comes from the run; leaves the terminal as it was. */
+  close(): void;
+}
+
+export interface Outputs {
+  readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly err: NodeJS.WritableStream;
+  /** Milliseconds, from any start. */
+  readonly now: () => number;
+}
+
+/** Plain progress lines are at least so far apart. */
+const progressEvery = 5000;
+
+export function rendererFor(mode: { readonly json?: boolean; readonly quiet?: boolean }, outputs: Outputs): Renderer {
+  if (mode.json === true) return jsonLines(outputs);
+  if (mode.quiet === true) return warningsOnly(outputs);
+  return outputs.out.isTTY === true ? progressBar(outputs) : plainLines(outputs);
+}
+
+const jsonLines = ({ out, err }: Outputs): Renderer => ({
+  event: (event) => void out.write(`${JSON.stringify(event)}\n`),
+  say: (sentence) => void err.write(`${sentence}\n`),
+  close: () => {},
+});
+
+const warningsOnly = ({ err }: Outputs): Renderer => ({
+  event: (event) => {
+    if (event.type === "warning") err.write(`${sentenceOf(event)}\n`);
+  },
+  say: () => {},
+  close: () => {},
+});
+
+function plainLines({ out, now }: Outputs): Renderer {
+  let lastProgress: number | undefined;
+  return {
+    event(event) {
+      if (event.type === "step") {
+        const since = now() - (lastProgress ??= now());
+        if (since < progressEvery) return;
+        lastProgress = now();
+      }
+      const sentence = sentenceOf(event);
+      if (sentence !== undefined) out.write(`${sentence}\n`);
+    },
+    say: (sentence) => void out.write(`${sentence}\n`),
+    close: () => {},
+  };
+}
+
+type StepEvent = Extract<RunEvent, { type: "step" }>;
+
+/** The bar's line; `columns` is the terminal's width, and what does not fit gives way from the right. */
+export function barLine(event: StepEvent, columns: number): string {
+  const accuracy = event.accuracy === undefined ? [] : [`accuracy ${percent(event.accuracy)}`];
+  const parts = [
+    `epoch ${event.epoch}/${event.epochs}`,
+    `loss ${loss(event.loss)}`,
+    ...accuracy,
+    `${count(event.samplesPerSecond)} samples/s`,
+    plural(event.workers, "worker"),
+    `${duration(event.secondsLeft)} left`,
+  ];
+  const text = parts.join(" · ");
+  const width = Math.max(0, Math.min(30, columns - text.length - 9));
+  const filled = Math.round((width * event.step) / event.steps);
+  const bar = width < 5 ? "" : `${"█".repeat(filled)}${"░".repeat(width - filled)} `;
+  return `${bar}${percent(event.step / event.steps, 0).padStart(5)} ${text}`.slice(0, Math.max(1, columns - 1));
+}
+
+function progressBar({ out }: Outputs): Renderer {
+  let latest: StepEvent | undefined;
+  const format: GenericFormatter = () =>
+    latest === undefined ? "" : barLine(latest, (out as { columns?: number }).columns ?? 80);
+  // Ctrl-C is ours: the bar's own handler would end the drawing before the run has stopped.
+  const bars = new MultiBar({ format, stream: out, hideCursor: true, gracefulExit: false, clearOnComplete: true });
+  let bar: SingleBar | undefined;
+  const above = (sentence: string | undefined): void => {
+    if (sentence === undefined) return;
+    if (bar === undefined) out.write(`${sentence}\n`);
+    else bars.log(`${sentence}\n`);
+  };
+  return {
+    event(event) {
+      if (event.type === "step") {
+        latest = event;
+        bar ??= bars.create(event.steps, event.step);
+        bar.update(event.step);
+      } else if (event.type !== "checkpoint") above(sentenceOf(event));
+    },
+    say: above,
+    close: () => {
+      if (bar === undefined) return;
+      bars.update();
+      bars.stop();
+    },
+  };
+}

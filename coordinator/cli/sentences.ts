@@ -1,0 +1,59 @@
+/** The events of a run as sentences, for the terminal and for logs. */
+import { unreachable } from "../../shared/errors.ts";
+import type { RunEvent, RunResult } from "../events.ts";
+import { bytes, count, duration, loss, percent, plural } from "./format.ts";
+
+const accuracyPart = (what: string, accuracy: number | undefined): string =>
+  accuracy === undefined ? "" : `, ${what} ${percent(accuracy, 2)}`;
+
+/** One line about an event; for a `step` it is the progress line. Undefined for what is told at the end of the run. */
+export function sentenceOf(event: RunEvent): string | undefined {
+  switch (event.type) {
+    case "data":
+      return `data: ${count(event.train)} training${event.test === undefined ? "" : ` and ${count(event.test)} test`} samples, sha256 ${event.sha256.slice(0, 12)}`;
+    case "listening":
+      return `${event.folder}: ${plural(event.parameters, "parameter")}, ${plural(event.steps, "step")}${event.resumedAt === undefined ? "" : `, going on after step ${count(event.resumedAt)}`}; listening at ${event.url}`;
+    case "waiting":
+      return `waiting for workers: ${event.workers} of ${event.needed}`;
+    case "worker-joined":
+      return `worker ${event.worker} joined (${event.workers})`;
+    case "worker-lost":
+      return `worker ${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work given to others, ${plural(event.workers, "worker")} left`;
+    case "refused":
+      return `refused ${event.worker}: ${event.message} [${event.code}]`;
+    case "step":
+      return `epoch ${event.epoch}/${event.epochs}, step ${count(event.step)}/${count(event.steps)}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}, ${count(event.samplesPerSecond)} samples/s, ${plural(event.workers, "worker")}, ${duration(event.secondsLeft)} left`;
+    case "epoch":
+      return `epoch ${event.epoch}/${event.epochs}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}${event.testLoss === undefined ? "" : `, test loss ${loss(event.testLoss)}`}${accuracyPart("test accuracy", event.testAccuracy)}, ${duration(event.seconds)}`;
+    case "checkpoint":
+      return `checkpoint ${event.path}`;
+    case "warning":
+      return `warning: ${event.message} [${event.code}]`;
+    case "finished":
+      return undefined;
+    default:
+      return unreachable(event);
+  }
+}
+
+/** What the run took and left behind. The lines of `verdict` follow it. */
+export function summary(result: RunResult): string[] {
+  const { compute, reduce, wire, wait, bytesSent, bytesReceived } = result.profile;
+  const total = compute + reduce + wire + wait;
+  const share = (part: number): string => percent(total === 0 ? 0 : part / total, 0);
+  const lines = [
+    `${plural(result.steps, "step")} in ${duration(result.seconds)}, ${count(result.samplesPerSecond)} samples/s`,
+    `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received`,
+  ];
+  if (result.models.length > 0) lines.push(`model: ${result.models.join(", ")}`);
+  return lines;
+}
+
+/** The last lines of a completed run, for people and for scripts that compare runs. */
+export function verdict(result: Pick<RunResult, "testLoss" | "testAccuracy" | "parametersSha256">): string[] {
+  const lines: string[] = [];
+  if (result.testAccuracy !== undefined) lines.push(`test accuracy ${percent(result.testAccuracy, 2)}`);
+  else if (result.testLoss !== undefined) lines.push(`test loss ${loss(result.testLoss)}`);
+  lines.push(`parameters sha256 ${result.parametersSha256}`);
+  return lines;
+}

@@ -1,0 +1,49 @@
+/**
+ * `lockstep worker`: becomes the worker program, which lies beside the coordinator's and is never imported by it. Where the
+ * system can replace a process it does, so that signals, exit code and `kill -9` reach the worker itself.
+ */
+import { spawn } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+
+interface WorkerFlags {
+  readonly threads?: string;
+  readonly name?: string;
+  readonly patience?: string;
+}
+
+const examples = `
+Examples:
+  lockstep worker ws://127.0.0.1:7000
+  lockstep worker ws://trainer.example:7000 --threads 4 --name big-machine
+
+Start as many as you like, before or during the run; the coordinator prints its address.`;
+
+/** worker/main.ts in development, worker/main.js in the package. */
+const workerProgram = fileURLToPath(new URL(`../../worker/main${extname(import.meta.url)}`, import.meta.url));
+
+export function addWorker(program: Command): void {
+  program
+    .command("worker")
+    .description("compute for the coordinator at an address")
+    .argument("<address>", "ws://HOST:PORT, as the coordinator prints it")
+    .option("--threads <number>", "compute threads (1)")
+    .option("--name <name>", "shown by the coordinator (host name and process id)")
+    .option("--patience <seconds>", "how long to try to reach a coordinator that does not answer (300)")
+    .addHelpText("after", examples)
+    .action(async (address: string, flags: WorkerFlags) => {
+      const options = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+      await becomeWorker([...process.execArgv, workerProgram, address, ...options]);
+    });
+}
+
+async function becomeWorker(words: readonly string[]): Promise<void> {
+  if (process.execve !== undefined && process.platform !== "win32")
+    process.execve(process.execPath, [process.execPath, ...words], process.env);
+  const child = spawn(process.execPath, words, { stdio: "inherit" });
+  process.exitCode = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}

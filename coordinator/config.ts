@@ -1,0 +1,141 @@
+/**
+ * The config of a run: what it is when resolved, the schema of what people write, the defaults, and the checks between
+ * fields. Where values come from (file, flags, run folder, TypeScript) is config/resolve.ts.
+ */
+import { isIP } from "node:net";
+import { z } from "zod";
+import type { DataSpec } from "../shared/data/spec.ts";
+import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
+import type { OptimizerSpec } from "../shared/optim/spec.ts";
+import { dataSchema } from "./config/data.ts";
+import { strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
+import { modelSchema } from "./config/model.ts";
+import { optimizerSchema } from "./config/optimizer.ts";
+import type { Problem } from "./config/problems.ts";
+
+export interface RunConfig {
+  /** Names the run and its folder. */
+  readonly name: string;
+  /** Folder of run folders. */
+  readonly runs: string;
+  readonly seed: number;
+  /** File paths are absolute. */
+  readonly data: DataSpec;
+  readonly model: {
+    readonly layers: readonly LayerSpec[];
+    readonly loss: LossSpec;
+    /** Values one sample is expected to have; refused when the data has another width. */
+    readonly inputWidth?: number;
+  };
+  readonly optimizer: OptimizerSpec;
+  /** Samples in a global minibatch. */
+  readonly batch: number;
+  /** Parts a minibatch is cut into: decides the bits, independent of who computes them. */
+  readonly shards: number;
+  /** Passes over the training data. */
+  readonly epochs: number;
+  /** Local worker processes that `train` starts. */
+  readonly workers: number;
+  /** Training waits until as many workers are there. */
+  readonly minWorkers: number;
+  /** Compute threads of each local worker. */
+  readonly threads: number;
+  /** Epochs between evaluations on the test data; 0: only at the end. */
+  readonly evaluateEvery: number;
+  readonly checkpoint: {
+    /** Steps between checkpoints; 0: not by steps. */
+    readonly everySteps: number;
+    /** Seconds between checkpoints; 0: not by time. */
+    readonly everySeconds: number;
+    /** How many are kept. */
+    readonly keep: number;
+  };
+  /** Off admits workers whose arithmetic may differ in the last bit, and marks the run inexact. */
+  readonly exact: boolean;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Allows a host other than loopback although nothing protects the port. */
+  readonly insecure: boolean;
+}
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const nameRule = "letters, digits, '.', '_' and '-', starting with a letter or digit, 100 at most";
+
+/** For the classic network on MNIST. */
+export const defaultOptimizer: OptimizerSpec = { kind: "sgd", learningRate: 0.1, momentum: 0.9 };
+
+export const configSchema = strict({
+  name: z.string({ error: nameRule }).regex(namePattern, { error: nameRule }).optional(),
+  runs: text("the path of a folder").default("runs"),
+  seed: wholeNumber(0).default(1),
+  data: dataSchema.default({ kind: "mnist" }),
+  model: modelSchema.default({}),
+  optimizer: optimizerSchema.default(defaultOptimizer),
+  batch: wholeNumber(1).default(128),
+  shards: wholeNumber(1, 65_536).default(8),
+  epochs: wholeNumber(1).default(10),
+  workers: wholeNumber(1, 1024).default(2),
+  minWorkers: wholeNumber(1, 1024).default(1),
+  threads: wholeNumber(1, 1024).default(1),
+  evaluateEvery: wholeNumber(0).default(1),
+  checkpoint: strict({
+    everySteps: wholeNumber(0).default(0),
+    everySeconds: z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" }).default(30),
+    keep: wholeNumber(1).default(3),
+  }).prefault({}),
+  exact: z
+    .union([z.boolean(), z.enum(["on", "off"])], { error: "on or off" })
+    .transform((value) => value === true || value === "on")
+    .default(true),
+  host: text("the address to listen at").default("127.0.0.1"),
+  port: wholeNumber(0, 65_535).default(0),
+  insecure: yesOrNo.default(false),
+});
+
+/** What the schema reads: everything filled in but what depends on other fields. */
+type WrittenConfig = z.output<typeof configSchema>;
+
+const classesOf = (data: DataSpec): number | undefined =>
+  data.kind === "csv" ? data.classes : data.kind === "idx" ? (data.classes ?? 10) : 10;
+
+/** Fills in what depends on other fields: the network and the loss that suit the kind of target, and the name. */
+export function completeConfig(written: WrittenConfig, freshName: (data: DataSpec) => string): RunConfig {
+  const { name, model, ...others } = written;
+  const classes = classesOf(written.data);
+  const layers = model.layers ?? [
+    { kind: "dense", units: 64, activation: "relu" },
+    { kind: "dense", units: classes ?? 1 },
+  ];
+  const loss = model.loss ?? { kind: classes === undefined ? "meanSquaredError" : "crossEntropy" };
+  return { ...others, name: name ?? freshName(written.data), model: { ...model, layers, loss } };
+}
+
+/** What no single field can say: each problem is a sentence about the field at its path. */
+export function problemsBetweenFields({ data, model, optimizer }: RunConfig): Problem[] {
+  const problems: Problem[] = [];
+  const { layers, loss } = model;
+  const softmax = layers.findIndex((layer) => layer.kind === "softmax");
+  if (softmax >= 0 && (softmax < layers.length - 1 || loss.kind !== "crossEntropy"))
+    problems.push({
+      path: ["model", "layers", softmax],
+      message: "softmax can only be the last layer, under the loss crossEntropy",
+    });
+  if (!layers.some((layer) => layer.kind === "dense"))
+    problems.push({ path: ["model", "layers"], message: "no dense layer: there is nothing to train" });
+  const labels = classesOf(data) !== undefined;
+  if (labels !== (loss.kind === "crossEntropy"))
+    problems.push({
+      path: ["model", "loss"],
+      message: labels
+        ? `${loss.kind} needs real values as targets, and this data has class labels: use crossEntropy`
+        : "crossEntropy needs class labels: give their number as data.csv.classes, or use meanSquaredError",
+    });
+  if (optimizer.kind === "sgd" && optimizer.nesterov === true && (optimizer.momentum ?? 0) === 0)
+    problems.push({ path: ["optimizer", "sgd", "nesterov"], message: "needs a momentum above 0" });
+  return problems;
+}
+
+/** Whether only this machine can reach the address. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

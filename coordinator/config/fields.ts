@@ -1,0 +1,122 @@
+/**
+ * The vocabulary the schema is written in. Every field's error text says what would be right ("a whole number of at
+ * least 1"); problems.ts puts the place, the key path and the value found in front of it.
+ */
+import { z } from "zod";
+import { suggestion } from "./suggest.ts";
+
+/** An integer from `least` to `most`, both included. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  const error = `a whole number ${range}`;
+  return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+}
+
+export const positive = z.number({ error: "a number above 0" }).positive({ error: "a number above 0" });
+
+export const notNegative = z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" });
+
+/** From 0, included, to 1, excluded. */
+export const fraction = z
+  .number({ error: "a number from 0 up to, but not, 1" })
+  .min(0, { error: "a number from 0 up to, but not, 1" })
+  .lt(1, { error: "a number from 0 up to, but not, 1" });
+
+export const yesOrNo = z.boolean({ error: "true or false" });
+
+export const text = (what: string): z.ZodType<string> => z.string({ error: what }).min(1, { error: what });
+
+export function oneOf<const Name extends string>(names: readonly Name[]): z.ZodType<Name> {
+  return z.enum(names, { error: (issue) => `one of ${names.join(", ")}${suggestion(issue.input, names)}` });
+}
+
+/**
+ * An object with these keys and no others. The message of `unrecognized_keys` has one line for each key of the issue, so
+ * that each can be reported where it stands.
+ */
+export function strict<Shape extends z.core.$ZodShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys
+            .map((key) => `unknown key${suggestion(key, known) || `; known are ${known.join(", ")}`}`)
+            .join("\n")
+        : `a map of options (${known.join(", ")})`,
+  });
+}
+
+/**
+ * For each kind of a tagged union, a schema for each of its options: the type checker refuses an option that is missing
+ * here, unknown there, or of another type.
+ */
+export type Forms<Spec extends { kind: string }> = {
+  readonly [Kind in Spec["kind"]]: OptionsOf<Spec & { kind: Kind }>;
+};
+type OptionsOf<Spec> = { readonly [Key in Exclude<keyof Spec, "kind">]-?: z.ZodType<Required<Spec>[Key]> };
+
+/** One of several named forms, as it was written. */
+interface Choice {
+  readonly name: string;
+  readonly options: unknown;
+  /** Where the options stand, seen from the choice. */
+  readonly path: readonly PropertyKey[];
+}
+
+export const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Reads any of the ways to write a choice (see below); undefined where it is none. */
+export function readChoice(value: unknown): Choice | undefined {
+  if (typeof value === "string") return { name: value, options: {}, path: [] };
+  if (!isMap(value)) return undefined;
+  if (typeof value["kind"] === "string") {
+    const { kind, ...options } = value;
+    return { name: kind as string, options, path: [] };
+  }
+  const [name, ...others] = Object.keys(value);
+  if (name === undefined || others.length > 0) return undefined;
+  return { name, options: value[name] ?? {}, path: [name] };
+}
+
+/**
+ * One of several named forms. A file writes `name` or `name: {options}`; where `short` names a form's main option, also
+ * `name: value`. The resolved form `{kind: name, ...options}` is accepted too: that is what a run's config.json and the
+ * builders of the TypeScript API hold. `aliases` are names that stand for a whole spec.
+ */
+export function choice<Spec extends { kind: string }>(
+  forms: Forms<Spec>,
+  extras: { readonly short?: Readonly<Record<string, string>>; readonly aliases?: Readonly<Record<string, Spec>> } = {},
+): z.ZodType<Spec> {
+  const { short = {}, aliases = {} } = extras;
+  const names = [...Object.keys(forms), ...Object.keys(aliases)];
+  const schemas = new Map(Object.entries<z.core.$ZodShape>(forms).map(([name, options]) => [name, strict(options)]));
+  return z.unknown().transform((value, context): Spec => {
+    const refuse = (message: string, path: readonly PropertyKey[], found?: string): never => {
+      context.addIssue({ code: "custom", message, path: [...path], params: { found } });
+      return z.NEVER;
+    };
+    const read = readChoice(value);
+    if (read === undefined) {
+      const nested = isMap(value) && Object.keys(value).length > 1 ? "; its options go below it, one level in" : "";
+      return refuse(`one of ${names.join(", ")}${nested}`, []);
+    }
+    const alias = Object.hasOwn(aliases, read.name) ? aliases[read.name] : undefined;
+    if (alias !== undefined) {
+      const empty = isMap(read.options) && Object.keys(read.options).length === 0;
+      return empty ? alias : refuse(`no options: ${read.name} stands alone`, read.path);
+    }
+    const schema = schemas.get(read.name);
+    if (schema === undefined) return refuse(`one of ${names.join(", ")}${suggestion(read.name, names)}`, [], read.name);
+    const main = Object.hasOwn(short, read.name) ? short[read.name] : undefined;
+    const shortened = main !== undefined && !isMap(read.options);
+    const parsed = schema.safeParse(shortened ? { [main]: read.options } : read.options);
+    // `Forms` ties the options of each kind to its spec; the checker cannot follow that through the lookup by name.
+    if (parsed.success) return { kind: read.name, ...parsed.data } as unknown as Spec;
+    for (const issue of parsed.error.issues) {
+      const inner = shortened && issue.path[0] === main ? issue.path.slice(1) : issue.path;
+      context.issues.push({ ...issue, path: [...read.path, ...inner] } as z.core.$ZodRawIssue);
+    }
+    return z.NEVER;
+  });
+}

@@ -1,0 +1,58 @@
+/** Reads a config file, remembering at which line every value stands. Nothing is checked here but the YAML itself. */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { isMap, isNode, isSeq, LineCounter, parseDocument, type Document } from "yaml";
+import { LockstepError } from "../../shared/errors.ts";
+import type { PlaceOf, Problem } from "./problems.ts";
+
+export interface Written {
+  /** As they stand in the file; usually a map. */
+  readonly values: unknown;
+  readonly placeOf: PlaceOf;
+  /** What relative paths of data files start from. */
+  readonly folder: string;
+  /** What the schema could not say better. */
+  readonly problems: readonly Problem[];
+}
+
+/** Reads a YAML file (JSON is YAML). Throws CONFIG_INVALID with file and line. */
+export function readConfigFile(path: string): Written {
+  let source: string;
+  try {
+    source = readFileSync(path, "utf8");
+  } catch (cause) {
+    const reason =
+      (cause as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : String((cause as Error).message);
+    throw new LockstepError("CONFIG_INVALID", `${path}: ${reason}`, "`lockstep init` writes a commented config.", {
+      cause,
+    });
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const problems = document.errors.map((error) => `${path}:${lines.linePos(error.pos[0]).line}: ${error.message}`);
+  if (problems.length > 0) throw new LockstepError("CONFIG_INVALID", problems.join("\n  "), "The file must be YAML.");
+  return {
+    values: (document.toJS() as unknown) ?? {},
+    placeOf: (keys) => `${path}:${lines.linePos(offsetOf(document, keys)).line}`,
+    folder: dirname(resolve(path)),
+    problems: [],
+  };
+}
+
+/** Where the key or item at a path starts, or the nearest one above it that is there. */
+function offsetOf(document: Document, keys: readonly PropertyKey[]): number {
+  let node: unknown = document.contents;
+  let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  for (const key of keys) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => String(item.key) === String(key));
+      if (pair === undefined) break;
+      offset = (isNode(pair.key) ? pair.key.range?.[0] : undefined) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node) && typeof key === "number") {
+      node = node.items[key];
+      offset = (isNode(node) ? node.range?.[0] : undefined) ?? offset;
+    } else break;
+  }
+  return offset;
+}

@@ -1,0 +1,117 @@
+/**
+ * Lays command-line flags over what a config file says. A flag's text becomes a number where it reads as one; whether it is
+ * right is the schema's business, so a flag and a file get the same kind of message.
+ */
+import { resolve } from "node:path";
+import { defaultOptimizer } from "../config.ts";
+import { isMap, readChoice } from "./fields.ts";
+import type { Written } from "./file.ts";
+import { keyPath } from "./problems.ts";
+
+/** The flags that stand for a config's values, by their names in camel case, as text. */
+export interface ConfigFlags {
+  readonly data?: string;
+  readonly layers?: string;
+  readonly optimizer?: string;
+  readonly learningRate?: string;
+  readonly momentum?: string;
+  readonly batch?: string;
+  readonly shards?: string;
+  readonly epochs?: string;
+  readonly seed?: string;
+  readonly workers?: string;
+  readonly threads?: string;
+  readonly name?: string;
+  readonly runs?: string;
+  readonly exact?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly insecure?: boolean;
+}
+
+const numberFlags = ["batch", "shards", "epochs", "seed", "workers", "threads", "port"] as const;
+const plainFlags = ["name", "runs", "exact", "host", "insecure"] as const;
+const layersRule =
+  "whole numbers joined by commas: the values of a sample, each hidden layer, the outputs, as in 784,64,10";
+
+/** The text's number if it is one, else the text itself, for the schema to refuse. */
+const numberOr = (text: string): number | string =>
+  text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+
+/** Lays flags over what is written; they win. Paths in flags start from `folder`. */
+export function withFlags(written: Written, flags: ConfigFlags, folder: string): Written {
+  if (!isMap(written.values)) return written;
+  const values = { ...written.values };
+  const places = new Map<string, string>();
+  const problems = [...written.problems];
+  const set = (key: string, value: unknown, flag = `--${key}`): void => {
+    values[key] = value;
+    places.set(key, flag);
+  };
+  for (const key of numberFlags) if (flags[key] !== undefined) set(key, numberOr(flags[key]));
+  for (const key of plainFlags) if (flags[key] !== undefined) set(key, flags[key]);
+  if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder));
+  if (flags.layers !== undefined) {
+    const sizes = flags.layers.split(",").map(numberOr);
+    const [inputWidth, ...layers] = sizes;
+    if (layers.length === 0 || sizes.some((size) => !Number.isInteger(size) || Number(size) < 1))
+      problems.push({
+        path: ["model", "layers"],
+        message: `found ${JSON.stringify(flags.layers)}, expected ${layersRule}`,
+      });
+    else
+      values["model"] = {
+        ...(isMap(values["model"]) ? values["model"] : {}),
+        inputWidth,
+        layers: layers.map(denseLayer),
+      };
+    places.set("model.layers", "--layers").set("model.inputWidth", "--layers");
+  }
+  setOptimizer(flags, values, places);
+  return {
+    ...written,
+    values,
+    problems,
+    placeOf: (path) => {
+      for (let length = path.length; length > 0; length--) {
+        const flag = places.get(keyPath(path.slice(0, length)));
+        if (flag !== undefined) return flag;
+      }
+      return written.placeOf(path);
+    },
+  };
+}
+
+/** The hidden layers have relu, the last one gives the outputs as they are. */
+const denseLayer = (units: unknown, index: number, all: readonly unknown[]): object =>
+  index === all.length - 1 ? { dense: { units } } : { dense: { units, activation: "relu" } };
+
+/** `mnist`, a folder of IDX files, or a CSV file: in place of the config's own CSV file, else with its label in the first column. */
+function dataFrom(flag: string, written: unknown, folder: string): unknown {
+  if (flag === "mnist") return "mnist";
+  const path = resolve(folder, flag);
+  if (!/\.csv$/i.test(flag)) return { idx: path };
+  const before = readChoice(written);
+  if (before?.name === "csv" && isMap(before.options)) return { csv: { ...before.options, train: path } };
+  return { csv: { train: path, target: 0, classes: 10 } };
+}
+
+/** --learning-rate and --momentum change the config's optimizer; --optimizer replaces it where it names another. */
+function setOptimizer(flags: ConfigFlags, values: Record<string, unknown>, places: Map<string, string>): void {
+  const options: Record<string, unknown> = {};
+  const set = (key: string, text: string | undefined, flag: string): void => {
+    if (text === undefined) return;
+    options[key] = numberOr(text);
+    places.set(`optimizer.${key}`, flag);
+  };
+  set("learningRate", flags.learningRate, "--learning-rate");
+  set("momentum", flags.momentum, "--momentum");
+  if (flags.optimizer !== undefined) places.set("optimizer", "--optimizer");
+  else if (Object.keys(options).length === 0) return;
+  const before = readChoice(values["optimizer"] ?? defaultOptimizer);
+  const kind = flags.optimizer ?? before?.name;
+  // What cannot be read at all stays as it is, for the schema to refuse.
+  if (kind === undefined) return;
+  const kept = before?.name === kind && isMap(before.options) ? before.options : {};
+  values["optimizer"] = { kind, ...kept, ...options };
+}

@@ -1,0 +1,91 @@
+/**
+ * The config of a run that goes on: its own config.json, over which a file and flags may change what does not change the
+ * result. Throws RUN_MISMATCH for anything else, naming the value of the run and the one asked for.
+ */
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { LockstepError } from "../../shared/errors.ts";
+import type { RunConfig } from "../config.ts";
+import type { FoundRun } from "../run/find.ts";
+import { readRun } from "../run/folder.ts";
+import { isMap } from "./fields.ts";
+import { readConfigFile, type Written } from "./file.ts";
+import { withFlags, type ConfigFlags } from "./flags.ts";
+import { keyPath, valueAt, type PlaceOf } from "./problems.ts";
+import { settle, written, type TrainConfig } from "./resolve.ts";
+
+/** The config a run was started with. Throws RUN_MISSING, or CONFIG_INVALID where its config.json is not as it was written. */
+export async function configOfRun(run: FoundRun): Promise<RunConfig> {
+  const { config } = await readRun(run.path);
+  // The folder may have been moved or renamed since.
+  const values = isMap(config) ? { ...config, name: run.name, runs: run.runs } : config;
+  return settle(written(values, join(run.path, "config.json")));
+}
+
+/** What `--resume` goes on with, given the config file and the flags that stand beside it. */
+export async function resumedConfig(run: FoundRun, file: string | undefined, flags: ConfigFlags): Promise<RunConfig> {
+  const base = file === undefined ? written({}) : readConfigFile(file);
+  return changedConfig(await configOfRun(run), base, flags);
+}
+
+/** What a `train` call with `resume` goes on with. */
+export async function resumedFromObject(run: FoundRun, config: TrainConfig): Promise<RunConfig> {
+  return changedConfig(await configOfRun(run), written(config), {});
+}
+
+function changedConfig(stored: RunConfig, base: Written, flags: ConfigFlags): RunConfig {
+  const { name, runs } = stored;
+  const layered = isMap(base.values) ? { ...base, values: { ...stored, ...base.values, name, runs } } : base;
+  const asked = withFlags(layered, { ...flags, name, runs }, process.cwd());
+  const config = settle(asked);
+  refuseChanges(stored, config, asked.placeOf);
+  return config;
+}
+
+/**
+ * Not in the list, as they leave the result alone: workers, threads and addresses, checkpoints and evaluations; `data`, whose
+ * content the run checks by its hash wherever it lies; `exact`, which may be given up but not regained; and more epochs.
+ */
+function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {
+  const kept: readonly PropertyKey[][] = [
+    ["seed"],
+    ["model", "layers"],
+    ["model", "loss"],
+    ["optimizer"],
+    ["batch"],
+    ["shards"],
+  ];
+  const changed = kept.flatMap((path) => firstDifference(stored, asked, path) ?? []);
+  const lines = changed.map((path) => changeAt(path, stored, asked, placeOf));
+  if (asked.epochs < stored.epochs) lines.push(changeAt(["epochs"], stored, asked, placeOf));
+  if (asked.exact && !stored.exact) lines.push(changeAt(["exact"], stored, asked, placeOf));
+  if (lines.length === 0) return;
+  throw new LockstepError(
+    "RUN_MISMATCH",
+    `the run ${stored.name} cannot go on with another config\n  ${lines.join("\n  ")}`,
+    "Leave these out to go on with the run as it is, or start a new run with another --name. Epochs may grow; workers, threads, checkpoints and addresses may change.",
+  );
+}
+
+/** The path of the first value in which two structures differ. */
+function firstDifference(
+  left: unknown,
+  right: unknown,
+  path: readonly PropertyKey[],
+): [readonly PropertyKey[]] | undefined {
+  const [here, there] = [valueAt(left, path), valueAt(right, path)];
+  if (isDeepStrictEqual(here, there)) return undefined;
+  if (isMap(here) && isMap(there))
+    for (const key of new Set([...Object.keys(here), ...Object.keys(there)])) {
+      const found = firstDifference(left, right, [...path, key]);
+      if (found !== undefined) return found;
+    }
+  return [path];
+}
+
+function changeAt(path: readonly PropertyKey[], stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): string {
+  const [before, after] = [valueAt(stored, path), valueAt(asked, path)].map(
+    (value) => JSON.stringify(value) ?? "not set",
+  );
+  return `${placeOf(path)}: ${keyPath(path)} is ${before} in the run, not ${after}`;
+}

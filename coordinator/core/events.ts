@@ -1,0 +1,49 @@
+/** What happens to the coordinator's core, and what it asks of the runtime: two closed unions, one documented type each. */
+import type { LockstepError } from "../../shared/errors.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { CoordinatorMessage, Partial, WorkerMessage, WorkName } from "../../shared/protocol/messages.ts";
+import type { RunEvent } from "../events.ts";
+import type { Sums, Work } from "./state.ts";
+
+export type CoordinatorEvent =
+  | { type: "connected"; worker: WorkerId }
+  | { type: "message"; worker: WorkerId; message: WorkerMessage }
+  /** Bytes that are no message: the sender is cut off. */
+  | { type: "violation"; worker: WorkerId; error: LockstepError }
+  | { type: "disconnected"; worker: WorkerId; reason: string }
+  /** All segments of a partial have arrived and are intact. */
+  | { type: "assembled"; worker: WorkerId; work: WorkName; node: TreeNode }
+  /** A segment's bytes are not those that were sent. */
+  | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }
+  /** The open work's sums are complete: for a training step the next parameters are in place, unless not finite. */
+  | { type: "committed"; sums: Sums; finite: boolean }
+  /** Time passes; at least a few times a second. */
+  | { type: "tick" }
+  /** End the run after the open step: by the user, or because of an error outside the core. */
+  | { type: "stop"; reason: "user" | LockstepError };
+
+export type CoordinatorEffect =
+  | { type: "send"; worker: WorkerId; message: CoordinatorMessage }
+  /** Send the welcome with the run's plan. */
+  | { type: "welcome"; worker: WorkerId }
+  /** Send the current parameters behind what was sent before. */
+  | { type: "send-parameters"; worker: WorkerId }
+  /** Close the connection once what was sent is out. */
+  | { type: "close"; worker: WorkerId }
+  /** Make ready to receive partials of this work. */
+  | { type: "open"; work: Work }
+  /** Take the bytes that came with this message. */
+  | { type: "receive"; worker: WorkerId; partial: Partial }
+  /** Put an assembled partial into the reduction tree. */
+  | { type: "fold"; worker: WorkerId; node: TreeNode }
+  /** Throw an assembled partial away. */
+  | { type: "drop"; worker: WorkerId; node: TreeNode }
+  /** Finish the sums, update the parameters if it was a training step, and say `committed`. */
+  | { type: "commit"; work: Work }
+  | { type: "checkpoint" }
+  /** One line of metrics.jsonl. `step` counts the steps taken. */
+  | { type: "record"; line: { readonly step: number } & Record<string, unknown> }
+  | { type: "notify"; event: RunEvent }
+  /** The run is over; nothing follows. */
+  | { type: "finish"; outcome: "completed" | "stopped" | LockstepError };

@@ -1,0 +1,103 @@
+/** Who is let in and who is let go. Every refusal has a code and a sentence that says what to do. */
+import { LockstepError } from "../../shared/errors.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
+import type { Hello, Ready } from "../../shared/protocol/messages.ts";
+import type { CoordinatorEffect } from "./events.ts";
+import { reassignFrom } from "./planning.ts";
+import { readyMembers } from "./state.ts";
+import type { CoordinatorState, Member } from "./state.ts";
+
+/** A connection that says nothing of use for this long is closed. */
+export const HANDSHAKE_DEADLINE = 10_000;
+/** A member from which no byte came for this long is lost; heartbeats come every second. */
+export const SILENCE_DEADLINE = 15_000;
+
+/** Why a worker's hello is refused, or undefined. */
+export function objectionToHello(state: CoordinatorState, hello: Hello): LockstepError | undefined {
+  const { version } = state.settings;
+  if (hello.protocol !== PROTOCOL_VERSION || hello.version !== version) {
+    return new LockstepError(
+      "VERSION_MISMATCH",
+      `worker ${hello.name} is Lockstep ${hello.version} (protocol ${hello.protocol}), the coordinator is ${version} (protocol ${PROTOCOL_VERSION})`,
+      `install Lockstep ${version} on the worker's machine: another version may round differently`,
+    );
+  }
+  return undefined;
+}
+
+/** Why a worker that has prepared is refused, or undefined. */
+export function objectionToReady(state: CoordinatorState, member: Member, ready: Ready): LockstepError | undefined {
+  const { settings, fingerprint } = state;
+  if (ready.dataSha256 !== settings.dataSha256) {
+    return new LockstepError(
+      "DATA_MISMATCH",
+      `worker ${member.name} read data with SHA-256 ${ready.dataSha256}, the run trains on ${settings.dataSha256}`,
+      "give the worker a copy of the coordinator's data",
+    );
+  }
+  if (ready.layoutHash !== settings.layoutHash) {
+    return new LockstepError(
+      "LAYOUT_MISMATCH",
+      `worker ${member.name} lays the parameters out as ${ready.layoutHash}, the coordinator as ${settings.layoutHash}`,
+      "both must run the same Lockstep",
+    );
+  }
+  if (settings.exact && fingerprint !== undefined && ready.fingerprint !== fingerprint) {
+    return new LockstepError(
+      "FINGERPRINT_MISMATCH",
+      `worker ${member.name} computes with other bits: its probe gradient hashes to ${ready.fingerprint}, the run's to ${fingerprint}`,
+      "use machines of one processor kind, or start the run with `exact: off` to admit it and give up bit-exactness",
+    );
+  }
+  return undefined;
+}
+
+/** Tells a connection why it may not stay, and closes it. */
+export function refuse(
+  state: CoordinatorState,
+  worker: WorkerId,
+  error: LockstepError,
+  now: number,
+): CoordinatorEffect[] {
+  const { code, message, hint } = error;
+  const name = state.members.get(worker)?.name ?? worker;
+  return [
+    { type: "send", worker, message: { type: "refused", code, message, hint } },
+    { type: "close", worker },
+    { type: "notify", event: { type: "refused", worker: name, code, message } },
+    ...lose(state, worker, `refused: ${code}`, now),
+  ];
+}
+
+/** Takes a member out; what it had not finished goes to the others at once. */
+export function lose(state: CoordinatorState, worker: WorkerId, reason: string, now: number): CoordinatorEffect[] {
+  const member = state.members.get(worker);
+  if (member === undefined) return [];
+  state.members.delete(worker);
+  if (member.phase !== "ready") return [];
+  const { effects, reassigned } = reassignFrom(state, worker, now);
+  const workers = readyMembers(state).length;
+  return [
+    { type: "notify", event: { type: "worker-lost", worker: member.name, reason, reassigned, workers } },
+    ...effects,
+  ];
+}
+
+/** Closes connections that are silent or never became workers. */
+export function loseTheSilent(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  return [...state.members.values()].flatMap((member): CoordinatorEffect[] => {
+    if (member.phase === "connected" && now - member.connectedAt > HANDSHAKE_DEADLINE) {
+      const seconds = HANDSHAKE_DEADLINE / 1000;
+      const sentence = `no hello within ${seconds} s of connecting`;
+      return refuse(state, member.id, new LockstepError("HANDSHAKE_TIMEOUT", sentence), now);
+    }
+    if (now - member.lastHeard > SILENCE_DEADLINE) {
+      return [
+        { type: "close", worker: member.id },
+        ...lose(state, member.id, `silent for ${SILENCE_DEADLINE / 1000} s`, now),
+      ];
+    }
+    return [];
+  });
+}

@@ -1,0 +1,66 @@
+/** What becomes of a partial: used once, or answered with the code that says why not. */
+import type { WorkerId } from "../../shared/ids.ts";
+import { nodeKey } from "../../shared/gradient/tree.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { Answer, Partial, WorkName } from "../../shared/protocol/messages.ts";
+import type { CoordinatorEffect } from "./events.ts";
+import { assignOrphans } from "./planning.ts";
+import type { CoordinatorState, Piece } from "./state.ts";
+
+const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
+
+/** The piece a partial answers, or the code of why it is not wanted. */
+function wanted(state: CoordinatorState, worker: WorkerId, name: WorkName, node: TreeNode): Piece | Answer["code"] {
+  const { work } = state;
+  if (work === undefined || work.name.kind !== name.kind || work.name.step !== name.step) return "PARTIAL_STALE";
+  const piece = work.pieces.get(nodeKey(node));
+  if (piece === undefined) return "PARTIAL_STALE";
+  if (piece.done) return "PARTIAL_DUPLICATE";
+  if (!piece.owners.includes(worker)) return "PARTIAL_STALE";
+  return piece;
+}
+
+const answer = (worker: WorkerId, code: Answer["code"], work: WorkName, node: TreeNode): CoordinatorEffect => ({
+  type: "send",
+  worker,
+  message: { type: "answer", code, work, node: [node.start, node.end] },
+});
+
+/** A segment has come in: its bytes are taken only if the partial is still wanted. */
+export function onPartialSegment(state: CoordinatorState, worker: WorkerId, partial: Partial): CoordinatorEffect[] {
+  const node = toNode(partial.node);
+  const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
+  if (typeof piece !== "string") return [{ type: "receive", worker, partial }];
+  // One answer a partial, not one a segment.
+  return partial.segment.offset === 0 ? [answer(worker, piece, partial.work, node)] : [];
+}
+
+/** A whole partial is here: it is folded into the sum, or dropped if another copy was first or the step is over. */
+export function onAssembled(
+  state: CoordinatorState,
+  worker: WorkerId,
+  name: WorkName,
+  node: TreeNode,
+): CoordinatorEffect[] {
+  const piece = wanted(state, worker, name, node);
+  if (typeof piece === "string") return [{ type: "drop", worker, node }, answer(worker, piece, name, node)];
+  piece.done = true;
+  const work = state.work!;
+  const complete = [...work.pieces.values()].every((each) => each.done);
+  return [{ type: "fold", worker, node }, ...(complete ? [{ type: "commit", work } as const] : [])];
+}
+
+/** Damaged bytes are never used: the sender is told, and the subtree is computed again by whoever has the least to do. */
+export function onCorrupt(
+  state: CoordinatorState,
+  worker: WorkerId,
+  name: WorkName,
+  node: TreeNode,
+  now: number,
+): CoordinatorEffect[] {
+  const effects: CoordinatorEffect[] = [{ type: "drop", worker, node }, answer(worker, "PARTIAL_CORRUPT", name, node)];
+  const piece = wanted(state, worker, name, node);
+  if (typeof piece === "string") return effects;
+  piece.owners = piece.owners.filter((owner) => owner !== worker);
+  return [...effects, ...assignOrphans(state, now)];
+}

@@ -1,0 +1,179 @@
+/** What comes next: the one place that decides between evaluating, checkpointing, stopping, waiting and the next step. */
+import { LockstepError } from "../../shared/errors.ts";
+import { cutIntoShards } from "../../shared/gradient/plan.ts";
+import { stepNumber } from "../../shared/ids.ts";
+import type { CoordinatorEffect } from "./events.ts";
+import { openWork } from "./planning.ts";
+import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
+import { noSums, readyMembers } from "./state.ts";
+import type { CoordinatorState, Evaluation, Sums, Work } from "./state.ts";
+
+/** Goes on with the run if nothing is open. Called after every event; the order of the questions is the priority. */
+export function proceed(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  const { settings, stopRequested } = state;
+  const ready = readyMembers(state).length;
+  if (state.phase === "ended") return [];
+  // A stop lets the open step finish, unless nobody is left to finish it.
+  if (stopRequested !== undefined && (state.work === undefined || ready === 0)) {
+    return end(state, stopRequested === "user" ? "stopped" : stopRequested);
+  }
+  if (state.work !== undefined) return [];
+  if (state.steps >= totalSteps(settings)) return end(state, "completed");
+  if (!enoughWorkers(state, ready, now)) {
+    if (state.waitingSaid) return [];
+    state.waitingSaid = true;
+    const needed = state.phase === "gathering" ? settings.startWorkers : settings.minWorkers;
+    return [{ type: "notify", event: { type: "waiting", workers: ready, needed } }];
+  }
+  state.waitingSaid = false;
+  state.phase = "running";
+  state.trainingSince ??= { at: now, steps: state.steps };
+  return openStep(state, now);
+}
+
+function enoughWorkers(state: CoordinatorState, ready: number, now: number): boolean {
+  const { startWorkers, minWorkers, gatherFor } = state.settings;
+  const gathering = state.phase === "gathering" && now - state.startedAt < gatherFor;
+  return ready >= Math.max(1, gathering ? startWorkers : minWorkers);
+}
+
+function end(state: CoordinatorState, outcome: "completed" | "stopped" | LockstepError): CoordinatorEffect[] {
+  state.phase = "ended";
+  state.work = undefined;
+  const reason = outcome instanceof LockstepError ? "failed" : outcome;
+  const farewells = [...state.members.keys()].flatMap((worker): CoordinatorEffect[] => [
+    { type: "send", worker, message: { type: "end", reason } },
+    { type: "close", worker },
+  ]);
+  // Whoever goes from here on is not lost.
+  state.members.clear();
+  return [...checkpoint(state, state.lastCheckpoint.at), ...farewells, { type: "finish", outcome }];
+}
+
+/** Asks for a checkpoint unless the last one already holds these parameters. */
+function checkpoint(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  if (state.lastCheckpoint.step === state.steps) return [];
+  state.lastCheckpoint = { at: now, step: state.steps };
+  return [{ type: "checkpoint" }];
+}
+
+function checkpointIsDue({ settings, steps, lastCheckpoint }: CoordinatorState, now: number): boolean {
+  return (
+    (settings.checkpointSteps > 0 && steps - lastCheckpoint.step >= settings.checkpointSteps) ||
+    (settings.checkpointEvery > 0 && now - lastCheckpoint.at >= settings.checkpointEvery)
+  );
+}
+
+function openStep(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  const batch = batchOf(state.settings, state.steps);
+  const shards = cutIntoShards(batch.samples, state.settings.shards).sizes.length;
+  return openWork(state, { name: { kind: "train", step: state.steps }, ...batch, shards }, now);
+}
+
+function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  const { testSamples, evaluationChunk } = state.settings;
+  const shards = cutIntoShards(testSamples, Math.ceil(testSamples / evaluationChunk)).sizes.length;
+  const epoch = batchOf(state.settings, state.steps - 1).epoch;
+  return openWork(
+    state,
+    { name: { kind: "evaluate", step: state.steps }, epoch, offset: 0, samples: testSamples, shards },
+    now,
+  );
+}
+
+/** The open work is committed: records it, and opens the evaluation that is due or asks for the checkpoint. */
+export function onCommitted(state: CoordinatorState, sums: Sums, finite: boolean, now: number): CoordinatorEffect[] {
+  const work = state.work!;
+  const duration = now - work.openedAt;
+  // A running mean over about the last 16: deadlines should follow a change, not one hiccup.
+  state.meanDuration =
+    state.meanDuration === undefined ? duration : state.meanDuration + (duration - state.meanDuration) / 16;
+  state.work = undefined;
+  if (!finite) return diverged(state, work, sums);
+  const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
+  if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
+  return effects;
+}
+
+function diverged(state: CoordinatorState, work: Work, sums: Sums): CoordinatorEffect[] {
+  const step = work.name.step + (work.name.kind === "train" ? 1 : 0);
+  const what = work.name.kind === "train" ? `step ${step} of training` : `the evaluation after step ${step}`;
+  state.stopRequested = new LockstepError(
+    "LOSS_NOT_FINITE",
+    `training diverged: the loss or a gradient of ${what} is not finite (mean loss ${sums.loss / work.samples})`,
+    "lower the learning rate; the parameters before this step are in the last checkpoint",
+  );
+  return [];
+}
+
+const accuracyOf = (state: CoordinatorState, sums: Sums): number | undefined =>
+  state.settings.countsCorrect ? sums.correct / sums.samples : undefined;
+
+function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number): CoordinatorEffect[] {
+  const { settings, steering } = state;
+  state.steps = stepNumber(state.steps + 1);
+  const before = steering.epochSums;
+  steering.epochSums = {
+    loss: before.loss + sums.loss,
+    correct: before.correct + sums.correct,
+    samples: before.samples + sums.samples,
+  };
+  const loss = sums.loss / sums.samples;
+  const accuracy = accuracyOf(state, sums);
+  const epoch = work.epoch + 1;
+  const since = state.trainingSince!;
+  const seconds = Math.max(now - since.at, 1) / 1000;
+  const samplesPerSecond = (samplesIn(settings, state.steps) - samplesIn(settings, since.steps)) / seconds;
+  const steps = totalSteps(settings);
+  const secondsLeft = (samplesIn(settings, steps) - samplesIn(settings, state.steps)) / samplesPerSecond;
+  const workers = readyMembers(state).length;
+  const effects: CoordinatorEffect[] = [
+    { type: "record", line: { type: "step", step: state.steps, epoch, loss, accuracy, samplesPerSecond, workers } },
+    {
+      type: "notify",
+      event: {
+        type: "step",
+        step: state.steps,
+        steps,
+        epoch,
+        epochs: settings.epochs,
+        loss,
+        accuracy,
+        samplesPerSecond,
+        secondsLeft,
+        workers,
+      },
+    },
+  ];
+  if (evaluationDue(settings, state.steps)) return [...effects, ...openEvaluation(state, now)];
+  if (endsEpoch(settings, state.steps)) effects.push(...epochOver(state, undefined, now));
+  return effects;
+}
+
+function evaluated(state: CoordinatorState, work: Work, sums: Sums, now: number): CoordinatorEffect[] {
+  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums) };
+  state.steering.lastEvaluation = evaluation;
+  return epochOver(state, evaluation, now);
+}
+
+function epochOver(state: CoordinatorState, evaluation: Evaluation | undefined, now: number): CoordinatorEffect[] {
+  const { settings, steering } = state;
+  const sums = steering.epochSums;
+  steering.epochSums = noSums;
+  const seconds = (now - Math.max(state.epochStartedAt, state.trainingSince!.at)) / 1000;
+  state.epochStartedAt = now;
+  const summary = {
+    type: "epoch" as const,
+    epoch: state.steps / stepsPerEpoch(settings),
+    epochs: settings.epochs,
+    loss: sums.loss / sums.samples,
+    accuracy: accuracyOf(state, sums),
+    testLoss: evaluation?.loss,
+    testAccuracy: evaluation?.accuracy,
+    seconds,
+  };
+  return [
+    { type: "record", line: { ...summary, step: state.steps } },
+    { type: "notify", event: summary },
+  ];
+}

@@ -1,0 +1,141 @@
+/**
+ * What the coordinator's core knows: who is there, which work is open, how far the run is. Ids and counters only; big
+ * buffers stay with the runtime. The core alone changes it, event by event (see step.ts).
+ */
+import type { RunId, StepNumber, WorkerId } from "../../shared/ids.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { WorkName } from "../../shared/protocol/messages.ts";
+import type { LockstepError } from "../../shared/errors.ts";
+
+/** What does not change during a run. Times are milliseconds. */
+export interface Settings {
+  readonly run: RunId;
+  readonly version: string;
+  readonly dataSha256: string;
+  readonly layoutHash: string;
+  readonly batch: number;
+  readonly shards: number;
+  readonly epochs: number;
+  readonly trainSamples: number;
+  /** 0 where there is no test data. */
+  readonly testSamples: number;
+  /** Samples of one shard of an evaluation. */
+  readonly evaluationChunk: number;
+  /** Epochs between evaluations; 0 for one at the very end. */
+  readonly evaluateEvery: number;
+  /** Whether the metrics count correct answers (classification). */
+  readonly countsCorrect: boolean;
+  /** Training goes on with at least this many workers… */
+  readonly minWorkers: number;
+  /** …and starts once this many are ready, or with fewer after `gatherFor`. */
+  readonly startWorkers: number;
+  readonly gatherFor: number;
+  /** Checkpoint after so many steps, or so long after the last one; 0 for never. */
+  readonly checkpointSteps: number;
+  readonly checkpointEvery: number;
+  /** Whether a worker whose arithmetic differs is refused. */
+  readonly exact: boolean;
+}
+
+/** A worker's connection. `joining`: welcomed, reading its data and probing its engine. */
+export interface Member {
+  readonly id: WorkerId;
+  name: string;
+  threads: number;
+  phase: "connected" | "joining" | "ready";
+  readonly connectedAt: number;
+  lastHeard: number;
+  /** The parameters' version that was sent last. */
+  sentVersion: StepNumber | undefined;
+}
+
+/** A subtree of the open work and who computes it. */
+export interface Piece {
+  readonly node: TreeNode;
+  /** Empty when its owner was lost and nobody is there to take over. */
+  owners: WorkerId[];
+  done: boolean;
+  deadline: number;
+}
+
+export interface Work {
+  readonly name: WorkName;
+  readonly epoch: number;
+  readonly offset: number;
+  readonly samples: number;
+  /** Number of shards it is cut into. */
+  readonly shards: number;
+  readonly openedAt: number;
+  readonly pieces: Map<string, Piece>;
+}
+
+/** Sums over samples, as the metrics of a partial. */
+export interface Sums {
+  readonly loss: number;
+  readonly correct: number;
+  readonly samples: number;
+}
+
+/** Means on the test data after an epoch. */
+export interface Evaluation {
+  readonly loss: number;
+  readonly accuracy: number | undefined;
+}
+
+/** What steers the run besides the parameters; it is in every checkpoint. */
+export interface Steering {
+  /** Sums over the running epoch's steps so far, added in the order of the steps. */
+  epochSums: Sums;
+  lastEvaluation: Evaluation | undefined;
+}
+
+export interface CoordinatorState {
+  readonly settings: Settings;
+  readonly members: Map<WorkerId, Member>;
+  phase: "gathering" | "running" | "ended";
+  readonly startedAt: number;
+  /** Steps taken: the parameters' version. */
+  steps: StepNumber;
+  steering: Steering;
+  work: Work | undefined;
+  /** The arithmetic of this run, given by its manifest or by its first worker. */
+  fingerprint: string | undefined;
+  stopRequested: LockstepError | "user" | undefined;
+  waitingSaid: boolean;
+  lastCheckpoint: { readonly at: number; readonly step: number };
+  /** When and with how many steps taken this process began to train, for the rate. */
+  trainingSince: { readonly at: number; readonly steps: number } | undefined;
+  epochStartedAt: number;
+  /** Running mean of a step's duration, for deadlines. */
+  meanDuration: number | undefined;
+}
+
+export const noSums: Sums = { loss: 0, correct: 0, samples: 0 };
+
+/** The state a run starts from, fresh or from a checkpoint. */
+export function initialState(
+  settings: Settings,
+  from: { steps: StepNumber; steering: Steering; fingerprint: string | undefined },
+  now: number,
+): CoordinatorState {
+  return {
+    settings,
+    members: new Map(),
+    phase: "gathering",
+    startedAt: now,
+    steps: from.steps,
+    steering: from.steering,
+    work: undefined,
+    fingerprint: from.fingerprint,
+    stopRequested: undefined,
+    waitingSaid: false,
+    lastCheckpoint: { at: now, step: from.steps },
+    trainingSince: undefined,
+    epochStartedAt: now,
+    meanDuration: undefined,
+  };
+}
+
+/** The workers that can compute, in the order they joined. */
+export const readyMembers = (state: CoordinatorState): Member[] =>
+  [...state.members.values()].filter((member) => member.phase === "ready");

@@ -1,0 +1,112 @@
+/**
+ * The coordinator as a state machine without input or output: an event and the time go in, the state changes, and what
+ * the runtime is to do comes out. The same core runs over real sockets and inside a simulated cluster. As in etcd's
+ * raft, the state is owned and changed in place by the core, so that a step costs no copies.
+ */
+import { unreachable } from "../../shared/errors.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import type { WorkerMessage } from "../../shared/protocol/messages.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
+import { lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
+import { onAssembled, onCorrupt, onPartialSegment } from "./partials.ts";
+import { assignLatePieces, assignOrphans } from "./planning.ts";
+import { onCommitted, proceed } from "./progress.ts";
+import { readyMembers } from "./state.ts";
+import type { CoordinatorState } from "./state.ts";
+
+/** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
+export function step(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
+  const effects = react(state, event, now);
+  return [...effects, ...proceed(state, now)];
+}
+
+function react(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
+  switch (event.type) {
+    case "connected":
+      state.members.set(event.worker, {
+        id: event.worker,
+        name: event.worker,
+        threads: 1,
+        phase: "connected",
+        connectedAt: now,
+        lastHeard: now,
+        sentVersion: undefined,
+      });
+      return [];
+    case "message":
+      return onMessage(state, event.worker, event.message, now);
+    case "violation":
+      return refuse(state, event.worker, event.error, now);
+    case "disconnected":
+      return lose(state, event.worker, event.reason, now);
+    case "assembled":
+      return onAssembled(state, event.worker, event.work, event.node);
+    case "corrupt":
+      return onCorrupt(state, event.worker, event.work, event.node, now);
+    case "committed":
+      return onCommitted(state, event.sums, event.finite, now);
+    case "tick":
+      return [...loseTheSilent(state, now), ...assignLatePieces(state, now)];
+    case "stop":
+      state.stopRequested ??= event.reason;
+      return [];
+    default:
+      return unreachable(event);
+  }
+}
+
+function onMessage(
+  state: CoordinatorState,
+  worker: WorkerId,
+  message: WorkerMessage,
+  now: number,
+): CoordinatorEffect[] {
+  const member = state.members.get(worker);
+  // Its connection is being closed; what was still on the way changes nothing.
+  if (member === undefined) return [];
+  member.lastHeard = now;
+  const expected = { hello: "connected", ready: "joining", partial: "ready" } as const;
+  const phase = message.type in expected ? expected[message.type as keyof typeof expected] : member.phase;
+  if (phase !== member.phase) {
+    const sentence = `${message.type} from worker ${member.name} while it is ${member.phase}`;
+    return refuse(state, worker, new LockstepError("PROTOCOL_VIOLATION", sentence), now);
+  }
+  switch (message.type) {
+    case "hello": {
+      member.name = message.name;
+      member.threads = Math.max(1, message.threads);
+      const objection = objectionToHello(state, message);
+      if (objection !== undefined) return refuse(state, worker, objection, now);
+      member.phase = "joining";
+      return [{ type: "welcome", worker }];
+    }
+    case "ready": {
+      const objection = objectionToReady(state, member, message);
+      if (objection !== undefined) return refuse(state, worker, objection, now);
+      state.fingerprint ??= message.fingerprint;
+      member.phase = "ready";
+      const workers = readyMembers(state).length;
+      return [
+        { type: "notify", event: { type: "worker-joined", worker: member.name, workers } },
+        ...assignOrphans(state, now),
+      ];
+    }
+    case "failed": {
+      const { code, message: sentence } = message;
+      return [
+        { type: "notify", event: { type: "refused", worker: member.name, code, message: sentence } },
+        { type: "close", worker },
+        ...lose(state, worker, `failed: ${code}`, now),
+      ];
+    }
+    case "partial":
+      return onPartialSegment(state, worker, message);
+    case "leave":
+      return [{ type: "close", worker }, ...lose(state, worker, "left", now)];
+    case "heartbeat":
+      return [];
+    default:
+      return unreachable(message);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * What a run tells whoever watches it: the terminal, `--json`, and programs that call `train`. One documented type an
+ * event; losses and accuracies are means over samples, times are seconds.
+ */
+import type { ErrorCode } from "../shared/errors.ts";
+
+export type RunEvent =
+  /** The data is read and verified. Counts are samples. */
+  | { type: "data"; train: number; test: number | undefined; sha256: string }
+  /** The coordinator accepts workers at this address; `resumedAt` is the step a resumed run goes on from. */
+  | { type: "listening"; url: string; folder: string; parameters: number; steps: number; resumedAt: number | undefined }
+  /** Too few workers to go on; training continues by itself once enough have joined. */
+  | { type: "waiting"; workers: number; needed: number }
+  | { type: "worker-joined"; worker: string; workers: number }
+  | { type: "worker-lost"; worker: string; reason: string; reassigned: number; workers: number }
+  /** A connection was refused or closed for a coded reason. */
+  | { type: "refused"; worker: string; code: ErrorCode; message: string }
+  /** A minibatch is committed. `step` counts from 1 to `steps`, `epoch` from 1; loss and accuracy are of this minibatch. */
+  | {
+      type: "step";
+      step: number;
+      steps: number;
+      epoch: number;
+      epochs: number;
+      loss: number;
+      accuracy: number | undefined;
+      samplesPerSecond: number;
+      secondsLeft: number;
+      workers: number;
+    }
+  /** An epoch is over: the means over its minibatches, and over the test data where there is some. */
+  | {
+      type: "epoch";
+      epoch: number;
+      epochs: number;
+      loss: number;
+      accuracy: number | undefined;
+      testLoss: number | undefined;
+      testAccuracy: number | undefined;
+      seconds: number;
+    }
+  | { type: "checkpoint"; path: string; step: number }
+  /** Something an operator should know although training goes on, such as a damaged checkpoint or a full disk. */
+  | { type: "warning"; code: ErrorCode; message: string }
+  | { type: "finished"; result: RunResult };
+
+export interface RunResult {
+  /** `stopped`: by request, resumable; `completed`: all epochs are done. */
+  readonly outcome: "completed" | "stopped";
+  readonly steps: number;
+  readonly epochs: number;
+  readonly testLoss: number | undefined;
+  /** 0 to 1; undefined for regression and without test data. */
+  readonly testAccuracy: number | undefined;
+  /** Time from the first step's assignment to the end, without start-up. */
+  readonly seconds: number;
+  readonly samplesPerSecond: number;
+  /** Hex, over the float32 bytes in layout order, padding left out. */
+  readonly parametersSha256: string;
+  readonly folder: string;
+  /** Paths of model.onnx and model.safetensors; empty when the run was stopped. */
+  readonly models: readonly string[];
+  /** Seconds of the whole run by what they went to, summed over steps, and bytes over the wire. */
+  readonly profile: RunProfile;
+}
+
+/** Where the time of the steps went, in seconds summed over steps, seen from the coordinator. */
+export interface RunProfile {
+  /** The longest compute time among the workers of each step, as they report it. */
+  readonly compute: number;
+  /** Combining partials and updating parameters. */
+  readonly reduce: number;
+  /** Serialising, sending, receiving and checking bytes on the coordinator's thread. */
+  readonly wire: number;
+  /** What is left: waiting for sockets, schedulers and stragglers. */
+  readonly wait: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}

@@ -1,0 +1,85 @@
+/**
+ * The worker processes that `train` starts on this machine. One that dies is started again after a pause; one that keeps
+ * dying at once makes the run end with what it said last.
+ */
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { extname } from "node:path";
+import { LockstepError } from "../shared/errors.ts";
+
+/** A worker that lived this long was not failing to start; its count of failures begins anew. */
+const HEALTHY_AFTER = 10_000;
+const MOST_FAILURES = 4;
+const FIRST_PAUSE = 500;
+/** How long workers may take to leave once their run is over, in milliseconds. */
+const LEAVE_WITHIN = 5_000;
+
+export interface LocalWorkers {
+  /** Waits for the workers to end with their run; what does not end by itself is killed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts `count` workers with `threads` compute threads each.
+ * @param onExhausted called once when a worker cannot be kept alive
+ */
+export function startLocalWorkers(
+  url: string,
+  count: number,
+  threads: number,
+  onExhausted: (error: LockstepError) => void,
+): LocalWorkers {
+  // The file beside this folder: .ts in development, .js in the package.
+  const file = new URL(`../worker/main${extname(import.meta.url)}`, import.meta.url);
+  const children = new Set<ChildProcess>();
+  const pauses = new Set<NodeJS.Timeout>();
+  let closing = false;
+
+  const start = (name: string, failures: number): void => {
+    const startedAt = performance.now();
+    let lastWords = "";
+    const child = fork(file, [url, "--name", name, "--threads", String(threads)], {
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    children.add(child);
+    child.stderr!.on("data", (text: Buffer) => {
+      lastWords = (lastWords + text.toString()).slice(-2_000);
+    });
+    child.on("error", (error) => {
+      lastWords = error.message;
+    });
+    child.on("close", (code, signal) => {
+      children.delete(child);
+      if (closing) return;
+      const failed = performance.now() - startedAt > HEALTHY_AFTER ? 1 : failures + 1;
+      if (failed >= MOST_FAILURES) {
+        const end = signal === null ? `with exit code ${code}` : `by ${signal}`;
+        const sentence = `local worker ${name} ended ${failed} times in a row, last ${end}: ${lastWords.trim() || "it said nothing"}`;
+        onExhausted(new LockstepError("WORKERS_EXHAUSTED", sentence, "mend that, then continue with --resume"));
+        return;
+      }
+      const pause = setTimeout(
+        () => {
+          pauses.delete(pause);
+          start(name, failed);
+        },
+        FIRST_PAUSE * 2 ** (failed - 1),
+      );
+      pauses.add(pause);
+    });
+  };
+  for (let index = 1; index <= count; index++) start(`worker-${index}`, 0);
+
+  return {
+    async close() {
+      closing = true;
+      for (const pause of pauses) clearTimeout(pause);
+      const ended = [...children].map((child) => new Promise((resolve) => child.once("close", resolve)));
+      const killer = setTimeout(() => {
+        for (const child of children) child.kill("SIGKILL");
+      }, LEAVE_WITHIN);
+      await Promise.all(ended);
+      clearTimeout(killer);
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * The run's parameters and optimiser state, in two blocks of shared memory: a step reads one and writes the other, so
+ * the parameters of a step stay whole until the next ones are.
+ */
+import type { Snapshot } from "../shared/checkpoint/snapshot.ts";
+import { LockstepError } from "../shared/errors.ts";
+import { vectorBytes } from "../shared/gradient/partial.ts";
+import { stepNumber } from "../shared/ids.ts";
+import type { Kernels } from "../shared/kernels/index.ts";
+import type { Arena } from "../shared/memory/arena.ts";
+import type { Layout } from "../shared/memory/layout.ts";
+import type { Optimizer } from "../shared/optim/optimizer.ts";
+import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+
+/** Bytes of an arena that the two blocks need. */
+export const parameterBytes = (layout: Layout, optimizer: Optimizer): number =>
+  2 * (1 + optimizer.stateNames.length) * vectorBytes(layout);
+
+export class ParameterStore {
+  readonly layout: Layout;
+  readonly #arena: Arena;
+  readonly #kernels: Kernels;
+  readonly #optimizer: Optimizer;
+  readonly #learningRate: number;
+  #current: number;
+  #next: number;
+  #frames: { readonly version: number; readonly frames: readonly Buffer[] } | undefined;
+
+  constructor(arena: Arena, kernels: Kernels, layout: Layout, optimizer: Optimizer, learningRate: number) {
+    this.layout = layout;
+    this.#arena = arena;
+    this.#kernels = kernels;
+    this.#optimizer = optimizer;
+    this.#learningRate = learningRate;
+    const block = parameterBytes(layout, optimizer) / 2;
+    this.#current = arena.allocate(block);
+    this.#next = arena.allocate(block);
+  }
+
+  /** The current parameters, in layout order with padding; a view that is valid until the next update. */
+  get vector(): Float32Array {
+    return this.#arena.floats(this.#current, this.layout.size);
+  }
+
+  /** The current optimiser state; views as above. */
+  get state(): { name: string; vector: Float32Array }[] {
+    return this.#optimizer.stateNames.map((name, index) => ({ name, vector: this.#stateVector(index) }));
+  }
+
+  /** Continues from a snapshot. Throws RUN_MISMATCH if it holds another optimiser's state. */
+  restore(snapshot: Snapshot): void {
+    const held = snapshot.state.map(({ name }) => name).join(", ");
+    const wanted = this.#optimizer.stateNames.join(", ");
+    if (held !== wanted) {
+      const sentence = `the checkpoint holds the optimizer state [${held}], the config's optimizer keeps [${wanted}]`;
+      throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
+    }
+    this.vector.set(snapshot.parameters);
+    snapshot.state.forEach(({ vector }, index) => this.#stateVector(index).set(vector));
+  }
+
+  /**
+   * Takes a step with the gradient summed over `samples` samples at byte offset `gradient`, which is overwritten.
+   * @param steps steps taken before this one
+   */
+  update(gradient: number, samples: number, steps: number): void {
+    this.#optimizer.update(this.#kernels, {
+      from: this.#current,
+      to: this.#next,
+      gradient,
+      count: this.layout.size,
+      samples,
+      stepNumber: steps + 1,
+      learningRate: this.#learningRate,
+    });
+    [this.#current, this.#next] = [this.#next, this.#current];
+    this.#frames = undefined;
+  }
+
+  /** The current parameters as frames, encoded once for all workers. */
+  framesOf(version: number): readonly Buffer[] {
+    if (this.#frames?.version !== version) {
+      const bytes = this.#arena.bytes(this.#current, vectorBytes(this.layout));
+      const frames = Array.from(segmentsOf(bytes), ({ segment, section }) =>
+        encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
+      );
+      this.#frames = { version, frames };
+    }
+    return this.#frames.frames;
+  }
+
+  #stateVector(index: number): Float32Array {
+    return this.#arena.floats(this.#current + (1 + index) * vectorBytes(this.layout), this.layout.size);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The partials of the open work on their way to one sum: segments are put together in shared memory, whole partials are
+ * added along the canonical tree as soon as their sibling is there. The core says which bytes are wanted.
+ */
+import { TreeReducer } from "../shared/gradient/reducer.ts";
+import { nodeKey } from "../shared/gradient/tree.ts";
+import type { TreeNode } from "../shared/gradient/tree.ts";
+import { vectorBytes } from "../shared/gradient/partial.ts";
+import type { PartialLayouts } from "../shared/gradient/partial.ts";
+import type { WorkerId } from "../shared/ids.ts";
+import type { Kernels } from "../shared/kernels/index.ts";
+import type { Arena } from "../shared/memory/arena.ts";
+import { BufferPool } from "../shared/memory/buffers.ts";
+import { Assembly } from "../shared/protocol/assembly.ts";
+import type { Partial, WorkKind } from "../shared/protocol/messages.ts";
+import type { Work } from "./core/state.ts";
+
+interface Inbound {
+  readonly buffer: number;
+  readonly assembly: Assembly;
+}
+
+/** Partials that can be held at a time: one for every shard, and as many copies on their way. */
+const heldPartials = (shards: number): number => 2 * shards;
+
+/** Bytes of an arena that a reduction needs. */
+export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
+  heldPartials(shards.train) * vectorBytes(layouts.partial.train) +
+  heldPartials(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
+
+export class Reduction {
+  readonly #arena: Arena;
+  readonly #kernels: Kernels;
+  readonly #bytes: Readonly<Record<WorkKind, number>>;
+  readonly #pools: Readonly<Record<WorkKind, BufferPool>>;
+  #kind: WorkKind = "train";
+  #reducer: TreeReducer | undefined;
+  #inbound = new Map<string, Inbound>();
+  #held = new Set<number>();
+  #root: number | undefined;
+
+  constructor(arena: Arena, kernels: Kernels, layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>) {
+    this.#arena = arena;
+    this.#kernels = kernels;
+    this.#bytes = { train: vectorBytes(layouts.partial.train), evaluate: vectorBytes(layouts.partial.evaluate) };
+    this.#pools = {
+      train: new BufferPool(arena, this.#bytes.train, heldPartials(shards.train)),
+      evaluate: new BufferPool(arena, this.#bytes.evaluate, heldPartials(shards.evaluate)),
+    };
+  }
+
+  /** Begins a new work; whatever is left of the last one is forgotten. */
+  open(work: Work): void {
+    for (const buffer of this.#held) this.#pools[this.#kind].release(buffer);
+    this.#held.clear();
+    this.#inbound.clear();
+    this.#root = undefined;
+    this.#kind = work.name.kind;
+    this.#reducer = new TreeReducer(work.shards, [{ start: 0, end: work.shards }], (left, right) => {
+      this.#kernels.add(left, left, right, this.#bytes[this.#kind] / 4);
+      this.#release(right);
+    });
+  }
+
+  /** Takes a segment of a partial of the open work. */
+  take(worker: WorkerId, partial: Partial, section: Uint8Array): "corrupt" | "partial" | "complete" {
+    const key = `${worker} ${nodeKey(toNode(partial.node))}`;
+    let inbound = this.#inbound.get(key);
+    if (inbound === undefined) {
+      const buffer = this.#pools[this.#kind].acquire();
+      // So many copies of the same subtrees are on their way already that one of them will be whole first.
+      if (buffer === undefined) return "partial";
+      this.#held.add(buffer);
+      inbound = { buffer, assembly: new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])) };
+      this.#inbound.set(key, inbound);
+    }
+    return inbound.assembly.take(partial.segment, section);
+  }
+
+  /** Adds a whole partial to the sum. */
+  fold(worker: WorkerId, node: TreeNode): void {
+    this.#root = this.#reducer!.add(node, this.#remove(worker, node)!)?.buffer;
+  }
+
+  /** Frees a partial that is not used; nothing happens if none of its bytes were taken. */
+  drop(worker: WorkerId, node: TreeNode): void {
+    const buffer = this.#remove(worker, node);
+    if (buffer !== undefined) this.#release(buffer);
+  }
+
+  /** Byte offset of the sum over all shards of the open work. */
+  get root(): number {
+    if (this.#root === undefined) throw new Error("the sum is not complete");
+    return this.#root;
+  }
+
+  #remove(worker: WorkerId, node: TreeNode): number | undefined {
+    const key = `${worker} ${nodeKey(node)}`;
+    const buffer = this.#inbound.get(key)?.buffer;
+    this.#inbound.delete(key);
+    return buffer;
+  }
+
+  #release(buffer: number): void {
+    this.#held.delete(buffer);
+    this.#pools[this.#kind].release(buffer);
+  }
+}
+
+const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });

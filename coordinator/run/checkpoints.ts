@@ -1,0 +1,110 @@
+/**
+ * The checkpoints of a run: checkpoints/step-00001234.safetensors. A file under that name is whole and verified when read,
+ * the last few are kept, and a damaged one is named and the one before is used.
+ */
+
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../shared/checkpoint/snapshot.ts";
+import { errnoOf } from "../../shared/errno.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import type { Layout } from "../../shared/memory/layout.ts";
+import { onDisk, syncFolder, writeAtomically } from "./disk.ts";
+
+/** A checkpoint's file and the number of steps done in it. */
+export interface CheckpointFile {
+  readonly step: number;
+  readonly path: string;
+}
+
+export const checkpointFolder = (runPath: string): string => join(runPath, "checkpoints");
+
+export class Checkpoints {
+  readonly #folder: string;
+  readonly #layout: Layout;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(runPath: string, layout: Layout) {
+    this.#folder = checkpointFolder(runPath);
+    this.#layout = layout;
+  }
+
+  /**
+   * Writes a checkpoint and removes all but the newest `keep` up to it; resolves to its path when it is durable. The snapshot
+   * is copied before this returns. Throws DISK_FAILED: the checkpoints before it are then untouched.
+   */
+  save(snapshot: Snapshot, keep: number): Promise<string> {
+    const bytes = encodeSnapshot(this.#layout, snapshot);
+    // One after the other, also behind one that failed: its own caller hears of that.
+    const saved = this.#writing.then(() => this.#write(snapshot.step, bytes, Math.max(1, keep)));
+    this.#writing = saved.catch(() => {});
+    return saved;
+  }
+
+  /** All checkpoints, oldest first. */
+  async list(): Promise<CheckpointFile[]> {
+    const names = await onDisk(this.#folder, () => readdir(this.#folder));
+    return names
+      .flatMap((name) => {
+        const step = /^step-(\d{8,})\.safetensors$/.exec(name)?.[1];
+        return step === undefined ? [] : [{ step: Number(step), path: join(this.#folder, name) }];
+      })
+      .sort((left, right) => left.step - right.step);
+  }
+
+  /**
+   * The newest checkpoint that is whole; undefined where there are none. `onDamaged` gets a CHECKPOINT_DAMAGED naming each file
+   * that was passed over. Throws CHECKPOINT_DAMAGED where none is whole, LAYOUT_MISMATCH where it belongs to another model.
+   */
+  async readNewest(onDamaged: (error: LockstepError) => void): Promise<Snapshot | undefined> {
+    const files = await this.list();
+    for (const file of files.toReversed()) {
+      try {
+        return await this.#read(file);
+      } catch (error) {
+        if (!(error instanceof LockstepError) || error.code !== "CHECKPOINT_DAMAGED") throw error;
+        onDamaged(error);
+      }
+    }
+    if (files.length === 0) return undefined;
+    throw new LockstepError(
+      "CHECKPOINT_DAMAGED",
+      `none of the ${files.length} checkpoints in ${this.#folder} is whole`,
+      "Start the run again under another --name.",
+    );
+  }
+
+  async #read({ step, path }: CheckpointFile): Promise<Snapshot> {
+    let bytes: Uint8Array;
+    try {
+      bytes = await readFile(path);
+    } catch (cause) {
+      throw new LockstepError(
+        "CHECKPOINT_DAMAGED",
+        `${path} cannot be read: ${errnoOf(cause) ?? String(cause)}`,
+        "Use another checkpoint.",
+        { cause },
+      );
+    }
+    const snapshot = decodeSnapshot(this.#layout, bytes, path);
+    if (snapshot.step !== step)
+      throw new LockstepError(
+        "CHECKPOINT_DAMAGED",
+        `${path} holds step ${snapshot.step}, expected step ${step}`,
+        "Give the file its own name back.",
+      );
+    return snapshot;
+  }
+
+  async #write(step: number, bytes: Uint8Array, keep: number): Promise<string> {
+    const path = join(this.#folder, `step-${String(step).padStart(8, "0")}.safetensors`);
+    await writeAtomically(path, bytes);
+    // What lies beyond this step is damaged, or the run would have continued from there: it doesn't count as kept.
+    const reached = (await this.list()).filter((file) => file.step <= step);
+    await onDisk(this.#folder, async () => {
+      for (const old of reached.slice(0, -keep)) await rm(old.path, { force: true });
+      await syncFolder(this.#folder);
+    });
+    return path;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Writing so that a crash at any moment leaves either the old file or the new one, whole: aside, synced, renamed, and the
+ * folder synced, without which a rename may be forgotten by a power cut.
+ */
+
+import { open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { errnoOf } from "../../shared/errno.ts";
+import { LockstepError } from "../../shared/errors.ts";
+
+/** Ends the name of a file that is still being written. */
+const partialSuffix = ".partial";
+let writes = 0;
+
+/** Puts `content` at `path`, or fails with DISK_FAILED and leaves what was there. */
+export function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
+  const partial = `${path}.${++writes}${partialSuffix}`;
+  return onDisk(path, async () => {
+    try {
+      const file = await open(partial, "w");
+      try {
+        await file.writeFile(content);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(partial, path);
+    } catch (error) {
+      await rm(partial, { force: true }).catch(() => {});
+      throw error;
+    }
+    await syncFolder(dirname(path));
+  });
+}
+
+/** Removes what a killed process left half written in `folder`; only for the one that holds the run's lock. */
+export function removePartialFiles(folder: string): Promise<void> {
+  return onDisk(folder, async () => {
+    for (const name of await readdir(folder))
+      if (name.endsWith(partialSuffix)) await rm(join(folder, name), { force: true });
+  });
+}
+
+/** Makes created, renamed and removed names in `folder` durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows neither opens folders as files nor needs this.
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Runs an operation on `path`; an error of the system becomes DISK_FAILED with the path and the system's code. */
+export async function onDisk<T>(path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === undefined || cause instanceof LockstepError) throw cause;
+    throw new LockstepError(
+      "DISK_FAILED",
+      `cannot use ${path}: ${code}`,
+      "Check that the disk has room and the folder may be written, then continue with --resume.",
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,50 @@
+/** Finds run folders by what people call them. Throws RUN_MISSING, naming the runs there are. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { LockstepError } from "../../shared/errors.ts";
+import { suggestion } from "../config/suggest.ts";
+
+/** A run's folder, split into the folder of run folders and the run's name. */
+export interface FoundRun {
+  readonly runs: string;
+  readonly name: string;
+  readonly path: string;
+}
+
+const isRun = (path: string): boolean => existsSync(join(path, "config.json"));
+
+/** The names of all runs in a folder; none where the folder cannot be read. */
+function runNames(runs: string): string[] {
+  try {
+    return readdirSync(runs).filter((name) => !name.startsWith(".") && isRun(join(runs, name)));
+  } catch {
+    return [];
+  }
+}
+
+/** `wanted` is the name of a run in `runs`, or the path of any run's folder. */
+export function findRun(wanted: string, runs: string): FoundRun {
+  const path = [join(runs, wanted), wanted].find(isRun);
+  if (path !== undefined) return { path, runs: dirname(path), name: basename(path) };
+  const names = runNames(runs);
+  throw new LockstepError(
+    "RUN_MISSING",
+    `there is no run ${wanted} in ${runs}${suggestion(wanted, names)}`,
+    names.length === 0
+      ? "Give the folder of runs with --runs, or start one with `lockstep train`."
+      : `There are: ${names.join(", ")}.`,
+  );
+}
+
+/** The run that wrote a checkpoint last. */
+export function latestRun(runs: string): FoundRun {
+  const written = (name: string): number =>
+    statSync(join(runs, name, "checkpoints"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const name = runNames(runs).sort((left, right) => written(right) - written(left))[0];
+  if (name !== undefined) return { path: join(runs, name), runs, name };
+  throw new LockstepError(
+    "RUN_MISSING",
+    `there is no run in ${runs}`,
+    "Give the folder of runs with --runs, or start one with `lockstep train`.",
+  );
+}

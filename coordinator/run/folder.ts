@@ -1,0 +1,119 @@
+/**
+ * The run folder runs/<name>/: config.json and manifest.json from the start, metrics.jsonl, checkpoints/, and at the end
+ * model.onnx and model.safetensors. It appears at once with config and manifest in it, and nothing existing is overwritten.
+ */
+
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { errnoOf } from "../../shared/errno.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { checkpointFolder } from "./checkpoints.ts";
+import { onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
+import { lockRun } from "./lock.ts";
+
+/** What a run folder says about itself, as parsed JSON; whoever reads it checks it. */
+export interface RunRecord {
+  readonly config: unknown;
+  readonly manifest: unknown;
+}
+
+/** A run folder that this process alone may write. */
+export interface RunFolder extends RunRecord {
+  readonly path: string;
+  writeManifest(manifest: unknown): Promise<void>;
+  writeModel(file: "model.onnx" | "model.safetensors", bytes: Uint8Array): Promise<void>;
+  /** Gives the lock back. */
+  close(): Promise<void>;
+}
+
+/** Creates and locks the folder `path`. Throws RUN_EXISTS, CONFIG_INVALID for a name that is none, or DISK_FAILED. */
+export async function createRun(path: string, record: RunRecord): Promise<RunFolder> {
+  const name = basename(path);
+  if (!/^[\w][\w.-]{0,99}$/.test(name))
+    throw new LockstepError(
+      "CONFIG_INVALID",
+      `${JSON.stringify(name)} is no name for a run`,
+      "Use up to 100 letters, digits, dots, dashes and underscores, starting with a letter or digit.",
+    );
+  const draft = await onDisk(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    return mkdtemp(join(dirname(path), `.${name}-`));
+  });
+  try {
+    await onDisk(path, () => mkdir(checkpointFolder(draft)));
+    await writeAtomically(join(draft, "config.json"), jsonText(record.config));
+    await writeAtomically(join(draft, "manifest.json"), jsonText(record.manifest));
+    await onDisk(path, () => rename(draft, path));
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true }).catch(() => {});
+    const code = error instanceof LockstepError ? errnoOf(error.cause) : undefined;
+    // A folder replaces an empty one and nothing else.
+    if (code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOTDIR" || code === "EPERM") throw exists(path);
+    throw error;
+  }
+  await onDisk(path, () => syncFolder(dirname(path)));
+  return lockedRun(path, record);
+}
+
+/** Opens an existing run to continue it: locks it and removes half-written files. Throws RUN_MISSING or RUN_LOCKED. */
+export async function resumeRun(path: string): Promise<RunFolder> {
+  const record = await readRun(path);
+  const folder = await lockedRun(path, record);
+  try {
+    await removePartialFiles(path);
+    await removePartialFiles(checkpointFolder(path));
+  } catch (error) {
+    await folder.close();
+    throw error;
+  }
+  return folder;
+}
+
+/** Reads what a run is, without locking it. Throws RUN_MISSING, or CONFIG_INVALID for a file that is not JSON. */
+export async function readRun(path: string): Promise<RunRecord> {
+  return { config: await readJson(path, "config.json"), manifest: await readJson(path, "manifest.json") };
+}
+
+async function lockedRun(path: string, record: RunRecord): Promise<RunFolder> {
+  const release = await lockRun(path);
+  return {
+    ...record,
+    path,
+    writeManifest: (manifest) => writeAtomically(join(path, "manifest.json"), jsonText(manifest)),
+    writeModel: (file, bytes) => writeAtomically(join(path, file), bytes),
+    close: release,
+  };
+}
+
+async function readJson(path: string, file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(join(path, file), "utf8");
+  } catch (cause) {
+    throw new LockstepError(
+      "RUN_MISSING",
+      `${path} is no run folder: cannot read ${file}: ${errnoOf(cause) ?? String(cause)}`,
+      "Check the run's name, or leave out --resume to start it.",
+      { cause },
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new LockstepError(
+      "CONFIG_INVALID",
+      `${join(path, file)} is no JSON: ${String(cause)}`,
+      "Restore the file as the run wrote it.",
+      { cause },
+    );
+  }
+}
+
+const exists = (path: string): LockstepError =>
+  new LockstepError(
+    "RUN_EXISTS",
+    `${path} exists`,
+    "Continue that run with --resume, or choose another name with --name.",
+  );
+
+const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

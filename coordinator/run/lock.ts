@@ -1,0 +1,88 @@
+/**
+ * One coordinator a run folder. Each claims the folder with an empty file whose name says who it is, then looks for other
+ * claims, and withdraws where it sees a living one. As everybody claims before looking, two can never both go on; at worst
+ * two that start in the same instant both withdraw. A name is created at once and whole, and is never used by a second
+ * process, so the claim of a dead process can be removed without a race.
+ */
+
+import { open, readdir, readFile, rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { errnoOf } from "../../shared/errno.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { onDisk } from "./disk.ts";
+
+/** Who claims: process ids are used again, so the process's start time belongs to it. */
+interface Claim {
+  readonly host: string;
+  readonly pid: number;
+  readonly start: string;
+}
+
+/** Locks `folder` until the returned function is called or this process ends. Throws RUN_LOCKED. */
+export async function lockRun(folder: string): Promise<() => Promise<void>> {
+  const own = fileName({ host: hostname(), pid: process.pid, start: await ownStart() });
+  const path = join(folder, own);
+  try {
+    await onDisk(path, async () => (await open(path, "wx")).close());
+  } catch (error) {
+    if (error instanceof LockstepError && errnoOf(error.cause) === "EEXIST") throw locked(folder, own);
+    throw error;
+  }
+  const release = (): Promise<void> => onDisk(path, () => rm(path, { force: true }));
+  for (const name of await onDisk(folder, () => readdir(folder))) {
+    const claim = parse(name);
+    if (claim === undefined || name === own) continue;
+    if (await isAlive(claim)) {
+      await release();
+      throw locked(folder, name);
+    }
+    await onDisk(folder, () => rm(join(folder, name), { force: true }));
+  }
+  return release;
+}
+
+function locked(folder: string, name: string): LockstepError {
+  const { pid, host } = parse(name) ?? { pid: 0, host: "" };
+  return new LockstepError(
+    "RUN_LOCKED",
+    `${folder} is in use by process ${pid}${host === hostname() ? "" : ` on ${host}`}`,
+    host === hostname()
+      ? "Wait until it ends or stop it, or choose another --name."
+      : `Stop it or choose another --name; if it no longer runs, delete ${join(folder, name)}.`,
+  );
+}
+
+const fileName = ({ host, pid, start }: Claim): string => `lock.${encodeURIComponent(host)}.${pid}.${start}`;
+
+function parse(name: string): Claim | undefined {
+  const [, host, pid, start] = /^lock\.(.+)\.(\d+)\.(\d+)$/.exec(name) ?? [];
+  if (host === undefined || pid === undefined || start === undefined) return undefined;
+  return { host: decodeURIComponent(host), pid: Number(pid), start };
+}
+
+/** Another machine's processes cannot be seen from here; they count as living. */
+async function isAlive({ host, pid, start }: Claim): Promise<boolean> {
+  if (host !== hostname()) return true;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: there is such a process, of another user.
+    if (errnoOf(error) === "ESRCH") return false;
+  }
+  const seen = await systemRecord(pid);
+  return seen === undefined || (seen.start === start && !seen.ended);
+}
+
+/** When this process started: as Linux records it, or by its own clock where there is no such record. */
+const ownStart = async (): Promise<string> =>
+  (await systemRecord(process.pid))?.start ?? String(Math.round(performance.timeOrigin));
+
+/** What /proc/<pid>/stat says (proc_pid_stat(5)): field 22, the start in clock ticks since boot, and field 3, the state. */
+async function systemRecord(pid: number): Promise<{ start: string; ended: boolean } | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  // Field 2, the name in brackets, may hold spaces and brackets itself.
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, start] = [fields?.[0], fields?.[19]];
+  return state === undefined || start === undefined ? undefined : { start, ended: state === "Z" || state === "X" };
+}

@@ -1,0 +1,212 @@
+/**
+ * Performs what the coordinator's core asks for: sends, receives, adds, updates. It holds the bytes and the sockets; the
+ * core decides. Events are handled one after the other, never one inside another.
+ */
+import type { Clock } from "../shared/clock.ts";
+import { LockstepError, unreachable } from "../shared/errors.ts";
+import { metricSlot } from "../shared/gradient/partial.ts";
+import type { PartialLayouts } from "../shared/gradient/partial.ts";
+import { workerId } from "../shared/ids.ts";
+import type { WorkerId } from "../shared/ids.ts";
+import type { Kernels } from "../shared/kernels/index.ts";
+import { slotView } from "../shared/memory/layout.ts";
+import type { Arena } from "../shared/memory/arena.ts";
+import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
+import type { CoordinatorMessage, Partial, RunPlan } from "../shared/protocol/messages.ts";
+import { checkWorkerMessage } from "../shared/protocol/validate.ts";
+import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
+import type { CoordinatorState, Sums, Work } from "./core/state.ts";
+import { step } from "./core/step.ts";
+import type { RunEvent } from "./events.ts";
+import type { ParameterStore } from "./parameters.ts";
+import { Profiler } from "./profiler.ts";
+import type { Reduction } from "./reduction.ts";
+import type { Connection, ServerListener } from "./server.ts";
+
+const TICK_EVERY = 100;
+const HEARTBEAT_EVERY = 1_000;
+
+export interface RuntimeParts {
+  readonly state: CoordinatorState;
+  readonly plan: RunPlan;
+  readonly layouts: PartialLayouts;
+  readonly arena: Arena;
+  readonly kernels: Kernels;
+  readonly store: ParameterStore;
+  readonly reduction: Reduction;
+  readonly clock: Clock;
+  readonly notify: (event: RunEvent) => void;
+  readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
+  /** Begins to write a checkpoint of the current parameters; they may change as soon as it returns. */
+  readonly checkpoint: () => void;
+}
+
+export class CoordinatorRuntime implements ServerListener {
+  /** How the run ended; it never rejects. */
+  readonly finished: Promise<"completed" | "stopped" | LockstepError>;
+  readonly profiler: Profiler;
+  readonly #parts: RuntimeParts;
+  readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
+  readonly #connections = new Map<WorkerId, Connection>();
+  readonly #timers: readonly NodeJS.Timeout[];
+  readonly #events: CoordinatorEvent[] = [];
+  #handling = false;
+  #accepted = 0;
+  /** The section of the frame whose message the core is handling. */
+  #section: Uint8Array = new Uint8Array(0);
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+    this.profiler = new Profiler(parts.clock);
+    const { promise, resolve } = Promise.withResolvers<"completed" | "stopped" | LockstepError>();
+    this.finished = promise;
+    this.#finish = resolve;
+    this.#timers = [
+      setInterval(() => this.#handle({ type: "tick" }), TICK_EVERY),
+      setInterval(() => this.#heartbeat(), HEARTBEAT_EVERY),
+    ];
+  }
+
+  onConnection(connection: Connection): ReturnType<ServerListener["onConnection"]> {
+    this.#accepted += 1;
+    const worker = workerId(`w${this.#accepted}`);
+    this.#connections.set(worker, connection);
+    this.#handle({ type: "connected", worker });
+    return {
+      onFrame: (frame) => this.#onFrame(worker, frame),
+      onClose: (reason) => {
+        this.#connections.delete(worker);
+        this.#handle({ type: "disconnected", worker, reason });
+      },
+    };
+  }
+
+  /** Ends the run after the open step. */
+  stop(reason: "user" | LockstepError): void {
+    this.#handle({ type: "stop", reason });
+  }
+
+  #onFrame(worker: WorkerId, frame: Buffer): void {
+    this.profiler.received(frame.length);
+    this.profiler.wire(() => {
+      try {
+        const { header, section } = decodeFrame(frame);
+        const message = checkWorkerMessage(header);
+        this.#section = section;
+        this.#handle({ type: "message", worker, message });
+      } catch (error) {
+        if (!(error instanceof LockstepError)) throw error;
+        this.#handle({ type: "violation", worker, error });
+      }
+    });
+  }
+
+  /** Handles an event and whatever its effects cause, in order. */
+  #handle(event: CoordinatorEvent): void {
+    this.#events.push(event);
+    if (this.#handling) return;
+    this.#handling = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#perform(effect);
+      }
+    } finally {
+      this.#handling = false;
+    }
+  }
+
+  #perform(effect: CoordinatorEffect): void {
+    const { reduction } = this.#parts;
+    switch (effect.type) {
+      case "send":
+        this.#send(effect.worker, effect.message);
+        return;
+      case "welcome": {
+        const { plan, state } = this.#parts;
+        this.#send(effect.worker, { type: "welcome", run: state.settings.run, worker: effect.worker, plan });
+        return;
+      }
+      case "send-parameters":
+        this.#sendParameters(effect.worker);
+        return;
+      case "close":
+        this.#connections.get(effect.worker)?.close();
+        return;
+      case "open":
+        this.profiler.begin();
+        reduction.open(effect.work);
+        return;
+      case "receive":
+        this.#receive(effect.worker, effect.partial);
+        return;
+      case "fold":
+        this.profiler.reduce(() => reduction.fold(effect.worker, effect.node));
+        return;
+      case "drop":
+        reduction.drop(effect.worker, effect.node);
+        return;
+      case "commit":
+        this.#events.unshift({ type: "committed", ...this.profiler.reduce(() => this.#commit(effect.work)) });
+        this.profiler.end(effect.work.name.kind);
+        return;
+      case "checkpoint":
+        this.#parts.checkpoint();
+        return;
+      case "record":
+        this.#parts.record(effect.line);
+        return;
+      case "notify":
+        this.#parts.notify(effect.event);
+        return;
+      case "finish":
+        for (const timer of this.#timers) clearInterval(timer);
+        this.#finish(effect.outcome);
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #send(worker: WorkerId, message: CoordinatorMessage): void {
+    const frame = encodeFrame(message);
+    this.profiler.sent(frame.length);
+    this.#connections.get(worker)?.outbox.send(frame);
+  }
+
+  #sendParameters(worker: WorkerId): void {
+    const { store, state } = this.#parts;
+    const frames = store.framesOf(state.steps);
+    const outbox = this.#connections.get(worker)?.outbox;
+    for (const frame of frames) this.profiler.sent(frame.length);
+    // Parameters of a step that is over help nobody.
+    outbox?.dropBulk();
+    outbox?.sendBulk(frames);
+  }
+
+  #receive(worker: WorkerId, partial: Partial): void {
+    this.profiler.computed(worker, partial.computeMicroseconds);
+    const taken = this.#parts.reduction.take(worker, partial, this.#section);
+    if (taken === "partial") return;
+    const [start, end] = partial.node;
+    const type = taken === "complete" ? "assembled" : "corrupt";
+    this.#events.push({ type, worker, work: partial.work, node: { start, end } });
+  }
+
+  /** The open work's sums; after a training step with finite ones the next parameters are in place. */
+  #commit(work: Work): { sums: Sums; finite: boolean } {
+    const { arena, kernels, layouts, reduction, store, state } = this.#parts;
+    const { kind } = work.name;
+    const layout = layouts.partial[kind];
+    const vector = arena.floats(reduction.root, layout.size);
+    const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
+    const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
+    const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples };
+    const finite = kernels.allFinite(reduction.root, layout.size);
+    if (kind === "train" && finite) store.update(reduction.root, work.samples, work.name.step);
+    return { sums, finite };
+  }
+
+  #heartbeat(): void {
+    for (const worker of this.#connections.keys()) this.#send(worker, { type: "heartbeat" });
+  }
+}

@@ -1,0 +1,74 @@
+/** The coordinator's edge to the network: an HTTP server whose WebSocket connections are the workers. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer } from "ws";
+import type { WebSocket } from "ws";
+import { LockstepError } from "../shared/errors.ts";
+import { WORKER_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import { Outbox } from "../shared/protocol/outbox.ts";
+
+export interface Connection {
+  readonly outbox: Outbox;
+  /** Closes in good order once what was sent is out, and by force if the other side does not answer. */
+  close(): void;
+}
+
+export interface ServerListener {
+  onConnection(connection: Connection): { onFrame(frame: Buffer): void; onClose(reason: string): void };
+}
+
+export interface Server {
+  /** ws://host:port, as a worker needs it. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
+export async function listen(host: string, port: number, listener: ServerListener): Promise<Server> {
+  const http = createServer((_request, response) => {
+    response.writeHead(426, { "content-type": "text/plain" }).end("Lockstep coordinator: connect with a worker\n");
+  });
+  const sockets = new WebSocketServer({ server: http, perMessageDeflate: false, maxPayload: WORKER_FRAME_LIMIT });
+  sockets.on("connection", (socket) => accept(socket, listener));
+  await new Promise<void>((resolve, reject) => {
+    // The WebSocket server repeats the HTTP server's errors.
+    sockets.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    http.listen(port, host, resolve);
+  });
+  const address = http.address() as AddressInfo;
+  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return {
+    url: `ws://${shown}:${address.port}`,
+    async close() {
+      for (const socket of sockets.clients) socket.terminate();
+      sockets.close();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  };
+}
+
+function accept(socket: WebSocket, listener: ServerListener): void {
+  socket.binaryType = "nodebuffer";
+  const outbox = new Outbox((frame, flushed) => {
+    // On a socket that is going down there is nobody to send to; its close event says so.
+    if (socket.readyState === socket.OPEN) socket.send(frame, { binary: true }, flushed);
+  });
+  const handlers = listener.onConnection({ outbox, close: () => socket.close() });
+  let reason = "the connection was lost";
+  socket.on("message", (data) => handlers.onFrame(data as Buffer));
+  // What ws objects to (a frame too long, broken UTF-8) ends the connection; the close event follows.
+  socket.on("error", (error) => {
+    reason = error.message;
+  });
+  socket.on("close", () => handlers.onClose(reason));
+}
+
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
+  const cause = { cause: error };
+  if (error.code === "EADDRINUSE") {
+    const sentence = `port ${port} on ${host} is in use`;
+    return new LockstepError("PORT_IN_USE", sentence, "choose another --port, or 0 for any free one", cause);
+  }
+  const sentence = `cannot listen on ${host}:${port}: ${error.message}`;
+  return new LockstepError("BIND_REFUSED", sentence, "choose an address of this machine and a port above 1023", cause);
+}

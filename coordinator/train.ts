@@ -1,0 +1,1 @@
+/** \`train\` as a function: the same runs as the command's, from TypeScript. */

@@ -1,0 +1,148 @@
+/**
+ * The safetensors format (https://github.com/huggingface/safetensors, "Format"): an unsigned 64-bit little-endian header
+ * length, a JSON header, then the tensors' bytes, little-endian, row-major, without holes. Here every tensor is F32, and the
+ * header is padded with spaces so that the data starts at a multiple of 8. Decoding trusts nothing it reads.
+ */
+
+import { LockstepError } from "../errors.ts";
+
+/** A tensor; `values` are its numbers row by row. */
+export interface Tensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+export interface SafetensorsContent {
+  readonly tensors: readonly Tensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The format's own limit: a longer header is refused before it is parsed. */
+const headerLimit = 100_000_000;
+
+/** The file's bytes; metadata comes first in the header, tensors lie in the order given. */
+export function encodeSafetensors({ tensors, metadata }: SafetensorsContent): Uint8Array {
+  const header = new Map<string, unknown>([["__metadata__", metadata]]);
+  let end = 0;
+  for (const { name, shape, values } of tensors) {
+    if (header.has(name)) throw new RangeError(`two tensors are named ${name}`);
+    if (values.length !== sizeOf(shape))
+      throw new RangeError(`${name} [${shape.join(", ")}] has ${values.length} values`);
+    header.set(name, { dtype: "F32", shape, data_offsets: [end, (end += values.byteLength)] });
+  }
+  const json = new TextEncoder().encode(jsonObject(header));
+  const dataStart = Math.ceil((8 + json.length) / 8) * 8;
+  const bytes = new Uint8Array(dataStart + end).fill(0x20, 8, dataStart);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - 8), true);
+  bytes.set(json, 8);
+  let at = dataStart;
+  for (const { values } of tensors) {
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
+    at += values.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * The tensors, in the order of their bytes, and the metadata. Values are views of `bytes` where its alignment allows.
+ * `source` is what errors call the file. Throws CHECKPOINT_DAMAGED for anything but a whole, well-formed file of F32 tensors.
+ */
+export function decodeSafetensors(bytes: Uint8Array, source: string): SafetensorsContent {
+  const damaged = (reason: string): LockstepError =>
+    new LockstepError("CHECKPOINT_DAMAGED", `${source} is damaged: ${reason}`, "Use another checkpoint.");
+  const { text, dataStart } = readHeader(bytes, damaged);
+  const { __metadata__: metadata = {}, ...entries } = parseHeader(text, damaged);
+  if (!isStringMap(metadata)) throw damaged("__metadata__ is no map of texts");
+
+  const placed = Object.entries(entries).map(([name, entry]) => ({ name, ...placeOf(name, entry, damaged) }));
+  placed.sort((left, right) => left.begin - right.begin || left.end - right.end);
+  let end = 0;
+  for (const tensor of placed) {
+    if (tensor.begin !== end)
+      throw damaged(`tensor ${tensor.name} starts at byte ${tensor.begin} of the data, expected ${end}`);
+    end = tensor.end;
+  }
+  const found = bytes.length - dataStart;
+  if (found !== end) throw damaged(`the tensors need ${end} bytes, found ${found}`);
+
+  // A copy of the whole data only where it does not start at a multiple of 4 in memory.
+  const aligned = (bytes.byteOffset + dataStart) % 4 === 0 ? bytes.subarray(dataStart) : bytes.slice(dataStart);
+  const tensors = placed.map(({ name, shape, begin }) => ({
+    name,
+    shape,
+    values: new Float32Array(aligned.buffer, aligned.byteOffset + begin, sizeOf(shape)),
+  }));
+  return { tensors, metadata };
+}
+
+type Damaged = (reason: string) => LockstepError;
+
+function readHeader(bytes: Uint8Array, damaged: Damaged): { text: string; dataStart: number } {
+  if (bytes.length < 8) throw damaged(`expected at least 8 bytes, found ${bytes.length}`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > headerLimit) throw damaged(`a header of ${length} bytes is longer than the limit of ${headerLimit}`);
+  const dataStart = 8 + Number(length);
+  if (dataStart > bytes.length) throw damaged(`the header needs ${length} bytes, found ${bytes.length - 8}`);
+  if (bytes[8] !== 0x7b) throw damaged("the header does not start with {");
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, dataStart));
+    return { text, dataStart };
+  } catch {
+    throw damaged("the header is no UTF-8 text");
+  }
+}
+
+function parseHeader(text: string, damaged: Damaged): Record<string, unknown> {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(`the header is no JSON: ${String(cause)}`);
+  }
+  if (!isObject(header)) throw damaged("the header is no JSON object");
+  // JSON.parse keeps the last of two equal keys; every key has one colon outside texts, so a lost one shows in the count.
+  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "").split(":").length - 1;
+  if (colons !== countKeys(header)) throw damaged("the header has the same key twice");
+  return header;
+}
+
+function placeOf(
+  name: string,
+  entry: unknown,
+  damaged: Damaged,
+): { shape: readonly number[]; begin: number; end: number } {
+  if (!isObject(entry)) throw damaged(`tensor ${name} is no JSON object`);
+  const { dtype, shape, data_offsets: offsets, ...others } = entry;
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw damaged(`tensor ${name} has the unknown field ${other}`);
+  if (dtype !== "F32") throw damaged(`tensor ${name} has the type ${JSON.stringify(dtype)}, expected "F32"`);
+  if (!isCounts(shape)) throw damaged(`tensor ${name} has the shape ${JSON.stringify(shape)}`);
+  if (!isCounts(offsets) || offsets.length !== 2)
+    throw damaged(`tensor ${name} has the offsets ${JSON.stringify(offsets)}`);
+  const [begin = 0, end = 0] = offsets;
+  if (end - begin !== 4 * sizeOf(shape))
+    throw damaged(`tensor ${name} [${shape.join(", ")}] has the offsets ${begin} to ${end}`);
+  return { shape, begin, end };
+}
+
+/** JSON of an object with these keys in this order; an object literal would move keys that look like numbers to the front. */
+const jsonObject = (entries: ReadonlyMap<string, unknown>): string =>
+  `{${Array.from(entries, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`;
+
+const countKeys = (value: unknown): number => {
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countKeys(item), 0);
+  if (!isObject(value)) return 0;
+  return Object.values(value).reduce<number>((sum, item) => sum + 1 + countKeys(item), 0);
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isStringMap = (value: unknown): value is Record<string, string> =>
+  isObject(value) && Object.values(value).every((item) => typeof item === "string");
+
+const isCounts = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);

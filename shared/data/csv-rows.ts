@@ -1,0 +1,80 @@
+/** The rows and cells of a comma-separated file; every error names file:line and the column, both counted from 1. */
+
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream";
+import { CsvError, parse } from "csv-parse";
+import { errnoOf } from "../errno.ts";
+import { LockstepError } from "../errors.ts";
+import { unreadable } from "./unreadable.ts";
+
+/** One row as text, and the line of the file it ends on. */
+export interface Row {
+  readonly path: string;
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/** Every row that is not empty. Throws DATA_MISSING, or DATA_INVALID for quotes that do not match. */
+export async function* readRows(path: string): AsyncGenerator<Row> {
+  // Rows of unequal length and text that is no number are let through here, to be refused with a better message.
+  const parser = parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true });
+  // The parser passes a failure of the file on to the loop below, so the callback has nothing to add.
+  pipeline(createReadStream(path), parser, () => {});
+  try {
+    for await (const { info, record } of parser as AsyncIterable<{ info: { lines: number }; record: string[] }>)
+      yield { path, line: info.lines, cells: record };
+  } catch (cause) {
+    if (cause instanceof CsvError)
+      throw new LockstepError(
+        "DATA_INVALID",
+        `${path}:${String(cause["lines"])}: ${cause.message}`,
+        "Correct the quotes in that row.",
+        { cause },
+      );
+    throw errnoOf(cause) === undefined ? cause : unreadable(path, cause);
+  }
+}
+
+/** A cell as a float32 divided by `scale`. */
+export function numberAt(row: Row, column: number, names: readonly string[] | undefined, scale: number): number {
+  const cell = row.cells[column]!;
+  const value = Math.fround(parseNumber(cell) / scale);
+  if (Number.isFinite(value)) return value;
+  throw invalid(
+    placeOf(row, column, names),
+    `expected a number, found ${shown(cell)}`,
+    "Correct the cell or remove the row.",
+  );
+}
+
+/** A cell as a label 0..classes-1. */
+export function labelAt(row: Row, column: number, names: readonly string[] | undefined, classes: number): number {
+  const cell = row.cells[column]!;
+  const label = parseNumber(cell);
+  if (Number.isInteger(label) && label >= 0 && label < classes) return label;
+  throw invalid(
+    placeOf(row, column, names),
+    `expected a label from 0 to ${classes - 1}, found ${shown(cell)}`,
+    "Correct the label, or set data.classes to the number of classes.",
+  );
+}
+
+/** The decimal number a text holds, or NaN. `Number` alone takes an empty cell for 0 and reads 0x10, 0b1 and 0o7. */
+export function parseNumber(cell: string): number {
+  const value = Number(cell);
+  return value === 0 ? (/\d/.test(cell) && !/[xob]/i.test(cell) ? 0 : NaN) : /^\s*0[xob]/i.test(cell) ? NaN : value;
+}
+
+const shown = (cell: string): string =>
+  cell.trim() === "" ? "an empty cell" : JSON.stringify(cell.length > 40 ? `${cell.slice(0, 40)}…` : cell);
+
+/** Where a row or a cell of it is, for a message. */
+export const placeOf = (row: Row, column?: number, names?: readonly string[]): string => {
+  if (column === undefined) return `${row.path}:${row.line}`;
+  const name = names?.[column];
+  return `${row.path}:${row.line}: column ${column + 1}${name === undefined ? "" : ` (${name})`}`;
+};
+
+/** DATA_INVALID at a place in a file. */
+export const invalid = (place: string, message: string, hint: string): LockstepError =>
+  new LockstepError("DATA_INVALID", `${place}: ${message}`, hint);

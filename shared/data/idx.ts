@@ -1,0 +1,165 @@
+/**
+ * The IDX format of MNIST: a big-endian magic 00 00 <type> <dimensions>, one 32-bit length per dimension, then the values
+ * row by row (http://yann.lecun.com/exdb/mnist/, "the IDX file format"). Here: unsigned bytes, images with three dimensions
+ * and labels with one; plain or gzip. Every error names the file, the offset, what was expected and what was found.
+ */
+
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { errnoOf } from "../errno.ts";
+import { LockstepError } from "../errors.ts";
+import { createDataset, type Dataset } from "./dataset.ts";
+import { unreadable } from "./unreadable.ts";
+
+/** The names of the image and the label file of each part, without .gz. */
+export const idxNames = {
+  train: ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
+  test: ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
+} as const;
+
+/** A file's bytes, on a SharedArrayBuffer, and the name errors call it by. */
+export interface IdxFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Both parts of a folder with the four MNIST-named files, each plain or with .gz. Throws DATA_MISSING or DATA_INVALID. */
+export async function openIdxFolder(folder: string, classes: number): Promise<{ train: Dataset; test: Dataset }> {
+  const read = async ([images, labels]: readonly [string, string]): Promise<Dataset> =>
+    idxDataset(await readIdx(folder, images), await readIdx(folder, labels), classes);
+  const train = await read(idxNames.train);
+  const test = await read(idxNames.test);
+  if (train.sampleShape.join() !== test.sampleShape.join())
+    throw invalid(
+      join(folder, idxNames.test[0]),
+      8,
+      `expected images of ${train.sampleShape.join(" × ")} as in ${idxNames.train[0]}, found ${test.sampleShape.join(" × ")}`,
+      "Training and test images must have the same size.",
+    );
+  return { train, test };
+}
+
+/** The dataset of an image file [length, height, width] and its label file [length] with labels 0..classes-1. */
+export function idxDataset(images: IdxFile, labels: IdxFile, classes: number): Dataset {
+  const [count = 0, height = 0, width = 0] = readHeader(images, "images");
+  const [labelCount = 0] = readHeader(labels, "labels");
+  if (labelCount !== count)
+    throw invalid(
+      labels.path,
+      4,
+      `expected ${count} labels, one for each image of ${images.path}, found ${labelCount}`,
+      "Use the image and the label file of the same part.",
+    );
+  const targets = new Int32Array(new SharedArrayBuffer(count * 4));
+  targets.set(labels.bytes.subarray(8));
+  const wrong = targets.findIndex((label) => label >= classes);
+  if (wrong >= 0)
+    throw invalid(
+      labels.path,
+      8 + wrong,
+      `expected a label from 0 to ${classes - 1}, found ${targets[wrong]}`,
+      "Correct the label, or set data.classes to the number of classes.",
+    );
+  return createDataset({
+    sampleShape: [height, width],
+    target: { kind: "class", classes },
+    features: images.bytes.subarray(16),
+    targets,
+  });
+}
+
+/** A whole file on a SharedArrayBuffer. Throws DATA_MISSING. */
+export async function readShared(path: string): Promise<IdxFile> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { size } = await file.stat();
+      const bytes = new Uint8Array(new SharedArrayBuffer(size));
+      let filled = 0;
+      while (filled < size) {
+        const { bytesRead } = await file.read(bytes, filled, size - filled, filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return { path, bytes: bytes.subarray(0, filled) };
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+async function readIdx(folder: string, name: string): Promise<IdxFile> {
+  const plain = join(folder, name);
+  for (const path of [plain, `${plain}.gz`]) {
+    let file: IdxFile;
+    try {
+      file = await readShared(path);
+    } catch (error) {
+      if (error instanceof LockstepError && errnoOf(error.cause) === "ENOENT") continue;
+      throw error;
+    }
+    // By content, not by name: an IDX file starts with two zero bytes, a gzip file with 1f 8b.
+    return file.bytes[0] === 0x1f && file.bytes[1] === 0x8b ? unzip(file) : file;
+  }
+  throw new LockstepError(
+    "DATA_MISSING",
+    `${plain} is missing, plain or as ${name}.gz`,
+    `The folder must hold ${[...idxNames.train, ...idxNames.test].join(", ")}, each plain or with .gz.`,
+  );
+}
+
+async function unzip({ path, bytes }: IdxFile): Promise<IdxFile> {
+  try {
+    const plain = await promisify(gunzip)(bytes);
+    const held = new Uint8Array(new SharedArrayBuffer(plain.length));
+    held.set(plain);
+    return { path, bytes: held };
+  } catch (cause) {
+    throw new LockstepError(
+      "DATA_INVALID",
+      `${path}: the gzip data (${bytes.length} bytes) is damaged or cut short: ${String(cause)}`,
+      "Fetch the file again.",
+      { cause },
+    );
+  }
+}
+
+/** Checks the magic and the size; returns the dimensions. */
+function readHeader({ path, bytes }: IdxFile, holds: "images" | "labels"): readonly number[] {
+  const dimensions = holds === "images" ? 3 : 1;
+  const magic = 0x0800 + dimensions;
+  const again = "Check that this is the right file, and fetch it again if it was cut short.";
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const headerLength = 4 + 4 * dimensions;
+  if (bytes.length >= 4 && view.getUint32(0) !== magic)
+    throw invalid(
+      path,
+      0,
+      `expected the magic number ${hex(magic)} of IDX ${holds}, found ${hex(view.getUint32(0))}`,
+      again,
+    );
+  if (bytes.length < headerLength)
+    throw invalid(path, 0, `expected a header of ${headerLength} bytes, found ${bytes.length} bytes`, again);
+  const lengths = Array.from({ length: dimensions }, (_, axis) => view.getUint32(4 + 4 * axis));
+  const empty = lengths.indexOf(0);
+  if (empty >= 0) throw invalid(path, 4 + 4 * empty, "expected a length of at least 1, found 0", again);
+  const expected = lengths.reduce((size, length) => size * length, 1);
+  const found = bytes.length - headerLength;
+  if (found !== expected)
+    throw invalid(
+      path,
+      headerLength,
+      `expected ${expected} bytes of data (${lengths.join(" × ")}), found ${found}`,
+      again,
+    );
+  return lengths;
+}
+
+const hex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;
+
+const invalid = (path: string, offset: number, message: string, hint: string): LockstepError =>
+  new LockstepError("DATA_INVALID", `${path} at offset ${offset}: ${message}`, hint);

@@ -1,0 +1,48 @@
+/**
+ * Combines partial sums along the canonical tree as they arrive, in whatever order: a node is added to its sibling as
+ * soon as both are there, and to nothing else. Buffers are handles (byte offsets); the adding is the caller's kernel.
+ */
+import { childrenOf, nodeKey, parentOf } from "./tree.ts";
+import type { TreeNode } from "./tree.ts";
+
+export class TreeReducer {
+  readonly #shards: number;
+  readonly #targets: ReadonlySet<string>;
+  readonly #combine: (left: number, right: number) => void;
+  readonly #held = new Map<string, number>();
+
+  /**
+   * @param shards number of shards of the whole work
+   * @param targets nodes at which combining ends: the root on the coordinator, a worker's own subtrees on a worker
+   * @param combine left += right; the right buffer is free afterwards
+   */
+  constructor(shards: number, targets: readonly TreeNode[], combine: (left: number, right: number) => void) {
+    this.#shards = shards;
+    this.#targets = new Set(targets.map(nodeKey));
+    this.#combine = combine;
+  }
+
+  /** Takes the sum over `node`; returns the target it completed, if it did. */
+  add(node: TreeNode, buffer: number): { node: TreeNode; buffer: number } | undefined {
+    let current = node;
+    let sum = buffer;
+    while (!this.#targets.has(nodeKey(current))) {
+      const parent = parentOf(this.#shards, current);
+      if (parent === undefined) throw new RangeError(`node ${nodeKey(node)} leads to none of the nodes asked for`);
+      const [left, right] = childrenOf(parent)!;
+      const isLeft = left.end === current.end;
+      const sibling = nodeKey(isLeft ? right : left);
+      const other = this.#held.get(sibling);
+      if (other === undefined) {
+        this.#held.set(nodeKey(current), sum);
+        return undefined;
+      }
+      this.#held.delete(sibling);
+      const [into, from] = isLeft ? [sum, other] : [other, sum];
+      this.#combine(into, from);
+      sum = into;
+      current = parent;
+    }
+    return { node: current, buffer: sum };
+  }
+}

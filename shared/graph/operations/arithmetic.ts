@@ -1,0 +1,130 @@
+/** Addition, subtraction, multiplication and division, entry by entry, with NumPy's broadcasting. */
+import { defineOperation, type GradientContext, type NumericTensor, type Tensor } from "../operation.ts";
+import { sameShape, type Shape, shapeMismatch, type TensorType } from "../values.ts";
+import { broadcastOffsets, broadcastShapes, sumTo } from "./broadcast.ts";
+import { fill, uniformOf } from "./source.ts";
+
+interface Rule {
+  readonly name: string;
+  readonly onnx: string;
+  readonly compute: (left: number, right: number) => number;
+  /** Gradients in the output's shape, before they are summed down to the operands. */
+  readonly gradient: (left: Tensor, right: Tensor, gradient: Tensor) => readonly [Tensor, Tensor];
+}
+
+const binary = (rule: Rule) =>
+  defineOperation({
+    name: rule.name,
+    rows: "independent",
+    attributes: {},
+    infer(inputs: readonly TensorType[]) {
+      const [left, right] = inputs;
+      if (inputs.length !== 2 || left?.dtype !== "float32" || right?.dtype !== "float32") {
+        throw shapeMismatch(rule.name, "two float32 tensors", inputs);
+      }
+      return { shape: broadcastShapes(left.shape, right.shape, rule.name), dtype: "float32" };
+    },
+    gradient({ inputs: [left, right], gradient }: GradientContext<object>) {
+      if (left === undefined || right === undefined) return [];
+      const [toLeft, toRight] = rule.gradient(left, right, gradient);
+      return [sumTo(toLeft, left.shape), sumTo(toRight, right.shape)];
+    },
+    emit: ({ inputs, node, output }) => void node(rule.onnx, inputs, {}, output),
+    evaluate([left, right]: readonly NumericTensor[], output) {
+      if (left === undefined || right === undefined) return;
+      const [mine, yours] = [left, right].map(({ shape }) => broadcastOffsets(shape, output.shape));
+      for (let entry = 0; entry < output.data.length; entry++) {
+        output.data[entry] = rule.compute(
+          left.data[mine?.[entry] as number] as number,
+          right.data[yours?.[entry] as number] as number,
+        );
+      }
+    },
+  });
+
+const addOperation = binary({
+  name: "add",
+  onnx: "Add",
+  compute: (left, right) => left + right,
+  gradient: (_left, _right, gradient) => [gradient, gradient],
+});
+
+const subtractOperation = binary({
+  name: "subtract",
+  onnx: "Sub",
+  compute: (left, right) => left - right,
+  gradient: (_left, _right, gradient) => [gradient, scale(gradient, -1)],
+});
+
+const multiplyOperation = binary({
+  name: "multiply",
+  onnx: "Mul",
+  compute: (left, right) => left * right,
+  gradient: (left, right, gradient) => [multiply(gradient, right), multiply(gradient, left)],
+});
+
+const divideOperation = binary({
+  name: "divide",
+  onnx: "Div",
+  compute: (left, right) => left / right,
+  gradient: (left, right, gradient) => {
+    const toLeft = divide(gradient, right);
+    return [toLeft, scale(divide(multiply(toLeft, left), right), -1)];
+  },
+});
+
+const joint = (left: Tensor, right: Tensor): Shape => broadcastShapes(left.shape, right.shape, "arithmetic");
+/** A known number as a scalar, where that leaves the result's shape as it is: the engine broadcasts a scalar for nothing. */
+function slim(operand: Tensor, other: Tensor): Tensor {
+  const value = uniformOf(operand);
+  return value !== undefined && sameShape(joint(operand, other), other.shape) ? fill(operand, [], value) : operand;
+}
+
+export function add(left: Tensor, right: Tensor): Tensor {
+  const [mine, yours] = [slim(left, right), slim(right, left)];
+  if (uniformOf(yours) === 0 && sameShape(joint(left, right), left.shape)) return left;
+  if (uniformOf(mine) === 0 && sameShape(joint(left, right), right.shape)) return right;
+  return left.apply(addOperation, [mine, yours], {});
+}
+
+export function subtract(left: Tensor, right: Tensor): Tensor {
+  if (uniformOf(right) === 0 && sameShape(joint(left, right), left.shape)) return left;
+  return left.apply(subtractOperation, [slim(left, right), slim(right, left)], {});
+}
+
+export function multiply(left: Tensor, right: Tensor): Tensor {
+  const shape = joint(left, right);
+  for (const [operand, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const factor = uniformOf(operand);
+    if (factor !== undefined && sameShape(shape, other.shape)) return scale(other, factor);
+  }
+  return left.apply(multiplyOperation, [left, right], {});
+}
+
+export function divide(left: Tensor, right: Tensor): Tensor {
+  if (uniformOf(right) === 1 && sameShape(joint(left, right), left.shape)) return left;
+  return left.apply(divideOperation, [slim(left, right), slim(right, left)], {});
+}
+
+/** x · factor. Factors of factors are multiplied while the graph is built. */
+export function scale(x: Tensor, factor: number): Tensor {
+  if (factor === 1) return x;
+  const value = uniformOf(x);
+  if (value !== undefined) return fill(x, x.shape, value * factor);
+  const [inner, by] = x.operation === (multiplyOperation as object) ? x.inputs : [];
+  const earlier = by === undefined ? undefined : uniformOf(by);
+  if (inner !== undefined && earlier !== undefined && sameShape(inner.shape, x.shape))
+    return scale(inner, earlier * factor);
+  return x.apply(multiplyOperation, [x, fill(x, [], factor)], {});
+}
+
+/** x + value, everywhere. */
+export const offset = (x: Tensor, value: number): Tensor => add(x, fill(x, [], value));
+
+/** 1 − x. */
+export const complement = (x: Tensor): Tensor => subtract(fill(x, [], 1), x);
+
+export const arithmeticOperations = [addOperation, subtractOperation, multiplyOperation, divideOperation];

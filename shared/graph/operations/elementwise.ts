@@ -1,0 +1,137 @@
+/**
+ * Functions of one entry. Activations that are sums and products of these (SiLU, GELU, ELU, …) are written so in
+ * shared/nn/activations.ts and need no rule of their own.
+ */
+import {
+  defineOperation,
+  type EmitContext,
+  type GradientContext,
+  type NumericTensor,
+  type Tensor,
+} from "../operation.ts";
+import { shapeMismatch, type TensorType } from "../values.ts";
+import { complement, divide, multiply, scale, subtract } from "./arithmetic.ts";
+import { fill } from "./source.ts";
+
+interface Rule {
+  readonly name: string;
+  readonly onnx: string;
+  readonly rows?: "per-shard";
+  readonly compute: (x: number) => number;
+  /** dy/dx; undefined where it is zero almost everywhere. */
+  readonly derivative: ((x: Tensor, y: Tensor) => Tensor) | undefined;
+}
+
+const unary = (rule: Rule) =>
+  defineOperation({
+    name: rule.name,
+    rows: rule.rows ?? "independent",
+    attributes: {},
+    infer(inputs: readonly TensorType[]) {
+      const [x] = inputs;
+      if (inputs.length !== 1 || x?.dtype !== "float32") throw shapeMismatch(rule.name, "one float32 tensor", inputs);
+      return { shape: x.shape, dtype: "float32" };
+    },
+    gradient: ({ inputs: [x], output, gradient }: GradientContext<object>) =>
+      x === undefined || rule.derivative === undefined ? [] : [multiply(gradient, rule.derivative(x, output))],
+    emit: ({ inputs, node, output }: EmitContext<object>) => void node(rule.onnx, inputs, {}, output),
+    evaluate([x]: readonly NumericTensor[], output) {
+      x?.data.forEach((value, entry) => void (output.data[entry] = rule.compute(value)));
+    },
+  });
+
+const reluOperation = unary({
+  name: "relu",
+  onnx: "Relu",
+  compute: (x) => Math.max(x, 0),
+  derivative: (_x, y) => sign(y), // y is never negative, so this is 1 where x > 0 and 0 elsewhere
+});
+const signOperation = unary({ name: "sign", onnx: "Sign", compute: Math.sign, derivative: undefined });
+const absoluteOperation = unary({ name: "absolute", onnx: "Abs", compute: Math.abs, derivative: (x) => sign(x) });
+const expOperation = unary({ name: "exp", onnx: "Exp", compute: Math.exp, derivative: (_x, y) => y });
+const sqrtOperation = unary({
+  name: "sqrt",
+  onnx: "Sqrt",
+  compute: Math.sqrt,
+  derivative: (_x, y) => divide(fill(y, [], 0.5), y),
+});
+const logOperation = unary({
+  name: "log",
+  onnx: "Log",
+  rows: "per-shard",
+  compute: Math.log,
+  derivative: (x) => divide(fill(x, [], 1), x),
+});
+const sigmoidOperation = unary({
+  name: "sigmoid",
+  onnx: "Sigmoid",
+  compute: (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x))),
+  derivative: (_x, y) => subtract(y, multiply(y, y)),
+});
+const tanhOperation = unary({
+  name: "tanh",
+  onnx: "Tanh",
+  compute: Math.tanh,
+  derivative: (_x, y) => complement(multiply(y, y)),
+});
+const softplusOperation = unary({
+  name: "softplus",
+  onnx: "Softplus",
+  rows: "per-shard",
+  compute: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  derivative: (x) => sigmoid(x),
+});
+const erfOperation = unary({
+  name: "erf",
+  onnx: "Erf",
+  compute: errorFunction,
+  derivative: (x) => scale(exp(scale(multiply(x, x), -1)), 2 / Math.sqrt(Math.PI)),
+});
+
+export const relu = (x: Tensor): Tensor => x.apply(reluOperation, [x], {});
+/** −1, 0 or 1; no gradient flows through it. */
+export const sign = (x: Tensor): Tensor => x.apply(signOperation, [x], {});
+export const absolute = (x: Tensor): Tensor => x.apply(absoluteOperation, [x], {});
+export const exp = (x: Tensor): Tensor => x.apply(expOperation, [x], {});
+export const sqrt = (x: Tensor): Tensor => x.apply(sqrtOperation, [x], {});
+export const log = (x: Tensor): Tensor => x.apply(logOperation, [x], {});
+export const sigmoid = (x: Tensor): Tensor => x.apply(sigmoidOperation, [x], {});
+export const tanh = (x: Tensor): Tensor => x.apply(tanhOperation, [x], {});
+/** log(1 + eˣ). */
+export const softplus = (x: Tensor): Tensor => x.apply(softplusOperation, [x], {});
+/** The error function. */
+export const erf = (x: Tensor): Tensor => x.apply(erfOperation, [x], {});
+
+/**
+ * erf to double precision: its Maclaurin series below 3, and beyond it 1 − erfc by Lentz' continued fraction
+ * (Abramowitz & Stegun 7.1.6 and 7.1.14).
+ */
+function errorFunction(x: number): number {
+  const size = Math.abs(x);
+  if (size >= 6) return Math.sign(x);
+  if (size < 3) {
+    let term = size;
+    let total = size;
+    for (let n = 1; Math.abs(term) > 1e-17 * total; n++) {
+      term *= (2 * size * size) / (2 * n + 1);
+      total += term;
+    }
+    return (Math.sign(x) * 2 * Math.exp(-size * size) * total) / Math.sqrt(Math.PI);
+  }
+  let fraction = size;
+  for (let n = 60; n >= 1; n--) fraction = size + n / 2 / fraction;
+  return Math.sign(x) * (1 - Math.exp(-size * size) / (Math.sqrt(Math.PI) * fraction));
+}
+
+export const elementwiseOperations = [
+  reluOperation,
+  signOperation,
+  absoluteOperation,
+  expOperation,
+  sqrtOperation,
+  logOperation,
+  sigmoidOperation,
+  tanhOperation,
+  softplusOperation,
+  erfOperation,
+];

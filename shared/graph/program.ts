@@ -1,0 +1,43 @@
+/**
+ * A program is a graph made ready to run: every tensor has a place, steps come in order, and a batch may be split into
+ * shards and joined again. Sizes are numbers in a program for an engine; in one for an ONNX file that others open, the
+ * sample dimension stays symbolic.
+ */
+import type { Attributes } from "./operation.ts";
+import type { DataType, Shape } from "./values.ts";
+
+export interface ProgramTensor<Sizes extends Shape> {
+  readonly shape: Sizes;
+  readonly dtype: DataType;
+}
+
+/** A tensor with a name: what is fed and what comes out. `tensor` is its place in the program. */
+export interface Port<Sizes extends Shape> extends ProgramTensor<Sizes> {
+  readonly name: string;
+  readonly tensor: number;
+}
+
+export type Step =
+  | {
+      readonly kind: "operation";
+      readonly operation: string;
+      readonly attributes: Attributes;
+      readonly inputs: readonly number[];
+      readonly output: number;
+    }
+  /** Cuts the leading dimension into consecutive parts of these sizes. */
+  | {
+      readonly kind: "split";
+      readonly input: number;
+      readonly sizes: readonly number[];
+      readonly outputs: readonly number[];
+    }
+  /** Joins parts along the leading dimension. */
+  | { readonly kind: "concat"; readonly inputs: readonly number[]; readonly output: number };
+
+export interface Program<Sizes extends Shape = readonly number[]> {
+  readonly inputs: readonly Port<Sizes>[];
+  readonly outputs: readonly Port<Sizes>[];
+  readonly tensors: readonly ProgramTensor<Sizes>[];
+  readonly steps: readonly Step[];
+}

@@ -1,0 +1,129 @@
+/**
+ * SIMD kernels over vectors of float32 in a WebAssembly.Memory, any number of threads on one memory.
+ *
+ * Vectors are given as byte offsets (multiples of 4) and a count of floats, which may be any number from 0 on. `out` may
+ * be the same vector as an operand or share no byte with it. Every result has the bits of the formula evaluated with
+ * each operation rounded to float32, on every machine.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { LockstepError } from "../errors.ts";
+import { dropoutThreshold, type RandomStream } from "../random.ts";
+
+/** What the kernels' module exports, see assembly/. */
+interface ModuleExports {
+  readonly add: (out: number, left: number, right: number, count: number) => void;
+  readonly divide: (out: number, dividend: number, divisor: number, count: number) => void;
+  readonly weightedSum: (
+    out: number,
+    left: number,
+    right: number,
+    leftWeight: number,
+    rightWeight: number,
+    count: number,
+  ) => void;
+  readonly weightedSumOfSquares: (
+    out: number,
+    sum: number,
+    value: number,
+    sumWeight: number,
+    squareWeight: number,
+    count: number,
+  ) => void;
+  readonly divideByRoot: (
+    out: number,
+    dividend: number,
+    square: number,
+    dividendScale: number,
+    squareScale: number,
+    epsilon: number,
+    count: number,
+  ) => void;
+  readonly allFinite: (values: number, count: number) => number;
+  readonly sumOfSquares: (values: number, count: number) => number;
+  readonly dropoutMask: (
+    out: number,
+    count: number,
+    key0: number,
+    key1: number,
+    first: bigint,
+    threshold: number,
+    kept: number,
+  ) => void;
+}
+
+/** The kernels of one memory. Numbers that are no vectors are rounded to float32 first. */
+export interface Kernels {
+  /** out = left + right */
+  readonly add: ModuleExports["add"];
+  /** out = dividend / divisor, the divisor being one number */
+  readonly divide: ModuleExports["divide"];
+  /** out = left · leftWeight + right · rightWeight */
+  readonly weightedSum: ModuleExports["weightedSum"];
+  /** out = sum · sumWeight + (value · value) · squareWeight */
+  readonly weightedSumOfSquares: ModuleExports["weightedSumOfSquares"];
+  /** out = (dividend · dividendScale) / (√(square · squareScale) + epsilon) */
+  readonly divideByRoot: ModuleExports["divideByRoot"];
+  /** Whether no float is infinite or NaN. */
+  allFinite(values: number, count: number): boolean;
+  /** Σ value² in float64, added in an order that depends on `count` alone. */
+  readonly sumOfSquares: ModuleExports["sumOfSquares"];
+  /** out[i] = dropoutMaskAt(key, first + i, rate) of shared/random.ts, same bits. */
+  dropoutMask(out: number, count: number, key: RandomStream["key"], first: number, rate: number): void;
+}
+
+const names: readonly (keyof ModuleExports)[] = [
+  "add",
+  "divide",
+  "weightedSum",
+  "weightedSumOfSquares",
+  "divideByRoot",
+  "allFinite",
+  "sumOfSquares",
+  "dropoutMask",
+];
+
+function isComplete(exports: object): exports is ModuleExports {
+  return names.every((name) => name in exports);
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The module, compiled once per thread. */
+function compiledModule(): WebAssembly.Module {
+  if (compiled !== undefined) return compiled;
+  const file = fileURLToPath(new URL("./kernels.wasm", import.meta.url));
+  try {
+    compiled = new WebAssembly.Module(readFileSync(file));
+  } catch (cause) {
+    throw new LockstepError(
+      "DISK_FAILED",
+      `the kernels cannot be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      "In a checkout, `npm run build:kernels` builds them; an installed package is damaged and wants installing again.",
+      { cause },
+    );
+  }
+  return compiled;
+}
+
+/**
+ * The kernels over `memory`, which must be shared (see Arena). Synchronous, on any thread.
+ * @throws LockstepError DISK_FAILED when kernels.wasm is missing, damaged or older than this file
+ */
+export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
+  const { exports } = new WebAssembly.Instance(compiledModule(), { env: { memory } });
+  if (!isComplete(exports)) {
+    throw new LockstepError(
+      "DISK_FAILED",
+      `kernels.wasm lacks ${names.filter((name) => !(name in exports)).join(", ")}`,
+      "It was built from older sources: run `npm run build:kernels`.",
+    );
+  }
+  const { allFinite, dropoutMask, ...others } = exports;
+  return {
+    ...others,
+    allFinite: (values, count) => allFinite(values, count) === 1,
+    dropoutMask: (out, count, [key0, key1], first, rate) =>
+      dropoutMask(out, count, key0, key1, BigInt(first), dropoutThreshold(rate), 1 / (1 - rate)),
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * A model's description compiled to three graphs: `train` (gradients and metrics), `evaluate` (metrics) and `predict`.
+ * Gradients and metrics are sums over the samples.
+ */
+import { LockstepError } from "../errors.ts";
+import { gradientsOf } from "../graph/autodiff.ts";
+import { type Graph, GraphBuilder } from "../graph/graph.ts";
+import type { Tensor } from "../graph/operation.ts";
+import { flatten, sumSamples } from "../graph/operations/broadcast.ts";
+import { describeShape, sameShape, type Shape } from "../graph/values.ts";
+import type { Layout } from "../memory/layout.ts";
+import { randomStream } from "../random.ts";
+import { initialisers } from "./initialisers.ts";
+import { type LayerContext, layers, layersCounted, type Parameter } from "./layers.ts";
+import { correctOf, lossOf } from "./losses.ts";
+import { checkModelSpec, layerName, type LayerSpec, type ModelSpec } from "./spec.ts";
+
+export interface CompiledModel {
+  readonly parameters: readonly Parameter[];
+  /** Outputs "gradient:<parameter>" and "metric:<name>". */
+  readonly train: Graph;
+  /** Outputs "metric:<name>". */
+  readonly evaluate: Graph;
+  /** Output "probabilities" or "output", a row for every sample. */
+  readonly predict: Graph;
+  readonly metrics: readonly string[];
+}
+
+const rows: Shape[number] = { rows: 1 };
+
+/** The layers as one function of "features", in a graph of its own. */
+class Network {
+  readonly builder = new GraphBuilder();
+  readonly parameters: { readonly parameter: Parameter; readonly tensor: Tensor }[] = [];
+  readonly scores: Tensor;
+
+  constructor(spec: ModelSpec, training: boolean) {
+    let number = 0;
+    let x = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
+    spec.layers.forEach((layer, place) => {
+      x = this.#apply(layer, x, this.#context(number, training), layerName(place, layer));
+      number += layersCounted(layer);
+    });
+    this.scores = x.shape.length === 2 ? x : flatten(x);
+    const width = spec.target.kind === "class" ? spec.target.classes : spec.target.width;
+    const wanted = [rows, width];
+    if (!sameShape(this.scores.shape, wanted)) {
+      const last = spec.layers.length - 1;
+      throw new LockstepError(
+        "SHAPE_MISMATCH",
+        `${layerName(last, spec.layers[last] as LayerSpec)} gives ${describeShape(this.scores.shape)}, the targets want ${describeShape(wanted)}`,
+        `Let the last dense layer have ${width} units.`,
+      );
+    }
+  }
+
+  targets({ target }: ModelSpec): Tensor {
+    return target.kind === "class"
+      ? this.builder.input("targets", { kind: "targets" }, [rows], "int32")
+      : this.builder.input("targets", { kind: "targets" }, [rows, target.width]);
+  }
+
+  #apply<Spec extends LayerSpec>(layer: Spec, x: Tensor, context: LayerContext, name: string): Tensor {
+    try {
+      return (layers[layer.kind] as (x: Tensor, layer: Spec, context: LayerContext) => Tensor)(x, layer, context);
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      throw new LockstepError(error.code, `${name}, given ${describeShape(x.shape)}: ${error.message}`, error.hint, { cause: error });
+    }
+  }
+
+  #context(number: number, training: boolean): LayerContext {
+    return {
+      training,
+      parameter: (parameter) => {
+        const name = `${number}.${parameter.name}`;
+        const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, parameter.shape);
+        this.parameters.push({ parameter: { ...parameter, name }, tensor });
+        return tensor;
+      },
+      mask: (rate, shape) => this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape),
+    };
+  }
+}
+
+/** The sums a step reports, and the scalar that is differentiated: the first of them. */
+function metricsOf(network: Network, spec: ModelSpec): Record<"loss", Tensor> & Record<string, Tensor> {
+  const targets = network.targets(spec);
+  const loss = sumSamples(lossOf(spec.loss).perSample(network.scores, targets, spec.loss));
+  return spec.target.kind === "class" ? { loss, correct: correctOf(network.scores, targets) } : { loss };
+}
+
+const prefixed = (prefix: string, tensors: Record<string, Tensor>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`${prefix}:${name}`, tensor]));
+
+/**
+ * Compiles a model.
+ * @throws LockstepError CONFIG_INVALID for a wrong option, SHAPE_MISMATCH where shapes don't meet
+ */
+export function compileModel(spec: ModelSpec): CompiledModel {
+  checkModelSpec(spec);
+  const training = new Network(spec, true);
+  const metrics = metricsOf(training, spec);
+  const gradients = gradientsOf(training.builder, metrics.loss, training.parameters.map(({ tensor }) => tensor));
+  const named = training.parameters.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
+
+  const evaluation = new Network(spec, false);
+  const predicting = new Network(spec, false);
+  const { prediction } = lossOf(spec.loss);
+  return {
+    parameters: training.parameters.map(({ parameter }) => parameter),
+    train: training.builder.build({ ...prefixed("gradient", Object.fromEntries(named)), ...prefixed("metric", metrics) }),
+    evaluate: evaluation.builder.build(prefixed("metric", metricsOf(evaluation, spec))),
+    predict: predicting.builder.build({ [prediction.name]: prediction.of(predicting.scores) }),
+    metrics: Object.keys(metrics),
+  };
+}
+
+/** Writes the starting values of every parameter to its place in the flat vector; padding stays as it is. */
+export function initialParameters(model: CompiledModel, layout: Layout, seed: number, into: Float32Array): void {
+  model.parameters.forEach((parameter, number) => {
+    const slot = layout.slots.find(({ name }) => name === parameter.name);
+    if (slot === undefined) throw new LockstepError("LAYOUT_MISMATCH", `the layout has no parameter ${parameter.name}`);
+    const valueAt = initialisers[parameter.initialiser](randomStream(seed, "initialise", number), parameter);
+    for (let index = 0; index < slot.length; index++) into[slot.offset + index] = valueAt(index);
+  });
+}

@@ -1,0 +1,98 @@
+/**
+ * The rules optimizers are composed of, in the manner of Optax: each turns an update (at first the mean gradient) into
+ * another one, and some keep a state vector between steps. A rule is elementwise, reads the state before the step and
+ * writes the state after it, so the step can be dropped until it is committed.
+ *
+ * Rules see one chunk of the vectors at a time and don't know which.
+ */
+import type { Kernels } from "../kernels/index.ts";
+
+/** One stretch of all vectors; places are byte offsets. */
+interface Chunk {
+  /** Floats in the stretch. */
+  readonly count: number;
+  /** Counts steps from 1. */
+  readonly stepNumber: number;
+  /** The parameters before the step; read only. */
+  readonly parameters: number;
+  /** Where a rule may write its update; may be the place it reads its update from. */
+  readonly scratch: number;
+  /** A state vector before the step; read only. */
+  readonly previous: (stateName: string) => number;
+  /** The same state vector after the step. */
+  readonly next: (stateName: string) => number;
+}
+
+export interface Rule {
+  /** State vectors, zero before the first step. */
+  readonly stateNames: readonly string[];
+  /** Takes the place of an update, returns the place of the new one: `scratch` or a state after the step. */
+  apply(kernels: Kernels, update: number, chunk: Chunk): number;
+}
+
+/** u + decay · θ: before the other rules it is L2 regularisation, behind them decoupled decay (Loshchilov, Hutter 2019). */
+export const weightDecay = (decay: number): Rule => ({
+  stateNames: [],
+  apply(kernels, update, { scratch, parameters, count }) {
+    kernels.weightedSum(scratch, update, parameters, 1, decay, count);
+    return scratch;
+  },
+});
+
+/** b = momentum · b + u; the new update is b, or with Nesterov's look-ahead u + momentum · b (Sutskever et al. 2013). */
+export const trace = (momentum: number, nesterov: boolean): Rule => ({
+  stateNames: ["momentum"],
+  apply(kernels, update, { scratch, count, previous, next }) {
+    const accumulated = next("momentum");
+    kernels.weightedSum(accumulated, previous("momentum"), update, momentum, 1, count);
+    if (!nesterov) return accumulated;
+    kernels.weightedSum(scratch, update, accumulated, 1, momentum, count);
+    return scratch;
+  },
+});
+
+/**
+ * Adam (Kingma, Ba 2015): m = β₁m + (1 − β₁)u, v = β₂v + (1 − β₂)u², the new update is m̂ / (√v̂ + ε) with
+ * m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) at step t.
+ */
+export const scaleByAdam = (beta1: number, beta2: number, epsilon: number): Rule => ({
+  stateNames: ["mean", "variance"],
+  apply(kernels, update, { scratch, count, stepNumber, previous, next }) {
+    const mean = next("mean");
+    const variance = next("variance");
+    kernels.weightedSum(mean, previous("mean"), update, beta1, 1 - beta1, count);
+    kernels.weightedSumOfSquares(variance, previous("variance"), update, beta2, 1 - beta2, count);
+    const meanScale = 1 / (1 - power(beta1, stepNumber));
+    const varianceScale = 1 / (1 - power(beta2, stepNumber));
+    kernels.divideByRoot(scratch, mean, variance, meanScale, varianceScale, aboveZero(epsilon), count);
+    return scratch;
+  },
+});
+
+/**
+ * s = keep · s + add · u², the new update is u / (√s + ε). RMSprop (Hinton 2012) keeps α and adds 1 − α; Adagrad
+ * (Duchi, Hazan, Singer 2011) keeps and adds all.
+ */
+export const scaleByRootOfSquares = (keep: number, add: number, epsilon: number): Rule => ({
+  stateNames: ["squares"],
+  apply(kernels, update, { scratch, count, previous, next }) {
+    const squares = next("squares");
+    kernels.weightedSumOfSquares(squares, previous("squares"), update, keep, add, count);
+    kernels.divideByRoot(scratch, update, squares, 1, 1, aboveZero(epsilon), count);
+    return scratch;
+  },
+});
+
+/** ε as float32 and not 0, which would make 0 / 0 of the padding. */
+const aboveZero = (epsilon: number): number => Math.max(Math.fround(epsilon), 2 ** -149);
+
+/** base to a positive integer power by multiplication: Math.pow may differ in the last bit between builds of Node. */
+function power(base: number, exponent: number): number {
+  let result = 1;
+  let square = base;
+  for (let left = exponent; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result *= square;
+    square *= square;
+  }
+  return result;
+}

@@ -1,0 +1,76 @@
+/**
+ * Frames: one WebSocket message each.
+ *
+ *   bytes 0–3   length of the header, little-endian
+ *   bytes 4–…   the header, msgpack
+ *   padding     zeros up to a multiple of 8
+ *   the rest    the tensor section: float32, little-endian, as long as the header's `segment.length` says
+ *
+ * Tensors stay out of msgpack: it would copy them and lose their alignment.
+ */
+import { crc32 } from "node:zlib";
+import { Packr } from "msgpackr";
+import { LockstepError } from "../errors.ts";
+import { SEGMENT_BYTES } from "./messages.ts";
+import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
+
+/** Room for a header in front of a full segment, and for the largest message a worker may send. */
+export const WORKER_FRAME_LIMIT = SEGMENT_BYTES + 16_384;
+/** The welcome carries the graphs. */
+export const COORDINATOR_FRAME_LIMIT = 64 << 20;
+
+// Records would make a frame depend on the frames before it; plain maps let each frame stand alone.
+const packr = new Packr({ useRecords: false, mapsAsObjects: true });
+const aligned = (length: number): number => (length + 7) & ~7;
+const empty = new Uint8Array(0);
+
+/** Encodes one message; `section` is copied, so its buffer may change as soon as this returns. */
+export function encodeFrame(message: WorkerMessage | CoordinatorMessage, section: Uint8Array = empty): Buffer {
+  const header = packr.pack(message);
+  const start = aligned(4 + header.length);
+  const frame = Buffer.allocUnsafe(start + section.length);
+  frame.writeUInt32LE(header.length, 0);
+  frame.set(header, 4);
+  frame.fill(0, 4 + header.length, start);
+  frame.set(section, start);
+  return frame;
+}
+
+/** Splits a frame into its unchecked header and its section, a view into the frame. Throws PROTOCOL_VIOLATION. */
+export function decodeFrame(frame: Buffer): { header: unknown; section: Uint8Array } {
+  const length = frame.length >= 4 ? frame.readUInt32LE(0) : Number.POSITIVE_INFINITY;
+  const start = aligned(4 + length);
+  // The smallest frames need no padding behind the header, so the padded start may lie past the end.
+  if (4 + length > frame.length) {
+    throw new LockstepError(
+      "PROTOCOL_VIOLATION",
+      `a frame of ${frame.length} bytes announces a header of ${length} bytes`,
+    );
+  }
+  let header: unknown;
+  try {
+    header = packr.unpack(frame.subarray(4, 4 + length));
+  } catch (cause) {
+    throw new LockstepError("PROTOCOL_VIOLATION", `a frame's header of ${length} bytes is not msgpack`, "", { cause });
+  }
+  return { header, section: frame.subarray(Math.min(start, frame.length)) };
+}
+
+/** The segments a vector of `bytes` is sent in, each with its header part. */
+export function* segmentsOf(bytes: Uint8Array): Generator<{ segment: Segment; section: Uint8Array }> {
+  for (let offset = 0; offset < bytes.length; offset += SEGMENT_BYTES) {
+    const section = bytes.subarray(offset, Math.min(offset + SEGMENT_BYTES, bytes.length));
+    yield { segment: { offset, length: section.length, total: bytes.length, crc32: crc32(section) }, section };
+  }
+}
+
+/** Whether a section's bytes are those its header speaks of: the length, the place in the vector and the checksum. */
+export function segmentIsIntact(segment: Segment, section: Uint8Array, total: number): boolean {
+  return (
+    segment.total === total &&
+    segment.length === section.length &&
+    segment.offset % SEGMENT_BYTES === 0 &&
+    segment.offset + segment.length === Math.min(segment.offset + SEGMENT_BYTES, total) &&
+    crc32(section) === segment.crc32
+  );
+}

@@ -1,0 +1,163 @@
+/**
+ * Every message between coordinator and worker: one documented type each, two closed unions told apart by `type`.
+ * These are the headers; tensor bytes travel behind the header in the same frame (see codec.ts).
+ *
+ *   worker                      coordinator
+ *     hello            →
+ *                      ←        welcome | refused
+ *     ready            →                              (data read, engine probed)
+ *                      ←        assignment, parameters…   (once a step)
+ *     partial…         →                              (one for each subtree, in segments)
+ *                      ←        answer                (only for a partial that is not used)
+ *     leave            →        end
+ */
+import type { ErrorCode } from "../errors.ts";
+import type { RunId, StepNumber, WorkerId } from "../ids.ts";
+
+/** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
+export const PROTOCOL_VERSION = 1;
+
+/** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
+export const SEGMENT_BYTES = 1 << 20;
+
+/** A step's training pass, or the evaluation of the parameters after that many steps. */
+export type WorkKind = "train" | "evaluate";
+
+/** Names one piece of lockstep work: all workers compute parts of the same one. */
+export interface WorkName {
+  readonly kind: WorkKind;
+  /** For `train` the step to take, counted from 0; for `evaluate` the number of steps taken. Also the parameters' version. */
+  readonly step: StepNumber;
+}
+
+/** First message of a worker. */
+export interface Hello {
+  readonly type: "hello";
+  readonly protocol: number;
+  /** Lockstep's version: another one may round differently. */
+  readonly version: string;
+  /** For people: shown in logs and in the dashboard. */
+  readonly name: string;
+  readonly threads: number;
+}
+
+/** Everything a worker needs to know of the run before it can compute. */
+export interface Welcome {
+  readonly type: "welcome";
+  readonly run: RunId;
+  readonly worker: WorkerId;
+  readonly plan: RunPlan;
+}
+
+/** The run as its workers see it. The graphs and the data are checked by the worker; nothing in them is code. */
+export interface RunPlan {
+  readonly seed: number;
+  /** Where the data comes from (a DataSpec) and what its content must hash to. */
+  readonly data: unknown;
+  readonly dataSha256: string;
+  /** Encoded graphs (shared/graph/serialise.ts). */
+  readonly train: unknown;
+  readonly evaluate: unknown;
+  /** The parameters in layout order. */
+  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** Hash of the parameters' layout; both sides derive the same. */
+  readonly layoutHash: string;
+  /** Names of the sums behind the gradients in a partial: `loss`, `correct`. */
+  readonly metrics: readonly string[];
+  /** Samples of the first training batch and the shards it is cut into: what the engine's probe computes. */
+  readonly batch: number;
+  readonly shards: number;
+}
+
+/** The worker has read its data and probed its engine. */
+export interface Ready {
+  readonly type: "ready";
+  readonly dataSha256: string;
+  readonly layoutHash: string;
+  /** SHA-256 of a probe gradient: the worker's arithmetic. */
+  readonly fingerprint: string;
+}
+
+/** The worker cannot take part; it says why and leaves. */
+export interface Failed {
+  readonly type: "failed";
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** The connection is refused or ended; the worker shows the sentence. */
+export interface Refused {
+  readonly type: "refused";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Subtrees to compute. More may follow for the same work when another worker is lost. */
+export interface Assignment {
+  readonly type: "assignment";
+  readonly work: WorkName;
+  /** Counted from 0; with the seed it decides the order of the samples. */
+  readonly epoch: number;
+  /** Position in the epoch's order of the batch's first sample. */
+  readonly offset: number;
+  /** Samples in the whole batch, of which this worker computes some, and the shards they are cut into. */
+  readonly samples: number;
+  readonly shards: number;
+  /** Nodes [start, end) of the canonical tree. */
+  readonly nodes: readonly (readonly [number, number])[];
+}
+
+/** One segment of the parameters; the float32 bytes follow. */
+export interface Parameters {
+  readonly type: "parameters";
+  /** Steps taken so far. */
+  readonly version: StepNumber;
+  readonly segment: Segment;
+}
+
+/** Where a segment belongs in its vector, in bytes, and the CRC-32 of its bytes. */
+export interface Segment {
+  readonly offset: number;
+  readonly length: number;
+  readonly total: number;
+  readonly crc32: number;
+}
+
+/** One segment of the sums over a subtree's samples: gradients in layout order, then the metrics. */
+export interface Partial {
+  readonly type: "partial";
+  readonly run: RunId;
+  readonly work: WorkName;
+  readonly node: readonly [number, number];
+  /** Time inside the engine for the work's subtrees so far, in microseconds. */
+  readonly computeMicroseconds: number;
+  readonly segment: Segment;
+}
+
+/** A partial was not used, and why. */
+export interface Answer {
+  readonly type: "answer";
+  readonly code: "PARTIAL_STALE" | "PARTIAL_DUPLICATE" | "PARTIAL_CORRUPT";
+  readonly work: WorkName;
+  readonly node: readonly [number, number];
+}
+
+/** The worker goes; what it had not finished is given to others at once. */
+export interface Leave {
+  readonly type: "leave";
+}
+
+/** The run is over; the worker ends. */
+export interface End {
+  readonly type: "end";
+  readonly reason: "completed" | "stopped" | "failed";
+}
+
+/** Sent every second by both sides; any byte counts as life, this one is for when there is nothing else to say. */
+export interface Heartbeat {
+  readonly type: "heartbeat";
+}
+
+export type WorkerMessage = Hello | Ready | Failed | Partial | Leave | Heartbeat;
+export type CoordinatorMessage = Welcome | Refused | Assignment | Parameters | Answer | End | Heartbeat;

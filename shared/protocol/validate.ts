@@ -1,0 +1,103 @@
+/**
+ * What a decoded header must look like before anyone acts on it. Bytes from a socket stay hostile after they decode:
+ * every field is checked for type and range here, and nothing else of the header is kept.
+ */
+import Type from "typebox";
+import { Compile } from "typebox/compile";
+import { LockstepError } from "../errors.ts";
+import { SEGMENT_BYTES } from "./messages.ts";
+import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const short = Type.String({ maxLength: 200 });
+const sentence = Type.String({ maxLength: 4000 });
+const hex = Type.String({ pattern: "^[0-9a-f]{64}$" });
+const code = Type.String({ pattern: "^[A-Z_]{1,40}$" });
+const node = Type.Tuple([count, count]);
+const strict = { additionalProperties: false };
+
+const work = Type.Object({ kind: Type.Enum(["train", "evaluate"]), step: count }, strict);
+const segment = Type.Object(
+  { offset: count, length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }), total: count, crc32: count },
+  strict,
+);
+const message = <const Name extends string, Fields extends Record<string, Type.TSchema>>(name: Name, fields: Fields) =>
+  Compile(Type.Object({ type: Type.Literal(name), ...fields }, strict));
+
+const plan = Type.Object(
+  {
+    seed: count,
+    data: Type.Unknown(),
+    dataSha256: hex,
+    train: Type.Unknown(),
+    evaluate: Type.Unknown(),
+    parameters: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {
+      maxItems: 100_000,
+    }),
+    layoutHash: hex,
+    metrics: Type.Array(short, { maxItems: 64 }),
+    batch: Type.Integer({ minimum: 1 }),
+    shards: Type.Integer({ minimum: 1 }),
+  },
+  strict,
+);
+
+const heartbeat = message("heartbeat", {});
+
+const workerMessages = {
+  hello: message("hello", { protocol: count, version: short, name: short, threads: count }),
+  ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex }),
+  failed: message("failed", { code, message: sentence }),
+  partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment }),
+  leave: message("leave", {}),
+  heartbeat,
+};
+
+const coordinatorMessages = {
+  welcome: message("welcome", { run: short, worker: short, plan }),
+  refused: message("refused", { code, message: sentence, hint: sentence }),
+  assignment: message("assignment", {
+    work,
+    epoch: count,
+    offset: count,
+    samples: Type.Integer({ minimum: 1 }),
+    shards: Type.Integer({ minimum: 1 }),
+    nodes: Type.Array(node, { minItems: 1, maxItems: 10_000 }),
+  }),
+  parameters: message("parameters", { version: count, segment }),
+  answer: message("answer", { code, work, node }),
+  end: message("end", { reason: Type.Enum(["completed", "stopped", "failed"]) }),
+  heartbeat,
+};
+
+type Checks = Record<
+  string,
+  { Check(value: unknown): boolean; Errors(value: unknown): { instancePath: string; message: string }[] }
+>;
+
+function checked(checks: Checks, header: unknown, sender: string): unknown {
+  const type: unknown = typeof header === "object" && header !== null && "type" in header ? header.type : undefined;
+  const check = typeof type === "string" && Object.hasOwn(checks, type) ? checks[type] : undefined;
+  if (check === undefined) {
+    throw new LockstepError(
+      "PROTOCOL_VIOLATION",
+      `${sender} sent a message of unknown type ${JSON.stringify(type)?.slice(0, 60)}`,
+    );
+  }
+  if (!check.Check(header)) {
+    const first = check.Errors(header)[0];
+    throw new LockstepError(
+      "PROTOCOL_VIOLATION",
+      `${sender} sent a malformed ${String(type)}: ${first?.instancePath || "the message"} ${first?.message ?? "is not as documented"}`,
+    );
+  }
+  return header;
+}
+
+/** A worker's message, or PROTOCOL_VIOLATION. */
+export const checkWorkerMessage = (header: unknown): WorkerMessage =>
+  checked(workerMessages, header, "the worker") as WorkerMessage;
+
+/** A coordinator's message, or PROTOCOL_VIOLATION. */
+export const checkCoordinatorMessage = (header: unknown): CoordinatorMessage =>
+  checked(coordinatorMessages, header, "the coordinator") as CoordinatorMessage;

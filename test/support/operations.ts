@@ -1,0 +1,120 @@
+/**
+ * One example or more for every operation of the registry, as small graphs of a given odd or even width. The contract
+ * tests run them on both engines, the unit tests differentiate them.
+ */
+import { GraphBuilder } from "../../shared/graph/graph.ts";
+import type { Tensor } from "../../shared/graph/operation.ts";
+import { add, divide, multiply, subtract } from "../../shared/graph/operations/arithmetic.ts";
+import { expand, reshape, sum } from "../../shared/graph/operations/broadcast.ts";
+import { absolute, erf, exp, log, relu, sigmoid, sign, softplus, sqrt, tanh } from "../../shared/graph/operations/elementwise.ts";
+import { crossEntropy, oneHot } from "../../shared/graph/operations/labels.ts";
+import { linear, matmul } from "../../shared/graph/operations/matmul.ts";
+import { hardmax, logSoftmax, softmax } from "../../shared/graph/operations/softmax.ts";
+import type { Shape } from "../../shared/graph/values.ts";
+import { someNumbers } from "./programs.ts";
+
+/** Makes inputs; `rows` have a sample dimension, `weights` don't. */
+export class Sources {
+  readonly builder = new GraphBuilder();
+  readonly made: Tensor[] = [];
+
+  rows(...inner: number[]): Tensor {
+    return this.#add([{ rows: 1 }, ...inner]);
+  }
+  weights(...shape: number[]): Tensor {
+    return this.#add(shape);
+  }
+  labels(): Tensor {
+    return this.builder.input("labels", { kind: "targets" }, [{ rows: 1 }], "int32");
+  }
+  #add(shape: Shape): Tensor {
+    const name = `input${this.made.length}`;
+    const tensor = this.builder.input(name, { kind: "parameter", parameter: name }, shape);
+    this.made.push(tensor);
+    return tensor;
+  }
+}
+
+export interface Example {
+  readonly operation: string;
+  readonly title: string;
+  readonly output: (from: Sources, width: number) => Tensor;
+  /** Whether inputs must be above zero. */
+  readonly positive?: boolean;
+}
+
+const unary = (operation: string, apply: (x: Tensor) => Tensor, positive = false): Example => ({
+  operation,
+  title: operation,
+  output: (from, width) => apply(from.rows(width)),
+  positive,
+});
+const binary = (operation: string, apply: (left: Tensor, right: Tensor) => Tensor, positive = false): Example[] => [
+  { operation, title: `${operation}, rows and rows`, output: (from, width) => apply(from.rows(width), from.rows(width)), positive },
+  { operation, title: `${operation}, rows and one row`, output: (from, width) => apply(from.rows(width), from.weights(width)), positive },
+  { operation, title: `${operation}, a column and rows`, output: (from, width) => apply(from.rows(1), from.rows(width)), positive },
+];
+
+export const examples: readonly Example[] = [
+  unary("input", (x) => x),
+  {
+    operation: "constant",
+    title: "constant",
+    output: (from, width) => multiply(from.rows(width), from.builder.constant([width], [...someNumbers(width)])),
+  },
+  { operation: "fill", title: "fill of rows", output: (from, width) => from.builder.fill([{ rows: 1 }, width], 0.1) },
+  { operation: "fill", title: "fill of a scalar", output: (from, width) => add(from.rows(width), from.builder.fill([], 0.1)) },
+  ...binary("add", add),
+  ...binary("subtract", subtract),
+  ...binary("multiply", multiply),
+  ...binary("divide", divide, true),
+  unary("sum", (x) => sum(x, [0])),
+  { operation: "sum", title: "sum over columns", output: (from, width) => sum(from.rows(width), [1]) },
+  { operation: "sum", title: "sum over columns, kept", output: (from, width) => sum(from.rows(3, width), [2], true) },
+  { operation: "sum", title: "sum of everything", output: (from, width) => sum(from.rows(width), [0, 1]) },
+  { operation: "expand", title: "expand a column", output: (from, width) => expand(from.rows(1), [{ rows: 1 }, width]) },
+  { operation: "expand", title: "expand one row", output: (from, width) => expand(from.weights(width), [{ rows: 1 }, width]) },
+  { operation: "reshape", title: "reshape", output: (from, width) => reshape(from.rows(width, 4), [{ rows: 2 }, width * 2]) },
+  unary("relu", relu),
+  unary("sign", sign),
+  unary("absolute", absolute),
+  unary("exp", exp),
+  unary("sqrt", sqrt, true),
+  unary("log", log, true),
+  unary("sigmoid", sigmoid),
+  unary("tanh", tanh),
+  unary("softplus", softplus),
+  unary("erf", erf),
+  { operation: "matmul", title: "matmul", output: (from, width) => matmul(from.rows(width), from.weights(width, 9)) },
+  {
+    operation: "matmul",
+    title: "matmul, right transposed",
+    output: (from, width) => matmul(from.rows(width), from.weights(9, width), { transposeRight: true }),
+  },
+  {
+    operation: "matmul",
+    title: "matmul over the samples",
+    output: (from, width) => matmul(from.rows(width), from.rows(9), { transposeLeft: true }),
+  },
+  {
+    operation: "matmul",
+    title: "matmul of weights, both transposed",
+    output: (from, width) =>
+      matmul(from.rows(5), matmul(from.weights(width, 5), from.weights(9, width), { transposeLeft: true, transposeRight: true })),
+  },
+  {
+    operation: "linear",
+    title: "linear",
+    output: (from, width) => linear(from.rows(width), from.weights(9, width), from.weights(9)),
+  },
+  {
+    operation: "linear",
+    title: "linear of weights",
+    output: (from, width) => matmul(from.rows(6), linear(from.weights(6, width), from.weights(9, width), from.weights(9))),
+  },
+  unary("softmax", softmax),
+  unary("logSoftmax", logSoftmax),
+  unary("hardmax", hardmax),
+  { operation: "oneHot", title: "oneHot", output: (from, width) => multiply(from.rows(width), oneHot(from.labels(), width)) },
+  { operation: "crossEntropy", title: "crossEntropy", output: (from, width) => crossEntropy(from.rows(width), from.labels()) },
+];

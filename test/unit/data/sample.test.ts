@@ -1,0 +1,152 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { encode, type ImageData } from "fast-png";
+import { describe, expect, it } from "vitest";
+import { openMnist } from "../../../shared/data/mnist.ts";
+import { readSample } from "../../../shared/data/sample.ts";
+import { failureOf, temporaryFolder } from "../../support/files.ts";
+
+async function readFrom(
+  name: string,
+  content: Uint8Array | string,
+  shape: readonly number[],
+  scale = 1,
+): Promise<number[]> {
+  const path = join(await temporaryFolder(), name);
+  await writeFile(path, content);
+  return Array.from(await readSample(path, shape, scale));
+}
+
+const readPng = (image: ImageData, shape: readonly number[]): Promise<number[]> =>
+  readFrom("d.png", encode(image), shape);
+
+describe("an image", () => {
+  it("of an MNIST digit becomes the floats the model was trained on", async () => {
+    const { test } = await openMnist();
+    const row = new Float32Array(784);
+    for (const index of [0, 1, 2, 3]) {
+      test.batch([index], row, new Int32Array(1));
+      const data = Uint8Array.from(row, (value) => Math.round(value * 255));
+      for (const shape of [[28, 28], [1, 28, 28], [784]])
+        expect(await readPng({ width: 28, height: 28, channels: 1, data }, shape)).toEqual([...row]);
+    }
+  });
+
+  it("with dark ink on a light ground is inverted", async () => {
+    const data = Uint8Array.of(255, 255, 255, 255, 51, 255, 255, 255, 255);
+    const sample = await readPng({ width: 3, height: 3, channels: 1, data }, [3, 3]);
+    expect(sample).toEqual([0, 0, 0, 0, Math.fround(1 - Math.fround(0.2)), 0, 0, 0, 0]);
+  });
+
+  it("that is larger is averaged over the area of each pixel", async () => {
+    const data = Uint8Array.of(0, 0, 0, 0, 0, 255, 51, 0, 0, 51, 0, 0, 0, 0, 0, 0);
+    const sample = await readPng({ width: 4, height: 4, channels: 1, data }, [2, 2]);
+    expect(sample).toEqual([0.25, 0.05, 0.05, 0].map(Math.fround));
+  });
+
+  it("of a size that is no multiple is averaged by the share of each pixel", async () => {
+    const data = Uint8Array.of(0, 0, 0, 0, 255, 0, 0, 0, 0);
+    const sample = await readPng({ width: 3, height: 3, channels: 1, data }, [2, 2]);
+    // Each of the four areas is 1.5 × 1.5 pixels, of which 0.5 × 0.5 is the white one.
+    expect(sample).toEqual(Array(4).fill(Math.fround(0.25 / 2.25)));
+  });
+
+  it("that is smaller is enlarged", async () => {
+    const data = Uint8Array.of(255, 0, 0, 0);
+    expect(await readPng({ width: 2, height: 2, channels: 1, data }, [4, 4])).toEqual([
+      1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ]);
+  });
+
+  it("of another aspect keeps it, centred on black", async () => {
+    const data = Uint8Array.of(255, 0, 0, 0, 0, 0, 0, 255);
+    expect(await readPng({ width: 2, height: 4, channels: 1, data }, [4, 4])).toEqual([
+      0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0,
+    ]);
+  });
+
+  const ink = Math.fround(0.587);
+  it.each<[what: string, image: Omit<ImageData, "width" | "height">, pixel: number]>([
+    ["colours", { channels: 3, data: Uint8Array.of(0, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) }, ink],
+    ["16 bits", { channels: 1, depth: 16, data: Uint16Array.of(13107, 0, 0, 0) }, Math.fround(0.2)],
+    ["1 bit", { channels: 1, depth: 1, data: Uint8Array.of(0x80, 0) }, 1],
+    ["2 bits", { channels: 1, depth: 2, data: Uint8Array.of(0x80, 0) }, Math.fround(2 / 3)],
+    ["4 bits", { channels: 1, depth: 4, data: Uint8Array.of(0x30, 0) }, Math.fround(0.2)],
+    ["light ink on nothing", { channels: 2, data: Uint8Array.of(255, 255, 0, 0, 0, 0, 0, 0) }, 1],
+    ["dark ink on nothing", { channels: 2, data: Uint8Array.of(0, 255, 0, 0, 0, 0, 0, 0) }, 1],
+    [
+      "half transparent ink",
+      { channels: 4, data: Uint8Array.of(0, 0, 0, 51, ...Array<number>(12).fill(0)) },
+      Math.fround(1 - Math.fround(0.8)),
+    ],
+    [
+      "a palette",
+      {
+        channels: 1,
+        palette: [
+          [0, 0, 0],
+          [0, 255, 0],
+        ],
+        data: Uint8Array.of(1, 0, 0, 0),
+      },
+      ink,
+    ],
+  ])("with %s is read", async (_, image, pixel) => {
+    expect(await readPng({ width: 2, height: 2, ...image }, [2, 2])).toEqual([pixel, 0, 0, 0]);
+  });
+
+  it("that is damaged is refused", async () => {
+    const bytes = encode({ width: 2, height: 2, channels: 1, data: new Uint8Array(4) });
+    for (const damaged of [
+      bytes.subarray(0, 40),
+      bytes.map((byte, at) => (at === 20 ? byte ^ 1 : byte)),
+      new Uint8Array(),
+    ]) {
+      const error = await failureOf(() => readFrom("d.png", damaged, [2, 2]));
+      expect(error.code).toBe("DATA_INVALID");
+      expect(error.message).toContain("d.png is no readable PNG");
+    }
+  });
+
+  it.each([[[3]], [[2, 3, 4]], [[3, 28, 28]]])("is refused for a model with the input %j", async (shape) => {
+    const error = await failureOf(() => readPng({ width: 2, height: 2, channels: 1, data: new Uint8Array(4) }, shape));
+    expect(error.code).toBe("SHAPE_MISMATCH");
+    expect(error.message).toContain(`is an image, the model's input [${shape.join(", ")}] is none`);
+  });
+});
+
+describe("a row of values", () => {
+  it.each([
+    ["row.csv", "0.5,1,-2e1\n"],
+    ["row.csv", "0.5, 1, -20"],
+    ["row.txt", "0.5 1\n-20\n"],
+    ["row.json", "[0.5, 1, -20]"],
+    ["row.JSON", "[[0.5], [1, -20]]"],
+  ])("is read from %s: %j", async (name, text) => {
+    expect(await readFrom(name, text, [3])).toEqual([0.5, 1, -20]);
+    expect(await readFrom(name, text, [3], 10)).toEqual([0.05, 0.1, -2].map(Math.fround));
+  });
+
+  it.each([
+    ["row.csv", "1,2", "SHAPE_MISMATCH", "expected 3 values for the model's input [3], found 2"],
+    ["row.csv", "1,2,3\n4,5,6", "SHAPE_MISMATCH", "found 6"],
+    ["row.csv", "1,,3", "DATA_INVALID", 'value 2 is "", expected a number'],
+    ["row.csv", "a,b,c\n1,2,3", "DATA_INVALID", 'value 1 is "a", expected a number'],
+    ["row.txt", "", "DATA_INVALID", 'value 1 is "", expected a number'],
+    ["row.txt", "1 2 1e39", "DATA_INVALID", "value 3 is 1e+39, expected a number"],
+    ["row.json", '[1, "2", 3]', "DATA_INVALID", 'value 2 is "2", expected a number'],
+    ["row.json", '{"a": 1}', "DATA_INVALID", 'value 1 is {"a":1}, expected a number'],
+    ["row.json", "[1, 2", "DATA_INVALID", "SyntaxError"],
+    ["row.xlsx", "1,2,3", "DATA_INVALID", "expected a file that ends in .png, .csv, .txt or .json"],
+  ])("in %s as %j is refused", async (name, text, code, message) => {
+    const error = await failureOf(() => readFrom(name, text, [3]));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(message);
+    expect(error.message).toContain(name);
+  });
+
+  it.each(["/nowhere/a.png", "/nowhere/a.csv", "/nowhere/a.json"])("missing at %s is named", async (path) => {
+    const error = await failureOf(() => readSample(path, [3, 3], 1));
+    expect(error).toMatchObject({ code: "DATA_MISSING", message: `cannot read ${path}: ENOENT` });
+  });
+});

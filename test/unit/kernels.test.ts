@@ -1,0 +1,189 @@
+/**
+ * Each kernel against a plain loop that rounds every operation to float32 with Math.fround, bit for bit: counts around
+ * whole SIMD vectors, offsets that are multiples of 4 only, results over operands, and nothing written beside them.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { dropoutMaskAt, randomStream } from "../../shared/random.ts";
+
+const round = Math.fround;
+const counts = [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 1000, 1003];
+/** Bytes past a 64-byte boundary. */
+const shifts = [0, 4, 12];
+const guard = 8;
+const longest = 1003 + 2 * guard + 4;
+
+const arena = new Arena(3 * 4 * 1100);
+const kernels = instantiateKernels(arena.memory);
+const regions = [0, 1, 2].map(() => arena.allocate(4 * longest));
+
+/** A region's vector of `count` floats with guards before and behind it. */
+function vectorAt(region: number, shift: number, count: number) {
+  const offset = regions[region]! + 4 * guard + shift;
+  const guarded = arena.floats(offset - 4 * guard, count + 2 * guard);
+  return { offset, guarded, values: arena.floats(offset, count) };
+}
+
+/** Floats of all magnitudes and both signs, zeros and subnormals among them. */
+const stream = randomStream(11, "probe");
+function sample(count: number, from: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, index) => {
+    const normal = stream.normal(2 * (from + index));
+    const kind = stream.uint32(2 * (from + index) + 1) % 10;
+    if (kind === 0) return stream.uint32(index) % 2 === 0 ? 0 : -0;
+    if (kind === 1) return normal * 2 ** -140;
+    return kind === 2 ? normal * 1e12 : normal;
+  });
+}
+
+const bits = (floats: Float32Array): number[] => [...new Uint32Array(Float32Array.from(floats).buffer)];
+
+interface Elementwise {
+  readonly run: (out: number, left: number, right: number, count: number) => void;
+  readonly plain: (left: number, right: number) => number;
+  /** What the kernel asks of its second operand. */
+  readonly right?: (value: number) => number;
+}
+
+const elementwise: Record<string, Elementwise> = {
+  add: { run: kernels.add, plain: (left, right) => round(left + right) },
+  divide: {
+    run: (out, left, _right, count) => kernels.divide(out, left, 96.7, count),
+    plain: (left) => round(left / round(96.7)),
+  },
+  weightedSum: {
+    run: (out, left, right, count) => kernels.weightedSum(out, left, right, 0.9, 1 - 0.9, count),
+    plain: (left, right) => round(round(left * round(0.9)) + round(right * round(1 - 0.9))),
+  },
+  weightedSumOfSquares: {
+    run: (out, left, right, count) => kernels.weightedSumOfSquares(out, left, right, 0.999, 1 - 0.999, count),
+    plain: (left, right) => round(round(left * round(0.999)) + round(round(right * right) * round(1 - 0.999))),
+  },
+  divideByRoot: {
+    run: (out, left, right, count) => kernels.divideByRoot(out, left, right, 1.7, 3.3, 1e-8, count),
+    plain: (left, right) =>
+      round(round(left * round(1.7)) / round(round(Math.sqrt(round(right * round(3.3)))) + round(1e-8))),
+    right: Math.abs,
+  },
+};
+
+describe.each(Object.entries(elementwise))("%s", (_name, { run, plain, right: prepare = (value) => value }) => {
+  /**
+   * The bits of the result and its guards, and those the plain loop gives, the result lying in region `outRegion`: 0 beside
+   * the operands, 1 over the left one, 2 over the right one.
+   */
+  const outcome = (count: number, shift: number, outRegion: number) => {
+    const left = vectorAt(1, shift, count);
+    const right = vectorAt(2, 4, count);
+    const out = outRegion === 0 ? vectorAt(0, shift, count) : [left, right][outRegion - 1]!;
+    out.guarded.fill(77);
+    left.values.set(sample(count, 0));
+    right.values.set(sample(count, 5000).map(prepare));
+    const expected = Float32Array.from(out.guarded);
+    for (let index = 0; index < count; index++) {
+      expected[guard + index] = plain(left.values[index]!, right.values[index]!);
+    }
+    run(out.offset, left.offset, right.offset, count);
+    return { actual: bits(out.guarded), expected: bits(expected) };
+  };
+
+  it.each(counts)("has the plain loop's bits for %i floats, unaligned too", (count) => {
+    for (const shift of shifts) {
+      const { actual, expected } = outcome(count, shift, 0);
+      expect(actual).toEqual(expected);
+    }
+  });
+
+  it.each([1, 2])("may write over operand %i", (operand) => {
+    for (const count of counts) {
+      const { actual, expected } = outcome(count, 0, operand);
+      expect(actual).toEqual(expected);
+    }
+  });
+});
+
+describe("allFinite", () => {
+  it.each([1, 4, 7, 16, 19])("finds an infinity or NaN anywhere in %i floats and nothing beside them", (count) => {
+    for (const shift of shifts) {
+      const { offset, guarded, values } = vectorAt(0, shift, count);
+      guarded.fill(Number.NaN);
+      values.fill(round(3.4028234e38));
+      expect(kernels.allFinite(offset, count)).toBe(true);
+      for (let index = 0; index < count; index++) {
+        for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+          values[index] = wrong;
+          expect(kernels.allFinite(offset, count)).toBe(false);
+        }
+        values[index] = -0;
+      }
+    }
+  });
+
+  it("holds for no floats", () => expect(kernels.allFinite(regions[0]!, 0)).toBe(true));
+});
+
+describe("sumOfSquares", () => {
+  it.each(counts)("adds %i squares in float64 in its documented order", (count) => {
+    for (const shift of shifts) {
+      const { offset, values } = vectorAt(0, shift, count);
+      values.set(sample(count, 0));
+      const lanes = [0, 0, 0, 0];
+      const whole = count - (count % 4);
+      for (let index = 0; index < whole; index++) lanes[index % 4] = lanes[index % 4]! + values[index]! ** 2;
+      let expected = lanes[0]! + lanes[2]! + (lanes[1]! + lanes[3]!);
+      for (const value of values.subarray(whole)) expected += value * value;
+      expect(kernels.sumOfSquares(offset, count)).toBe(expected);
+    }
+  });
+});
+
+describe("dropoutMask", () => {
+  const { key } = randomStream(2 ** 35 + 3, "dropout", 12);
+
+  it.each([0, 1, 6, 2 ** 33 - 3, 2 ** 33 - 8, 2 ** 45 + 1])("equals dropoutMaskAt from index %i on", (first) => {
+    for (const count of [0, 1, 2, 7, 8, 9, 33, 1003]) {
+      for (const rate of [0, 0.1, 0.5, 0.999]) {
+        const { offset, guarded, values } = vectorAt(0, 4, count);
+        guarded.fill(77);
+        kernels.dropoutMask(offset, count, key, first, rate);
+        const expected = Float32Array.from({ length: count }, (_, index) => dropoutMaskAt(key, first + index, rate));
+        expect(bits(values)).toEqual(bits(expected));
+        expect(guarded.filter((value) => value === 77)).toHaveLength(2 * guard);
+      }
+    }
+  });
+
+  it("refuses a rate that keeps nothing", () => {
+    expect(() => kernels.dropoutMask(regions[0]!, 1, key, 0, 1)).toThrow("not 1");
+  });
+});
+
+describe("the kernels' module", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lockstep-kernels-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const shared = new URL("../../shared/", import.meta.url).pathname;
+  for (const file of ["errors.ts", "random.ts", "kernels/index.ts"]) cpSync(join(shared, file), join(folder, file));
+
+  /** Instantiates the kernels from the copied sources, whose folder has no kernels.wasm, and prints the error. */
+  const load = (): string => {
+    const program = `
+      const { instantiateKernels } = await import(${JSON.stringify(join(folder, "kernels/index.ts"))});
+      const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+      try { instantiateKernels(memory); } catch (error) { console.log(error.code, error.message, error.hint); }`;
+    return spawnSync(process.execPath, ["--input-type=module", "--eval", program], { encoding: "utf8" }).stdout;
+  };
+
+  it("says how to build it where it is missing", () => {
+    expect(load()).toMatch(/^DISK_FAILED .*kernels\.wasm: ENOENT.*npm run build:kernels/);
+  });
+
+  it("says so where it was built from older sources", () => {
+    writeFileSync(join(folder, "kernels/kernels.wasm"), Buffer.from("0061736d01000000", "hex"));
+    expect(load()).toMatch(/^DISK_FAILED kernels\.wasm lacks add, .*dropoutMask .*npm run build:kernels/);
+  });
+});

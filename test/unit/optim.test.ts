@@ -1,0 +1,245 @@
+import { describe, expect, it } from "vitest";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { layoutOf } from "../../shared/memory/layout.ts";
+import { globalNorm } from "../../shared/optim/norm.ts";
+import { optimizerOf } from "../../shared/optim/optimizer.ts";
+import type { OptimizerSpec } from "../../shared/optim/spec.ts";
+import { randomStream } from "../../shared/random.ts";
+
+const round = Math.fround;
+const bits = (floats: Float32Array): Uint32Array => new Uint32Array(Float32Array.from(floats).buffer);
+
+/** One float of every vector: the parameter and the states before a step. */
+type Column = readonly number[];
+
+/**
+ * One optimizer written out for one float, each operation rounded to float32: takes the column before step `t` and the
+ * mean gradient, returns the column after it.
+ */
+interface Case {
+  readonly name: string;
+  readonly spec: OptimizerSpec;
+  readonly states: readonly string[];
+  readonly plain: (column: Column, gradient: number, t: number) => Column;
+}
+
+const rate = round(0.05);
+const descend = (theta: number, update: number): number => round(theta - round(rate * update));
+const decayed = (update: number, theta: number, decay: number): number => round(update + round(theta * round(decay)));
+const traced = (momentum: number, buffer: number, update: number): number =>
+  round(round(buffer * round(momentum)) + update);
+/** 1 / (1 − βᵗ) as float32, the power taken by squaring. */
+const correction = (beta: number, t: number): number => {
+  let power = 1;
+  for (let bit = 0, square = beta; bit < 8; bit++, square *= square) if ((t >> bit) & 1) power *= square;
+  return round(1 / (1 - power));
+};
+const overRoot = (update: number, square: number, epsilon: number): number =>
+  round(update / round(round(Math.sqrt(square)) + round(epsilon)));
+const average = (beta: number, before: number, value: number): number =>
+  round(round(before * round(beta)) + round(value * round(1 - beta)));
+
+function adam([, mean, variance]: Column, update: number, t: number): Column {
+  const nextMean = average(0.9, mean!, update);
+  const nextVariance = average(0.999, variance!, round(update * update));
+  const corrected = round(nextVariance * correction(0.999, t));
+  return [overRoot(round(nextMean * correction(0.9, t)), corrected, 1e-8), nextMean, nextVariance];
+}
+
+const cases: Case[] = [
+  {
+    name: "sgd",
+    spec: { kind: "sgd", learningRate: 0.05 },
+    states: [],
+    plain: ([theta], gradient) => [descend(theta!, gradient)],
+  },
+  {
+    name: "sgd with momentum and decay",
+    spec: { kind: "sgd", learningRate: 0.05, momentum: 0.9, weightDecay: 0.01 },
+    states: ["momentum"],
+    plain([theta, momentum], gradient) {
+      const next = traced(0.9, momentum!, decayed(gradient, theta!, 0.01));
+      return [descend(theta!, next), next];
+    },
+  },
+  {
+    name: "sgd with Nesterov momentum",
+    spec: { kind: "sgd", learningRate: 0.05, momentum: 0.8, nesterov: true },
+    states: ["momentum"],
+    plain([theta, momentum], gradient) {
+      const next = traced(0.8, momentum!, gradient);
+      return [descend(theta!, round(gradient + round(next * round(0.8)))), next];
+    },
+  },
+  {
+    name: "adam with coupled decay",
+    spec: { kind: "adam", learningRate: 0.05, weightDecay: 0.02 },
+    states: ["mean", "variance"],
+    plain(column, gradient, t) {
+      const [update, mean, variance] = adam(column, decayed(gradient, column[0]!, 0.02), t);
+      return [descend(column[0]!, update!), mean!, variance!];
+    },
+  },
+  {
+    name: "adamw with its default decay",
+    spec: { kind: "adamw", learningRate: 0.05 },
+    states: ["mean", "variance"],
+    plain(column, gradient, t) {
+      const [update, mean, variance] = adam(column, gradient, t);
+      return [descend(column[0]!, decayed(update!, column[0]!, 0.01)), mean!, variance!];
+    },
+  },
+  {
+    name: "rmsprop with momentum",
+    spec: { kind: "rmsprop", learningRate: 0.05, momentum: 0.9 },
+    states: ["squares", "momentum"],
+    plain([theta, squares, momentum], gradient) {
+      const nextSquares = average(0.99, squares!, round(gradient * gradient));
+      const next = traced(0.9, momentum!, overRoot(gradient, nextSquares, 1e-8));
+      return [descend(theta!, next), nextSquares, next];
+    },
+  },
+  {
+    name: "adagrad",
+    spec: { kind: "adagrad", learningRate: 0.05 },
+    states: ["squares"],
+    plain([theta, squares], gradient) {
+      const next = round(squares! + round(gradient * gradient));
+      return [descend(theta!, overRoot(gradient, next, 1e-10)), next];
+    },
+  },
+];
+
+/** Two blocks and a gradient for `count` floats; `step` runs one step from block to block and swaps them. */
+function bench(spec: OptimizerSpec, count: number) {
+  const optimizer = optimizerOf(spec);
+  const blockFloats = (1 + optimizer.stateNames.length) * count;
+  const arena = new Arena(4 * (2 * blockFloats + count) + 192);
+  const kernels = instantiateKernels(arena.memory);
+  const gradient = arena.allocate(4 * count);
+  let [from, to] = [arena.allocate(4 * blockFloats), arena.allocate(4 * blockFloats)];
+  let stepNumber = 0;
+  return {
+    block: (): Float32Array => arena.floats(from, blockFloats),
+    before: (): Float32Array => arena.floats(to, blockFloats),
+    step: (values: Float32Array, samples: number): void => {
+      arena.floats(gradient, count).set(values);
+      const { learningRate } = spec;
+      optimizer.update(kernels, { from, to, gradient, count, samples, stepNumber: ++stepNumber, learningRate });
+      [from, to] = [to, from];
+    },
+  };
+}
+
+const stream = randomStream(21, "probe");
+const normals = (count: number, start: number): Float32Array =>
+  Float32Array.from({ length: count }, (_, index) => stream.normal(start + index));
+
+describe.each(cases)("$name", ({ spec, states, plain }) => {
+  it("names its states", () => expect(optimizerOf(spec).stateNames).toEqual(states));
+
+  it("has the bits of the plain float32 formula and leaves the block it reads untouched", () => {
+    // More than one chunk and a rest that is no whole SIMD vector.
+    const count = 65_536 + 1003;
+    const samples = 96;
+    const vectors = 1 + states.length;
+    const { block, before, step } = bench(spec, count);
+    block().set(normals(count, 0));
+    for (let t = 1; t <= 3; t++) {
+      const start = Float32Array.from(block());
+      const gradient = normals(count, t * count).map((value) => value * samples);
+      const expected = new Float32Array(vectors * count);
+      for (let index = 0; index < count; index++) {
+        const column = Array.from({ length: vectors }, (_, vector) => start[vector * count + index]!);
+        const next = plain(column, round(gradient[index]! / samples), t);
+        for (let vector = 0; vector < vectors; vector++) expected[vector * count + index] = next[vector]!;
+      }
+      step(gradient, samples);
+      expect(Buffer.compare(Buffer.from(bits(block()).buffer), Buffer.from(bits(expected).buffer))).toBe(0);
+      expect(Buffer.compare(Buffer.from(bits(before()).buffer), Buffer.from(bits(start).buffer))).toBe(0);
+    }
+  });
+
+  it("keeps the padding of every vector zero to the bit", () => {
+    const layout = layoutOf([
+      { name: "weight", shape: [3, 7] },
+      { name: "bias", shape: [3] },
+    ]);
+    const { block, step } = bench({ ...spec, clipNorm: 0.5 }, layout.size);
+    const used = new Uint8Array(layout.size);
+    for (const { offset, length } of layout.slots) used.fill(1, offset, offset + length);
+    const masked = (start: number): Float32Array =>
+      normals(layout.size, start).map((value, index) => (used[index] === 1 ? value : 0));
+    block().set(masked(0));
+    for (let t = 1; t <= 4; t++) step(masked(100 * t), 7);
+    const padding = bits(block()).filter((_, index) => used[index % layout.size] === 0);
+    expect(padding).toHaveLength((1 + states.length) * (layout.size - 24));
+    expect(padding.every((word) => word === 0)).toBe(true);
+    expect(block().filter((value) => value !== 0)).toHaveLength((1 + states.length) * 24);
+  });
+});
+
+describe("weight decay", () => {
+  const afterOneStep = (spec: OptimizerSpec): number[] => {
+    const { block, step } = bench(spec, 2);
+    block().set([2, -8]);
+    step(new Float32Array(2), 1);
+    return [...block().subarray(0, 2)];
+  };
+
+  it("in adam is part of the gradient, so it is normalised with it: without a gradient every weight moves by the rate", () => {
+    const [first, second] = afterOneStep({ kind: "adam", learningRate: 0.1, weightDecay: 0.5 });
+    expect(first).toBeCloseTo(1.9, 6);
+    expect(second).toBeCloseTo(-7.9, 6);
+  });
+
+  it("in adamw is decoupled: without a gradient every weight shrinks by the share rate · decay", () => {
+    const [first, second] = afterOneStep({ kind: "adamw", learningRate: 0.1, weightDecay: 0.5 });
+    expect(first).toBeCloseTo(1.9, 6);
+    expect(second).toBeCloseTo(-7.6, 6);
+  });
+});
+
+describe("clipNorm", () => {
+  const parametersAfter = (clipNorm: number, samples: number): number[] => {
+    const { block, step } = bench({ kind: "sgd", learningRate: 1, clipNorm }, 2);
+    step(Float32Array.of(3 * samples, 4 * samples), samples);
+    return [...block()];
+  };
+
+  it("shortens the mean gradient, not the sum, to the norm given", () => {
+    const [first, second] = parametersAfter(0.5, 10);
+    expect(first).toBeCloseTo(-0.3, 6);
+    expect(second).toBeCloseTo(-0.4, 6);
+  });
+
+  it("leaves a shorter gradient's bits alone", () => expect(parametersAfter(5.1, 10)).toEqual([-3, -4]));
+});
+
+describe("globalNorm", () => {
+  it("adds chunks of 4096 floats along the canonical tree", () => {
+    const count = 2 * 4096 + 5;
+    const arena = new Arena(4 * count);
+    const vector = arena.allocate(4 * count);
+    const values = arena.floats(vector, count);
+    values.set(normals(count, 0));
+    const kernels = instantiateKernels(arena.memory);
+    // Three chunks: the tree splits at two.
+    const [first, second, third] = [0, 4096, 8192].map((start) =>
+      kernels.sumOfSquares(vector + 4 * start, Math.min(4096, count - start)),
+    );
+    expect(globalNorm(kernels, vector, count)).toBe(Math.sqrt(first! + second! + third!));
+    expect(globalNorm(kernels, vector, count)).toBeCloseTo(Math.hypot(...values), 9);
+    expect(globalNorm(kernels, vector, 0)).toBe(0);
+  });
+});
+
+describe("an epsilon that float32 rounds to 0", () => {
+  it.each(["adam", "rmsprop", "adagrad"] as const)("leaves a float without a gradient where it is in %s", (kind) => {
+    const { block, step } = bench({ kind, learningRate: 0.1, epsilon: 1e-60 }, 2);
+    block().set([0, 3]);
+    step(new Float32Array(2), 1);
+    expect([...block().subarray(0, 2)]).toEqual([0, 3]);
+  });
+});

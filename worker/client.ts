@@ -1,0 +1,75 @@
+/** The worker's edge to the network: one WebSocket to the coordinator, frames in and out. */
+import { WebSocket } from "ws";
+import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import { Outbox } from "../shared/protocol/outbox.ts";
+import { LockstepError } from "../shared/errors.ts";
+
+export interface ClientListener {
+  onOpen(): void;
+  onFrame(frame: Buffer): void;
+  /** Said once for every client, also when it never opened. */
+  onClose(reason: string): void;
+}
+
+export interface Client {
+  readonly outbox: Outbox;
+  /** Closes in good order once what was sent is out; `onClose` follows. */
+  close(): void;
+  /** Cuts the connection at once; `onClose` follows. */
+  terminate(): void;
+}
+
+/** The address of a coordinator, checked. Throws ADDRESS_INVALID. */
+export function coordinatorAddress(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !["ws:", "wss:"].includes(url.protocol) || url.hostname === "") {
+    throw new LockstepError(
+      "ADDRESS_INVALID",
+      `"${text}" is no coordinator's address`,
+      "give it as ws://HOST:PORT, as the coordinator prints it",
+    );
+  }
+  return url;
+}
+
+/** Opens a connection. Errors arrive as `onClose` with their reason. */
+export function connect(address: URL, listener: ClientListener): Client {
+  let reason = "";
+  const socket = new WebSocket(address, {
+    perMessageDeflate: false,
+    maxPayload: COORDINATOR_FRAME_LIMIT,
+    handshakeTimeout: 5_000,
+    // Masking protects proxies from browsers; on loopback and under TLS no proxy reads the bytes, and zero masks skip the XOR.
+    ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
+  });
+  socket.binaryType = "nodebuffer";
+  socket.on("open", () => listener.onOpen());
+  socket.on("message", (data) => listener.onFrame(data as Buffer));
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    reason = describe(error, address);
+  });
+  socket.on("close", (code) => listener.onClose(reason || `the coordinator closed the connection (${code})`));
+  const outbox = new Outbox((frame, flushed) => {
+    // On a socket that is going down there is nobody to send to; `onClose` says so.
+    if (socket.readyState === WebSocket.OPEN) socket.send(frame, { binary: true }, flushed);
+  });
+  return { outbox, close: () => socket.close(), terminate: () => socket.terminate() };
+}
+
+const isPrivate = ({ protocol, hostname }: URL): boolean =>
+  protocol === "wss:" || ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+
+function describe(error: NodeJS.ErrnoException, address: URL): string {
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return `nothing listens at ${address.host}`;
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `the name ${address.hostname} is not known`;
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return `${address.hostname} cannot be reached`;
+    default:
+      return `${address.host}: ${error.message}`;
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * A worker's arithmetic: the data, the parameters of the last two versions, and the piscina pool whose threads run the
+ * engine. The main thread only cuts assignments into tasks and adds partial sums, so its socket is never kept waiting.
+ */
+import { createHash } from "node:crypto";
+import { extname } from "node:path";
+import { Piscina } from "piscina";
+import { openData } from "../../shared/data/open.ts";
+import type { DataSpec } from "../../shared/data/spec.ts";
+import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
+import { cutIntoShards } from "../../shared/gradient/plan.ts";
+import { TreeReducer } from "../../shared/gradient/reducer.ts";
+import { childrenOf } from "../../shared/gradient/tree.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import type { Kernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { BufferPool } from "../../shared/memory/buffers.ts";
+import type { Assignment, RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
+import { randomStream } from "../../shared/random.ts";
+import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
+
+/** More rows than this in one call save nothing and cost memory for activations. */
+const ROWS_PER_CALL = 2048;
+
+/** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
+export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
+
+export class ComputePool {
+  readonly dataSha256: string;
+  readonly layoutHash: string;
+  readonly #plan: RunPlan;
+  readonly #threads: number;
+  readonly #piscina: Piscina<ComputeTask, ComputeResult>;
+  readonly #arena: Arena;
+  readonly #kernels: Kernels;
+  /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
+  readonly #parameters: readonly [number, number];
+  readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
+  readonly #bytes: Readonly<Record<WorkKind, number>>;
+  readonly #parameterBytes: number;
+  #queue: { assignment: Assignment; start: (buffer: number) => void }[] = [];
+  #running = 0;
+
+  private constructor(plan: RunPlan, threads: number, data: Awaited<ReturnType<typeof openData>>) {
+    const layouts = partialLayouts(plan.parameters, plan.metrics);
+    const { train, evaluate } = layouts.partial;
+    // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
+    const sums = 2 * plan.shards + threads;
+    this.#plan = plan;
+    this.#threads = threads;
+    this.#bytes = { train: vectorBytes(train), evaluate: vectorBytes(evaluate) };
+    this.#parameterBytes = vectorBytes(layouts.parameters);
+    this.#arena = new Arena(
+      2 * this.#parameterBytes + sums * this.#bytes.train + EVALUATION_SUMS * this.#bytes.evaluate,
+    );
+    this.#kernels = instantiateKernels(this.#arena.memory);
+    this.#parameters = [this.#arena.allocate(this.#parameterBytes), this.#arena.allocate(this.#parameterBytes)];
+    this.#buffers = {
+      train: new BufferPool(this.#arena, this.#bytes.train, sums),
+      evaluate: new BufferPool(this.#arena, this.#bytes.evaluate, EVALUATION_SUMS),
+    };
+    const setup: ThreadSetup = {
+      memory: this.#arena.memory,
+      plan,
+      train: data.train.transfer(),
+      test: data.test?.transfer(),
+    };
+    this.#piscina = new Piscina<ComputeTask, ComputeResult>({
+      // The file beside this one: .ts in development, .js in the package.
+      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
+      minThreads: threads,
+      maxThreads: threads,
+      workerData: setup,
+    });
+    this.dataSha256 = data.sha256;
+    this.layoutHash = layouts.parameters.hash;
+  }
+
+  /** Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, GRAPH_INVALID. */
+  static async open(plan: RunPlan, threads: number): Promise<ComputePool> {
+    return new ComputePool(plan, threads, await openData(plan.data as DataSpec));
+  }
+
+  /** SHA-256 of the gradient of the run's first shard at random parameters: other arithmetic gives another hash. */
+  async fingerprint(): Promise<string> {
+    const { seed, batch, shards } = this.#plan;
+    const stream = randomStream(seed, "probe");
+    const [target] = this.#parameters;
+    const parameters = this.#arena.floats(target, this.#parameterBytes / 4);
+    for (let index = 0; index < parameters.length; index++) parameters[index] = 0.1 * (stream.uniform(index) - 0.5);
+    const { sizes } = cutIntoShards(batch, shards);
+    const output = this.#buffers.train.acquire()!;
+    const task = {
+      kind: "train",
+      step: 0,
+      epoch: 0,
+      offset: 0,
+      first: 0,
+      sizes: [sizes[0]!],
+      parameters: target,
+      output,
+    } as const;
+    await this.#piscina.run(task);
+    const hash = createHash("sha256").update(this.bytesOf("train", output)).digest("hex");
+    this.#buffers.train.release(output);
+    return hash;
+  }
+
+  /** Where the parameters of a version go. */
+  parametersOf(version: number): Uint8Array {
+    return this.#arena.bytes(this.#parameters[(version % 2) as 0 | 1], this.#parameterBytes);
+  }
+
+  bytesOf(kind: WorkKind, buffer: number): Uint8Array {
+    return this.#arena.bytes(buffer, this.#bytes[kind]);
+  }
+
+  release(kind: WorkKind, buffer: number): void {
+    this.#buffers[kind].release(buffer);
+    this.#dispatch();
+  }
+
+  /** Computes an assignment whose parameters are here. What was queued for other work is forgotten. */
+  compute(assignment: Assignment, onSum: OnSum): void {
+    const { kind, step } = assignment.work;
+    this.#queue = this.#queue.filter(({ assignment: { work } }) => work.kind === kind && work.step === step);
+    const cut = cutIntoShards(assignment.samples, assignment.shards);
+    const nodes = assignment.nodes.map(([start, end]) => ({ start, end }));
+    const reducer = new TreeReducer(cut.sizes.length, nodes, (left, right) => {
+      this.#kernels.add(left, left, right, this.#bytes[kind] / 4);
+      this.#buffers[kind].release(right);
+    });
+    let microseconds = 0;
+    for (const node of tasksFor(nodes, cut.sizes, this.#threads)) {
+      const start = (output: number): void => {
+        const task: ComputeTask = {
+          kind,
+          step,
+          epoch: assignment.epoch,
+          offset: assignment.offset,
+          first: cut.starts[node.start]!,
+          sizes: cut.sizes.slice(node.start, node.end),
+          parameters: this.#parameters[(step % 2) as 0 | 1],
+          output,
+        };
+        this.#running += 1;
+        this.#piscina
+          .run(task)
+          .then((milliseconds) => {
+            this.#running -= 1;
+            microseconds += (1000 * milliseconds) / this.#threads;
+            const sum = reducer.add(node, output);
+            if (sum !== undefined) onSum(sum.node, sum.buffer, Math.round(microseconds));
+            this.#dispatch();
+          })
+          .catch((error: unknown) => {
+            // A program that fails once fails always: there is nothing to go on with.
+            process.nextTick(() => {
+              throw error;
+            });
+          });
+      };
+      this.#queue.push({ assignment, start });
+    }
+    this.#dispatch();
+  }
+
+  /** Waits for what is inside the engine, then ends the threads. */
+  async close(): Promise<void> {
+    this.#queue = [];
+    await this.#piscina.close();
+  }
+
+  #dispatch(): void {
+    // One task waits behind each running one, so that no thread idles while the main thread hands out the next.
+    while (this.#queue.length > 0 && this.#running < 2 * this.#threads) {
+      const { kind } = this.#queue[0]!.assignment.work;
+      const buffer = this.#buffers[kind].acquire();
+      if (buffer === undefined) return;
+      this.#queue.shift()!.start(buffer);
+    }
+  }
+}
+
+/** Metrics are a cache line each; an evaluation may have thousands of shards. */
+const EVALUATION_SUMS = 4096;
+
+/** Cuts nodes along the tree until no call is too large and every thread has one. */
+function tasksFor(nodes: readonly TreeNode[], sizes: readonly number[], threads: number): TreeNode[] {
+  const rows = (node: TreeNode): number => sizes.slice(node.start, node.end).reduce((sum, size) => sum + size, 0);
+  const tasks = [...nodes];
+  for (;;) {
+    const largest = tasks.reduce((best, node, index) => (rows(node) > rows(tasks[best]!) ? index : best), 0);
+    const node = tasks[largest]!;
+    const halves = childrenOf(node);
+    if (halves === undefined || (rows(node) <= ROWS_PER_CALL && tasks.length >= threads)) return tasks;
+    tasks.splice(largest, 1, ...halves);
+  }
+}

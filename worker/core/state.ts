@@ -1,0 +1,89 @@
+/** What a worker's core knows, and the two closed unions of what happens to it and what it asks of its runtime. */
+import type { LockstepError } from "../../shared/errors.ts";
+import type { StepNumber } from "../../shared/ids.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type {
+  Assignment,
+  CoordinatorMessage,
+  Parameters,
+  RunPlan,
+  Welcome,
+  WorkerMessage,
+  WorkName,
+} from "../../shared/protocol/messages.ts";
+
+export interface WorkerSettings {
+  readonly name: string;
+  readonly version: string;
+  readonly threads: number;
+  /** Milliseconds without a connection after which the worker gives up. */
+  readonly patience: number;
+}
+
+/** connecting → joining (hello sent) → preparing (welcomed: reads data, probes the engine) → ready → ended. */
+export type WorkerPhase = "connecting" | "joining" | "preparing" | "ready" | "ended";
+
+export interface WorkerState {
+  readonly settings: WorkerSettings;
+  phase: WorkerPhase;
+  /** Failed attempts to connect since the last success, and when the first of them was. */
+  failures: number;
+  failingSince: number | undefined;
+  lastHeard: number;
+  lastSent: number;
+  welcome: Welcome | undefined;
+  /** The version of the parameters that is here whole. */
+  version: StepNumber | undefined;
+  /** Assignments that wait for their parameters. */
+  waiting: Assignment[];
+  /** What is being computed; results of anything else are dropped. */
+  current: WorkName | undefined;
+}
+
+export type WorkerEvent =
+  | { type: "start" }
+  | { type: "opened" }
+  /** The connection could not be made or is gone. `jitter` in [0, 1) spreads reconnects. */
+  | { type: "closed"; reason: string; jitter: number }
+  | { type: "message"; message: CoordinatorMessage }
+  /** Bytes that are no message, or damaged parameters: the connection cannot be trusted any more. */
+  | { type: "violation"; error: LockstepError }
+  | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string }
+  /** The data or the model cannot be used here. */
+  | { type: "unprepared"; error: LockstepError }
+  /** All segments of these parameters have arrived and are intact. */
+  | { type: "parameters"; version: StepNumber }
+  | { type: "computed"; work: WorkName; node: TreeNode; computeMicroseconds: number }
+  | { type: "tick" }
+  /** Leave in good order: by the user or by the parent process. */
+  | { type: "leave" };
+
+export type WorkerEffect =
+  | { type: "connect"; after: number }
+  | { type: "send"; message: WorkerMessage }
+  | { type: "disconnect" }
+  /** Read the data, build the programs, probe the engine, then say `prepared`. */
+  | { type: "prepare"; plan: RunPlan }
+  /** Take the bytes that came with this message. */
+  | { type: "receive"; parameters: Parameters }
+  | { type: "compute"; assignment: Assignment }
+  /** Send the sum over a subtree and free its buffer. */
+  | { type: "deliver"; work: WorkName; node: TreeNode; computeMicroseconds: number }
+  /** Free the buffer of a result nobody wants. */
+  | { type: "drop"; work: WorkName; node: TreeNode }
+  | { type: "say"; sentence: string }
+  /** End the process: in good order, or with the error to show. */
+  | { type: "exit"; error: LockstepError | undefined };
+
+export const initialWorkerState = (settings: WorkerSettings): WorkerState => ({
+  settings,
+  phase: "connecting",
+  failures: 0,
+  failingSince: undefined,
+  lastHeard: 0,
+  lastSent: 0,
+  welcome: undefined,
+  version: undefined,
+  waiting: [],
+  current: undefined,
+});

@@ -1,0 +1,169 @@
+/**
+ * The worker as a state machine without input or output: an event and the time go in, the state changes, and what the
+ * runtime is to do comes out. A lost connection is not an error: the worker forgets its work and connects again.
+ */
+import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
+import type { Assignment, CoordinatorMessage, WorkName } from "../../shared/protocol/messages.ts";
+import type { WorkerEffect, WorkerEvent, WorkerState } from "./state.ts";
+
+const HEARTBEAT_EVERY = 1_000;
+/** A coordinator from which no byte came for this long is gone; it sends a heartbeat every second. */
+const SILENCE_DEADLINE = 15_000;
+const FIRST_DELAY = 100;
+const LONGEST_DELAY = 5_000;
+
+/** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
+export function step(state: WorkerState, event: WorkerEvent, now: number): WorkerEffect[] {
+  // Threads that were still computing when the worker ended report in vain.
+  if (state.phase === "ended") return [];
+  const effects = react(state, event, now);
+  if (effects.some((effect) => effect.type === "send" || effect.type === "deliver")) state.lastSent = now;
+  return effects;
+}
+
+function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffect[] {
+  switch (event.type) {
+    case "start":
+      return [{ type: "connect", after: 0 }];
+    case "opened":
+      return onOpened(state, now);
+    case "closed":
+      return onClosed(state, event.reason, event.jitter, now);
+    case "message":
+      state.lastHeard = now;
+      return onMessage(state, event.message);
+    case "violation":
+      return [{ type: "say", sentence: event.error.message }, { type: "disconnect" }];
+    case "prepared":
+      return onPrepared(state, event);
+    case "unprepared": {
+      const { code, message } = event.error;
+      state.phase = "ended";
+      return [
+        { type: "send", message: { type: "failed", code, message } },
+        { type: "exit", error: event.error },
+      ];
+    }
+    case "parameters":
+      state.version = event.version;
+      return startWaiting(state);
+    case "computed": {
+      const { work, node, computeMicroseconds } = event;
+      const isCurrent = state.phase === "ready" && sameWork(state.current, work);
+      return [isCurrent ? { type: "deliver", work, node, computeMicroseconds } : { type: "drop", work, node }];
+    }
+    case "tick":
+      return onTick(state, now);
+    case "leave":
+      state.phase = "ended";
+      return [
+        { type: "send", message: { type: "leave" } },
+        { type: "exit", error: undefined },
+      ];
+    default:
+      return unreachable(event);
+  }
+}
+
+const sameWork = (one: WorkName | undefined, other: WorkName): boolean =>
+  one !== undefined && one.kind === other.kind && one.step === other.step;
+
+function onOpened(state: WorkerState, now: number): WorkerEffect[] {
+  const { name, version, threads } = state.settings;
+  state.phase = "joining";
+  state.lastHeard = now;
+  return [{ type: "send", message: { type: "hello", protocol: PROTOCOL_VERSION, version, name, threads } }];
+}
+
+function onClosed(state: WorkerState, reason: string, jitter: number, now: number): WorkerEffect[] {
+  state.phase = "connecting";
+  state.waiting = [];
+  state.current = undefined;
+  state.version = undefined;
+  state.failures += 1;
+  state.failingSince ??= now;
+  if (now - state.failingSince > state.settings.patience) {
+    state.phase = "ended";
+    const seconds = Math.round(state.settings.patience / 1000);
+    const sentence = `no coordinator could be reached for ${seconds} s (${state.failures} attempts; last: ${reason})`;
+    const hint = "check the address, that the coordinator runs, and that its port is open";
+    return [{ type: "exit", error: new LockstepError("COORDINATOR_UNREACHABLE", sentence, hint) }];
+  }
+  // Doubling, capped, and spread over half its length so that a hundred workers don't knock at once.
+  const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (state.failures - 1)) * (0.5 + jitter / 2);
+  const sentence = `not connected: ${reason}; trying again in ${(delay / 1000).toFixed(1)} s`;
+  return [
+    { type: "say", sentence },
+    { type: "connect", after: delay },
+  ];
+}
+
+function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffect[] {
+  switch (message.type) {
+    case "welcome":
+      state.phase = "preparing";
+      state.welcome = message;
+      return [{ type: "prepare", plan: message.plan }];
+    case "refused": {
+      state.phase = "ended";
+      const { code, message: sentence, hint } = message;
+      return [
+        { type: "exit", error: new LockstepError(code, `the coordinator refused this worker: ${sentence}`, hint) },
+      ];
+    }
+    case "assignment":
+      if (state.phase !== "ready") return [];
+      if (!sameWork(state.current, message.work)) {
+        state.current = message.work;
+        state.waiting = [];
+      }
+      state.waiting.push(message);
+      return startWaiting(state);
+    case "parameters":
+      return [{ type: "receive", parameters: message }];
+    case "answer":
+      // Nothing is lost: another worker's copy was used, or the step is over.
+      return [];
+    case "end":
+      state.phase = "ended";
+      return [
+        { type: "say", sentence: `the run has ${message.reason === "failed" ? "failed" : `been ${message.reason}`}` },
+        { type: "exit", error: undefined },
+      ];
+    case "heartbeat":
+      return [];
+    default:
+      return unreachable(message);
+  }
+}
+
+function onPrepared(
+  state: WorkerState,
+  event: { dataSha256: string; layoutHash: string; fingerprint: string },
+): WorkerEffect[] {
+  // The connection was lost while the data was read; the next welcome asks again.
+  if (state.phase !== "preparing") return [];
+  state.phase = "ready";
+  state.failures = 0;
+  state.failingSince = undefined;
+  const { dataSha256, layoutHash, fingerprint } = event;
+  return [{ type: "send", message: { type: "ready", dataSha256, layoutHash, fingerprint } }];
+}
+
+/** Computes the assignments whose parameters are here. */
+function startWaiting(state: WorkerState): WorkerEffect[] {
+  const due = (assignment: Assignment): boolean => assignment.work.step === state.version;
+  const effects = state.waiting.filter(due).map((assignment): WorkerEffect => ({ type: "compute", assignment }));
+  state.waiting = state.waiting.filter((assignment) => !due(assignment));
+  return effects;
+}
+
+function onTick(state: WorkerState, now: number): WorkerEffect[] {
+  if (state.phase === "connecting") return [];
+  if (now - state.lastHeard > SILENCE_DEADLINE) {
+    const sentence = `the coordinator was silent for ${SILENCE_DEADLINE / 1000} s`;
+    return [{ type: "say", sentence }, { type: "disconnect" }];
+  }
+  return now - state.lastSent >= HEARTBEAT_EVERY ? [{ type: "send", message: { type: "heartbeat" } }] : [];
+}

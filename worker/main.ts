@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/**
+ * The worker process: `node worker/main.ts ws://HOST:PORT [--threads N] [--name NAME] [--patience SECONDS]`.
+ * It ends with its run. Started by a coordinator (with an IPC channel) it also ends when that process is gone, and
+ * leaves Ctrl-C to it. Exit code 1: an error, printed; 0: the run is over or the worker was asked to leave.
+ */
+import { hostname } from "node:os";
+import { parseArgs } from "node:util";
+import { systemClock } from "../shared/clock.ts";
+import { LockstepError } from "../shared/errors.ts";
+import { version } from "../shared/version.ts";
+import { coordinatorAddress } from "./client.ts";
+import { WorkerRuntime } from "./runtime.ts";
+
+const options = {
+  threads: { type: "string", default: "1" },
+  name: { type: "string", default: `${hostname()}-${process.pid}` },
+  patience: { type: "string", default: "300" },
+} as const;
+
+function whole(option: string, text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= 100_000) return number;
+  throw new LockstepError("CONFIG_INVALID", `--${option} is "${text}"`, "give a whole number from 1 on");
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const isChild = process.send !== undefined;
+  const runtime = new WorkerRuntime({
+    address: coordinatorAddress(positionals[0] ?? ""),
+    settings: {
+      name: values.name,
+      version,
+      threads: whole("threads", values.threads),
+      patience: 1000 * whole("patience", values.patience),
+    },
+    clock: systemClock,
+    // Started by `train`, the coordinator's own output tells the story.
+    say: (sentence) => isChild || console.error(`worker ${values.name}: ${sentence}`),
+  });
+  process.on("SIGTERM", () => runtime.leave());
+  process.on("SIGINT", () => isChild || runtime.leave());
+  process.on("disconnect", () => runtime.leave());
+  await runtime.finished;
+}
+
+try {
+  await main();
+  process.exitCode = 0;
+} catch (error) {
+  process.exitCode = 1;
+  if (error instanceof LockstepError) {
+    console.error(`error: ${error.message} [${error.code}]${error.hint && `\n  what to do: ${error.hint}`}`);
+  } else {
+    console.error(error);
+  }
+}
+// With a coordinator's channel open the process would stay for ever.
+if (process.connected) process.disconnect();

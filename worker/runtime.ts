@@ -1,0 +1,204 @@
+/**
+ * Performs what the worker's core asks for: connects, sends, prepares, computes. It holds the bytes; the core decides.
+ */
+import type { Clock } from "../shared/clock.ts";
+import { LockstepError, unreachable } from "../shared/errors.ts";
+import { nodeKey } from "../shared/gradient/tree.ts";
+import type { TreeNode } from "../shared/gradient/tree.ts";
+import { Assembly } from "../shared/protocol/assembly.ts";
+import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import type { CoordinatorMessage, Parameters, RunPlan, WorkName } from "../shared/protocol/messages.ts";
+import { checkCoordinatorMessage } from "../shared/protocol/validate.ts";
+import { connect } from "./client.ts";
+import type { Client } from "./client.ts";
+import { ComputePool } from "./compute/pool.ts";
+import { initialWorkerState } from "./core/state.ts";
+import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
+import { step } from "./core/step.ts";
+
+const TICK_EVERY = 250;
+
+export interface WorkerOptions {
+  readonly address: URL;
+  readonly settings: WorkerSettings;
+  readonly clock: Clock;
+  /** One line for people. */
+  readonly say: (sentence: string) => void;
+}
+
+/** The parameters that are arriving. */
+interface Incoming {
+  readonly version: number;
+  readonly assembly: Assembly;
+}
+
+export class WorkerRuntime {
+  /** Resolves when the worker has ended in good order; rejects with the error to show. */
+  readonly finished: Promise<void>;
+  readonly #options: WorkerOptions;
+  readonly #state: WorkerState;
+  readonly #ticks: NodeJS.Timeout;
+  readonly #ended: { resolve: () => void; reject: (error: LockstepError) => void };
+  #client: Client | undefined;
+  #pool: { readonly key: string; readonly opened: Promise<ComputePool> } | undefined;
+  #ready: ComputePool | undefined;
+  #incoming: Incoming | undefined;
+  /** Buffers of sums that the core has not yet said what to do with. */
+  readonly #sums = new Map<string, number>();
+  /** The section of the message the core is handling. */
+  #section: Uint8Array = new Uint8Array(0);
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#state = initialWorkerState(options.settings);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#ended = { resolve, reject };
+    this.#ticks = setInterval(() => this.#handle({ type: "tick" }), TICK_EVERY);
+    this.#handle({ type: "start" });
+  }
+
+  /** Leaves the run in good order. */
+  leave(): void {
+    this.#handle({ type: "leave" });
+  }
+
+  #handle(event: WorkerEvent): void {
+    for (const effect of step(this.#state, event, this.#options.clock.now())) this.#perform(effect);
+  }
+
+  #perform(effect: WorkerEffect): void {
+    switch (effect.type) {
+      case "connect":
+        setTimeout(() => this.#connect(), effect.after);
+        return;
+      case "send":
+        this.#client?.outbox.send(encodeFrame(effect.message));
+        return;
+      case "disconnect":
+        this.#client?.terminate();
+        return;
+      case "prepare":
+        void this.#prepare(effect.plan);
+        return;
+      case "receive":
+        this.#receive(effect.parameters);
+        return;
+      case "compute": {
+        const { assignment } = effect;
+        this.#ready!.compute(assignment, (node, buffer, computeMicroseconds) => {
+          this.#sums.set(sumKey(assignment.work, node), buffer);
+          this.#handle({ type: "computed", work: assignment.work, node, computeMicroseconds });
+        });
+        return;
+      }
+      case "deliver":
+        this.#deliver(effect.work, effect.node, effect.computeMicroseconds);
+        return;
+      case "drop":
+        this.#release(effect.work, effect.node);
+        return;
+      case "say":
+        this.#options.say(effect.sentence);
+        return;
+      case "exit":
+        void this.#exit(effect.error);
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #connect(): void {
+    if (this.#state.phase === "ended") return;
+    this.#incoming = undefined;
+    this.#client = connect(this.#options.address, {
+      onOpen: () => this.#handle({ type: "opened" }),
+      onFrame: (frame) => this.#onFrame(frame),
+      onClose: (reason) => this.#handle({ type: "closed", reason, jitter: Math.random() }),
+    });
+  }
+
+  #onFrame(frame: Buffer): void {
+    let message: CoordinatorMessage;
+    try {
+      const { header, section } = decodeFrame(frame);
+      message = checkCoordinatorMessage(header);
+      this.#section = section;
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      this.#handle({ type: "violation", error });
+      return;
+    }
+    this.#handle({ type: "message", message });
+  }
+
+  async #prepare(plan: RunPlan): Promise<void> {
+    try {
+      const pool = await this.#poolFor(plan);
+      const fingerprint = await pool.fingerprint();
+      this.#ready = pool;
+      this.#handle({ type: "prepared", dataSha256: pool.dataSha256, layoutHash: pool.layoutHash, fingerprint });
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      this.#handle({ type: "unprepared", error });
+    }
+  }
+
+  /** The pool of this plan: kept over reconnects, replaced when the coordinator runs something else. */
+  async #poolFor(plan: RunPlan): Promise<ComputePool> {
+    const key = JSON.stringify(plan);
+    if (this.#pool?.key !== key) {
+      const previous = this.#pool?.opened;
+      await (await previous)?.close();
+      this.#pool = { key, opened: ComputePool.open(plan, this.#options.settings.threads) };
+    }
+    return this.#pool.opened;
+  }
+
+  #receive({ version, segment }: Parameters): void {
+    const pool = this.#ready;
+    if (pool === undefined) return;
+    if (this.#incoming?.version !== version) {
+      this.#incoming = { version, assembly: new Assembly(pool.parametersOf(version)) };
+    }
+    switch (this.#incoming.assembly.take(segment, this.#section)) {
+      case "partial":
+        return;
+      case "complete":
+        this.#handle({ type: "parameters", version });
+        return;
+      case "corrupt": {
+        const sentence = `parameters of version ${version} arrived damaged at byte ${segment.offset}`;
+        this.#handle({ type: "violation", error: new LockstepError("PROTOCOL_VIOLATION", sentence) });
+      }
+    }
+  }
+
+  #deliver(work: WorkName, node: TreeNode, computeMicroseconds: number): void {
+    const pool = this.#ready!;
+    const { run } = this.#state.welcome!;
+    const bytes = pool.bytesOf(work.kind, this.#sums.get(sumKey(work, node))!);
+    const frames = [...segmentsOf(bytes)].map(({ segment, section }) =>
+      encodeFrame({ type: "partial", run, work, node: [node.start, node.end], computeMicroseconds, segment }, section),
+    );
+    this.#client?.outbox.sendBulk(frames);
+    this.#release(work, node);
+  }
+
+  #release(work: WorkName, node: TreeNode): void {
+    const key = sumKey(work, node);
+    this.#ready!.release(work.kind, this.#sums.get(key)!);
+    this.#sums.delete(key);
+  }
+
+  async #exit(error: LockstepError | undefined): Promise<void> {
+    clearInterval(this.#ticks);
+    this.#client?.close();
+    await (await this.#pool?.opened.catch(() => undefined))?.close();
+    if (error === undefined) this.#ended.resolve();
+    else this.#ended.reject(error);
+  }
+}
+
+const sumKey = (work: WorkName, node: TreeNode): string => `${work.kind} ${work.step} ${nodeKey(node)}`;
