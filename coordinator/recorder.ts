@@ -67,13 +67,11 @@ export class Recorder {
       steering: state.steering as unknown as Json,
     };
     const step = state.steps;
-    const saved = this.#checkpoints.save(snapshot, keep);
-    this.#background(async () => {
-      // Metrics first: a checkpoint must never be ahead of them.
-      await this.#metrics?.flush();
-      const path = await saved;
-      this.#parts.notify({ type: "checkpoint", path, step });
-    });
+    // Metrics first: a checkpoint must never be ahead of them. If they fail, the checkpoint is the more welcome.
+    const metrics = this.#metrics?.flush();
+    const saved = this.#checkpoints.save(snapshot, keep, metrics);
+    this.#background(async () => metrics);
+    this.#background(async () => this.#parts.notify({ type: "checkpoint", path: await saved, step }));
   }
 
   /** Writes the arithmetic of the run's first worker into the manifest. */

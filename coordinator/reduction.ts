@@ -13,6 +13,7 @@ import type { Arena } from "../shared/memory/arena.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import type { Partial, WorkKind } from "../shared/protocol/messages.ts";
+import { COPIES_PER_SHARD } from "./core/planning.ts";
 import type { Work } from "./core/state.ts";
 
 interface Inbound {
@@ -20,8 +21,8 @@ interface Inbound {
   readonly assembly: Assembly;
 }
 
-/** Partials that can be held at a time: one for every shard, and as many copies on their way. */
-const heldPartials = (shards: number): number => 2 * shards;
+/** Partials that can be held at a time: the core never has more copies on their way, counting those that are here. */
+const heldPartials = (shards: number): number => COPIES_PER_SHARD * shards;
 
 /** Bytes of an arena that a reduction needs. */
 export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
@@ -68,8 +69,7 @@ export class Reduction {
     let inbound = this.#inbound.get(key);
     if (inbound === undefined) {
       const buffer = this.#pools[this.#kind].acquire();
-      // So many copies of the same subtrees are on their way already that one of them will be whole first.
-      if (buffer === undefined) return "partial";
+      if (buffer === undefined) throw new Error(`more partials are arriving than were assigned; the last is ${key}`);
       this.#held.add(buffer);
       inbound = { buffer, assembly: new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])) };
       this.#inbound.set(key, inbound);

@@ -14,6 +14,7 @@ import { encodeGraph } from "../shared/graph/serialise.ts";
 import { runId, stepNumber } from "../shared/ids.ts";
 import { instantiateKernels } from "../shared/kernels/index.ts";
 import { Arena } from "../shared/memory/arena.ts";
+import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
@@ -60,6 +61,7 @@ export interface RunHandle {
 
 /** Starts a run. Rejects with a LockstepError when it can't be started. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
+  tuneGarbageCollection();
   const { config } = options;
   const notify = options.onEvent ?? (() => {});
   const data = await openData(config.data);

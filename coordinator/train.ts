@@ -1,1 +1,51 @@
-/** \`train\` as a function: the same runs as the command's, from TypeScript. */
+/** Training from TypeScript: the same runs as the command's `train`, with the same checks. */
+import type { RunEvent, RunResult } from "./events.ts";
+import { configFromObject, type TrainConfig } from "./config/resolve.ts";
+import { resumedFromObject } from "./config/resume.ts";
+import { findRun } from "./run/find.ts";
+import { LockstepError } from "../shared/errors.ts";
+
+export interface TrainOptions {
+  /** Hears of everything that happens; the last event is `finished`. */
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Go on with the run of the config's name, where it stopped, to the bits of an uninterrupted run. */
+  readonly resume?: boolean;
+  /** Aborting stops the run after the open step, with a checkpoint; the result's outcome is then `stopped`. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Trains with `config.workers` worker processes on this machine. Every part of the config has a default, which together
+ * are the classic 784-64-10 network on MNIST. Rejects with a LockstepError: its `code` says what kind, `hint` what to do.
+ */
+export async function train(config: TrainConfig = {}, options: TrainOptions = {}): Promise<RunResult> {
+  const { onEvent, resume = false, signal } = options;
+  // Loaded here, so that importing the package for its builders stays light and the version check comes first.
+  const { startRun } = await import("./run.ts");
+  const resolved = resume
+    ? await resumedFromObject(findRun(nameOf(config), config.runs ?? "runs"), config)
+    : configFromObject(config);
+  const handle = await startRun({
+    config: resolved,
+    resume,
+    localWorkers: resolved.workers,
+    ...(onEvent === undefined ? {} : { onEvent }),
+  });
+  const stop = (): void => handle.stop();
+  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted === true) stop();
+  try {
+    return await handle.finished;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+function nameOf({ name }: TrainConfig): string {
+  if (name !== undefined) return name;
+  throw new LockstepError(
+    "CONFIG_INVALID",
+    "config: name: missing, expected the name of the run to resume",
+    "Give the name that the run was started with.",
+  );
+}

@@ -92,6 +92,10 @@ export class WorkerRuntime {
         });
         return;
       }
+      case "forget":
+        this.#ready?.forget();
+        this.#client?.outbox.dropBulk();
+        return;
       case "deliver":
         this.#deliver(effect.work, effect.node, effect.computeMicroseconds);
         return;
@@ -134,24 +138,30 @@ export class WorkerRuntime {
   }
 
   async #prepare(plan: RunPlan): Promise<void> {
+    const opened = this.#poolFor(plan);
     try {
-      const pool = await this.#poolFor(plan);
+      const pool = await opened;
       const fingerprint = await pool.fingerprint();
+      // Meanwhile the connection was lost and the next coordinator runs something else.
+      if (this.#pool?.opened !== opened) return;
       this.#ready = pool;
       this.#handle({ type: "prepared", dataSha256: pool.dataSha256, layoutHash: pool.layoutHash, fingerprint });
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      this.#handle({ type: "unprepared", error });
+      if (this.#pool?.opened === opened) this.#handle({ type: "unprepared", error });
     }
   }
 
   /** The pool of this plan: kept over reconnects, replaced when the coordinator runs something else. */
-  async #poolFor(plan: RunPlan): Promise<ComputePool> {
+  #poolFor(plan: RunPlan): Promise<ComputePool> {
     const key = JSON.stringify(plan);
     if (this.#pool?.key !== key) {
-      const previous = this.#pool?.opened;
-      await (await previous)?.close();
-      this.#pool = { key, opened: ComputePool.open(plan, this.#options.settings.threads) };
+      const closed = this.#pool?.opened.then(
+        (previous) => previous.close(),
+        () => {},
+      );
+      const open = (): Promise<ComputePool> => ComputePool.open(plan, this.#options.settings.threads);
+      this.#pool = { key, opened: closed === undefined ? open() : closed.then(open) };
     }
     return this.#pool.opened;
   }

@@ -9,7 +9,11 @@ Examples:
   lockstep coordinator --resume mnist-1 --port 7000`;
 
 export function addCoordinator(program: Command): void {
-  addRunOptions(program.command("coordinator").description("coordinate a run whose workers are started by hand, here or on other machines"))
+  addRunOptions(
+    program
+      .command("coordinator")
+      .description("coordinate a run whose workers are started by hand, here or on other machines"),
+  )
     .addHelpText("after", examples)
     .action(async (file: string | undefined, flags: RunFlags) => {
       const { configFor, runToEnd } = await import("./session.ts");

@@ -1,6 +1,7 @@
 /** `lockstep init`: writes a config that explains every option and holds the defaults. Never overwrites a file. */
 import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
+import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 
 const examples = `
@@ -84,8 +85,18 @@ function writeNew(file: string, content: string): void {
   try {
     writeFileSync(file, content, { flag: "wx" });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "EEXIST")
-      throw new LockstepError("CONFIG_INVALID", `${file} exists, and is left as it is`, "Name another file, as in `lockstep init other.yaml`.", { cause });
-    throw new LockstepError("DISK_FAILED", `cannot write ${file}: ${(cause as Error).message}`, "Name a file in a folder that you may write to.", { cause });
+    if (errnoOf(cause) === "EEXIST")
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        `${file} exists, and is left as it is`,
+        "Name another file, as in `lockstep init other.yaml`.",
+        { cause },
+      );
+    throw new LockstepError(
+      "DISK_FAILED",
+      `cannot write ${file}: ${errnoOf(cause) ?? String(cause)}`,
+      "Name a file in a folder that you may write to.",
+      { cause },
+    );
   }
 }

@@ -13,7 +13,10 @@ export interface RunFlags extends ConfigFlags {
 export function addRunOptions(command: Command): Command {
   return command
     .argument("[config]", "config file (YAML); flags win over it; `lockstep init` writes one")
-    .option("--data <source>", "mnist, a folder with the four MNIST-named IDX files, or FILE.csv (label in the first column)")
+    .option(
+      "--data <source>",
+      "mnist, a folder with the four MNIST-named IDX files, or FILE.csv (label in the first column)",
+    )
     .option("--layers <sizes>", "dense layers with relu between them: inputs, hidden layers, outputs (784,64,10)")
     .option("--optimizer <name>", "sgd, adam, adamw, rmsprop or adagrad (sgd)")
     .option("--learning-rate <number>", "learning rate of the optimizer (0.1)")

@@ -10,7 +10,9 @@ import { addWorker } from "./worker.ts";
 
 export function buildProgram(): Command {
   const program = new Command("lockstep")
-    .description("Trains neural networks data-parallel over processes and machines, with the same bits however many take part.")
+    .description(
+      "Trains neural networks data-parallel over processes and machines, with the same bits however many take part.",
+    )
     .version(version)
     .exitOverride()
     .showHelpAfterError("  what to do: add --help for all options, with examples")

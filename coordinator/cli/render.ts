@@ -16,7 +16,7 @@ export interface Renderer {
 }
 
 export interface Outputs {
-  readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
   readonly err: NodeJS.WritableStream;
   /** Milliseconds, from any start. */
   readonly now: () => number;
@@ -84,8 +84,7 @@ export function barLine(event: StepEvent, columns: number): string {
 
 function progressBar({ out }: Outputs): Renderer {
   let latest: StepEvent | undefined;
-  const format: GenericFormatter = () =>
-    latest === undefined ? "" : barLine(latest, (out as { columns?: number }).columns ?? 80);
+  const format: GenericFormatter = () => (latest === undefined ? "" : barLine(latest, out.columns ?? 80));
   // Ctrl-C is ours: the bar's own handler would end the drawing before the run has stopped.
   const bars = new MultiBar({ format, stream: out, hideCursor: true, gracefulExit: false, clearOnComplete: true });
   let bar: SingleBar | undefined;

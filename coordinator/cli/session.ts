@@ -3,6 +3,7 @@
  * last lines.
  */
 import { networkInterfaces } from "node:os";
+import { unreachable } from "../../shared/errors.ts";
 import type { RunConfig } from "../config.ts";
 import { configFromFile } from "../config/resolve.ts";
 import { resumedConfig } from "../config/resume.ts";
@@ -57,6 +58,8 @@ export function lastLines(result: RunResult, again: string, quiet: boolean): str
       return [...(quiet ? [] : summary(result)), ...verdict(result)];
     case "stopped":
       return [`stopped after step ${result.steps}, checkpoint written; to go on: ${again}`];
+    default:
+      return unreachable(result.outcome);
   }
 }
 

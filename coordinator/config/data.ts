@@ -14,7 +14,7 @@ const forms: Forms<DataSpec> = {
   csv: {
     train: text("the path of a CSV file"),
     test: text("the path of a CSV file").exactOptional(),
-    target: z.union([z.string().min(1), z.int().min(0)], { error: column }),
+    target: z.union([text(column), wholeNumber(0)], { error: column }),
     header: yesOrNo.exactOptional(),
     classes: wholeNumber(2).exactOptional(),
     scale: positive.exactOptional(),

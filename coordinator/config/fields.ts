@@ -70,9 +70,9 @@ export const isMap = (value: unknown): value is Record<string, unknown> =>
 export function readChoice(value: unknown): Choice | undefined {
   if (typeof value === "string") return { name: value, options: {}, path: [] };
   if (!isMap(value)) return undefined;
-  if (typeof value["kind"] === "string") {
-    const { kind, ...options } = value;
-    return { name: kind as string, options, path: [] };
+  const { kind, ...options } = value;
+  if (typeof kind === "string") {
+    return { name: kind, options, path: [] };
   }
   const [name, ...others] = Object.keys(value);
   if (name === undefined || others.length > 0) return undefined;

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isNode, isSeq, LineCounter, parseDocument, type Document } from "yaml";
+import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { PlaceOf, Problem } from "./problems.ts";
 
@@ -21,8 +22,7 @@ export function readConfigFile(path: string): Written {
   try {
     source = readFileSync(path, "utf8");
   } catch (cause) {
-    const reason =
-      (cause as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : String((cause as Error).message);
+    const reason = errnoOf(cause) === "ENOENT" ? "no such file" : (errnoOf(cause) ?? String(cause));
     throw new LockstepError("CONFIG_INVALID", `${path}: ${reason}`, "`lockstep init` writes a commented config.", {
       cause,
     });
@@ -32,11 +32,20 @@ export function readConfigFile(path: string): Written {
   const problems = document.errors.map((error) => `${path}:${lines.linePos(error.pos[0]).line}: ${error.message}`);
   if (problems.length > 0) throw new LockstepError("CONFIG_INVALID", problems.join("\n  "), "The file must be YAML.");
   return {
-    values: (document.toJS() as unknown) ?? {},
+    values: valuesOf(document, path) ?? {},
     placeOf: (keys) => `${path}:${lines.linePos(offsetOf(document, keys)).line}`,
     folder: dirname(resolve(path)),
     problems: [],
   };
+}
+
+function valuesOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    // Aliases that refer to nothing, or that multiply without end.
+    throw new LockstepError("CONFIG_INVALID", `${path}: ${String(cause)}`, "Write the values out instead.", { cause });
+  }
 }
 
 /** Where the key or item at a path starts, or the nearest one above it that is there. */

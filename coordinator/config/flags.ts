@@ -50,9 +50,8 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
   };
   for (const key of numberFlags) if (flags[key] !== undefined) set(key, numberOr(flags[key]));
   for (const key of plainFlags) if (flags[key] !== undefined) set(key, flags[key]);
-  if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder));
-  if (flags.layers !== undefined) {
-    const sizes = flags.layers.split(",").map(numberOr);
+  const sizes = flags.layers?.split(",").map(numberOr);
+  if (sizes !== undefined) {
     const [inputWidth, ...layers] = sizes;
     if (layers.length === 0 || sizes.some((size) => !Number.isInteger(size) || Number(size) < 1))
       problems.push({
@@ -67,6 +66,7 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
       };
     places.set("model.layers", "--layers").set("model.inputWidth", "--layers");
   }
+  if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder, sizes?.at(-1) ?? 10));
   setOptimizer(flags, values, places);
   return {
     ...written,
@@ -86,14 +86,17 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
 const denseLayer = (units: unknown, index: number, all: readonly unknown[]): object =>
   index === all.length - 1 ? { dense: { units } } : { dense: { units, activation: "relu" } };
 
-/** `mnist`, a folder of IDX files, or a CSV file: in place of the config's own CSV file, else with its label in the first column. */
-function dataFrom(flag: string, written: unknown, folder: string): unknown {
+/**
+ * `mnist`, a folder of IDX files, or a CSV file: in place of the config's own CSV file, else with a label in the first
+ * column, as many labels as the network has outputs.
+ */
+function dataFrom(flag: string, written: unknown, folder: string, classes: unknown): unknown {
   if (flag === "mnist") return "mnist";
   const path = resolve(folder, flag);
   if (!/\.csv$/i.test(flag)) return { idx: path };
   const before = readChoice(written);
   if (before?.name === "csv" && isMap(before.options)) return { csv: { ...before.options, train: path } };
-  return { csv: { train: path, target: 0, classes: 10 } };
+  return { csv: { train: path, target: 0, classes } };
 }
 
 /** --learning-rate and --momentum change the config's optimizer; --optimizer replaces it where it names another. */

@@ -5,7 +5,8 @@ import { initialisers } from "../../shared/nn/initialisers.ts";
 import type { LayerSpec, LossSpec } from "../../shared/nn/spec.ts";
 import { choice, fraction, oneOf, strict, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
 
-const namesOf = <Name extends string>(registry: Readonly<Record<Name, unknown>>): Name[] => Object.keys(registry) as Name[];
+const namesOf = <Name extends string>(registry: Readonly<Record<Name, unknown>>): Name[] =>
+  Object.keys(registry) as Name[];
 
 const activation = oneOf(namesOf(activations));
 

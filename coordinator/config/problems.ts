@@ -26,7 +26,7 @@ export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown 
   let value = values;
   for (const key of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[key];
+    value = Reflect.get(value, key);
   }
   return value;
 }
@@ -56,13 +56,16 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], values: unknown)
   return [...problems.values()];
 }
 
+/** What opens every sentence about a value: its place and, unless a flag's name says it already, its key path. */
+export function opening(path: readonly PropertyKey[], placeOf: PlaceOf): string {
+  const place = placeOf(path);
+  const key = keyPath(path) || "the config";
+  return place === `--${key}` ? place : `${place}: ${key}`;
+}
+
 /** One error for all problems, in the order of their lines. */
 export function configInvalid(problems: readonly Problem[], placeOf: PlaceOf): LockstepError {
-  const lines = problems.map(({ path, message }) => {
-    const place = placeOf(path);
-    const key = keyPath(path) || "the config";
-    return place === `--${key}` ? `${place}: ${message}` : `${place}: ${key}: ${message}`;
-  });
+  const lines = problems.map(({ path, message }) => `${opening(path, placeOf)}: ${message}`);
   lines.sort((left, right) => left.localeCompare(right, "en", { numeric: true }));
   return new LockstepError(
     "CONFIG_INVALID",

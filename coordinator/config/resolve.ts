@@ -6,7 +6,7 @@ import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { completeConfig, configSchema, isLoopback, problemsBetweenFields, type RunConfig } from "../config.ts";
 import { readConfigFile, type Written } from "./file.ts";
 import { withFlags, type ConfigFlags } from "./flags.ts";
-import { configInvalid, problemsOf } from "./problems.ts";
+import { configInvalid, opening, problemsOf } from "./problems.ts";
 
 /** A config as TypeScript gives it: every part may be left out. */
 export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint">> & {
@@ -42,7 +42,7 @@ export function settle({ values, placeOf, folder, problems }: Written): RunConfi
   if (!isLoopback(config.host) && !config.insecure)
     throw new LockstepError(
       "BIND_REFUSED",
-      `${placeOf(["host"])}: ${config.host} can be reached from other machines, and nothing checks who connects`,
+      `${opening(["host"], placeOf)}: ${config.host} can be reached from other machines, and nothing checks who connects`,
       "Keep the host 127.0.0.1, or add --insecure if everyone on that network may join the run.",
     );
   return config;

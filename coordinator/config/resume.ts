@@ -11,7 +11,7 @@ import { readRun } from "../run/folder.ts";
 import { isMap } from "./fields.ts";
 import { readConfigFile, type Written } from "./file.ts";
 import { withFlags, type ConfigFlags } from "./flags.ts";
-import { keyPath, valueAt, type PlaceOf } from "./problems.ts";
+import { opening, valueAt, type PlaceOf } from "./problems.ts";
 import { settle, written, type TrainConfig } from "./resolve.ts";
 
 /** The config a run was started with. Throws RUN_MISSING, or CONFIG_INVALID where its config.json is not as it was written. */
@@ -55,7 +55,7 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     ["batch"],
     ["shards"],
   ];
-  const changed = kept.flatMap((path) => firstDifference(stored, asked, path) ?? []);
+  const changed = kept.map((path) => firstDifference(stored, asked, path)).filter((path) => path !== undefined);
   const lines = changed.map((path) => changeAt(path, stored, asked, placeOf));
   if (asked.epochs < stored.epochs) lines.push(changeAt(["epochs"], stored, asked, placeOf));
   if (asked.exact && !stored.exact) lines.push(changeAt(["exact"], stored, asked, placeOf));
@@ -72,7 +72,7 @@ function firstDifference(
   left: unknown,
   right: unknown,
   path: readonly PropertyKey[],
-): [readonly PropertyKey[]] | undefined {
+): readonly PropertyKey[] | undefined {
   const [here, there] = [valueAt(left, path), valueAt(right, path)];
   if (isDeepStrictEqual(here, there)) return undefined;
   if (isMap(here) && isMap(there))
@@ -80,12 +80,12 @@ function firstDifference(
       const found = firstDifference(left, right, [...path, key]);
       if (found !== undefined) return found;
     }
-  return [path];
+  return path;
 }
 
 function changeAt(path: readonly PropertyKey[], stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): string {
   const [before, after] = [valueAt(stored, path), valueAt(asked, path)].map(
     (value) => JSON.stringify(value) ?? "not set",
   );
-  return `${placeOf(path)}: ${keyPath(path)} is ${before} in the run, not ${after}`;
+  return `${opening(path, placeOf)}: ${before} in the run, not ${after}`;
 }

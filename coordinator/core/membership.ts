@@ -16,6 +16,9 @@ export const SILENCE_DEADLINE = 15_000;
 /** Why a worker's hello is refused, or undefined. */
 export function objectionToHello(state: CoordinatorState, hello: Hello): LockstepError | undefined {
   const { version } = state.settings;
+  if (state.phase === "ended") {
+    return new LockstepError("RUN_ENDED", `the run is over, worker ${hello.name} is not needed any more`);
+  }
   if (hello.protocol !== PROTOCOL_VERSION || hello.version !== version) {
     return new LockstepError(
       "VERSION_MISMATCH",

@@ -4,7 +4,7 @@ import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { Answer, Partial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
-import { assignOrphans } from "./planning.ts";
+import { assignToAnother } from "./planning.ts";
 import type { CoordinatorState, Piece } from "./state.ts";
 
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
@@ -31,8 +31,9 @@ export function onPartialSegment(state: CoordinatorState, worker: WorkerId, part
   const node = toNode(partial.node);
   const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
   if (typeof piece !== "string") return [{ type: "receive", worker, partial }];
-  // One answer a partial, not one a segment.
-  return partial.segment.offset === 0 ? [answer(worker, piece, partial.work, node)] : [];
+  // One answer a partial, not one a segment; with the last, since another copy may be whole while this one arrives.
+  const { offset, length, total } = partial.segment;
+  return offset + length === total ? [answer(worker, piece, partial.work, node)] : [];
 }
 
 /** A whole partial is here: it is folded into the sum, or dropped if another copy was first or the step is over. */
@@ -47,10 +48,16 @@ export function onAssembled(
   piece.done = true;
   const work = state.work!;
   const complete = [...work.pieces.values()].every((each) => each.done);
-  return [{ type: "fold", worker, node }, ...(complete ? [{ type: "commit", work } as const] : [])];
+  const others = piece.owners.filter((owner) => owner !== worker);
+  return [
+    { type: "fold", worker, node },
+    // Half a copy that is still arriving would hold its buffer for nothing.
+    ...others.map((owner): CoordinatorEffect => ({ type: "drop", worker: owner, node })),
+    ...(complete ? [{ type: "commit", work } as const] : []),
+  ];
 }
 
-/** Damaged bytes are never used: the sender is told, and the subtree is computed again by whoever has the least to do. */
+/** Damaged bytes are never used: the sender is told, and the subtree is computed again. */
 export function onCorrupt(
   state: CoordinatorState,
   worker: WorkerId,
@@ -61,6 +68,5 @@ export function onCorrupt(
   const effects: CoordinatorEffect[] = [{ type: "drop", worker, node }, answer(worker, "PARTIAL_CORRUPT", name, node)];
   const piece = wanted(state, worker, name, node);
   if (typeof piece === "string") return effects;
-  piece.owners = piece.owners.filter((owner) => owner !== worker);
-  return [...effects, ...assignOrphans(state, now)];
+  return [...effects, ...assignToAnother(state, piece, worker, now)];
 }

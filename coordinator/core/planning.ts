@@ -9,8 +9,12 @@ import type { CoordinatorState, Member, Piece, Work } from "./state.ts";
 /** Before a step's usual duration is known, and at least, a piece is given this long before someone else computes it too. */
 const FIRST_DEADLINE = 30_000;
 const SHORTEST_DEADLINE = 2_000;
+/** Copies of subtrees that may be on their way at a time, for each shard: as many as there are buffers for. */
+export const COPIES_PER_SHARD = 2;
 /** A piece that takes this many times the usual duration is late. */
 const PATIENCE = 8;
+/** A worker that has missed two heartbeats may be frozen: it is given nothing new until it is heard again. */
+const QUIET_AFTER = 2_500;
 
 const deadline = (state: CoordinatorState, now: number): number =>
   now +
@@ -22,7 +26,9 @@ export function openWork(
   work: Omit<Work, "pieces" | "openedAt">,
   now: number,
 ): CoordinatorEffect[] {
-  const members = readyMembers(state);
+  const ready = readyMembers(state);
+  const heard = ready.filter((member) => now - member.lastHeard < QUIET_AFTER);
+  const members = heard.length > 0 ? heard : ready;
   const ranges = planRanges(
     work.shards,
     members.map((member) => member.threads),
@@ -43,7 +49,7 @@ export function openWork(
 function assign(state: CoordinatorState, work: Work, pieces: readonly Piece[]): CoordinatorEffect[] {
   const nodesOf = new Map<WorkerId, [number, number][]>();
   for (const { node, owners } of pieces) {
-    const owner = owners.at(-1)!;
+    const owner = owners.at(-1);
     nodesOf.set(owner, [...(nodesOf.get(owner) ?? []), [node.start, node.end]]);
   }
   const { name, epoch, offset, samples, shards } = work;
@@ -70,15 +76,28 @@ export function reassignFrom(
   if (work === undefined) return { effects: [], reassigned: 0 };
   const abandoned = [...work.pieces.values()].filter((piece) => !piece.done && piece.owners.includes(worker));
   for (const piece of abandoned) piece.owners = piece.owners.filter((owner) => owner !== worker);
+  const orphans = abandoned.filter((piece) => piece.owners.length === 0);
   return {
-    effects: giveAway(
-      state,
-      work,
-      abandoned.filter((piece) => piece.owners.length === 0),
-      now,
-    ),
+    // What had arrived of them would hold its buffers until the work is over.
+    effects: [
+      ...abandoned.map(({ node }): CoordinatorEffect => ({ type: "drop", worker, node })),
+      ...giveAway(state, work, orphans, now),
+    ],
     reassigned: abandoned.length,
   };
+}
+
+/** Takes a piece from a worker that failed to deliver it; it gets it back only if nobody else is there. */
+export function assignToAnother(
+  state: CoordinatorState,
+  piece: Piece,
+  worker: WorkerId,
+  now: number,
+): CoordinatorEffect[] {
+  // Still an owner, it is passed over: one that fails again and again has the least to do and would be chosen for ever.
+  const effects = piece.owners.length === 1 ? giveAway(state, state.work!, [piece], now) : [];
+  piece.owners = piece.owners.filter((owner) => owner !== worker);
+  return [...effects, ...assignOrphans(state, now)];
 }
 
 /** Gives pieces that nobody computes to the workers there are; without any they wait for the next to join. */
@@ -96,7 +115,9 @@ export function assignLatePieces(state: CoordinatorState, now: number): Coordina
   const late = [...work.pieces.values()].filter(
     (piece) => !piece.done && piece.owners.length > 0 && now >= piece.deadline,
   );
-  return giveAway(state, work, late, now);
+  const pieces = [...work.pieces.values()];
+  const copies = pieces.reduce((sum, piece) => sum + (piece.done ? 1 : piece.owners.length), 0);
+  return giveAway(state, work, late.slice(0, COPIES_PER_SHARD * work.shards - copies), now);
 }
 
 /** Adds one more owner to each piece: the ready worker that owns it not yet and has the least to do. */

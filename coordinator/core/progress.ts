@@ -18,7 +18,9 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
     return end(state, stopRequested === "user" ? "stopped" : stopRequested);
   }
   if (state.work !== undefined) return [];
-  if (state.steps >= totalSteps(settings)) return end(state, "completed");
+  // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
+  const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
+  if (!evaluationOpen && state.steps >= totalSteps(settings)) return end(state, "completed");
   if (!enoughWorkers(state, ready, now)) {
     if (state.waitingSaid) return [];
     state.waitingSaid = true;
@@ -28,7 +30,7 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   state.waitingSaid = false;
   state.phase = "running";
   state.trainingSince ??= { at: now, steps: state.steps };
-  return openStep(state, now);
+  return evaluationOpen ? openEvaluation(state, now) : openStep(state, now);
 }
 
 function enoughWorkers(state: CoordinatorState, ready: number, now: number): boolean {

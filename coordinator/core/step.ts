@@ -37,7 +37,8 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "message":
       return onMessage(state, event.worker, event.message, now);
     case "violation":
-      return refuse(state, event.worker, event.error, now);
+      // Of one that is already being closed nothing is heard any more.
+      return state.members.has(event.worker) ? refuse(state, event.worker, event.error, now) : [];
     case "disconnected":
       return lose(state, event.worker, event.reason, now);
     case "assembled":
@@ -75,7 +76,7 @@ function onMessage(
   switch (message.type) {
     case "hello": {
       member.name = message.name;
-      member.threads = Math.max(1, message.threads);
+      member.threads = message.threads;
       const objection = objectionToHello(state, message);
       if (objection !== undefined) return refuse(state, worker, objection, now);
       member.phase = "joining";

@@ -31,12 +31,14 @@ export class Checkpoints {
 
   /**
    * Writes a checkpoint and removes all but the newest `keep` up to it; resolves to its path when it is durable. The snapshot
-   * is copied before this returns. Throws DISK_FAILED: the checkpoints before it are then untouched.
+   * is copied before this returns, and written once `after` has settled. Throws DISK_FAILED: the checkpoints before it are then
+   * untouched.
    */
-  save(snapshot: Snapshot, keep: number): Promise<string> {
+  save(snapshot: Snapshot, keep: number, after: Promise<unknown> = Promise.resolve()): Promise<string> {
     const bytes = encodeSnapshot(this.#layout, snapshot);
     // One after the other, also behind one that failed: its own caller hears of that.
-    const saved = this.#writing.then(() => this.#write(snapshot.step, bytes, Math.max(1, keep)));
+    const earlier = Promise.allSettled([this.#writing, after]);
+    const saved = earlier.then(() => this.#write(snapshot.step, bytes, Math.max(1, keep)));
     this.#writing = saved.catch(() => {});
     return saved;
   }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { onDisk, writeAtomically } from "./disk.ts";
 
-/** One line; steps are counted from 0. */
+/** One line; `step` counts the steps taken when it was written, from 1. */
 export interface MetricsRecord {
   readonly step: number;
   readonly [name: string]: unknown;
@@ -35,18 +35,28 @@ export class MetricsLog {
     this.#pending += `${JSON.stringify(record)}\n`;
   }
 
-  /** Resolves when every line appended so far is durable. Throws DISK_FAILED. */
+  /** Resolves when every line appended so far is durable. Throws DISK_FAILED; the next flush then tries again. */
   flush(): Promise<void> {
-    this.#writing = this.#writing.then(() =>
-      onDisk(this.#path, async () => {
-        const lines = this.#pending;
-        if (lines === "") return;
-        this.#pending = "";
-        await this.#file.appendFile(lines);
-        await this.#file.datasync();
-      }),
-    );
-    return this.#writing;
+    const written = this.#writing.then(() => onDisk(this.#path, () => this.#write()));
+    // One after the other, also behind one that failed: its own caller hears of that.
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  async #write(): Promise<void> {
+    const lines = this.#pending;
+    if (lines === "") return;
+    const { size } = await this.#file.stat();
+    this.#pending = "";
+    try {
+      await this.#file.appendFile(lines);
+      await this.#file.datasync();
+    } catch (error) {
+      // A full disk may have taken half of it; what is left must not be torn lines with whole ones behind them.
+      await this.#file.truncate(size).catch(() => {});
+      this.#pending = lines + this.#pending;
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

@@ -27,16 +27,23 @@ export interface PreparedProgram {
 export const alignment = 64;
 
 /** The array for a port, or an error that names what is missing, of the wrong type, of the wrong size or unaligned. */
-export function arrayFor<Given extends Float32Array | Int32Array>(port: Port<readonly number[]>, given: Readonly<Record<string, Given>>): Given {
+export function arrayFor<Given extends Float32Array | Int32Array>(
+  port: Port<readonly number[]>,
+  given: Readonly<Record<string, Given>>,
+): Given {
   const array = given[port.name];
   const entries = port.shape.reduce((left, right) => left * right, 1);
   const typed = port.dtype === "float32" ? array instanceof Float32Array : array instanceof Int32Array;
   if (array === undefined || !typed || array.length !== entries) {
     const found = array === undefined ? "nothing" : `${array.constructor.name} of ${array.length}`;
-    throw new RangeError(`${port.name} wants ${port.dtype} [${port.shape.join(", ")}], ${entries} entries, but was given ${found}`);
+    throw new RangeError(
+      `${port.name} wants ${port.dtype} [${port.shape.join(", ")}], ${entries} entries, but was given ${found}`,
+    );
   }
   if (array.byteOffset % alignment !== 0) {
-    throw new RangeError(`${port.name} starts at byte ${array.byteOffset} of its buffer, not on a ${alignment}-byte boundary`);
+    throw new RangeError(
+      `${port.name} starts at byte ${array.byteOffset} of its buffer, not on a ${alignment}-byte boundary`,
+    );
   }
   return array;
 }

@@ -13,31 +13,38 @@ const sessionOptions: onnxruntime.InferenceSession.SessionOptions = {
   interOpNumThreads: 1,
   executionMode: "sequential",
   graphOptimizationLevel: "disabled", // a fusion that fires in one program and not in another would change bits
-  enableCpuMemArena: true,
-  enableMemPattern: true,
 };
 
-/** Tensor objects over arrays that come again, as parameters and gradients do: making one costs more than finding it. */
+/**
+ * Tensor objects over arrays. The same few arrays come at every run (parameters alternate between two buffers), so each
+ * is checked and wrapped once for each port.
+ */
 class Bindings<Given extends Float32Array | Int32Array> {
-  readonly #ports: readonly Port<readonly number[]>[];
-  readonly #arrays: (Given | undefined)[] = [];
-  readonly tensors: Record<string, onnxruntime.Tensor> = {};
+  readonly #ports: readonly {
+    readonly port: Port<readonly number[]>;
+    readonly known: WeakMap<Given, onnxruntime.Tensor>;
+  }[];
 
   constructor(ports: readonly Port<readonly number[]>[]) {
-    this.#ports = ports;
+    this.#ports = ports.map((port) => ({ port, known: new WeakMap() }));
   }
 
   bind(given: Readonly<Record<string, Given>>): Record<string, onnxruntime.Tensor> {
-    this.#ports.forEach((port, place) => {
-      if (given[port.name] === this.#arrays[place] && this.#arrays[place] !== undefined) return;
-      const array = arrayFor(port, given);
-      this.tensors[port.name] =
-        array instanceof Float32Array
-          ? new onnxruntime.Tensor("float32", array, port.shape)
-          : new onnxruntime.Tensor("int32", array, port.shape);
-      this.#arrays[place] = array;
-    });
-    return this.tensors;
+    const tensors: Record<string, onnxruntime.Tensor> = {};
+    for (const { port, known } of this.#ports) {
+      const array = given[port.name];
+      let tensor = array === undefined ? undefined : known.get(array);
+      if (tensor === undefined) {
+        const checked = arrayFor(port, given);
+        tensor =
+          checked instanceof Float32Array
+            ? new onnxruntime.Tensor("float32", checked, port.shape)
+            : new onnxruntime.Tensor("int32", checked, port.shape);
+        known.set(checked, tensor);
+      }
+      tensors[port.name] = tensor;
+    }
+    return tensors;
   }
 }
 

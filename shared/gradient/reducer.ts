@@ -22,6 +22,11 @@ export class TreeReducer {
     this.#combine = combine;
   }
 
+  /** Buffers that wait for their sibling: those to free when nobody wants the targets any more. */
+  get waiting(): Iterable<number> {
+    return this.#held.values();
+  }
+
   /** Takes the sum over `node`; returns the target it completed, if it did. */
   add(node: TreeNode, buffer: number): { node: TreeNode; buffer: number } | undefined {
     let current = node;

@@ -15,7 +15,7 @@ export function gradientsOf(builder: GraphBuilder, total: Tensor, values: readon
   for (const tensor of forward) {
     if (tensor.inputs.some((input) => relevant.has(input))) relevant.add(tensor);
   }
-  const gradients = new Map<Tensor, Tensor>([[total, builder.fill([], 1)]]);
+  const gradients = new Map<Tensor, Tensor>([[total, builder.uniform([], 1)]]);
   for (const tensor of forward.toReversed()) {
     const gradient = gradients.get(tensor);
     if (gradient === undefined || !relevant.has(tensor)) continue;
@@ -33,5 +33,5 @@ export function gradientsOf(builder: GraphBuilder, total: Tensor, values: readon
       gradients.set(input, sofar === undefined ? share : add(sofar, share));
     });
   }
-  return values.map((value) => gradients.get(value) ?? builder.fill(value.shape, 0));
+  return values.map((value) => gradients.get(value) ?? builder.uniform(value.shape, 0));
 }

@@ -22,7 +22,7 @@ export type InputPurpose =
 
 export type GraphInput = InputPurpose & { readonly name: string; readonly value: number };
 
-export interface GraphOutput {
+interface GraphOutput {
   readonly name: string;
   readonly value: number;
 }
@@ -51,7 +51,7 @@ export class GraphBuilder {
   }
 
   /** A tensor that holds one number everywhere. */
-  fill(shape: Shape, value: number): Tensor {
+  uniform(shape: Shape, value: number): Tensor {
     return this.apply(fillOperation, [], { shape, value });
   }
 

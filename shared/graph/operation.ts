@@ -53,11 +53,20 @@ export interface EmitContext<Attributes> {
   readonly outputType: TensorType;
   readonly attributes: Attributes;
   /** Adds a node; integers become INT(S), { float } FLOAT, text STRING. Returns the name of its output, by default a fresh one. */
-  node(type: string, inputs: readonly string[], attributes?: Record<string, OnnxAttribute>, output?: string): string;
+  readonly node: (
+    type: string,
+    inputs: readonly string[],
+    attributes?: Record<string, OnnxAttribute>,
+    output?: string,
+  ) => string;
   /** The name of an initialiser with this content; equal ones are shared. */
-  constant(type: "float32" | "int64" | "int32", shape: readonly number[], values: readonly number[]): string;
+  readonly constant: (
+    type: "float32" | "int64" | "int32",
+    shape: readonly number[],
+    values: readonly number[],
+  ) => string;
   /** The name of a 1-D int64 initialiser that Reshape takes as this shape; the sample dimension becomes -1. */
-  shapeConstant(shape: Shape): string;
+  readonly shapeConstant: (shape: Shape) => string;
 }
 
 /** A tensor of the reference evaluator; the array's type is the precision. */

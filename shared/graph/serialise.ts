@@ -10,7 +10,11 @@ import { inputOperation } from "./operations/source.ts";
 import type { DataType, Dim, Shape } from "./values.ts";
 
 export interface GraphJson {
-  readonly values: readonly { readonly operation: string; readonly inputs: readonly number[]; readonly attributes: Attributes }[];
+  readonly values: readonly {
+    readonly operation: string;
+    readonly inputs: readonly number[];
+    readonly attributes: Attributes;
+  }[];
   readonly inputs: readonly (GraphInput & { readonly dtype: DataType })[];
   readonly outputs: Graph["outputs"];
 }
@@ -73,12 +77,19 @@ function attributeOf(kind: AttributeKind, json: unknown, where: string): Attribu
     case "integers":
       return listOf(json, 16, where).map((entry) => (isInteger(entry) ? entry : refuse(`${where} has no integer`)));
     case "numbers":
-      return listOf(json, numbersLimit, where).map((entry) => (isNumber(entry) ? entry : refuse(`${where} has no number`)));
+      return listOf(json, numbersLimit, where).map((entry) =>
+        isNumber(entry) ? entry : refuse(`${where} has no number`),
+      );
     case "shape":
       return shapeOf(json, where);
     default:
       return kind satisfies never;
   }
+}
+
+function distinct(names: readonly string[], what: string): void {
+  const twice = names.find((name, place) => names.indexOf(name) !== place);
+  if (twice !== undefined) refuse(`two ${what} are named ${twice}`);
 }
 
 /** The tensor of a number in JSON, which must be an earlier value. */
@@ -96,7 +107,8 @@ interface ReadInput {
 
 function inputOf(json: unknown, where: string): ReadInput {
   const kind = typeof json === "object" && json !== null && "kind" in json ? json.kind : undefined;
-  const read = (extra: readonly string[]): Fields => fieldsOf(json, ["name", "value", "dtype", "kind", ...extra], where);
+  const read = (extra: readonly string[]): Fields =>
+    fieldsOf(json, ["name", "value", "dtype", "kind", ...extra], where);
   const finish = ({ name, value, dtype }: Fields, purpose: InputPurpose): ReadInput => ({
     name: textOf(name, where),
     value: isInteger(value) ? value : refuse(`${where} names no value`),
@@ -140,7 +152,10 @@ export function decodeGraph(json: unknown): Graph {
     const from = listOf(fields["inputs"], 64, where).map((input) => earlier(input, tensors, where));
     const given = fieldsOf(fields["attributes"], Object.keys(operation.attributes), `${where}.attributes`);
     const attributes = Object.fromEntries(
-      Object.entries(operation.attributes).map(([name, kind]) => [name, attributeOf(kind, given[name], `${where}.${name}`)]),
+      Object.entries(operation.attributes).map(([name, kind]) => [
+        name,
+        attributeOf(kind, given[name], `${where}.${name}`),
+      ]),
     );
     if (operation.name !== inputOperation.name) tensors.push(builder.apply(operation, from, attributes));
     else {
@@ -152,5 +167,13 @@ export function decodeGraph(json: unknown): Graph {
     const { name, value } = fieldsOf(entry, ["name", "value"], `outputs[${place}]`);
     return [textOf(name, `outputs[${place}]`), earlier(value, tensors, `outputs[${place}]`)] as const;
   });
+  distinct(
+    [...fed.values()].map(({ name }) => name),
+    "inputs",
+  );
+  distinct(
+    named.map(([name]) => name),
+    "outputs",
+  );
   return builder.build(Object.fromEntries(named));
 }

@@ -20,9 +20,6 @@ export function rowsOf(shape: Shape): number | undefined {
   return typeof leading === "object" ? leading.rows : undefined;
 }
 
-/** The dimensions after the leading one, which are always numbers. */
-export const innerOf = (shape: Shape): readonly number[] => shape.slice(1) as number[];
-
 export const product = (dimensions: readonly number[]): number => dimensions.reduce((left, right) => left * right, 1);
 
 export const sameDim = (left: Dim, right: Dim): boolean =>

@@ -21,9 +21,9 @@ export interface LayerContext {
   /** Whether gradients are wanted; dropout does nothing else. */
   readonly training: boolean;
   /** A parameter of this layer; its name gets the layer's number in front. */
-  parameter(parameter: Parameter): Tensor;
+  readonly parameter: (parameter: Parameter) => Tensor;
   /** A tensor of 0 and 1/(1−rate), fed at every run. */
-  mask(rate: number, shape: Shape): Tensor;
+  readonly mask: (rate: number, shape: Shape) => Tensor;
 }
 
 type Of<Kind extends LayerSpec["kind"]> = Extract<LayerSpec, { kind: Kind }>;

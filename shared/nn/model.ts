@@ -60,12 +60,14 @@ class Network {
       : this.builder.input("targets", { kind: "targets" }, [rows, target.width]);
   }
 
-  #apply<Spec extends LayerSpec>(layer: Spec, x: Tensor, context: LayerContext, name: string): Tensor {
+  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, name: string): Tensor {
     try {
-      return (layers[layer.kind] as (x: Tensor, layer: Spec, context: LayerContext) => Tensor)(x, layer, context);
+      return (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: LayerContext) => Tensor)(x, layer, context);
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      throw new LockstepError(error.code, `${name}, given ${describeShape(x.shape)}: ${error.message}`, error.hint, { cause: error });
+      throw new LockstepError(error.code, `${name}, given ${describeShape(x.shape)}: ${error.message}`, error.hint, {
+        cause: error,
+      });
     }
   }
 
@@ -101,7 +103,11 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   checkModelSpec(spec);
   const training = new Network(spec, true);
   const metrics = metricsOf(training, spec);
-  const gradients = gradientsOf(training.builder, metrics.loss, training.parameters.map(({ tensor }) => tensor));
+  const gradients = gradientsOf(
+    training.builder,
+    metrics.loss,
+    training.parameters.map(({ tensor }) => tensor),
+  );
   const named = training.parameters.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
 
   const evaluation = new Network(spec, false);
@@ -109,7 +115,10 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   const { prediction } = lossOf(spec.loss);
   return {
     parameters: training.parameters.map(({ parameter }) => parameter),
-    train: training.builder.build({ ...prefixed("gradient", Object.fromEntries(named)), ...prefixed("metric", metrics) }),
+    train: training.builder.build({
+      ...prefixed("gradient", Object.fromEntries(named)),
+      ...prefixed("metric", metrics),
+    }),
     evaluate: evaluation.builder.build(prefixed("metric", metricsOf(evaluation, spec))),
     predict: predicting.builder.build({ [prediction.name]: prediction.of(predicting.scores) }),
     metrics: Object.keys(metrics),

@@ -7,7 +7,7 @@ import { LockstepError, unreachable } from "../errors.ts";
 import { activations, type Activation } from "./activations.ts";
 import { initialisers, type Initialiser } from "./initialisers.ts";
 
-export type { Activation, Initialiser, TargetSpec };
+export type { Activation, Initialiser };
 
 export type LayerSpec =
   /** y = x·Wᵀ + b over the flattened sample; the initialiser is for W, b starts at zero. */
@@ -84,7 +84,9 @@ function checkLoss({ loss, target }: ModelSpec): void {
   const wanted = loss.kind === "crossEntropy" ? "class" : "values";
   if (target.kind !== wanted) {
     const hint =
-      target.kind === "class" ? "Class labels train under crossEntropy." : "Values train under meanSquaredError or binaryCrossEntropy.";
+      target.kind === "class"
+        ? "Class labels train under crossEntropy."
+        : "Values train under meanSquaredError or binaryCrossEntropy.";
     throw invalid(`loss ${loss.kind} wants targets of kind "${wanted}", the data has "${target.kind}"`, hint);
   }
   const smoothing = loss.kind === "crossEntropy" ? (loss.labelSmoothing ?? 0) : 0;
@@ -96,7 +98,10 @@ function checkLoss({ loss, target }: ModelSpec): void {
 /** Throws CONFIG_INVALID for the first thing that is wrong by itself, whatever the shapes. */
 export function checkModelSpec(spec: ModelSpec): void {
   if (spec.inputShape.length === 0 || !spec.inputShape.every(isCount)) {
-    throw invalid(`inputShape is [${spec.inputShape.join(", ")}]`, "Give the positive sizes of one sample, e.g. [784].");
+    throw invalid(
+      `inputShape is [${spec.inputShape.join(", ")}]`,
+      "Give the positive sizes of one sample, e.g. [784].",
+    );
   }
   if (spec.layers.length === 0) throw invalid("the model has no layers", "Give at least one dense layer.");
   spec.layers.forEach((layer, place) => checkLayer(layer, place, spec));

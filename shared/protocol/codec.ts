@@ -9,7 +9,7 @@
  * Tensors stay out of msgpack: it would copy them and lose their alignment.
  */
 import { crc32 } from "node:zlib";
-import { Packr } from "msgpackr";
+import { Packr, Unpackr } from "msgpackr";
 import { LockstepError } from "../errors.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
@@ -21,6 +21,10 @@ export const COORDINATOR_FRAME_LIMIT = 64 << 20;
 
 // Records would make a frame depend on the frames before it; plain maps let each frame stand alone.
 const packr = new Packr({ useRecords: false, mapsAsObjects: true });
+// Reading, records would become generated code and references could make cycles: a peer that sends either is refused.
+const unpackr = Object.assign(new Unpackr({ useRecords: false, mapsAsObjects: true, structuredClone: false }), {
+  structures: Object.freeze([]),
+});
 const aligned = (length: number): number => (length + 7) & ~7;
 const empty = new Uint8Array(0);
 
@@ -49,7 +53,7 @@ export function decodeFrame(frame: Buffer): { header: unknown; section: Uint8Arr
   }
   let header: unknown;
   try {
-    header = packr.unpack(frame.subarray(4, 4 + length));
+    header = unpackr.unpack(frame.subarray(4, 4 + length));
   } catch (cause) {
     throw new LockstepError("PROTOCOL_VIOLATION", `a frame's header of ${length} bytes is not msgpack`, "", { cause });
   }
@@ -70,6 +74,8 @@ export function segmentIsIntact(segment: Segment, section: Uint8Array, total: nu
     segment.total === total &&
     segment.length === section.length &&
     segment.offset % SEGMENT_BYTES === 0 &&
+    // An empty segment at the very end would count as the one that is missing.
+    segment.offset < total &&
     segment.offset + segment.length === Math.min(segment.offset + SEGMENT_BYTES, total) &&
     crc32(section) === segment.crc32
   );

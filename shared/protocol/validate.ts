@@ -13,6 +13,8 @@ const short = Type.String({ maxLength: 200 });
 const sentence = Type.String({ maxLength: 4000 });
 const hex = Type.String({ pattern: "^[0-9a-f]{64}$" });
 const code = Type.String({ pattern: "^[A-Z_]{1,40}$" });
+/** What `lockstep worker --threads` allows: shards are shared out in proportion. */
+const threads = Type.Integer({ minimum: 1, maximum: 100_000 });
 const node = Type.Tuple([count, count]);
 const strict = { additionalProperties: false };
 
@@ -45,7 +47,7 @@ const plan = Type.Object(
 const heartbeat = message("heartbeat", {});
 
 const workerMessages = {
-  hello: message("hello", { protocol: count, version: short, name: short, threads: count }),
+  hello: message("hello", { protocol: count, version: short, name: short, threads }),
   ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex }),
   failed: message("failed", { code, message: sentence }),
   partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment }),
@@ -81,14 +83,15 @@ function checked(checks: Checks, header: unknown, sender: string): unknown {
   if (check === undefined) {
     throw new LockstepError(
       "PROTOCOL_VIOLATION",
-      `${sender} sent a message of unknown type ${JSON.stringify(type)?.slice(0, 60)}`,
+      `${sender} sent a message of unknown type ${typeof type === "string" ? JSON.stringify(type.slice(0, 60)) : typeof type}`,
     );
   }
   if (!check.Check(header)) {
     const first = check.Errors(header)[0];
+    const field = first?.instancePath.slice(0, 100) || "the message";
     throw new LockstepError(
       "PROTOCOL_VIOLATION",
-      `${sender} sent a malformed ${String(type)}: ${first?.instancePath || "the message"} ${first?.message ?? "is not as documented"}`,
+      `${sender} sent a malformed ${String(type)}: ${field} ${first?.message ?? "is not as documented"}`,
     );
   }
   return header;

@@ -214,7 +214,7 @@ describe.each(kinds)("$name", ({ open, sampleShape, target, length, rows, target
       returned = message;
     });
     await once(worker, "exit");
-    expect(returned).not.toBe(transfer);
+    expect(returned !== transfer).toBe(true);
     const copy = datasetFrom(returned);
     expect(copy).toMatchObject({ length: dataset.length, sampleShape, target, sha256: dataset.sha256 });
     expect(read(copy, [0, 1, 2])).toEqual(read(dataset, [0, 1, 2]));

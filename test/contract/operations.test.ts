@@ -9,8 +9,7 @@ import { evaluateProgram } from "../../shared/engine/reference.ts";
 import { splitAt } from "../../shared/gradient/tree.ts";
 import { gradientsOf } from "../../shared/graph/autodiff.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
-import type { Graph } from "../../shared/graph/graph.ts";
-import type { Tensor } from "../../shared/graph/operation.ts";
+import type { Graph, Value } from "../../shared/graph/graph.ts";
 import { add, multiply } from "../../shared/graph/operations/arithmetic.ts";
 import { sum } from "../../shared/graph/operations/broadcast.ts";
 import { operations } from "../../shared/graph/operations/registry.ts";
@@ -19,8 +18,13 @@ import { type Example, examples, Sources } from "../support/operations.ts";
 import { runOnce, someNumbers } from "../support/programs.ts";
 
 const engine = onnxRuntimeEngine();
-const widths = [7, 10, 33, 64];
-const shardings = [[13, 13, 12, 12], [2, 3], [16, 16, 16, 16], [5, 5, 4], [3, 3, 3, 3, 2, 2, 2]];
+const widths = [7, 10, 33];
+const shardings = [
+  [13, 13, 12, 12],
+  [2, 3],
+  [16, 16, 16, 16],
+  [3, 3, 3, 3, 2, 2, 2],
+];
 
 const total = (sizes: readonly number[]): number => sizes.reduce((left, right) => left + right, 0);
 const isLabels = (graph: Graph, value: number): boolean => graph.values[value]?.dtype === "int32";
@@ -29,29 +33,40 @@ const isLabels = (graph: Graph, value: number): boolean => graph.values[value]?.
 function graphOf(example: Example, width: number): Graph {
   const from = new Sources();
   const output = example.output(from, width);
-  const scalar = sum(add(multiply(output, output), output), output.shape.map((_, axis) => axis));
+  const scalar = sum(
+    add(multiply(output, output), output),
+    output.shape.map((_, axis) => axis),
+  );
   const gradients = gradientsOf(from.builder, scalar, from.made);
-  return from.builder.build({ output, ...Object.fromEntries(gradients.map((gradient, place) => [`gradient${place}`, gradient])) });
+  return from.builder.build({
+    output,
+    ...Object.fromEntries(gradients.map((gradient, place) => [`gradient${place}`, gradient])),
+  });
 }
 
 function numbersFor(graph: Graph, example: Example, samples: number, width: number): Record<string, number[]> {
   return Object.fromEntries(
     graph.inputs.map(({ name, value }, place) => {
-      const { shape } = graph.values[value] as Tensor;
-      const count = shape.map((dim) => (typeof dim === "object" ? dim.rows * samples : dim)).reduce((left, right) => left * right, 1);
-      const numbers = [...someNumbers(count, place + 1)].map((number) => (example.positive ? Math.abs(number) + 0.1 : number * 3));
+      const { shape } = graph.values[value] as Value;
+      const count = shape
+        .map((dim) => (typeof dim === "object" ? dim.rows * samples : dim))
+        .reduce((left, right) => left * right, 1);
+      const numbers = [...someNumbers(count, place + 1)].map((number) =>
+        example.positive ? Math.abs(number) + 0.1 : number * 3,
+      );
       return [name, isLabels(graph, value) ? numbers.map((_, row) => (row * 5) % width) : numbers];
     }),
   );
 }
 
-const entriesPerSample = (shape: Shape): number => shape.map((dim) => (typeof dim === "object" ? dim.rows : dim)).reduce((left, right) => left * right, 1);
+const entriesPerSample = (shape: Shape): number =>
+  shape.map((dim) => (typeof dim === "object" ? dim.rows : dim)).reduce((left, right) => left * right, 1);
 
 /** Feeds for some samples only; weights stay whole. */
 function select(graph: Graph, numbers: Record<string, number[]>, samples: readonly number[]): Record<string, number[]> {
   return Object.fromEntries(
     graph.inputs.map(({ name, value }) => {
-      const { shape } = graph.values[value] as Tensor;
+      const { shape } = graph.values[value] as Value;
       const own = numbers[name] as number[];
       if (rowsOf(shape) === undefined) return [name, own];
       const size = entriesPerSample(shape);
@@ -60,7 +75,8 @@ function select(graph: Graph, numbers: Record<string, number[]>, samples: readon
   );
 }
 
-const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, place) => start + place);
+const range = (start: number, end: number): number[] =>
+  Array.from({ length: end - start }, (_, place) => start + place);
 const bitsOf = (array: Float32Array): Uint32Array => new Uint32Array(Float32Array.from(array).buffer);
 
 /** Adds along the canonical tree, in float32. */
@@ -85,7 +101,9 @@ describe.each(examples)("$title", (example) => {
     const program = fuse(graph, [13, 12]);
     const numbers = numbersFor(graph, example, 25, width);
     const actual = await runOnce(engine, program, numbers);
-    const rounded = Object.fromEntries(Object.entries(numbers).map(([name, values]) => [name, Float64Array.from(values, Math.fround)]));
+    const rounded = Object.fromEntries(
+      Object.entries(numbers).map(([name, values]) => [name, Float64Array.from(values, Math.fround)]),
+    );
     const wanted = evaluateProgram(program, rounded, "float64");
     for (const { name } of program.outputs) {
       const scale = Math.max(...(wanted[name] as Float64Array).map(Math.abs), 1e-30);
@@ -109,30 +127,42 @@ describe.each(examples)("$title", (example) => {
       }
       for (const { name, value } of graph.outputs) {
         const parts = apart.map((outputs) => outputs[name] as Float32Array);
-        const rows = rowsOf((graph.values[value] as Tensor).shape) !== undefined;
+        const rows = rowsOf((graph.values[value] as Value).shape) !== undefined;
         const wanted = rows ? Float32Array.from(parts.flatMap((part) => [...part])) : treeAdd(parts);
         expect(bitsOf(fused[name] as Float32Array), `${name} over ${shards.join("+")}`).toEqual(bitsOf(wanted));
       }
     }
   });
+});
 
-  test.skipIf(operations.get(example.operation)?.rows !== "independent").each(widths)(
-    "keeps the bits of a row wherever it stands, width %i",
-    async (width) => {
-      const from = new Sources();
-      const graph = from.builder.build({ output: example.output(from, width) });
-      const { value } = graph.outputs[0] as { value: number };
-      const { shape } = graph.values[value] as Tensor;
-      if (rowsOf(shape) === undefined) return;
-      const samples = 37;
-      const size = entriesPerSample(shape);
-      const numbers = numbersFor(graph, example, samples, width);
-      const usual = (await runOnce(engine, fuse(graph, [samples]), numbers))["output"] as Float32Array;
-      for (const [first, count] of [[1, 36], [5, 2], [3, 13], [11, 23]] as const) {
-        const chosen = range(first, first + count);
-        const moved = (await runOnce(engine, fuse(graph, [count]), select(graph, numbers, chosen)))["output"] as Float32Array;
-        expect(bitsOf(moved), `samples ${first} to ${first + count}`).toEqual(bitsOf(usual.subarray(first * size, (first + count) * size)));
-      }
-    },
-  );
+/** Examples whose output has rows that are called independent. */
+const independent = examples.filter((example) => {
+  const rows = rowsOf(example.output(new Sources(), 7).shape) !== undefined;
+  return rows && operations.get(example.operation)?.rows === "independent";
+});
+
+describe.each(independent)("$title", (example) => {
+  test.each(widths)("keeps the bits of a row wherever it stands, width %i", async (width) => {
+    const from = new Sources();
+    const output = example.output(from, width);
+    const graph = from.builder.build({ output });
+    const size = entriesPerSample(output.shape);
+    const samples = 37;
+    const numbers = numbersFor(graph, example, samples, width);
+    const usual = (await runOnce(engine, fuse(graph, [samples]), numbers))["output"] as Float32Array;
+    for (const [first, count] of [
+      [1, 36],
+      [5, 2],
+      [3, 13],
+      [11, 23],
+    ] as const) {
+      const chosen = range(first, first + count);
+      const moved = (await runOnce(engine, fuse(graph, [count]), select(graph, numbers, chosen)))[
+        "output"
+      ] as Float32Array;
+      expect(bitsOf(moved), `samples ${first} to ${first + count}`).toEqual(
+        bitsOf(usual.subarray(first * size, (first + count) * size)),
+      );
+    }
+  });
 });

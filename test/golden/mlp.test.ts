@@ -50,7 +50,8 @@ function specOf(file: string, mlp: Mlp): ModelSpec {
     ...(place < weights.length - 1 ? { activation } : {}),
   }));
   const width = mlp.output.shape[1] as number;
-  const target = mlp.y.dtype === "int64" ? ({ kind: "class", classes: width } as const) : ({ kind: "values", width } as const);
+  const target =
+    mlp.y.dtype === "int64" ? ({ kind: "class", classes: width } as const) : ({ kind: "values", width } as const);
   return { inputShape: mlp.x.shape.slice(1), target, layers, loss: lossOf(mlp.note) };
 }
 
@@ -84,7 +85,11 @@ describe.each(engines)("$name", (engine) => {
       const outputs = await runOnce(engine, fuse(model.train, shards), given);
       expectClose("loss", [(outputs["metric:loss"]?.[0] as number) / samples], [mlp.loss]);
       for (const [name, array] of Object.entries(mlp.gradients)) {
-        expectClose(`gradient of ${name}`, (outputs[`gradient:${name}`] as Float32Array).map((sum) => sum / samples), numbersOf(array));
+        expectClose(
+          `gradient of ${name}`,
+          (outputs[`gradient:${name}`] as Float32Array).map((sum) => sum / samples),
+          numbersOf(array),
+        );
       }
     }
     const evaluated = await runOnce(engine, fuse(model.evaluate, [samples]), given);

@@ -53,7 +53,7 @@ describe.each(engines)("$name", (engine) => {
     const [pixels, ...units] = sizes as [number, ...number[]];
     const model = compileModel({
       inputShape: [pixels],
-      target: { kind: "class", classes: units.at(-1) as number },
+      target: { kind: "class", classes: units.at(-1) ?? 0 },
       layers: units.map((width) => ({ kind: "dense", units: width, activation: "relu" })),
       loss: { kind: "crossEntropy" },
     });
@@ -65,14 +65,26 @@ describe.each(engines)("$name", (engine) => {
     const prepared = await engine.prepare(program);
     for (let step = 0; step < plain.steps; step++) {
       const first = start + step * batch;
-      inputs["features"]?.set(Array.from(images.subarray(first * pixels, (first + batch) * pixels), (byte) => byte / 255));
+      inputs["features"]?.set(
+        Array.from(images.subarray(first * pixels, (first + batch) * pixels), (byte) => byte / 255),
+      );
       inputs["targets"]?.set(labels.subarray(first, first + batch));
       await prepared.run(inputs, outputs);
-      expectClose(`loss of step ${step}`, [(outputs["metric:loss"]?.[0] as number) / batch], [plain.losses[step] as number]);
-      expect((outputs["metric:correct"]?.[0] as number) / batch, `accuracy of step ${step}`).toBe(plain.accuracies[step]);
+      expectClose(
+        `loss of step ${step}`,
+        [(outputs["metric:loss"]?.[0] as number) / batch],
+        [plain.losses[step] as number],
+      );
+      expect((outputs["metric:correct"]?.[0] as number) / batch, `accuracy of step ${step}`).toBe(
+        plain.accuracies[step],
+      );
       if (step === 0) {
         for (const [name, mean] of named(plain.firstMeanGradient)) {
-          expectClose(`first gradient of ${name}`, (outputs[`gradient:${name}`] as Float32Array).map((sum) => sum / batch), mean);
+          expectClose(
+            `first gradient of ${name}`,
+            (outputs[`gradient:${name}`] as Float32Array).map((sum) => sum / batch),
+            mean,
+          );
         }
       }
       for (const { name } of model.parameters) {

@@ -32,7 +32,7 @@ export function numbersOf({ dtype, data }: GoldenArray): number[] {
 }
 
 /** ‖a − b‖ / ‖b‖; where b is all zeros, ‖a‖. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   expect(actual.length).toBe(expected.length);
   let difference = 0;
   let norm = 0;

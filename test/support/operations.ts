@@ -6,7 +6,19 @@ import { GraphBuilder } from "../../shared/graph/graph.ts";
 import type { Tensor } from "../../shared/graph/operation.ts";
 import { add, divide, multiply, subtract } from "../../shared/graph/operations/arithmetic.ts";
 import { expand, reshape, sum } from "../../shared/graph/operations/broadcast.ts";
-import { absolute, erf, exp, log, relu, sigmoid, sign, softplus, sqrt, tanh } from "../../shared/graph/operations/elementwise.ts";
+import {
+  absolute,
+  erf,
+  exp,
+  log,
+  relu,
+  sigmoid,
+  sign,
+  softplus,
+  sqrt,
+  step,
+  tanh,
+} from "../../shared/graph/operations/elementwise.ts";
 import { crossEntropy, oneHot } from "../../shared/graph/operations/labels.ts";
 import { linear, matmul } from "../../shared/graph/operations/matmul.ts";
 import { hardmax, logSoftmax, softmax } from "../../shared/graph/operations/softmax.ts";
@@ -50,9 +62,24 @@ const unary = (operation: string, apply: (x: Tensor) => Tensor, positive = false
   positive,
 });
 const binary = (operation: string, apply: (left: Tensor, right: Tensor) => Tensor, positive = false): Example[] => [
-  { operation, title: `${operation}, rows and rows`, output: (from, width) => apply(from.rows(width), from.rows(width)), positive },
-  { operation, title: `${operation}, rows and one row`, output: (from, width) => apply(from.rows(width), from.weights(width)), positive },
-  { operation, title: `${operation}, a column and rows`, output: (from, width) => apply(from.rows(1), from.rows(width)), positive },
+  {
+    operation,
+    title: `${operation}, rows and rows`,
+    output: (from, width) => apply(from.rows(width), from.rows(width)),
+    positive,
+  },
+  {
+    operation,
+    title: `${operation}, rows and one row`,
+    output: (from, width) => apply(from.rows(width), from.weights(width)),
+    positive,
+  },
+  {
+    operation,
+    title: `${operation}, a column and rows`,
+    output: (from, width) => apply(from.rows(1), from.rows(width)),
+    positive,
+  },
 ];
 
 export const examples: readonly Example[] = [
@@ -62,8 +89,16 @@ export const examples: readonly Example[] = [
     title: "constant",
     output: (from, width) => multiply(from.rows(width), from.builder.constant([width], [...someNumbers(width)])),
   },
-  { operation: "fill", title: "fill of rows", output: (from, width) => from.builder.fill([{ rows: 1 }, width], 0.1) },
-  { operation: "fill", title: "fill of a scalar", output: (from, width) => add(from.rows(width), from.builder.fill([], 0.1)) },
+  {
+    operation: "fill",
+    title: "fill of rows",
+    output: (from, width) => from.builder.uniform([{ rows: 1 }, width], 0.1),
+  },
+  {
+    operation: "fill",
+    title: "fill of a scalar",
+    output: (from, width) => add(from.rows(width), from.builder.uniform([], 0.1)),
+  },
   ...binary("add", add),
   ...binary("subtract", subtract),
   ...binary("multiply", multiply),
@@ -72,10 +107,23 @@ export const examples: readonly Example[] = [
   { operation: "sum", title: "sum over columns", output: (from, width) => sum(from.rows(width), [1]) },
   { operation: "sum", title: "sum over columns, kept", output: (from, width) => sum(from.rows(3, width), [2], true) },
   { operation: "sum", title: "sum of everything", output: (from, width) => sum(from.rows(width), [0, 1]) },
-  { operation: "expand", title: "expand a column", output: (from, width) => expand(from.rows(1), [{ rows: 1 }, width]) },
-  { operation: "expand", title: "expand one row", output: (from, width) => expand(from.weights(width), [{ rows: 1 }, width]) },
-  { operation: "reshape", title: "reshape", output: (from, width) => reshape(from.rows(width, 4), [{ rows: 2 }, width * 2]) },
+  {
+    operation: "expand",
+    title: "expand a column",
+    output: (from, width) => expand(from.rows(1), [{ rows: 1 }, width]),
+  },
+  {
+    operation: "expand",
+    title: "expand one row",
+    output: (from, width) => expand(from.weights(width), [{ rows: 1 }, width]),
+  },
+  {
+    operation: "reshape",
+    title: "reshape",
+    output: (from, width) => reshape(from.rows(width, 4), [{ rows: 2 }, width * 2]),
+  },
   unary("relu", relu),
+  unary("step", step),
   unary("sign", sign),
   unary("absolute", absolute),
   unary("exp", exp),
@@ -100,7 +148,10 @@ export const examples: readonly Example[] = [
     operation: "matmul",
     title: "matmul of weights, both transposed",
     output: (from, width) =>
-      matmul(from.rows(5), matmul(from.weights(width, 5), from.weights(9, width), { transposeLeft: true, transposeRight: true })),
+      matmul(
+        from.rows(5),
+        matmul(from.weights(width, 5), from.weights(9, width), { transposeLeft: true, transposeRight: true }),
+      ),
   },
   {
     operation: "linear",
@@ -110,11 +161,20 @@ export const examples: readonly Example[] = [
   {
     operation: "linear",
     title: "linear of weights",
-    output: (from, width) => matmul(from.rows(6), linear(from.weights(6, width), from.weights(9, width), from.weights(9))),
+    output: (from, width) =>
+      matmul(from.rows(6), linear(from.weights(6, width), from.weights(9, width), from.weights(9))),
   },
   unary("softmax", softmax),
   unary("logSoftmax", logSoftmax),
   unary("hardmax", hardmax),
-  { operation: "oneHot", title: "oneHot", output: (from, width) => multiply(from.rows(width), oneHot(from.labels(), width)) },
-  { operation: "crossEntropy", title: "crossEntropy", output: (from, width) => crossEntropy(from.rows(width), from.labels()) },
+  {
+    operation: "oneHot",
+    title: "oneHot",
+    output: (from, width) => multiply(from.rows(width), oneHot(from.labels(), width)),
+  },
+  {
+    operation: "crossEntropy",
+    title: "crossEntropy",
+    output: (from, width) => crossEntropy(from.rows(width), from.labels()),
+  },
 ];

@@ -13,7 +13,10 @@ export function arraysFor(ports: Program["inputs"]): Arrays {
   let offset = 0;
   return Object.fromEntries(
     ports.map(({ name, dtype, shape }, place) => {
-      const array = new (dtype === "float32" ? Float32Array : Int32Array)(buffer, offset, product(shape));
+      const array =
+        dtype === "float32"
+          ? new Float32Array(buffer, offset, product(shape))
+          : new Int32Array(buffer, offset, product(shape));
       offset += bytes[place] as number;
       return [name, array];
     }),

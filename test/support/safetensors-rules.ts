@@ -3,6 +3,14 @@
  * reader is used. https://github.com/huggingface/safetensors, section "Format".
  */
 
+import { z } from "zod";
+
+const count = z.int().nonnegative();
+/** "A special key __metadata__ is allowed to contain free form string-to-string map." Every other key is a tensor. */
+const headerRules = z
+  .object({ __metadata__: z.record(z.string(), z.string()).default({}) })
+  .catchall(z.strictObject({ dtype: z.literal("F32"), shape: z.array(count), data_offsets: z.tuple([count, count]) }));
+
 /** What a file holds, by tensor name; throws an Error that says which rule is broken. */
 export function readByRules(file: Uint8Array): {
   tensors: Record<string, { dtype: string; shape: number[]; bytes: Uint8Array }>;
@@ -21,28 +29,13 @@ export function readByRules(file: Uint8Array): {
   rule(header[0] === 0x7b, "the header begins with {");
   const text = new TextDecoder("utf-8", { fatal: true }).decode(header);
   rule(/^\{.*\} *$/s.test(text), "behind the header's last } there is only 0x20");
-  const entries = JSON.parse(text) as Record<string, unknown>;
-  // "A special key __metadata__ is allowed to contain free form string-to-string map."
-  const { __metadata__: metadata = {}, ...described } = entries as Record<string, Record<string, string>>;
-  rule(
-    Object.values(metadata).every((value) => typeof value === "string"),
-    "metadata maps strings to strings",
-  );
+  const { __metadata__: metadata, ...described } = headerRules.parse(JSON.parse(text));
   // "Rest of the file: byte-buffer." "The byte buffer needs to be entirely indexed, and cannot contain holes."
   const buffer = file.subarray(8 + size);
   const owners = new Uint8Array(buffer.length);
   const tensors: Record<string, { dtype: string; shape: number[]; bytes: Uint8Array }> = {};
   for (const [name, entry] of Object.entries(described)) {
-    const {
-      dtype,
-      shape,
-      data_offsets: offsets,
-    } = entry as unknown as {
-      dtype: string;
-      shape: number[];
-      data_offsets: [number, number];
-    };
-    rule(Object.keys(entry).length === 3, `${name} has dtype, shape and data_offsets`);
+    const { dtype, shape, data_offsets: offsets } = entry;
     const [begin, end] = offsets;
     rule(0 <= begin && begin <= end && end <= buffer.length, `${name} lies in the buffer`);
     rule(

@@ -26,6 +26,14 @@ const ROWS_PER_CALL = 2048;
 /** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
 export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
 
+/** An assignment that is not finished. */
+interface Job {
+  readonly kind: WorkKind;
+  readonly reducer: TreeReducer;
+  tasksLeft: number;
+  forgotten: boolean;
+}
+
 export class ComputePool {
   readonly dataSha256: string;
   readonly layoutHash: string;
@@ -39,8 +47,10 @@ export class ComputePool {
   readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #parameterBytes: number;
-  #queue: { assignment: Assignment; start: (buffer: number) => void }[] = [];
+  readonly #jobs = new Set<Job>();
+  #queue: { kind: WorkKind; start: (buffer: number) => void }[] = [];
   #running = 0;
+  #fingerprint: Promise<string> | undefined;
 
   private constructor(plan: RunPlan, threads: number, data: Awaited<ReturnType<typeof openData>>) {
     const layouts = partialLayouts(plan.parameters, plan.metrics);
@@ -82,8 +92,16 @@ export class ComputePool {
     return new ComputePool(plan, threads, await openData(plan.data as DataSpec));
   }
 
-  /** SHA-256 of the gradient of the run's first shard at random parameters: other arithmetic gives another hash. */
-  async fingerprint(): Promise<string> {
+  /**
+   * SHA-256 of the gradient of the run's first shard at random parameters: other arithmetic gives another hash. Computed
+   * once: after a reconnect, threads may still read the parameters that the probe would overwrite.
+   */
+  fingerprint(): Promise<string> {
+    this.#fingerprint ??= this.#probe();
+    return this.#fingerprint;
+  }
+
+  async #probe(): Promise<string> {
     const { seed, batch, shards } = this.#plan;
     const stream = randomStream(seed, "probe");
     const [target] = this.#parameters;
@@ -121,10 +139,19 @@ export class ComputePool {
     this.#dispatch();
   }
 
-  /** Computes an assignment whose parameters are here. What was queued for other work is forgotten. */
+  /** Forgets all assignments: `onSum` is not called for them any more, and what threads still compute is thrown away. */
+  forget(): void {
+    this.#queue = [];
+    for (const job of this.#jobs) {
+      job.forgotten = true;
+      for (const buffer of job.reducer.waiting) this.#buffers[job.kind].release(buffer);
+    }
+    this.#jobs.clear();
+  }
+
+  /** Computes an assignment whose parameters are here. */
   compute(assignment: Assignment, onSum: OnSum): void {
     const { kind, step } = assignment.work;
-    this.#queue = this.#queue.filter(({ assignment: { work } }) => work.kind === kind && work.step === step);
     const cut = cutIntoShards(assignment.samples, assignment.shards);
     const nodes = assignment.nodes.map(([start, end]) => ({ start, end }));
     const reducer = new TreeReducer(cut.sizes.length, nodes, (left, right) => {
@@ -132,7 +159,10 @@ export class ComputePool {
       this.#buffers[kind].release(right);
     });
     let microseconds = 0;
-    for (const node of tasksFor(nodes, cut.sizes, this.#threads)) {
+    const tasks = tasksFor(nodes, cut.sizes, this.#threads);
+    const job: Job = { kind, reducer, tasksLeft: tasks.length, forgotten: false };
+    this.#jobs.add(job);
+    for (const node of tasks) {
       const start = (output: number): void => {
         const task: ComputeTask = {
           kind,
@@ -149,7 +179,13 @@ export class ComputePool {
           .run(task)
           .then((milliseconds) => {
             this.#running -= 1;
+            if (job.forgotten) {
+              this.release(kind, output);
+              return;
+            }
             microseconds += (1000 * milliseconds) / this.#threads;
+            job.tasksLeft -= 1;
+            if (job.tasksLeft === 0) this.#jobs.delete(job);
             const sum = reducer.add(node, output);
             if (sum !== undefined) onSum(sum.node, sum.buffer, Math.round(microseconds));
             this.#dispatch();
@@ -161,7 +197,7 @@ export class ComputePool {
             });
           });
       };
-      this.#queue.push({ assignment, start });
+      this.#queue.push({ kind, start });
     }
     this.#dispatch();
   }
@@ -175,7 +211,7 @@ export class ComputePool {
   #dispatch(): void {
     // One task waits behind each running one, so that no thread idles while the main thread hands out the next.
     while (this.#queue.length > 0 && this.#running < 2 * this.#threads) {
-      const { kind } = this.#queue[0]!.assignment.work;
+      const { kind } = this.#queue[0]!;
       const buffer = this.#buffers[kind].acquire();
       if (buffer === undefined) return;
       this.#queue.shift()!.start(buffer);

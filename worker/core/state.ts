@@ -67,6 +67,8 @@ export type WorkerEffect =
   /** Take the bytes that came with this message. */
   | { type: "receive"; parameters: Parameters }
   | { type: "compute"; assignment: Assignment }
+  /** Forget all work: what is queued, what is being computed, and what waits to be sent. */
+  | { type: "forget" }
   /** Send the sum over a subtree and free its buffer. */
   | { type: "deliver"; work: WorkName; node: TreeNode; computeMicroseconds: number }
   /** Free the buffer of a result nobody wants. */

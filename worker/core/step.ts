@@ -93,10 +93,7 @@ function onClosed(state: WorkerState, reason: string, jitter: number, now: numbe
   // Doubling, capped, and spread over half its length so that a hundred workers don't knock at once.
   const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (state.failures - 1)) * (0.5 + jitter / 2);
   const sentence = `not connected: ${reason}; trying again in ${(delay / 1000).toFixed(1)} s`;
-  return [
-    { type: "say", sentence },
-    { type: "connect", after: delay },
-  ];
+  return [{ type: "forget" }, { type: "say", sentence }, { type: "connect", after: delay }];
 }
 
 function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffect[] {
@@ -114,12 +111,13 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
     }
     case "assignment":
       if (state.phase !== "ready") return [];
-      if (!sameWork(state.current, message.work)) {
-        state.current = message.work;
-        state.waiting = [];
+      if (sameWork(state.current, message.work)) {
+        state.waiting.push(message);
+        return startWaiting(state);
       }
-      state.waiting.push(message);
-      return startWaiting(state);
+      state.current = message.work;
+      state.waiting = [message];
+      return [{ type: "forget" }, ...startWaiting(state)];
     case "parameters":
       return [{ type: "receive", parameters: message }];
     case "answer":

@@ -1,5 +1,11 @@
 /** Addition, subtraction, multiplication and division, entry by entry, with NumPy's broadcasting. */
-import { defineOperation, type GradientContext, type NumericTensor, type Tensor } from "../operation.ts";
+import {
+  defineOperation,
+  type GradientContext,
+  type NumericTensor,
+  type Operation,
+  type Tensor,
+} from "../operation.ts";
 import { sameShape, type Shape, shapeMismatch, type TensorType } from "../values.ts";
 import { broadcastOffsets, broadcastShapes, sumTo } from "./broadcast.ts";
 import { fill, uniformOf } from "./source.ts";
@@ -74,47 +80,52 @@ const divideOperation = binary({
 });
 
 const joint = (left: Tensor, right: Tensor): Shape => broadcastShapes(left.shape, right.shape, "arithmetic");
+
 /** A known number as a scalar, where that leaves the result's shape as it is: the engine broadcasts a scalar for nothing. */
 function slim(operand: Tensor, other: Tensor): Tensor {
   const value = uniformOf(operand);
   return value !== undefined && sameShape(joint(operand, other), other.shape) ? fill(operand, [], value) : operand;
 }
 
-export function add(left: Tensor, right: Tensor): Tensor {
-  const [mine, yours] = [slim(left, right), slim(right, left)];
-  if (uniformOf(yours) === 0 && sameShape(joint(left, right), left.shape)) return left;
-  if (uniformOf(mine) === 0 && sameShape(joint(left, right), right.shape)) return right;
-  return left.apply(addOperation, [mine, yours], {});
+/** Applies a rule, or computes with what is known while the graph is built; `neutral` on the right changes nothing. */
+function combine(
+  operation: Operation<{}>,
+  rule: Rule["compute"],
+  left: Tensor,
+  right: Tensor,
+  neutral: number,
+): Tensor {
+  const [mine, yours] = [uniformOf(left), uniformOf(right)];
+  const shape = joint(left, right);
+  if (mine !== undefined && yours !== undefined) return fill(left, shape, rule(mine, yours));
+  if (yours === neutral && sameShape(shape, left.shape)) return left;
+  return left.apply(operation, [slim(left, right), slim(right, left)], {});
 }
 
-export function subtract(left: Tensor, right: Tensor): Tensor {
-  if (uniformOf(right) === 0 && sameShape(joint(left, right), left.shape)) return left;
-  return left.apply(subtractOperation, [slim(left, right), slim(right, left)], {});
+export function add(left: Tensor, right: Tensor): Tensor {
+  const ordered = uniformOf(left) === undefined ? ([left, right] as const) : ([right, left] as const);
+  return combine(addOperation, (x, y) => x + y, ...ordered, 0);
 }
+
+export const subtract = (left: Tensor, right: Tensor): Tensor =>
+  combine(subtractOperation, (x, y) => x - y, left, right, 0);
 
 export function multiply(left: Tensor, right: Tensor): Tensor {
-  const shape = joint(left, right);
-  for (const [operand, other] of [
-    [left, right],
-    [right, left],
-  ] as const) {
-    const factor = uniformOf(operand);
-    if (factor !== undefined && sameShape(shape, other.shape)) return scale(other, factor);
-  }
-  return left.apply(multiplyOperation, [left, right], {});
+  const [other, known] = uniformOf(left) === undefined ? [left, right] : [right, left];
+  const factor = uniformOf(known);
+  if (factor !== undefined && sameShape(joint(left, right), other.shape)) return scale(other, factor);
+  return combine(multiplyOperation, (x, y) => x * y, other, known, 1);
 }
 
-export function divide(left: Tensor, right: Tensor): Tensor {
-  if (uniformOf(right) === 1 && sameShape(joint(left, right), left.shape)) return left;
-  return left.apply(divideOperation, [slim(left, right), slim(right, left)], {});
-}
+export const divide = (left: Tensor, right: Tensor): Tensor =>
+  combine(divideOperation, (x, y) => x / y, left, right, 1);
 
 /** x · factor. Factors of factors are multiplied while the graph is built. */
 export function scale(x: Tensor, factor: number): Tensor {
   if (factor === 1) return x;
   const value = uniformOf(x);
   if (value !== undefined) return fill(x, x.shape, value * factor);
-  const [inner, by] = x.operation === (multiplyOperation as object) ? x.inputs : [];
+  const [inner, by] = x.operation.name === multiplyOperation.name ? x.inputs : [];
   const earlier = by === undefined ? undefined : uniformOf(by);
   if (inner !== undefined && earlier !== undefined && sameShape(inner.shape, x.shape))
     return scale(inner, earlier * factor);

@@ -27,6 +27,8 @@ export function broadcastShapes(left: Shape, right: Shape, operation: string): S
 /** For every entry of `output`, the offset of the entry of `input` that broadcasting puts there. */
 export function broadcastOffsets(input: readonly number[], output: readonly number[]): Int32Array {
   const offsets = new Int32Array(product(output));
+  if (product(input) === 1) return offsets;
+  if (product(input) === offsets.length) return offsets.map((_, entry) => entry);
   const lead = output.length - input.length;
   let stride = 1;
   let repeat = 1;

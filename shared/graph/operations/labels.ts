@@ -53,7 +53,7 @@ const crossEntropyOperation = defineOperation({
     return [multiply(error, expand(reshape(gradient, [samples, 1]), scores.shape))];
   },
   emit({ inputs: [scores, labels], inputTypes: [, labelType], outputType, node, shapeConstant, output }) {
-    const column = node("Reshape", [labels as string, shapeConstant([(labelType?.shape[0] ?? 1) as Dim, 1])]);
+    const column = node("Reshape", [labels as string, shapeConstant([labelType?.shape[0] ?? 1, 1])]);
     const logarithms = node("LogSoftmax", [scores as string], { axis: -1 });
     const picked = node("GatherElements", [logarithms, column], { axis: 1 });
     node("Reshape", [node("Neg", [picked]), shapeConstant(outputType.shape)], {}, output);

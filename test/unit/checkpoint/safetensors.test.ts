@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   decodeSafetensors,
@@ -98,7 +98,7 @@ describe("decoding", () => {
           tensors: named.map(({ name, shape }) => ({
             name,
             shape,
-            values: Float32Array.from([...numbers.take(shape.reduce((a, b) => a * b, 1))]),
+            values: Float32Array.from(numbers.take(shape.reduce((a, b) => a * b, 1))),
           })),
         };
         const decoded = decodeSafetensors(encodeSafetensors(content), "f");
@@ -214,10 +214,11 @@ describe("decoding", () => {
     );
     fc.assert(
       fc.property(headers, fc.nat(16), (header, data) => {
+        // The property fails with whatever is thrown here.
         try {
           decodeSafetensors(fileOf(header, data), "f");
         } catch (error) {
-          expect(error).toBeInstanceOf(LockstepError);
+          if (!(error instanceof LockstepError)) throw error;
         }
       }),
       { numRuns: 500 },

@@ -1,0 +1,111 @@
+/**
+ * Runs a trained network's graphs in this process: over the test data, in the chunks and along the tree of a run's own
+ * evaluations, so that the figures are the same to the last bit; and over single samples.
+ */
+import { alignment } from "../shared/engine/engine.ts";
+import { onnxRuntimeEngine } from "../shared/engine/onnxruntime.ts";
+import { LockstepError } from "../shared/errors.ts";
+import { cutIntoShards } from "../shared/gradient/plan.ts";
+import { childrenOf, type TreeNode } from "../shared/gradient/tree.ts";
+import { fuse } from "../shared/graph/fuse.ts";
+import type { Graph } from "../shared/graph/graph.ts";
+import { Arena } from "../shared/memory/arena.ts";
+import { slotView } from "../shared/memory/layout.ts";
+import { EVALUATION_CHUNK } from "./run.ts";
+import type { TrainedRun } from "./trained.ts";
+
+export interface Evaluated {
+  readonly samples: number;
+  /** Mean over the samples. */
+  readonly testLoss: number;
+  /** 0 to 1; undefined for real values as targets. */
+  readonly testAccuracy: number | undefined;
+}
+
+/** Evaluates on the run's test data. Throws DATA_MISSING where there is none. */
+export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
+  const { test } = trained.data;
+  if (test === undefined)
+    throw new LockstepError(
+      "DATA_MISSING",
+      `the run ${trained.config.name} has no test data`,
+      "Give a test file as data.csv.test when training.",
+    );
+  const { metrics } = trained.model;
+  const { sizes, starts } = cutIntoShards(test.length, Math.ceil(test.length / EVALUATION_CHUNK));
+  const programs = new Map<number, Loaded>();
+  const sums: Record<string, number>[] = [];
+  for (const [chunk, size] of sizes.entries()) {
+    const program = programs.get(size) ?? (await load(trained, trained.model.evaluate, size));
+    programs.set(size, program);
+    const indices = Uint32Array.from({ length: size }, (_, row) => starts[chunk]! + row);
+    test.batch(indices, program.features, program.targets);
+    await program.run();
+    sums.push(Object.fromEntries(metrics.map((metric) => [metric, program.outputs[`metric:${metric}`]![0]!])));
+  }
+  for (const program of programs.values()) await program.close();
+  const mean = (metric: string): number => treeSum(sums.map((sum) => sum[metric]!)) / test.length;
+  return {
+    samples: test.length,
+    testLoss: mean("loss"),
+    testAccuracy: metrics.includes("correct") ? mean("correct") : undefined,
+  };
+}
+
+/** The network's answer to one sample: probabilities, or the outputs themselves for real values. */
+export async function predict(
+  trained: TrainedRun,
+  sample: Float32Array,
+): Promise<{ output: string; values: Float32Array }> {
+  const program = await load(trained, trained.model.predict, 1);
+  program.features.set(sample);
+  await program.run();
+  await program.close();
+  const [output, values] = Object.entries(program.outputs)[0]!;
+  return { output, values };
+}
+
+interface Loaded {
+  readonly features: Float32Array;
+  /** Empty where the graph takes none. */
+  readonly targets: Float32Array | Int32Array;
+  readonly outputs: Readonly<Record<string, Float32Array>>;
+  run(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A graph's program for `rows` samples with its buffers; the parameters are in theirs. */
+async function load({ layout, parameters, data }: TrainedRun, graph: Graph, rows: number): Promise<Loaded> {
+  const program = fuse(graph, [rows]);
+  const prepared = await onnxRuntimeEngine().prepare(program);
+  const ports = [...program.inputs, ...program.outputs];
+  const arena = new Arena(ports.reduce((bytes, { shape }) => bytes + 4 * sizeOf(shape) + alignment, 0));
+  const buffers = new Map(
+    ports.map(({ name, shape }) => [name, arena.floats(arena.allocate(4 * sizeOf(shape)), sizeOf(shape))]),
+  );
+  const features = buffers.get("features")!;
+  const wanted = buffers.get("targets") ?? new Float32Array(0);
+  const targets =
+    data.train.target.kind === "class" ? new Int32Array(wanted.buffer, wanted.byteOffset, wanted.length) : wanted;
+  const inputs: Record<string, Float32Array | Int32Array> = { features, targets };
+  for (const input of graph.inputs) {
+    if (input.kind !== "parameter") continue;
+    const buffer = buffers.get(input.name)!;
+    buffer.set(slotView(layout, input.parameter, parameters));
+    inputs[input.name] = buffer;
+  }
+  const outputs = Object.fromEntries(program.outputs.map(({ name }) => [name, buffers.get(name)!]));
+  return { features, targets, outputs, run: () => prepared.run(inputs, outputs), close: () => prepared.close() };
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+
+/** The sum along the canonical tree, every addition rounded to float32. */
+export function treeSum(values: readonly number[]): number {
+  const sumOf = (node: TreeNode): number => {
+    const children = childrenOf(node);
+    if (children === undefined) return values[node.start]!;
+    return Math.fround(sumOf(children[0]) + sumOf(children[1]));
+  };
+  return sumOf({ start: 0, end: values.length });
+}

@@ -1,0 +1,35 @@
+/**
+ * Lockstep's public API: `import { train, sequential, dense } from "lockstep"`. Importing it throws NODE_TOO_OLD below Node
+ * 24; the error says what to do.
+ */
+import { checkNodeVersion } from "./node-version.ts";
+
+checkNodeVersion();
+
+export { train, type TrainOptions } from "./train.ts";
+export type { TrainConfig } from "./config/resolve.ts";
+export type { RunConfig } from "./config.ts";
+export type { RunEvent, RunProfile, RunResult } from "./events.ts";
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  dense,
+  dropout,
+  elu,
+  gelu,
+  geluTanh,
+  leakyRelu,
+  meanSquaredError,
+  relu,
+  sequential,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  tanh,
+} from "../shared/nn/builders.ts";
+export type { Activation, Initialiser, LayerSpec, LossSpec } from "../shared/nn/spec.ts";
+export { adagrad, adam, adamw, rmsprop, sgd } from "../shared/optim/builders.ts";
+export type { OptimizerSpec } from "../shared/optim/spec.ts";
+export type { DataSpec } from "../shared/data/spec.ts";
+export { LockstepError, type ErrorCode } from "../shared/errors.ts";

@@ -1,0 +1,122 @@
+/** What a person's mistake gets from the real command: what is wrong, where, what to do; never a stack trace, never exit 0. */
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { temporaryFolder } from "../support/files.ts";
+import { lockstep, worker } from "../support/lockstep.ts";
+import { writeMnistPart } from "../support/mnist.ts";
+
+/** A folder with 300 digits, a config, and files with one mistake each. */
+async function prepared(): Promise<string> {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "digits"), 300, 100);
+  await mkdir(join(folder, "runs", "taken"), { recursive: true });
+  await writeFile(join(folder, "runs", "taken", "keep.txt"), "mine");
+  await writeFile(join(folder, "misspelt.yaml"), "seed: 1\nlearningrate: 0.1\nbatchsize: 32\n");
+  await writeFile(join(folder, "types.yaml"), "batch: many\noptimizer: { sgd: { learningRate: -1 } }\n");
+  await writeFile(join(folder, "letters.csv"), "label,a,b\n0,1,2\n1,x,2\n");
+  await writeFile(join(folder, "labels.csv"), "label,a,b\n0,1,2\n12,1,2\n");
+  await writeFile(join(folder, "ragged.csv"), "label,a,b\n0,1,2\n1,2\n");
+  const digits = join(folder, "digits", "train-images-idx3-ubyte");
+  await mkdir(join(folder, "short"));
+  await writeMnistPart(join(folder, "short"), 300, 100);
+  await writeFile(join(folder, "short", "train-images-idx3-ubyte"), (await readFile(digits)).subarray(0, 5000));
+  return folder;
+}
+
+const train = (...args: string[]): string[] => ["train", "--data", "digits", "--epochs", "1", ...args];
+
+const mistakes: readonly { what: string; args: string[]; says: RegExp[] }[] = [
+  { what: "an unknown command", args: ["trian"], says: [/train/] },
+  { what: "an unknown flag", args: train("--epcohs", "2"), says: [/--epochs/] },
+  {
+    what: "misspelt keys",
+    args: ["train", "misspelt.yaml"],
+    says: [/misspelt\.yaml:2/, /learningrate/, /batchsize/, /batch/],
+  },
+  {
+    what: "wrong types and ranges",
+    args: ["train", "types.yaml"],
+    says: [/types\.yaml:1/, /batch/, /many/, /learningRate/, /-1/],
+  },
+  { what: "a missing config", args: ["train", "nowhere.yaml"], says: [/nowhere\.yaml/] },
+  { what: "a flag's value", args: train("--shards", "none"), says: [/--shards/, /none/] },
+  { what: "data of another shape", args: train("--layers", "100,10"), says: [/100/, /784/, /SHAPE_MISMATCH/] },
+  { what: "too few outputs", args: train("--layers", "784,5"), says: [/5/, /10/] },
+  { what: "missing data", args: ["train", "--data", "nothing"], says: [/nothing/, /DATA_MISSING/] },
+  {
+    what: "truncated data",
+    args: ["train", "--data", "short"],
+    says: [/short.*train-images-idx3-ubyte/, /5[,.]?000/, /DATA_INVALID/],
+  },
+  { what: "a letter in a CSV", args: ["train", "--data", "letters.csv"], says: [/letters\.csv:3/, /"?x"?/] },
+  { what: "a ragged CSV", args: ["train", "--data", "ragged.csv"], says: [/ragged\.csv:3/] },
+  { what: "a label out of range", args: ["train", "--data", "labels.csv"], says: [/labels\.csv:3/, /12/] },
+  { what: "a run folder that exists", args: train("--name", "taken"), says: [/taken/, /RUN_EXISTS/, /--resume/] },
+  { what: "a run that does not exist", args: ["train", "--resume", "never"], says: [/never/, /RUN_MISSING/] },
+  { what: "an open port without a word", args: train("--host", "0.0.0.0"), says: [/BIND_REFUSED/, /--insecure/] },
+  { what: "a worker's address", args: ["worker", "localhost:1"], says: [/localhost:1/, /ws:\/\//] },
+  { what: "evaluating nothing", args: ["evaluate", "never"], says: [/never/] },
+];
+
+test("every mistake gets a sentence with what is wrong and what to do", async () => {
+  const folder = await prepared();
+  for (const { what, args, says } of mistakes) {
+    const { code, stdout, stderr } = await lockstep(args, folder).finished;
+    expect(code, `${what}: ${stderr}`).toBeGreaterThan(0);
+    for (const part of says) expect(stdout + stderr, what).toMatch(part);
+    expect(stderr, what).not.toMatch(/^ +at /m);
+  }
+  // Nothing was made and nothing overwritten.
+  expect(await readdir(join(folder, "runs"))).toEqual(["taken"]);
+  expect(await readdir(join(folder, "runs", "taken"))).toEqual(["keep.txt"]);
+}, 120_000);
+
+test("a port in use is refused with the port", async () => {
+  const folder = await prepared();
+  const server = createServer().listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  const { code, stderr } = await lockstep(train("--port", `${port}`), folder).finished;
+  expect(code).toBe(1);
+  expect(stderr).toContain(`port ${port}`);
+  expect(stderr).toContain("PORT_IN_USE");
+});
+
+test("a worker without a coordinator tries again, says so, and gives up with the address", async () => {
+  const { code, stderr } = await worker(["ws://127.0.0.1:9", "--name", "lonely", "--patience", "1"]).finished;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/nothing listens at 127\.0\.0\.1:9; trying again in 0\.\d s/);
+  expect(stderr).toContain("COORDINATOR_UNREACHABLE");
+});
+
+test("training that diverges stops at a step, keeps the last good checkpoint and exits with an error", async () => {
+  const folder = await prepared();
+  const run = lockstep(train("--learning-rate", "1e30", "--name", "wild"), folder);
+  const { code, stderr } = await run.finished;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/step \d+/);
+  expect(stderr).toContain("LOSS_NOT_FINITE");
+  expect(await readdir(join(folder, "runs", "wild", "checkpoints"))).toHaveLength(1);
+});
+
+test("a damaged checkpoint is named and the one before is used", async () => {
+  const folder = await prepared();
+  await writeFile(
+    join(folder, "job.yaml"),
+    "data: { idx: digits }\nepochs: 4\nbatch: 30\ncheckpoint: { everySteps: 10 }\n",
+  );
+  const whole = await lockstep(["train", "job.yaml", "--name", "whole", "--json"], folder).result();
+  const checkpoints = join(folder, "runs", "whole", "checkpoints");
+  const newest = (await readdir(checkpoints)).sort().at(-1)!;
+  await writeFile(join(checkpoints, newest), "not a checkpoint");
+  const resumed = lockstep(["train", "--resume", "whole", "--json"], folder);
+  const warning = await resumed.event("warning");
+  expect(warning.code).toBe("CHECKPOINT_DAMAGED");
+  expect(warning.message).toContain(newest);
+  expect((await resumed.event("listening")).resumedAt).toBe(30);
+  expect((await resumed.result()).parametersSha256).toBe(whole.parametersSha256);
+}, 60_000);

@@ -1,0 +1,202 @@
+/**
+ * Drives the coordinator's core by hand: every call feeds one or a few events and returns the effects, one line each.
+ * Workers are called a, b, c; times are milliseconds of a clock that only the test moves.
+ */
+import type { CoordinatorEffect, CoordinatorEvent } from "../../coordinator/core/events.ts";
+import { initialState, noSums } from "../../coordinator/core/state.ts";
+import type { CoordinatorState, Settings, Steering } from "../../coordinator/core/state.ts";
+import { step } from "../../coordinator/core/step.ts";
+import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { nodeKey } from "../../shared/gradient/tree.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import { runId, stepNumber, workerId } from "../../shared/ids.ts";
+import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Hello, Partial as Sum, Ready, WorkName } from "../../shared/protocol/messages.ts";
+
+/** 16 samples in batches of 8 and 4 shards, two epochs, an evaluation of two chunks after each. */
+const settings: Settings = {
+  run: runId("run"),
+  version: "1.0.0",
+  dataSha256: "d".repeat(64),
+  layoutHash: "e".repeat(64),
+  batch: 8,
+  shards: 4,
+  epochs: 2,
+  trainSamples: 16,
+  testSamples: 6,
+  evaluationChunk: 3,
+  evaluateEvery: 1,
+  countsCorrect: true,
+  minWorkers: 1,
+  startWorkers: 1,
+  gatherFor: 20_000,
+  checkpointSteps: 0,
+  checkpointEvery: 0,
+  exact: true,
+};
+
+const nodeOf = (key: string): TreeNode => {
+  const [start, end] = key.split("-").map(Number);
+  return { start: start!, end: end! };
+};
+const workOf = (text: string): WorkName => {
+  const [kind, number] = text.split(" ");
+  return { kind: kind as WorkName["kind"], step: stepNumber(Number(number)) };
+};
+const workText = ({ kind, step: at }: WorkName): string => `${kind} ${at}`;
+
+/** A segment of a partial: whole unless the test says otherwise. */
+export interface PartialOptions {
+  readonly work?: string;
+  readonly run?: string;
+  readonly segment?: Sum["segment"];
+}
+
+export class CoordinatorTrace {
+  readonly state: CoordinatorState;
+  now = 0;
+
+  constructor(
+    changes: Partial<Settings> = {},
+    from: { steps?: number; steering?: Steering; fingerprint?: string } = {},
+  ) {
+    const steering = from.steering ?? { epochSums: noSums, lastEvaluation: undefined };
+    const started = { steps: stepNumber(from.steps ?? 0), steering, fingerprint: from.fingerprint };
+    this.state = initialState({ ...settings, ...changes }, started, 0);
+  }
+
+  feed(event: CoordinatorEvent): string[] {
+    return step(this.state, event, this.now).map(line);
+  }
+
+  connect(worker: string): string[] {
+    return this.feed({ type: "connected", worker: workerId(worker) });
+  }
+
+  hello(worker: string, changes: Partial<Hello> = {}): string[] {
+    const hello = { type: "hello", protocol: PROTOCOL_VERSION, version: "1.0.0", name: worker, threads: 1 } as const;
+    return this.feed({ type: "message", worker: workerId(worker), message: { ...hello, ...changes } });
+  }
+
+  ready(worker: string, changes: Partial<Ready> = {}): string[] {
+    const { dataSha256, layoutHash } = settings;
+    const message = { type: "ready", dataSha256, layoutHash, fingerprint: "f".repeat(64), ...changes } as const;
+    return this.feed({ type: "message", worker: workerId(worker), message });
+  }
+
+  /** Connects, says hello and is ready; returns what being ready caused. */
+  join(worker: string, threads = 1): string[] {
+    this.connect(worker);
+    this.hello(worker, { threads });
+    return this.ready(worker);
+  }
+
+  disconnect(worker: string): string[] {
+    return this.feed({ type: "disconnected", worker: workerId(worker), reason: "gone" });
+  }
+
+  /** One segment of a partial of the open work. */
+  segment(worker: string, node: string, options: PartialOptions = {}): string[] {
+    const { start, end } = nodeOf(node);
+    const message: Sum = {
+      type: "partial",
+      run: runId(options.run ?? "run"),
+      work: options.work === undefined ? this.state.work!.name : workOf(options.work),
+      node: [start, end],
+      computeMicroseconds: 1,
+      segment: options.segment ?? { offset: 0, length: 64, total: 64, crc32: 0 },
+    };
+    return this.feed({ type: "message", worker: workerId(worker), message });
+  }
+
+  corrupt(worker: string, node: string): string[] {
+    return this.feed({ type: "corrupt", worker: workerId(worker), work: this.state.work!.name, node: nodeOf(node) });
+  }
+
+  assembled(worker: string, node: string, work: string = workText(this.state.work!.name)): string[] {
+    return this.feed({ type: "assembled", worker: workerId(worker), work: workOf(work), node: nodeOf(node) });
+  }
+
+  committed(loss = 8, finite = true): string[] {
+    return this.feed({ type: "committed", sums: { loss, correct: 4, samples: this.state.work!.samples }, finite });
+  }
+
+  /** Has all open pieces delivered by their owners and commits; returns what followed the commit. */
+  finishWork(loss?: number, finite?: boolean): string[] {
+    for (const piece of this.state.work!.pieces.values()) {
+      if (!piece.done) this.assembled(piece.owners[0]!, nodeKey(piece.node));
+    }
+    return this.committed(loss, finite);
+  }
+
+  /** Time passes in small steps, in which all but `silent` send heartbeats; returns what followed. */
+  pass(milliseconds: number, silent: readonly string[] = []): string[] {
+    const until = this.now + milliseconds;
+    const lines: string[] = [];
+    while (this.now < until) {
+      this.now = Math.min(until, this.now + 1_000);
+      for (const { id, phase } of this.state.members.values()) {
+        if (phase === "connected" || silent.includes(id)) continue;
+        lines.push(...this.feed({ type: "message", worker: id, message: { type: "heartbeat" } }));
+      }
+      lines.push(...this.feed({ type: "tick" }));
+    }
+    return lines;
+  }
+
+  /** Who computes which node of the open work, undone ones only. */
+  owners(): Record<string, string> {
+    const undone = [...this.state.work!.pieces.values()].filter((piece) => !piece.done);
+    return Object.fromEntries(undone.map(({ node, owners }) => [nodeKey(node), owners.join(" ")]));
+  }
+}
+
+const messageLine = (message: CoordinatorMessage): string => {
+  switch (message.type) {
+    case "assignment":
+      return `assignment ${workText(message.work)}: ${message.nodes.map((node) => node.join("-")).join(" ")}`;
+    case "answer":
+      return `${message.code} ${workText(message.work)}: ${message.node.join("-")}`;
+    case "refused":
+      return `refused ${message.code}`;
+    case "end":
+      return `end ${message.reason}`;
+    case "welcome":
+    case "parameters":
+    case "heartbeat":
+      return message.type;
+    default:
+      return unreachable(message);
+  }
+};
+
+function line(effect: CoordinatorEffect): string {
+  switch (effect.type) {
+    case "send":
+      return `${effect.worker} ← ${messageLine(effect.message)}`;
+    case "welcome":
+      return `${effect.worker} ← welcome`;
+    case "send-parameters":
+      return `${effect.worker} ← parameters`;
+    case "close":
+      return `${effect.worker} close`;
+    case "open":
+    case "commit":
+      return `${effect.type} ${workText(effect.work.name)}`;
+    case "receive":
+      return `receive ${effect.worker} ${effect.partial.node.join("-")}`;
+    case "fold":
+    case "drop":
+      return `${effect.type} ${effect.worker} ${nodeKey(effect.node)}`;
+    case "checkpoint":
+      return "checkpoint";
+    case "record":
+      return `record ${String(effect.line["type"])} ${effect.line.step}`;
+    case "notify":
+      return `notify ${effect.event.type}`;
+    case "finish":
+      return `finish ${effect.outcome instanceof LockstepError ? effect.outcome.code : effect.outcome}`;
+    default:
+      return unreachable(effect);
+  }
+}

@@ -1,0 +1,100 @@
+/** Drives the worker's core by hand: every call feeds an event and returns the effects, one line each. */
+import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { nodeKey } from "../../shared/gradient/tree.ts";
+import { runId, stepNumber, workerId } from "../../shared/ids.ts";
+import type { Assignment, CoordinatorMessage, RunPlan, WorkName } from "../../shared/protocol/messages.ts";
+import { initialWorkerState } from "../../worker/core/state.ts";
+import type { WorkerEffect, WorkerEvent, WorkerState } from "../../worker/core/state.ts";
+import { step } from "../../worker/core/step.ts";
+
+/** The core looks at nothing of the plan. */
+const plan = { seed: 1 } as RunPlan;
+
+export class WorkerTrace {
+  readonly state: WorkerState;
+  now = 0;
+
+  constructor(patience = 60_000) {
+    this.state = initialWorkerState({ name: "a", version: "1.0.0", threads: 2, patience });
+  }
+
+  feed(event: WorkerEvent): string[] {
+    return step(this.state, event, this.now).map(line);
+  }
+
+  message(message: CoordinatorMessage): string[] {
+    return this.feed({ type: "message", message });
+  }
+
+  welcome(): string[] {
+    return this.message({ type: "welcome", run: runId("run"), worker: workerId("w1"), plan });
+  }
+
+  prepared(): string[] {
+    return this.feed({ type: "prepared", dataSha256: "d", layoutHash: "e", fingerprint: "f" });
+  }
+
+  /** From connecting to ready. */
+  join(): void {
+    this.feed({ type: "opened" });
+    this.welcome();
+    this.prepared();
+  }
+
+  closed(): string[] {
+    return this.feed({ type: "closed", reason: "gone", jitter: 1 });
+  }
+
+  assign(kind: WorkName["kind"], number: number, ...nodes: (readonly [number, number])[]): string[] {
+    const work = { kind, step: stepNumber(number) };
+    return this.message({ type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes });
+  }
+
+  parameters(version: number): string[] {
+    return this.feed({ type: "parameters", version: stepNumber(version) });
+  }
+
+  computed(kind: WorkName["kind"], number: number, start: number, end: number): string[] {
+    const work = { kind, step: stepNumber(number) };
+    return this.feed({ type: "computed", work, node: { start, end }, computeMicroseconds: 1 });
+  }
+
+  /** Time passes in quarter seconds; returns what the ticks caused. */
+  pass(milliseconds: number): string[] {
+    const lines: string[] = [];
+    for (const until = this.now + milliseconds; this.now < until;) {
+      this.now += 250;
+      lines.push(...this.feed({ type: "tick" }));
+    }
+    return lines;
+  }
+}
+
+const workText = ({ kind, step: at }: WorkName): string => `${kind} ${at}`;
+const nodesText = ({ nodes }: Assignment): string => nodes.map((node) => node.join("-")).join(" ");
+
+function line(effect: WorkerEffect): string {
+  switch (effect.type) {
+    case "connect":
+      return `connect after ${effect.after}`;
+    case "send":
+      return `send ${effect.message.type}`;
+    case "disconnect":
+    case "prepare":
+    case "forget":
+      return effect.type;
+    case "receive":
+      return `receive ${effect.parameters.version}`;
+    case "compute":
+      return `compute ${workText(effect.assignment.work)}: ${nodesText(effect.assignment)}`;
+    case "deliver":
+    case "drop":
+      return `${effect.type} ${workText(effect.work)}: ${nodeKey(effect.node)}`;
+    case "say":
+      return `say ${effect.sentence}`;
+    case "exit":
+      return `exit ${effect.error instanceof LockstepError ? effect.error.code : "in good order"}`;
+    default:
+      return unreachable(effect);
+  }
+}

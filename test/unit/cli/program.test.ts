@@ -1,0 +1,160 @@
+/** The command line from outside: help with examples, suggestions, exit codes, messages, and the config that init writes. */
+import { execFile } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { template } from "../../../coordinator/cli/init.ts";
+import { buildProgram } from "../../../coordinator/cli/program.ts";
+import { reportError } from "../../../coordinator/cli/report-error.ts";
+import { checkNodeVersion } from "../../../coordinator/node-version.ts";
+import { LockstepError } from "../../../shared/errors.ts";
+import { configOf, refusal, temporaryFolder } from "../../support/config.ts";
+
+const main = fileURLToPath(new URL("../../../coordinator/cli/main.ts", import.meta.url));
+
+/** Runs the command in a folder; resolves however it ends. */
+const lockstep = (
+  words: string[],
+  cwd = temporaryFolder(),
+): Promise<{ code: unknown; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [main, ...words], { cwd }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : error.code, stdout, stderr }),
+    );
+  });
+
+describe("help", () => {
+  it("has examples of every command, each a command there is", () => {
+    const commands = buildProgram().commands;
+    expect(commands.map((command) => command.name())).toEqual([
+      "train",
+      "coordinator",
+      "worker",
+      "evaluate",
+      "predict",
+      "init",
+    ]);
+    for (const command of commands) {
+      let text = "";
+      command.configureOutput({ writeOut: (part) => (text += part) });
+      command.outputHelp();
+      const examples = text.split("Examples:\n")[1] ?? "";
+      expect(examples.match(new RegExp(`^  lockstep ${command.name()}`, "gm"))?.length ?? 0).toBeGreaterThan(0);
+    }
+  });
+
+  it("shows defaults that are the config's", () => {
+    const { batch, shards, epochs, seed, workers, threads, host, port, runs } = { ...configOf(""), runs: "runs" };
+    const options = buildProgram().commands.find((command) => command.name() === "train")!.options;
+    for (const [name, value] of Object.entries({ batch, shards, epochs, seed, workers, threads, host, port, runs }))
+      expect(options.find((option) => option.long === `--${name}`)?.description).toMatch(new RegExp(`\\(${value}\\)$`));
+  });
+});
+
+describe("the process", () => {
+  it("ends with 2 and a suggestion for a misspelt flag or command", async () => {
+    const [flag, command] = await Promise.all([lockstep(["train", "--epoch", "3"]), lockstep(["trian"])]);
+    expect(flag).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Did you mean --epochs?") });
+    expect(command).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Did you mean train?") });
+  });
+
+  it("ends with 2 and no stack for a wrong value, and leaves no run behind", async () => {
+    const folder = temporaryFolder();
+    const { code, stdout, stderr } = await lockstep(["train", "--batch", "0"], folder);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(
+      /^error: --batch: found 0, expected a whole number of at least 1 \[CONFIG_INVALID\]\n {2}what to do: .+\n$/,
+    );
+    expect(() => readFileSync(join(folder, "runs"))).toThrow("ENOENT");
+  });
+
+  it("ends with 1 where a run is missing", async () => {
+    expect(await lockstep(["evaluate", "nothing"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("[RUN_MISSING]"),
+    });
+  });
+
+  it("init writes a config that is the defaults, and never overwrites one", async () => {
+    const folder = temporaryFolder();
+    expect(await lockstep(["init", "mine.yaml"], folder)).toMatchObject({ code: 0 });
+    expect(readFileSync(join(folder, "mine.yaml"), "utf8")).toBe(template);
+    writeFileSync(join(folder, "mine.yaml"), "precious");
+    expect(await lockstep(["init", "mine.yaml"], folder)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("mine.yaml exists"),
+    });
+    expect(readFileSync(join(folder, "mine.yaml"), "utf8")).toBe("precious");
+  });
+});
+
+describe("init's config", () => {
+  it("holds the defaults", () => {
+    const { runs: _written, ...config } = configOf(template);
+    const { runs: _default, ...defaults } = configOf("");
+    expect(config).toEqual(defaults);
+  });
+
+  it("names every option", () => {
+    const { name: _name, model, ...others } = configOf("");
+    for (const key of [...Object.keys(others), ...Object.keys(model), "name"])
+      expect(template).toMatch(new RegExp(`^#? *${key}:`, "m"));
+  });
+
+  it("holds only comments that are right when the mark is removed", () => {
+    const variants = [
+      template.replace("data: mnist\n# data: {idx", "data: {idx"),
+      template
+        .replace(/# data:\n(#.*\n)+/, (block) => block.replaceAll(/^# /gm, ""))
+        .replace("data: mnist\n", "")
+        .replace("- dense: 10", "- dense: 3"),
+      template.replace("    # - dropout: 0.2", "    - dropout: 0.2"),
+      template.replace("  loss: crossEntropy\n  # loss", "  loss"),
+      template.replace("# name:", "name:"),
+    ];
+    for (const variant of variants) {
+      expect(variant).not.toBe(template);
+      expect(() => configOf(variant)).not.toThrow();
+    }
+  });
+});
+
+describe("errors", () => {
+  const told = (error: unknown): { code: number; text: string } => {
+    let text = "";
+    return { code: reportError(error, { write: (part) => (text += part) }), text };
+  };
+
+  it("of a person have a code and a hint, and no stack", () => {
+    const error = new LockstepError("PORT_IN_USE", "port 7000 is taken", "Choose another with --port.");
+    expect(told(error)).toEqual({
+      code: 1,
+      text: "error: port 7000 is taken [PORT_IN_USE]\n  what to do: Choose another with --port.\n",
+    });
+    expect(told(new LockstepError("RUN_LOCKED", "the run is in use")).text).toBe(
+      "error: the run is in use [RUN_LOCKED]\n",
+    );
+    expect(told(new LockstepError("RUN_MISMATCH", "no")).code).toBe(2);
+  });
+
+  it("of Lockstep keep their stack and say so", () => {
+    const { code, text } = told(new TypeError("x is not a function"));
+    expect(code).toBe(1);
+    expect(text).toMatch(/TypeError: x is not a function\n {4}at [^]*This is a defect of Lockstep/);
+  });
+});
+
+describe("the version check", () => {
+  it.each(["18.20.1", "20.11.0", "23.11.1"])("refuses Node %s and says what to do", (version) => {
+    expect(refusal(() => checkNodeVersion(version))).toMatchObject({
+      code: "NODE_TOO_OLD",
+      message: `Lockstep needs Node 24 or newer, this is Node ${version}`,
+      hint: expect.stringContaining("npx lockstep"),
+    });
+  });
+
+  it.each(["24.0.0", "26.1.0", "100.0.0"])("accepts Node %s", (version) => {
+    expect(() => checkNodeVersion(version)).not.toThrow();
+  });
+});

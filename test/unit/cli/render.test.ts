@@ -1,0 +1,212 @@
+/** What a scripted run looks like: plain, as JSON, quiet, on a terminal; and its last lines. */
+import { Writable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { answer } from "../../../coordinator/cli/predict.ts";
+import { bytes, duration } from "../../../coordinator/cli/format.ts";
+import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
+import { lastLines } from "../../../coordinator/cli/session.ts";
+import type { RunEvent, RunResult } from "../../../coordinator/events.ts";
+
+type StepEvent = Extract<RunEvent, { type: "step" }>;
+
+const step = (number: number): StepEvent => ({
+  type: "step",
+  step: number,
+  steps: 938,
+  epoch: 1,
+  epochs: 2,
+  loss: 0.43219,
+  accuracy: 0.8828125,
+  samplesPerSecond: 48_780.4,
+  secondsLeft: 80,
+  workers: 2,
+});
+
+const result: RunResult = {
+  outcome: "completed",
+  steps: 938,
+  epochs: 2,
+  testLoss: 0.0812,
+  testAccuracy: 0.97614,
+  seconds: 12.34,
+  samplesPerSecond: 9723.6,
+  parametersSha256: "ab".repeat(32),
+  folder: "runs/mnist-1",
+  models: ["runs/mnist-1/model.onnx", "runs/mnist-1/model.safetensors"],
+  profile: { compute: 6, reduce: 1, wire: 2, wait: 1, bytesSent: 382_700_000, bytesReceived: 999 },
+};
+
+/** Each event with the milliseconds at which it happens. */
+const script: readonly (readonly [number, RunEvent])[] = [
+  [0, { type: "data", train: 60_000, test: 10_000, sha256: "d7d644fe492b7a62" }],
+  [
+    10,
+    {
+      type: "listening",
+      url: "ws://127.0.0.1:7000",
+      folder: "runs/mnist-1",
+      parameters: 50_890,
+      steps: 938,
+      resumedAt: undefined,
+    },
+  ],
+  [20, { type: "waiting", workers: 1, needed: 2 }],
+  [30, { type: "worker-joined", worker: "w1", workers: 2 }],
+  [1000, step(1)],
+  [5999, step(100)],
+  [6000, step(101)],
+  [6001, step(102)],
+  [7000, { type: "worker-lost", worker: "w1", reason: "the connection closed", reassigned: 4, workers: 1 }],
+  [7001, { type: "refused", worker: "w9", code: "VERSION_MISMATCH", message: "it speaks version 0" }],
+  [
+    8000,
+    {
+      type: "epoch",
+      epoch: 1,
+      epochs: 2,
+      loss: 0.2827,
+      accuracy: 0.9147,
+      testLoss: 0.1648,
+      testAccuracy: 0.9482,
+      seconds: 3.7,
+    },
+  ],
+  [8001, { type: "checkpoint", path: "runs/mnist-1/checkpoints/step-00000469.safetensors", step: 469 }],
+  [8002, { type: "warning", code: "DISK_FAILED", message: "the disk is full" }],
+  [9000, { type: "finished", result }],
+];
+
+function play(mode: { json?: boolean; quiet?: boolean }, terminal = false): { out: string; err: string } {
+  const written = { out: "", err: "" };
+  const collect = (to: "out" | "err"): Writable =>
+    new Writable({ write: (text, _, done) => ((written[to] += String(text)), done()) });
+  let now = 0;
+  const out = Object.assign(collect("out"), { isTTY: terminal, columns: 100 });
+  const renderer = rendererFor(mode, { out, err: collect("err"), now: () => now });
+  for (const [at, event] of script) {
+    now = at;
+    renderer.event(event);
+  }
+  renderer.say("that was it");
+  renderer.close();
+  return written;
+}
+
+describe("piped", () => {
+  it("is plain lines, with progress every five seconds", () => {
+    expect(play({})).toEqual({
+      err: "",
+      out: `data: 60,000 training and 10,000 test samples, sha256 d7d644fe492b
+runs/mnist-1: 50,890 parameters, 938 steps; listening at ws://127.0.0.1:7000
+waiting for workers: 1 of 2
+worker w1 joined (2)
+epoch 1/2, step 101/938: loss 0.4322, accuracy 88.28 %, 48,780 samples/s, 2 workers, 1 min 20 s left
+worker w1 is gone: the connection closed; 4 pieces of work given to others, 1 worker left
+refused w9: it speaks version 0 [VERSION_MISMATCH]
+epoch 1/2: loss 0.2827, accuracy 91.47 %, test loss 0.1648, test accuracy 94.82 %, 3.7 s
+checkpoint runs/mnist-1/checkpoints/step-00000469.safetensors
+warning: the disk is full [DISK_FAILED]
+that was it
+`,
+    });
+  });
+});
+
+describe("--json", () => {
+  it("is every event as it is, one a line, and nothing else", () => {
+    const { out, err } = play({ json: true });
+    expect(
+      out
+        .trimEnd()
+        .split("\n")
+        .map((line): unknown => JSON.parse(line)),
+    ).toEqual(JSON.parse(JSON.stringify(script.map(([, event]) => event))));
+    expect(err).toBe("that was it\n");
+  });
+});
+
+describe("--quiet", () => {
+  it("is warnings only", () => {
+    expect(play({ quiet: true })).toEqual({ out: "", err: "warning: the disk is full [DISK_FAILED]\n" });
+  });
+});
+
+describe("a terminal", () => {
+  it("has a line with everything that fits its width", () => {
+    const text = "epoch 1/2 · loss 0.4322 · accuracy 88.3 % · 48,780 samples/s · 2 workers · 1 min 20 s left";
+    expect(barLine(step(469), 110)).toBe(`${"█".repeat(6)}${"░".repeat(5)}  50 % ${text}`);
+    expect(barLine(step(469), 40)).toBe(" 50 % epoch 1/2 · loss 0.4322 · accurac");
+    for (let columns = 1; columns < 200; columns++)
+      expect(barLine(step(938), columns).length).toBeLessThanOrEqual(Math.max(1, columns - 1));
+  });
+
+  it("keeps what happens above the bar, and the bar away from the end", () => {
+    const { out } = play({}, true);
+    expect(out).toContain("worker w1 joined (2)\n");
+    expect(out).toContain("epoch 1/2: loss 0.2827");
+    expect(out).toContain("that was it\n");
+    expect(out).not.toContain("checkpoint runs");
+    // The cursor is shown again, and what was drawn last is cleared.
+    expect(out).toContain("\u001B[?25h");
+    expect(out.endsWith("\u001B[0J")).toBe(true);
+  });
+});
+
+describe("the last lines", () => {
+  it("of a completed run end with accuracy and hash", () => {
+    expect(lastLines(result, "again", false)).toEqual([
+      "938 steps in 12 s, 9,724 samples/s",
+      "time: compute 60 %, reduction 10 %, wire 20 %, waiting 10 %; 382.7 MB sent, 999 B received",
+      "model: runs/mnist-1/model.onnx, runs/mnist-1/model.safetensors",
+      "test accuracy 97.61 %",
+      `parameters sha256 ${"ab".repeat(32)}`,
+    ]);
+    expect(lastLines(result, "again", true)).toEqual(["test accuracy 97.61 %", `parameters sha256 ${"ab".repeat(32)}`]);
+  });
+
+  it("have a loss where there is no accuracy, and neither without test data", () => {
+    expect(lastLines({ ...result, testAccuracy: undefined }, "again", true)[0]).toBe("test loss 0.08120");
+    expect(lastLines({ ...result, testAccuracy: undefined, testLoss: undefined }, "again", true)).toHaveLength(1);
+  });
+
+  it("of a stopped run say how to go on", () => {
+    expect(lastLines({ ...result, outcome: "stopped" }, "npx lockstep train --resume mnist-1", false)).toEqual([
+      "stopped after step 938, checkpoint written; to go on: npx lockstep train --resume mnist-1",
+    ]);
+  });
+});
+
+describe("numbers", () => {
+  it.each([
+    [0, "0.0 s"],
+    [9.94, "9.9 s"],
+    [9.96, "10 s"],
+    [59.4, "59 s"],
+    [59.6, "1 min 0 s"],
+    [3599, "59 min 59 s"],
+    [7500, "2 h 5 min"],
+  ])("%d seconds are %s", (seconds, text) => {
+    expect(duration(seconds)).toBe(text);
+  });
+
+  it.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1000, "1.0 kB"],
+    [382_700_000, "382.7 MB"],
+  ])("%d bytes are %s", (value, text) => {
+    expect(bytes(value)).toBe(text);
+  });
+});
+
+describe("a prediction", () => {
+  it("has the likeliest class first", () => {
+    expect(answer("probabilities", Float32Array.of(0.25, 0.5, 0.125, 0.125), true)).toBe(
+      "1  50.00 %\n0  25.00 %\n2  12.50 %\n3  12.50 %",
+    );
+  });
+
+  it("keeps the order of real values", () => {
+    expect(answer("output", Float32Array.of(0.5, -2), false)).toBe("output 0.5\noutput -2");
+  });
+});

@@ -1,0 +1,345 @@
+/** Every option of a config: its default, a value that is accepted, and one that is refused, with the message. */
+import { describe, expect, it } from "vitest";
+import { configOf, refusal } from "../../support/config.ts";
+import type { RunConfig } from "../../../coordinator/config.ts";
+
+interface OptionCase {
+  readonly key: string;
+  readonly value: (config: RunConfig) => unknown;
+  readonly byDefault: unknown;
+  readonly accepted: readonly (readonly [yaml: string, resolved: unknown])[];
+  readonly refused: readonly (readonly [yaml: string, message: string])[];
+}
+
+const classic = [
+  { kind: "dense", units: 64, activation: "relu" },
+  { kind: "dense", units: 10 },
+];
+const whole = (least: number): string => `expected a whole number of at least ${least}`;
+
+const options: readonly OptionCase[] = [
+  {
+    key: "name",
+    value: ({ name }) => name,
+    byDefault: "mnist-1",
+    accepted: [["name: first.try_2", "first.try_2"]],
+    refused: [
+      [
+        "name: ../up",
+        `config.yaml:1: name: found "../up", expected letters, digits, '.', '_' and '-', starting with a letter or digit, 100 at most`,
+      ],
+      ["name: 7", "config.yaml:1: name: found 7, expected letters, digits"],
+    ],
+  },
+  {
+    key: "seed",
+    value: ({ seed }) => seed,
+    byDefault: 1,
+    accepted: [
+      ["seed: 0", 0],
+      ["seed: 9007199254740991", 9007199254740991],
+    ],
+    refused: [
+      ["seed: -1", `config.yaml:1: seed: found -1, ${whole(0)}`],
+      ["seed: 1.5", `found 1.5, ${whole(0)}`],
+    ],
+  },
+  {
+    key: "data",
+    value: ({ data }) => data,
+    byDefault: { kind: "mnist" },
+    accepted: [
+      ["data: mnist", { kind: "mnist" }],
+      ["data: {idx: /d}", { kind: "idx", path: "/d" }],
+      ["data: {idx: {path: /d, classes: 26}}\nmodel: {layers: [dense: 26]}", { kind: "idx", path: "/d", classes: 26 }],
+      [
+        "data: {csv: {train: /t.csv, test: /e.csv, target: species, header: true, classes: 3, scale: 255}}",
+        { kind: "csv", train: "/t.csv", test: "/e.csv", target: "species", header: true, classes: 3, scale: 255 },
+      ],
+      ["data: {csv: {train: /t.csv, target: 4}}", { kind: "csv", train: "/t.csv", target: 4 }],
+    ],
+    refused: [
+      ["data: mnits", `config.yaml:1: data: found "mnits", expected one of mnist, idx, csv; did you mean mnist?`],
+      [
+        "data: {idx: 3}",
+        "config.yaml:1: data.idx: found 3, expected the path of a folder with the four MNIST-named IDX files",
+      ],
+      ["data: {csv: {target: 0}}", "config.yaml:1: data.csv.train: missing, expected the path of a CSV file"],
+      ["data: {csv: {train: a, target: -1}}", "data.csv.target: found -1, expected a whole number of at least 0"],
+      ["data: {csv: {train: a, target: 0, test: ''}}", `data.csv.test: found "", expected the path of a CSV file`],
+      ["data: {csv: {train: a, target: 0, header: 1}}", "data.csv.header: found 1, expected true or false"],
+      ["data: {csv: {train: a, target: 0, classes: 1}}", `data.csv.classes: found 1, ${whole(2)}`],
+      ["data: {csv: {train: a, target: 0, scale: 0}}", "data.csv.scale: found 0, expected a number above 0"],
+    ],
+  },
+  {
+    key: "model.layers",
+    value: ({ model }) => model.layers,
+    byDefault: classic,
+    accepted: [
+      [
+        "model: {layers: [relu, dense: 10]}",
+        [
+          { kind: "activation", activation: "relu" },
+          { kind: "dense", units: 10 },
+        ],
+      ],
+      [
+        "model: {layers: [dense: {units: 5, activation: geluTanh, bias: false, initialiser: he}, dropout: 0.2, dense: 10, softmax]}",
+        [
+          { kind: "dense", units: 5, activation: "geluTanh", bias: false, initialiser: "he" },
+          { kind: "dropout", rate: 0.2 },
+          { kind: "dense", units: 10 },
+          { kind: "softmax" },
+        ],
+      ],
+      ...["leakyRelu", "elu", "sigmoid", "tanh", "silu", "softplus", "gelu"].map(
+        (activation) =>
+          [
+            `model: {layers: [dense: 10, ${activation}]}`,
+            [
+              { kind: "dense", units: 10 },
+              { kind: "activation", activation },
+            ],
+          ] as const,
+      ),
+    ],
+    refused: [
+      [
+        "model:\n  layers:\n    - dense: 5\n    - rleu",
+        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, activation, dropout, softmax, relu`,
+      ],
+      ["model:\n  layers:\n    - dense: 0", `config.yaml:3: model.layers[0].dense: found 0, ${whole(1)}`],
+      [
+        "model:\n  layers:\n    - dense:\n        unit: 5",
+        "config.yaml:4: model.layers[0].dense.unit: unknown key; did you mean units?",
+      ],
+      ["model:\n  layers:\n    - dense: 5\n      activation: relu", "its options go below it, one level in"],
+      [
+        "model: {layers: [dense: {units: 5, activation: tahn}]}",
+        `model.layers[0].dense.activation: found "tahn", expected one of relu,`,
+      ],
+      ["model: {layers: [dense: {units: 5, bias: 2}]}", "model.layers[0].dense.bias: found 2, expected true or false"],
+      [
+        "model: {layers: [dense: {units: 5, initialiser: xaver}]}",
+        "expected one of xavier, glorotUniform, he, zeros; did you mean xavier?",
+      ],
+      ["model: {layers: [dropout: 1]}", "model.layers[0].dropout: found 1, expected a number from 0 up to, but not, 1"],
+      ["model: {layers: [relu: 3]}", "model.layers[0].relu: found 3, expected no options: relu stands alone"],
+      ["model: {layers: []}", "model.layers: found [], expected a list of at least one layer"],
+      ["model: {layers: [relu]}", "model.layers: no dense layer: there is nothing to train"],
+      [
+        "model:\n  layers:\n    - softmax\n    - dense: 10",
+        "config.yaml:3: model.layers[0]: softmax can only be the last layer, under the loss crossEntropy",
+      ],
+    ],
+  },
+  {
+    key: "model.inputWidth",
+    value: ({ model }) => model.inputWidth,
+    byDefault: undefined,
+    accepted: [["model: {inputWidth: 784}", 784]],
+    refused: [["model: {inputWidth: 0}", `model.inputWidth: found 0, ${whole(1)}`]],
+  },
+  {
+    key: "model.loss",
+    value: ({ model }) => model.loss,
+    byDefault: { kind: "crossEntropy" },
+    accepted: [
+      ["model: {loss: crossEntropy}", { kind: "crossEntropy" }],
+      ["model: {loss: {crossEntropy: {labelSmoothing: 0.1}}}", { kind: "crossEntropy", labelSmoothing: 0.1 }],
+      ["data: {csv: {train: a.csv, target: 0}}\nmodel: {loss: binaryCrossEntropy}", { kind: "binaryCrossEntropy" }],
+      ["data: {csv: {train: a.csv, target: 0}}", { kind: "meanSquaredError" }],
+    ],
+    refused: [
+      [
+        "model: {loss: {crossEntropy: {labelSmoothing: 1}}}",
+        "model.loss.crossEntropy.labelSmoothing: found 1, expected a number from 0 up to, but not, 1",
+      ],
+      ["model: {loss: crossentropi}", "did you mean crossEntropy?"],
+      ["model:\n  loss: meanSquaredError", "config.yaml:2: model.loss: meanSquaredError needs real values as targets"],
+      [
+        "data: {csv: {train: a.csv, target: 0}}\nmodel: {loss: crossEntropy}",
+        "config.yaml:2: model.loss: crossEntropy needs class labels: give their number as data.csv.classes",
+      ],
+    ],
+  },
+  {
+    key: "optimizer",
+    value: ({ optimizer }) => optimizer,
+    byDefault: { kind: "sgd", learningRate: 0.1, momentum: 0.9 },
+    accepted: [
+      ["optimizer: sgd", { kind: "sgd", learningRate: 0.1 }],
+      [
+        "optimizer: {sgd: {learningRate: 0.2, momentum: 0.5, nesterov: true, weightDecay: 0.01, clipNorm: 1}}",
+        { kind: "sgd", learningRate: 0.2, momentum: 0.5, nesterov: true, weightDecay: 0.01, clipNorm: 1 },
+      ],
+      ["optimizer: adam", { kind: "adam", learningRate: 0.001 }],
+      [
+        "optimizer: {adamw: {learningRate: 0.01, beta1: 0.8, beta2: 0.99, epsilon: 1e-6, weightDecay: 0}}",
+        { kind: "adamw", learningRate: 0.01, beta1: 0.8, beta2: 0.99, epsilon: 1e-6, weightDecay: 0 },
+      ],
+      [
+        "optimizer: {rmsprop: {alpha: 0.9, epsilon: 1e-7, momentum: 0.1}}",
+        { kind: "rmsprop", learningRate: 0.01, alpha: 0.9, epsilon: 1e-7, momentum: 0.1 },
+      ],
+      ["optimizer: {adagrad: {epsilon: 1e-9}}", { kind: "adagrad", learningRate: 0.01, epsilon: 1e-9 }],
+    ],
+    refused: [
+      [
+        "optimizer: {sgd: {learning_rate: 0.1}}",
+        "config.yaml:1: optimizer.sgd.learning_rate: unknown key; did you mean learningRate?",
+      ],
+      ["optimizer: {sgd: {learningRate: 0}}", "optimizer.sgd.learningRate: found 0, expected a number above 0"],
+      ["optimizer: {sgd: {learningRate: .nan}}", "optimizer.sgd.learningRate: found NaN, expected a number above 0"],
+      [
+        "optimizer: {sgd: {momentum: 1}}",
+        "optimizer.sgd.momentum: found 1, expected a number from 0 up to, but not, 1",
+      ],
+      ["optimizer: {sgd: {nesterov: true}}", "optimizer.sgd.nesterov: needs a momentum above 0"],
+      ["optimizer: {sgd: {weightDecay: -1}}", "optimizer.sgd.weightDecay: found -1, expected a number of at least 0"],
+      ["optimizer: {sgd: {clipNorm: 0}}", "optimizer.sgd.clipNorm: found 0, expected a number above 0"],
+      ["optimizer: {adam: {beta1: 1}}", "optimizer.adam.beta1: found 1, expected a number from 0"],
+      ["optimizer: {adam: {beta2: -0.1}}", "optimizer.adam.beta2: found -0.1, expected a number from 0"],
+      ["optimizer: {adam: {momentum: 0.9}}", "optimizer.adam.momentum: unknown key; known are learningRate,"],
+      ["optimizer: {rmsprop: {alpha: 1}}", "optimizer.rmsprop.alpha: found 1"],
+      ["optimizer: {adagrad: {epsilon: 0}}", "optimizer.adagrad.epsilon: found 0, expected a number above 0"],
+      ["optimizer: adma", "did you mean adam?"],
+    ],
+  },
+  {
+    key: "batch",
+    value: ({ batch }) => batch,
+    byDefault: 128,
+    accepted: [["batch: 1", 1]],
+    refused: [
+      ["batch: 0", whole(1)],
+      ["batch: many", `config.yaml:1: batch: found "many", ${whole(1)}`],
+    ],
+  },
+  {
+    key: "shards",
+    value: ({ shards }) => shards,
+    byDefault: 8,
+    accepted: [["shards: 65536", 65536]],
+    refused: [
+      ["shards: 0", "shards: found 0, expected a whole number from 1 to 65536"],
+      ["shards: 65537", "found 65537"],
+    ],
+  },
+  {
+    key: "epochs",
+    value: ({ epochs }) => epochs,
+    byDefault: 10,
+    accepted: [["epochs: 3", 3]],
+    refused: [["epochs: 0", `epochs: found 0, ${whole(1)}`]],
+  },
+  {
+    key: "workers",
+    value: ({ workers }) => workers,
+    byDefault: 2,
+    accepted: [["workers: 1", 1]],
+    refused: [["workers: 0", "workers: found 0, expected a whole number from 1 to 1024"]],
+  },
+  {
+    key: "minWorkers",
+    value: ({ minWorkers }) => minWorkers,
+    byDefault: 1,
+    accepted: [["minWorkers: 3", 3]],
+    refused: [["minWorkers: 0", "minWorkers: found 0, expected a whole number from 1 to 1024"]],
+  },
+  {
+    key: "threads",
+    value: ({ threads }) => threads,
+    byDefault: 1,
+    accepted: [["threads: 4", 4]],
+    refused: [["threads: 0", "threads: found 0, expected a whole number from 1 to 1024"]],
+  },
+  {
+    key: "evaluateEvery",
+    value: ({ evaluateEvery }) => evaluateEvery,
+    byDefault: 1,
+    accepted: [["evaluateEvery: 0", 0]],
+    refused: [["evaluateEvery: -1", `evaluateEvery: found -1, ${whole(0)}`]],
+  },
+  {
+    key: "checkpoint",
+    value: ({ checkpoint }) => checkpoint,
+    byDefault: { everySteps: 0, everySeconds: 30, keep: 3 },
+    accepted: [
+      ["checkpoint: {everySteps: 5, everySeconds: 0.5, keep: 1}", { everySteps: 5, everySeconds: 0.5, keep: 1 }],
+      ["checkpoint: {keep: 9}", { everySteps: 0, everySeconds: 30, keep: 9 }],
+    ],
+    refused: [
+      ["checkpoint: {everySteps: -1}", `checkpoint.everySteps: found -1, ${whole(0)}`],
+      ["checkpoint: {everySeconds: -1}", "checkpoint.everySeconds: found -1, expected a number of at least 0"],
+      ["checkpoint: {keep: 0}", `checkpoint.keep: found 0, ${whole(1)}`],
+      ["checkpoint: 5", "checkpoint: found 5, expected a map of options (everySteps, everySeconds, keep)"],
+    ],
+  },
+  {
+    key: "exact",
+    value: ({ exact }) => exact,
+    byDefault: true,
+    accepted: [
+      ["exact: off", false],
+      ["exact: on", true],
+      ["exact: false", false],
+    ],
+    refused: [["exact: of", `exact: found "of", expected on or off`]],
+  },
+  {
+    key: "host",
+    value: ({ host }) => host,
+    byDefault: "127.0.0.1",
+    accepted: [
+      ["host: localhost", "localhost"],
+      ["host: 127.1.2.3", "127.1.2.3"],
+      ["host: ::1", "::1"],
+    ],
+    refused: [
+      ["host: 0.0.0.0", "config.yaml:1: host: 0.0.0.0 can be reached from other machines"],
+      ["host: 127.evil.example", "can be reached from other machines"],
+      ["host: 5", "host: found 5"],
+    ],
+  },
+  {
+    key: "insecure",
+    value: ({ host }) => host,
+    byDefault: "127.0.0.1",
+    accepted: [["host: 0.0.0.0\ninsecure: true", "0.0.0.0"]],
+    refused: [["insecure: 1", "insecure: found 1, expected true or false"]],
+  },
+  {
+    key: "port",
+    value: ({ port }) => port,
+    byDefault: 0,
+    accepted: [["port: 65535", 65535]],
+    refused: [["port: 65536", "port: found 65536, expected a whole number from 0 to 65535"]],
+  },
+];
+
+describe.each(options)("$key", ({ value, byDefault, accepted, refused }) => {
+  it("has its default", () => {
+    expect(value(configOf(""))).toEqual(byDefault);
+  });
+
+  it.each(accepted)("accepts %s", (yaml, resolved) => {
+    expect(value(configOf(yaml))).toEqual(resolved);
+  });
+
+  it.each(refused)("refuses %s", (yaml, message) => {
+    const error = refusal(() => configOf(yaml));
+    expect(error.message).toContain(message);
+    expect(error.code).toBe(message.includes("reached") ? "BIND_REFUSED" : "CONFIG_INVALID");
+    expect(error.hint).not.toBe("");
+  });
+});
+
+it("has no option without a case above", () => {
+  const config = configOf("");
+  const keys = Object.keys(config).flatMap((key) =>
+    key === "model" ? Object.keys(config.model).map((inner) => `model.${inner}`) : [key],
+  );
+  expect(options.map(({ key }) => key)).toEqual(expect.arrayContaining(keys.filter((key) => key !== "runs")));
+});

@@ -1,0 +1,118 @@
+/** What `--resume` may change of a run and what it may not. */
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { configFromFile } from "../../../coordinator/config/resolve.ts";
+import { resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
+import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
+import { findRun, latestRun, type FoundRun } from "../../../coordinator/run/find.ts";
+import { LockstepError } from "../../../shared/errors.ts";
+import { refusal, temporaryFolder } from "../../support/config.ts";
+
+/** A run folder as a run leaves it, started with these flags. */
+function runWith(flags: ConfigFlags, runs = temporaryFolder(), name = "first"): FoundRun {
+  const config = configFromFile(undefined, { ...flags, runs, name });
+  const path = join(runs, name);
+  mkdirSync(join(path, "checkpoints"), { recursive: true });
+  writeFileSync(join(path, "config.json"), JSON.stringify(config));
+  writeFileSync(join(path, "manifest.json"), "{}");
+  return { runs, name, path };
+}
+
+const refused = async (action: Promise<unknown>): Promise<LockstepError> => {
+  const error: unknown = await action.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof LockstepError) return error;
+  throw new Error("expected an error");
+};
+
+describe("a resumed run", () => {
+  it("goes on with its own config, not with the defaults", async () => {
+    const run = runWith({ seed: "7", layers: "784,32,10", learningRate: "0.3" });
+    expect(await resumedConfig(run, undefined, {})).toMatchObject({
+      name: "first",
+      seed: 7,
+      model: { inputWidth: 784, layers: [{ units: 32 }, { units: 10 }] },
+      optimizer: { kind: "sgd", learningRate: 0.3, momentum: 0.9 },
+    });
+  });
+
+  it.each([
+    [{ workers: "5" }, { workers: 5 }],
+    [{ threads: "2" }, { threads: 2 }],
+    [
+      { host: "localhost", port: "7001" },
+      { host: "localhost", port: 7001 },
+    ],
+    [{ epochs: "11" }, { epochs: 11 }],
+    [{ exact: "off" }, { exact: false }],
+    [{ data: "/elsewhere" }, { data: { kind: "idx", path: "/elsewhere" } }],
+    [{ seed: "1", layers: "784,64,10", learningRate: "0.1" }, { seed: 1 }],
+  ] satisfies [ConfigFlags, object][])("may change %j", async (flags, config) => {
+    expect(await resumedConfig(runWith({}), undefined, flags)).toMatchObject(config);
+  });
+
+  it.each([
+    [{ seed: "2" }, "--seed: 1 in the run, not 2"],
+    [{ batch: "64" }, "--batch: 128 in the run, not 64"],
+    [{ shards: "4" }, "--shards: 8 in the run, not 4"],
+    [{ epochs: "9" }, "--epochs: 10 in the run, not 9"],
+    [{ learningRate: "0.2" }, "--learning-rate: optimizer.learningRate: 0.1 in the run, not 0.2"],
+    [{ optimizer: "adam" }, `--optimizer: optimizer.kind: "sgd" in the run, not "adam"`],
+    [{ layers: "784,32,10" }, "--layers: model.layers: "],
+  ] satisfies [ConfigFlags, string][])("may not change %j", async (flags, line) => {
+    const error = await refused(resumedConfig(runWith({}), undefined, flags));
+    expect(error.code).toBe("RUN_MISMATCH");
+    expect(error.message).toContain(line);
+  });
+
+  it("cannot become exact again", async () => {
+    const error = await refused(resumedConfig(runWith({ exact: "off" }), undefined, { exact: "on" }));
+    expect(error.message).toContain("--exact: false in the run, not true");
+  });
+
+  it("names the line of a file that asks for something else", async () => {
+    const run = runWith({});
+    const file = join(run.runs, "config.yaml");
+    writeFileSync(file, "workers: 4\nseed: 3\nmodel:\n  loss: {crossEntropy: {labelSmoothing: 0.1}}\n");
+    const { message } = await refused(resumedConfig(run, file, {}));
+    expect(message).toContain("config.yaml:2: seed: 1 in the run, not 3");
+    expect(message).toContain("config.yaml:4: model.loss.labelSmoothing: not set in the run, not 0.1");
+    expect(message).not.toContain("workers");
+  });
+
+  it("keeps to the same rules from TypeScript", async () => {
+    expect(await resumedFromObject(runWith({}), { name: "first", epochs: 12 })).toMatchObject({ epochs: 12 });
+    expect((await refused(resumedFromObject(runWith({}), { batch: 1 }))).code).toBe("RUN_MISMATCH");
+  });
+
+  it("names a config.json that was changed by hand", async () => {
+    const run = runWith({});
+    writeFileSync(join(run.path, "config.json"), `{"batch": "x"}`);
+    const error = await refused(resumedConfig(run, undefined, {}));
+    expect(error.message).toContain(`config.json: batch: found "x"`);
+  });
+});
+
+describe("finding a run", () => {
+  it("goes by name, by folder, or by the last checkpoint written", () => {
+    const runs = temporaryFolder();
+    const [first, second] = [runWith({}, runs), runWith({}, runs, "second")];
+    utimesSync(join(first.path, "checkpoints"), 2000, 2000);
+    utimesSync(join(second.path, "checkpoints"), 1000, 1000);
+    expect(findRun("second", runs)).toEqual(second);
+    expect(findRun(second.path, "nowhere")).toEqual(second);
+    expect(latestRun(runs)).toEqual(first);
+  });
+
+  it("names the runs there are", () => {
+    const { runs } = runWith({});
+    const error = refusal(() => findRun("frist", runs));
+    expect(error.code).toBe("RUN_MISSING");
+    expect(error.message).toContain("did you mean first?");
+    expect(error.hint).toContain("first");
+    expect(refusal(() => latestRun(join(runs, "empty"))).code).toBe("RUN_MISSING");
+  });
+});

@@ -1,0 +1,226 @@
+/** Files, flags, TypeScript: which wins, how all problems are told at once, and where each was written. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { crossEntropy, dense, dropout, relu, sequential, softmax } from "../../../shared/nn/builders.ts";
+import { adamw, sgd } from "../../../shared/optim/builders.ts";
+import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
+import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
+import { editDistance, nearest } from "../../../coordinator/config/suggest.ts";
+import { configOf, refusal, temporaryFolder } from "../../support/config.ts";
+
+const withFlags = (flags: ConfigFlags, yaml = "") => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "config.yaml"), yaml);
+  return configFromFile(join(folder, "config.yaml"), { runs: join(folder, "runs"), ...flags });
+};
+
+describe("files", () => {
+  it("lists all problems at once, in the order of their lines, flags first", () => {
+    const yaml =
+      "sed: 3\nbatch: many\nmodel:\n  layers:\n    - dense: {units: x, activatoin: relu}\n  los: crossEntropy";
+    expect(refusal(() => withFlags({ epochs: "x" }, yaml)).message).toBe(`6 problems in the config
+  --epochs: found "x", expected a whole number of at least 1
+  config.yaml:1: sed: unknown key; did you mean seed?
+  config.yaml:2: batch: found "many", expected a whole number of at least 1
+  config.yaml:5: model.layers[0].dense.activatoin: unknown key; did you mean activation?
+  config.yaml:5: model.layers[0].dense.units: found "x", expected a whole number of at least 1
+  config.yaml:6: model.los: unknown key; did you mean loss?`);
+  });
+
+  it.each([
+    ["model: [\n", "config.yaml:2: "],
+    ["seed: 1\nseed: 2\n", "config.yaml:2: Map keys must be unique"],
+    ["just text", `config.yaml:1: the config: found "just text", expected a map of options`],
+    ["- 1", "config.yaml:1: the config: found [1], expected a map of options"],
+    ["seed: *none", "Unresolved alias"],
+  ])("names the line of %j", (yaml, message) => {
+    const error = refusal(() => configOf(yaml));
+    expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
+  });
+
+  it("names a file that is not there", () => {
+    expect(refusal(() => configFromFile("nowhere/config.yaml", {}))).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: "config.yaml: no such file",
+    });
+  });
+
+  it("sees the paths of data from the config's own folder", () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "c.yaml"), "data: {csv: {train: a.csv, test: sub/b.csv, target: 0, classes: 2}}");
+    expect(configFromFile(join(folder, "c.yaml"), {}).data).toMatchObject({
+      train: join(folder, "a.csv"),
+      test: join(folder, "sub/b.csv"),
+    });
+  });
+
+  it("gives labels as many outputs as there are classes, and values one", () => {
+    expect(configOf("data: {csv: {train: a.csv, target: 0, classes: 3}}").model.layers.at(-1)).toEqual({
+      kind: "dense",
+      units: 3,
+    });
+    expect(configOf("data: {csv: {train: a.csv, target: 0}}").model.layers.at(-1)).toEqual({ kind: "dense", units: 1 });
+  });
+});
+
+describe("runs", () => {
+  it("is the folder of run folders, seen from where lockstep is started", () => {
+    expect(configFromFile(undefined, {}).runs).toBe("runs");
+    expect(withFlags({ runs: "../elsewhere" }).runs).toBe("../elsewhere");
+    expect(refusal(() => withFlags({ runs: "" })).message).toBe(`--runs: found "", expected the path of a folder`);
+  });
+});
+
+describe("names", () => {
+  it("picks a fresh one after the data", () => {
+    const runs = temporaryFolder();
+    for (const name of ["mnist-1", "mnist-7", "mnist-old", "other-9"]) mkdirSync(join(runs, name));
+    expect(configFromFile(undefined, { runs }).name).toBe("mnist-8");
+    expect(configFromFile(undefined, { runs, data: "My Data.csv" }).name).toBe("My-Data-1");
+    expect(configFromFile(undefined, { runs, data: "digits/letters" }).name).toBe("letters-1");
+  });
+});
+
+describe("flags", () => {
+  it.each([
+    [{ batch: "64" }, { batch: 64 }],
+    [{ shards: "4" }, { shards: 4 }],
+    [{ workers: "3" }, { workers: 3 }],
+    [{ threads: "2" }, { threads: 2 }],
+    [{ epochs: "7" }, { epochs: 7 }],
+    [{ seed: "0" }, { seed: 0 }],
+    [{ port: "7000" }, { port: 7000 }],
+    [{ name: "123" }, { name: "123" }],
+    [{ exact: "off" }, { exact: false }],
+    [
+      { host: "0.0.0.0", insecure: true },
+      { host: "0.0.0.0", insecure: true },
+    ],
+    [{ data: "mnist" }, { data: { kind: "mnist" } }],
+    [{ data: "/digits" }, { data: { kind: "idx", path: "/digits" } }],
+    [{ data: "/a.csv", layers: "4,8,3" }, { data: { kind: "csv", train: "/a.csv", target: 0, classes: 3 } }],
+    [{ learningRate: "0.5" }, { optimizer: { kind: "sgd", learningRate: 0.5, momentum: 0.9 } }],
+    [{ momentum: "0" }, { optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0 } }],
+    [{ optimizer: "adam", learningRate: "0.01" }, { optimizer: { kind: "adam", learningRate: 0.01 } }],
+  ] satisfies [ConfigFlags, object][])("%j means %j", (flags, config) => {
+    expect(withFlags(flags)).toMatchObject(config);
+  });
+
+  it("win over the file, and leave the rest of it", () => {
+    const yaml =
+      "seed: 5\nbatch: 32\noptimizer: {sgd: {learningRate: 0.3, weightDecay: 0.1}}\ndata: {csv: {train: old.csv, target: kind, classes: 2}}";
+    expect(withFlags({ batch: "16", learningRate: "0.2", data: "/new.csv" }, yaml)).toMatchObject({
+      seed: 5,
+      batch: 16,
+      optimizer: { kind: "sgd", learningRate: 0.2, weightDecay: 0.1 },
+      data: { kind: "csv", train: "/new.csv", target: "kind", classes: 2 },
+    });
+  });
+
+  it("--layers makes dense layers with relu between them and remembers the inputs", () => {
+    expect(withFlags({ layers: "784,32,16,10" }, "model: {loss: {crossEntropy: {labelSmoothing: 0.1}}}").model).toEqual(
+      {
+        inputWidth: 784,
+        layers: [
+          { kind: "dense", units: 32, activation: "relu" },
+          { kind: "dense", units: 16, activation: "relu" },
+          { kind: "dense", units: 10 },
+        ],
+        loss: { kind: "crossEntropy", labelSmoothing: 0.1 },
+      },
+    );
+  });
+
+  it.each([
+    [{ batch: "x" }, `--batch: found "x", expected a whole number of at least 1`],
+    [{ batch: "" }, `--batch: found "", expected a whole number of at least 1`],
+    [{ port: "-1" }, "--port: found -1, expected a whole number from 0 to 65535"],
+    [{ exact: "maybe" }, `--exact: found "maybe", expected on or off`],
+    [{ layers: "784" }, `--layers: model.layers: found "784", expected whole numbers joined by commas`],
+    [{ layers: "784,x,10" }, `--layers: model.layers: found "784,x,10", expected`],
+    [{ layers: "784,0,10" }, `--layers: model.layers: found "784,0,10", expected`],
+    [
+      { optimizer: "adma" },
+      `--optimizer: found "adma", expected one of sgd, adam, adamw, rmsprop, adagrad; did you mean adam?`,
+    ],
+    [{ optimizer: "adam", momentum: "0.5" }, "--momentum: optimizer.momentum: unknown key"],
+    [{ learningRate: "fast" }, `--learning-rate: optimizer.learningRate: found "fast", expected a number above 0`],
+    [{ name: "a b" }, `--name: found "a b", expected letters`],
+  ] satisfies [ConfigFlags, string][])("%j is refused", (flags, message) => {
+    expect(refusal(() => withFlags(flags))).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it("--host needs --insecure for other machines", () => {
+    expect(refusal(() => withFlags({ host: "192.0.2.1" }))).toMatchObject({
+      code: "BIND_REFUSED",
+      message: expect.stringContaining("--host: 192.0.2.1"),
+      hint: expect.stringContaining("--insecure"),
+    });
+  });
+});
+
+describe("TypeScript", () => {
+  it("takes what the builders make", () => {
+    const config = configFromObject({
+      model: sequential(
+        [dense(64, { initialiser: "he" }), relu(), dropout(0.1), dense(10), softmax()],
+        crossEntropy({ labelSmoothing: 0.1 }),
+      ),
+      optimizer: adamw({ learningRate: 0.01 }),
+      epochs: 2,
+    });
+    expect(config).toMatchObject({
+      model: {
+        layers: [
+          { kind: "dense", units: 64, initialiser: "he" },
+          { kind: "activation", activation: "relu" },
+          { kind: "dropout", rate: 0.1 },
+          { kind: "dense", units: 10 },
+          { kind: "softmax" },
+        ],
+        loss: { kind: "crossEntropy", labelSmoothing: 0.1 },
+      },
+      optimizer: { kind: "adamw", learningRate: 0.01 },
+      epochs: 2,
+      batch: 128,
+    });
+  });
+
+  it("checks it as a file is checked", () => {
+    const error = refusal(() =>
+      configFromObject({ model: sequential([dense(-1)]), optimizer: sgd({ learningRate: 0 }) }),
+    );
+    expect(error.message).toBe(`2 problems in the config
+  config: model.layers[0].units: found -1, expected a whole number of at least 1
+  config: optimizer.learningRate: found 0, expected a number above 0`);
+  });
+
+  it("reads a resolved config as itself: that is what config.json holds", () => {
+    const config = configFromObject({ data: { kind: "csv", train: "/a.csv", target: "y", classes: 4 }, name: "again" });
+    const json: unknown = JSON.parse(JSON.stringify(config));
+    expect(configFromObject(json as typeof config)).toEqual(config);
+  });
+});
+
+describe("suggestions", () => {
+  it.each([
+    ["", "abc", 3],
+    ["relu", "relu", 0],
+    ["rleu", "relu", 1],
+    ["kitten", "sitting", 3],
+    ["ca", "abc", 3],
+  ])("%j and %j are %d apart", (left, right, distance) => {
+    expect(editDistance(left, right)).toBe(distance);
+    expect(editDistance(right, left)).toBe(distance);
+  });
+
+  it("are given for slips of the pen only", () => {
+    expect(nearest("learning-rate", ["seed", "learningRate"])).toBe("learningRate");
+    expect(nearest("epoch", ["epochs", "port"])).toBe("epochs");
+    expect(nearest("banana", ["epochs", "port"])).toBeUndefined();
+  });
+});

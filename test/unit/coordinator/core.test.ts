@@ -1,0 +1,170 @@
+import { describe, expect, it } from "vitest";
+import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
+
+describe("a step", () => {
+  it("goes from joining over assignment and partials to the commit and the next step", () => {
+    const run = new CoordinatorTrace();
+    expect(run.connect("a")).toEqual(["notify waiting"]);
+    expect(run.hello("a")).toEqual(["a ← welcome"]);
+    expect(run.ready("a")).toEqual([
+      "notify worker-joined",
+      "open train 0",
+      "a ← assignment train 0: 0-4",
+      "a ← parameters",
+    ]);
+    expect(run.segment("a", "0-4")).toEqual(["receive a 0-4"]);
+    expect(run.assembled("a", "0-4")).toEqual(["fold a 0-4", "commit train 0"]);
+    expect(run.committed()).toEqual([
+      "record step 1",
+      "notify step",
+      "open train 1",
+      "a ← assignment train 1: 0-4",
+      "a ← parameters",
+    ]);
+    expect(run.state.steps).toBe(1);
+  });
+
+  it("is shared out by threads, and a surplus of workers stands by", () => {
+    const run = new CoordinatorTrace({ startWorkers: 3 });
+    run.join("a", 2);
+    run.join("b");
+    run.join("c");
+    expect(run.owners()).toEqual({ "0-2": "a", "2-3": "b", "3-4": "c" });
+    run.join("d");
+    run.join("e");
+    run.join("f");
+    run.finishWork();
+    expect(Object.values(run.owners())).toHaveLength(4);
+  });
+
+  it("gives a late joiner its share from the next step on", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    expect(run.join("b")).toEqual(["notify worker-joined"]);
+    expect(run.finishWork().slice(2)).toEqual([
+      "open train 1",
+      "a ← assignment train 1: 0-2",
+      "a ← parameters",
+      "b ← assignment train 1: 2-4",
+      "b ← parameters",
+    ]);
+  });
+
+  it("sends the parameters once for an evaluation and the step after it", () => {
+    const run = new CoordinatorTrace({ trainSamples: 8 });
+    run.join("a");
+    expect(run.finishWork().slice(2)).toEqual(["open evaluate 1", "a ← assignment evaluate 1: 0-2", "a ← parameters"]);
+    expect(run.finishWork()).toEqual(["record epoch 1", "notify epoch", "open train 1", "a ← assignment train 1: 0-4"]);
+  });
+
+  it("may be a single sample at the end of an epoch, and has a single shard then", () => {
+    const run = new CoordinatorTrace({ trainSamples: 9 });
+    run.join("a");
+    run.join("b");
+    run.finishWork();
+    expect(run.state.work).toMatchObject({ samples: 1, shards: 1, offset: 8, epoch: 0 });
+    expect(run.owners()).toEqual({ "0-1": "a" });
+  });
+});
+
+describe("a run's end", () => {
+  it("comes after the last epoch's evaluation, with a checkpoint", () => {
+    const run = new CoordinatorTrace({ epochs: 1, trainSamples: 8 });
+    run.join("a");
+    run.finishWork();
+    const ended = ["record epoch 1", "notify epoch", "checkpoint", "a ← end completed", "a close", "finish completed"];
+    expect(run.finishWork()).toEqual(ended);
+    expect(run.feed({ type: "tick" })).toEqual([]);
+    expect(run.disconnect("a")).toEqual([]);
+    run.connect("b");
+    expect(run.hello("b")).toEqual(["b ← refused RUN_ENDED", "b close", "notify refused"]);
+  });
+
+  it("comes at once for a resumed run that had completed", () => {
+    const run = new CoordinatorTrace({}, { steps: 4 });
+    expect(run.feed({ type: "tick" })).toEqual(["finish completed"]);
+  });
+
+  it("comes after the open step when it is stopped, and at once when nobody is left to finish it", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    expect(run.feed({ type: "stop", reason: "user" })).toEqual([]);
+    expect(run.finishWork().slice(2)).toEqual(["checkpoint", "a ← end stopped", "a close", "finish stopped"]);
+
+    const lonely = new CoordinatorTrace();
+    lonely.join("a");
+    lonely.feed({ type: "stop", reason: "user" });
+    expect(lonely.disconnect("a")).toEqual(["notify worker-lost", "drop a 0-4", "finish stopped"]);
+  });
+
+  it("comes at once when it is stopped while it waits for workers", () => {
+    const run = new CoordinatorTrace({ startWorkers: 2 });
+    run.join("a");
+    expect(run.feed({ type: "stop", reason: "user" })).toEqual(["a ← end stopped", "a close", "finish stopped"]);
+  });
+
+  it("is LOSS_NOT_FINITE when training diverges, and the parameters before it are saved", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    run.finishWork();
+    const before = run.state.steering;
+    expect(run.finishWork(Number.NaN, false)).toEqual([
+      "checkpoint",
+      "a ← end failed",
+      "a close",
+      "finish LOSS_NOT_FINITE",
+    ]);
+    expect(run.state.steps).toBe(1);
+    expect(run.state.steering).toBe(before);
+    expect(String(run.state.stopRequested)).toContain("step 2 of training is not finite (mean loss NaN)");
+  });
+});
+
+describe("a checkpoint", () => {
+  it("is asked for every so many steps", () => {
+    const run = new CoordinatorTrace({ checkpointSteps: 2, testSamples: 0, trainSamples: 80 });
+    run.join("a");
+    const asked = [1, 2, 3, 4, 5].map(() => run.finishWork().includes("checkpoint"));
+    expect(asked).toEqual([false, true, false, true, false]);
+  });
+
+  it("is asked for every so many seconds", () => {
+    const run = new CoordinatorTrace({ checkpointEvery: 3_000, testSamples: 0, trainSamples: 80 });
+    run.join("a");
+    const asked = [1, 2, 3, 4, 5, 6].map(() => {
+      run.pass(1_000);
+      return run.finishWork().includes("checkpoint");
+    });
+    expect(asked).toEqual([false, false, true, false, false, true]);
+  });
+
+  it("at the end of an epoch comes after its evaluation, so that resuming begins the next epoch", () => {
+    const run = new CoordinatorTrace({ checkpointSteps: 1, trainSamples: 8 });
+    run.join("a");
+    expect(run.finishWork()).not.toContain("checkpoint");
+    expect(run.finishWork()).toContain("checkpoint");
+    const { steering, steps } = run.state;
+    expect(steering).toEqual({
+      epochSums: { loss: 0, correct: 0, samples: 0 },
+      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6 },
+    });
+    const resumed = new CoordinatorTrace({ trainSamples: 8 }, { steps, steering });
+    expect(resumed.join("a")).toContain("open train 1");
+    expect(resumed.state.work).toMatchObject({ epoch: 1, offset: 0 });
+  });
+
+  it("taken when nobody was left to evaluate is resumed with that evaluation, also after the last epoch", () => {
+    for (const epochs of [1, 2]) {
+      const run = new CoordinatorTrace({ epochs, trainSamples: 8 });
+      run.join("a");
+      run.finishWork(16);
+      run.feed({ type: "stop", reason: "user" });
+      expect(run.disconnect("a")).toEqual(["notify worker-lost", "drop a 0-2", "checkpoint", "finish stopped"]);
+      const { steps, steering } = run.state;
+      const resumed = new CoordinatorTrace({ epochs, trainSamples: 8 }, { steps, steering });
+      expect(resumed.join("a")).toContain("open evaluate 1");
+      expect(resumed.finishWork().slice(0, 2)).toEqual(["record epoch 1", "notify epoch"]);
+      expect(resumed.state.steering.epochSums.samples).toBe(0);
+    }
+  });
+});

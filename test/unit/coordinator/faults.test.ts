@@ -1,0 +1,203 @@
+import { describe, expect, it } from "vitest";
+import { LockstepError } from "../../../shared/errors.ts";
+import { workerId } from "../../../shared/ids.ts";
+import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
+
+/** Two workers, a with 0-2 and b with 2-4 of the open step. */
+function pair(): CoordinatorTrace {
+  const run = new CoordinatorTrace({ startWorkers: 2 });
+  run.join("a");
+  run.join("b");
+  expect(run.owners()).toEqual({ "0-2": "a", "2-4": "b" });
+  return run;
+}
+
+describe("a lost worker", () => {
+  it("in the middle of a step has its unfinished pieces given to others at once, and its bytes freed", () => {
+    const run = pair();
+    expect(run.disconnect("a")).toEqual(["notify worker-lost", "drop a 0-2", "b ← assignment train 0: 0-2"]);
+    run.assembled("b", "0-2");
+    expect(run.assembled("b", "2-4")).toEqual(["fold b 2-4", "commit train 0"]);
+  });
+
+  it("loses nothing that it had delivered", () => {
+    const run = pair();
+    run.assembled("a", "0-2");
+    expect(run.disconnect("a")).toEqual(["notify worker-lost"]);
+    expect(run.assembled("b", "2-4")).toContain("commit train 0");
+  });
+
+  it("without another leaves its pieces to the next that joins", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    expect(run.disconnect("a")).toEqual(["notify worker-lost", "drop a 0-4"]);
+    expect(run.join("b")).toEqual(["notify worker-joined", "b ← assignment train 0: 0-4", "b ← parameters"]);
+  });
+
+  it("while it joins changes nothing", () => {
+    const run = pair();
+    run.connect("c");
+    run.hello("c");
+    expect(run.disconnect("c")).toEqual([]);
+  });
+
+  it("is one that leaves, that cannot go on, or that is silent", () => {
+    const given = ["drop a 0-2", "b ← assignment train 0: 0-2"];
+    const a = workerId("a");
+    const left = pair().feed({ type: "message", worker: a, message: { type: "leave" } });
+    expect(left).toEqual(["a close", "notify worker-lost", ...given]);
+    const failed = pair().feed({
+      type: "message",
+      worker: a,
+      message: { type: "failed", code: "DATA_MISSING", message: "" },
+    });
+    expect(failed).toEqual(["notify refused", "a close", "notify worker-lost", ...given]);
+    const run = pair();
+    expect(run.pass(15_000, ["a"])).toEqual([]);
+    expect(run.pass(1_000, ["a"])).toEqual(["a close", "notify worker-lost", ...given]);
+  });
+
+  it("makes the run wait below the minimum after the open step, and go on with the next that joins", () => {
+    const run = new CoordinatorTrace({ minWorkers: 2, startWorkers: 2 });
+    run.join("a");
+    run.join("b");
+    run.disconnect("b");
+    expect(run.finishWork().slice(2)).toEqual(["notify waiting"]);
+    expect(run.pass(5_000)).toEqual([]);
+    expect(run.join("c").slice(0, 2)).toEqual(["notify worker-joined", "open train 1"]);
+  });
+});
+
+describe("a run that gathers its workers", () => {
+  it("starts with fewer after a while", () => {
+    const run = new CoordinatorTrace({ startWorkers: 3 });
+    run.join("a");
+    expect(run.pass(19_000)).toEqual([]);
+    expect(run.pass(1_000)).toEqual(["open train 0", "a ← assignment train 0: 0-4", "a ← parameters"]);
+  });
+});
+
+describe("a late piece", () => {
+  it("is computed by another worker too, and the first answer wins", () => {
+    const run = pair();
+    run.assembled("b", "2-4");
+    expect(run.pass(29_000)).toEqual([]);
+    expect(run.pass(1_000)).toEqual(["b ← assignment train 0: 0-2"]);
+    expect(run.owners()).toEqual({ "0-2": "a b" });
+    const large = { length: 1 << 20, total: 2 << 20, crc32: 0 };
+    expect(run.segment("a", "0-2", { segment: { offset: 0, ...large } })).toEqual(["receive a 0-2"]);
+    expect(run.assembled("b", "0-2")).toEqual(["fold b 0-2", "drop a 0-2", "commit train 0"]);
+    // The copy that lost is answered with its last segment.
+    expect(run.segment("a", "0-2", { segment: { offset: 1 << 20, ...large } })).toEqual([
+      "a ← PARTIAL_DUPLICATE train 0: 0-2",
+    ]);
+  });
+
+  it("stays with the only worker", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    expect(run.pass(120_000)).toEqual([]);
+    expect(run.owners()).toEqual({ "0-4": "a" });
+  });
+
+  it("never has more copies on their way than there are buffers for", () => {
+    const run = new CoordinatorTrace({ shards: 2, startWorkers: 5 });
+    for (const worker of ["a", "b", "c", "d", "e"]) run.join(worker);
+    run.pass(300_000);
+    expect(Object.values(run.owners()).flatMap((owners) => owners.split(" "))).toHaveLength(4);
+  });
+});
+
+describe("a partial that is not wanted", () => {
+  it("is answered with its code, once, whatever the number of its segments", () => {
+    const run = pair();
+    expect(run.segment("a", "2-4")).toEqual(["a ← PARTIAL_STALE train 0: 2-4"]);
+    expect(run.segment("a", "0-3")).toEqual(["a ← PARTIAL_STALE train 0: 0-3"]);
+    expect(run.segment("a", "0-2", { run: "other" })).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);
+    expect(run.segment("a", "0-2", { work: "evaluate 0" })).toEqual(["a ← PARTIAL_STALE evaluate 0: 0-2"]);
+    run.assembled("a", "0-2");
+    expect(run.segment("a", "0-2")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-2"]);
+    const first = { offset: 0, length: 1 << 20, total: 2 << 20, crc32: 0 };
+    expect(run.segment("a", "0-2", { segment: first })).toEqual([]);
+    run.finishWork();
+    expect(run.segment("a", "0-2", { work: "train 0" })).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);
+    expect(run.assembled("a", "0-2", "train 0")).toEqual(["drop a 0-2", "a ← PARTIAL_STALE train 0: 0-2"]);
+  });
+});
+
+describe("a corrupt partial", () => {
+  it("is computed again by another worker, however idle its sender is", () => {
+    const run = pair();
+    const corrupt = ["drop a 0-2", "a ← PARTIAL_CORRUPT train 0: 0-2"];
+    expect(run.corrupt("a", "0-2")).toEqual([...corrupt, "b ← assignment train 0: 0-2"]);
+    expect(run.segment("a", "0-2")).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);
+    expect(run.corrupt("a", "0-2")).toEqual(corrupt);
+    expect(run.owners()).toEqual({ "0-2": "b", "2-4": "b" });
+  });
+
+  it("is computed again by its sender when nobody else is there", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    expect(run.corrupt("a", "0-4").at(-1)).toBe("a ← assignment train 0: 0-4");
+    expect(run.segment("a", "0-4")).toEqual(["receive a 0-4"]);
+  });
+});
+
+describe("a worker that may not stay", () => {
+  const refused = (code: string, worker = "c"): string[] => [
+    `${worker} ← refused ${code}`,
+    `${worker} close`,
+    "notify refused",
+  ];
+
+  it("has another version or protocol", () => {
+    const run = pair();
+    run.connect("c");
+    expect(run.hello("c", { version: "1.0.1" })).toEqual(refused("VERSION_MISMATCH"));
+    expect(run.hello("c")).toEqual([]);
+    run.connect("d");
+    expect(run.hello("d", { protocol: 2 })).toEqual(refused("VERSION_MISMATCH", "d"));
+  });
+
+  it("has other data, another layout or other arithmetic", () => {
+    const cases = [
+      [{ dataSha256: "0".repeat(64) }, "DATA_MISMATCH"],
+      [{ layoutHash: "0".repeat(64) }, "LAYOUT_MISMATCH"],
+      [{ fingerprint: "0".repeat(64) }, "FINGERPRINT_MISMATCH"],
+    ] as const;
+    for (const [changes, code] of cases) {
+      const run = pair();
+      run.connect("c");
+      run.hello("c");
+      expect(run.ready("c", changes)).toEqual(refused(code));
+    }
+    const inexact = new CoordinatorTrace({ exact: false }, { fingerprint: "1".repeat(64) });
+    expect(inexact.join("a")[0]).toBe("notify worker-joined");
+  });
+
+  it("says nothing after connecting", () => {
+    const run = pair();
+    run.connect("c");
+    expect(run.pass(10_000)).toEqual([]);
+    expect(run.pass(1_000)).toEqual(refused("HANDSHAKE_TIMEOUT"));
+  });
+
+  it("sends what does not belong to its phase, or what is no message, and is refused once", () => {
+    const run = pair();
+    run.connect("c");
+    expect(run.segment("c", "0-2")).toEqual(refused("PROTOCOL_VIOLATION"));
+    expect(run.hello("b").slice(0, 3)).toEqual(refused("PROTOCOL_VIOLATION", "b"));
+    const violation = {
+      type: "violation",
+      worker: workerId("a"),
+      error: new LockstepError("PROTOCOL_VIOLATION", "no"),
+    } as const;
+    expect(run.feed(violation)).toEqual([
+      ...refused("PROTOCOL_VIOLATION", "a"),
+      "notify worker-lost",
+      "drop a 0-2",
+      "drop a 2-4",
+    ]);
+    expect(run.feed(violation)).toEqual([]);
+  });
+});

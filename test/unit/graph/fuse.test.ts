@@ -1,0 +1,174 @@
+/**
+ * Fusing: what runs once and what runs for every shard, and that the bits are those of one program per shard, added along
+ * the canonical tree, for whole training graphs on the real engine.
+ */
+import { describe, expect, test } from "vitest";
+import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
+import { referenceEngine } from "../../../shared/engine/reference.ts";
+import { splitAt } from "../../../shared/gradient/tree.ts";
+import { fuse } from "../../../shared/graph/fuse.ts";
+import type { Graph } from "../../../shared/graph/graph.ts";
+import { multiply } from "../../../shared/graph/operations/arithmetic.ts";
+import { expand, sum, sumSamples } from "../../../shared/graph/operations/broadcast.ts";
+import { relu, softplus } from "../../../shared/graph/operations/elementwise.ts";
+import type { Program } from "../../../shared/graph/program.ts";
+import { product } from "../../../shared/graph/values.ts";
+import { activations, type Activation } from "../../../shared/nn/activations.ts";
+import { compileModel } from "../../../shared/nn/model.ts";
+import type { LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
+import { Sources } from "../../support/operations.ts";
+import { runOnce, someNumbers } from "../../support/programs.ts";
+
+const kinds = ({ steps }: Program): string[] =>
+  steps.map((step) => (step.kind === "operation" ? step.operation : step.kind));
+
+describe("a program", () => {
+  test("runs rows once, sums for every shard, and adds them along the tree", () => {
+    const from = new Sources();
+    const program = fuse(from.builder.build({ total: sumSamples(relu(from.rows(3))) }), [2, 2, 2, 2, 2]);
+    expect(kinds(program)).toEqual(["relu", "split", "sum", "sum", "sum", "sum", "sum", "add", "add", "add", "add"]);
+    const adds = program.steps.flatMap((step) =>
+      step.kind === "operation" && step.operation === "add" ? [step.inputs] : [],
+    );
+    const [first] = adds[0] as [number];
+    expect(adds).toEqual([
+      [first, first + 1],
+      [first + 2, first + 3],
+      [first + 5, first + 6],
+      [first + 7, first + 4],
+    ]);
+  });
+
+  test("of one shard is the graph itself", () => {
+    const from = new Sources();
+    const graph = from.builder.build({ rows: softplus(relu(from.rows(3))) });
+    expect(kinds(fuse(graph, [6]))).toEqual(["relu", "softplus"]);
+  });
+
+  test("runs what isn't independent on every shard and joins it for what is", () => {
+    const from = new Sources();
+    const graph = from.builder.build({ rows: relu(softplus(softplus(from.rows(3)))) });
+    expect(kinds(fuse(graph, [2, 3]))).toEqual([
+      "split",
+      "softplus",
+      "softplus",
+      "softplus",
+      "softplus",
+      "concat",
+      "relu",
+    ]);
+  });
+
+  test("computes what depends on no sample once, and gives it to every shard", () => {
+    const from = new Sources();
+    const weight = relu(from.weights(3));
+    const graph = from.builder.build({ total: multiply(sumSamples(from.rows(3)), weight) });
+    expect(kinds(fuse(graph, [2, 2]))).toEqual(["relu", "split", "sum", "sum", "multiply", "multiply", "add"]);
+  });
+
+  test("keeps a shard's sums with the shard when its rows use them", () => {
+    const from = new Sources();
+    const x = from.rows(3);
+    const graph = from.builder.build({ rows: multiply(x, expand(sum(x, [0]), x.shape)) });
+    expect(kinds(fuse(graph, [2, 2]))).toEqual(["split", "sum", "sum", "expand", "expand", "concat", "multiply"]);
+  });
+
+  test.each([[[]], [[0, 2]], [[1.5]], [[-1]]])("refuses shards of %j", (sizes) => {
+    const from = new Sources();
+    expect(() => fuse(from.builder.build({ x: relu(from.rows(1)) }), sizes)).toThrow("sizes are positive integers");
+  });
+});
+
+const shardings = [
+  [13, 13, 12, 12],
+  [16, 16, 16, 16],
+  [3, 3, 3, 2, 2, 2],
+  [3, 2],
+  [17, 17, 16, 16, 16, 16, 16, 16],
+];
+
+/** A network of odd widths with everything in it. */
+const network = (
+  activation: Activation,
+  loss: ModelSpec["loss"],
+  widths: readonly number[],
+  dropout = false,
+): ModelSpec => {
+  const outputs = widths.at(-1) ?? 0;
+  return {
+    inputShape: [widths[0] as number],
+    target: loss.kind === "crossEntropy" ? { kind: "class", classes: outputs } : { kind: "values", width: outputs },
+    layers: widths
+      .slice(1)
+      .flatMap((units, place): LayerSpec[] => [
+        ...(dropout && place > 0 ? [{ kind: "dropout", rate: 0.5 } as const] : []),
+        { kind: "dense", units, ...(place < widths.length - 2 ? { activation } : {}) },
+      ]),
+    loss,
+  };
+};
+
+const networks: readonly (readonly [string, ModelSpec])[] = [
+  ...Object.keys(activations).map(
+    (name) => [name, network(name as Activation, { kind: "crossEntropy" }, [33, 10, 7])] as const,
+  ),
+  ["label smoothing and dropout", network("relu", { kind: "crossEntropy", labelSmoothing: 0.1 }, [33, 17, 10], true)],
+  ["binary cross-entropy", network("silu", { kind: "binaryCrossEntropy" }, [10, 7, 3])],
+  ["binary cross-entropy of one output", network("tanh", { kind: "binaryCrossEntropy" }, [10, 7, 1])],
+  ["mean squared error of one output", network("relu", { kind: "meanSquaredError" }, [7, 33, 1])],
+  ["one input", network("gelu", { kind: "meanSquaredError" }, [1, 5, 2])],
+  ["wide layers, whose products are cut into blocks", network("relu", { kind: "crossEntropy" }, [784, 300, 130, 10])],
+];
+
+function treeAdd(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0] as Float32Array;
+  const middle = splitAt(parts.length);
+  const [left, right] = [treeAdd(parts.slice(0, middle)), treeAdd(parts.slice(middle))];
+  return left.map((value, entry) => value + (right[entry] as number));
+}
+
+const total = (sizes: readonly number[]): number => sizes.reduce((left, right) => left + right, 0);
+
+function numbersFor(graph: Graph, samples: number): Record<string, Float32Array> {
+  const program = fuse(graph, [samples]);
+  return Object.fromEntries(
+    program.inputs.map(({ name, shape, dtype }, place) => {
+      const numbers = someNumbers(product(shape), place + 1);
+      return [name, dtype === "int32" ? numbers.map((_, row) => row % 7) : numbers];
+    }),
+  );
+}
+
+const narrow = networks.filter(([, { inputShape }]) => inputShape[0] !== 784); // plain loops over 784 inputs take long
+
+describe.each([
+  { engine: onnxRuntimeEngine(), over: networks },
+  { engine: referenceEngine("float32"), over: narrow },
+])("the bits of $engine.name", ({ engine, over }) => {
+  test.each(over)("%s", async (_name, spec) => {
+    const { train } = compileModel(spec);
+    for (const shards of shardings) {
+      const samples = total(shards);
+      const numbers = numbersFor(train, samples);
+      const fused = await runOnce(engine, fuse(train, shards), numbers);
+      const apart: Record<string, Float32Array>[] = [];
+      for (const [shard, size] of shards.entries()) {
+        const start = total(shards.slice(0, shard));
+        const program = fuse(train, [size]);
+        const own = train.inputs.map(({ name, kind }) => {
+          const all = numbers[name] as Float32Array;
+          const width = all.length / samples;
+          return [name, kind === "parameter" ? all : all.subarray(start * width, (start + size) * width)] as const;
+        });
+        apart.push(await runOnce(engine, program, Object.fromEntries(own)));
+      }
+      for (const { name } of train.outputs) {
+        const wanted = treeAdd(apart.map((outputs) => outputs[name] as Float32Array));
+        expect(
+          new Uint32Array(Float32Array.from(fused[name] as Float32Array).buffer),
+          `${name} over ${shards.join("+")}`,
+        ).toEqual(new Uint32Array(Float32Array.from(wanted).buffer));
+      }
+    }
+  });
+});

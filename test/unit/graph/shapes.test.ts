@@ -1,0 +1,107 @@
+/** Shape rules: what operations accept, what they give, and that they say both shapes when they refuse. */
+import { expect, test } from "vitest";
+import { GraphBuilder } from "../../../shared/graph/graph.ts";
+import type { Tensor } from "../../../shared/graph/operation.ts";
+import { add, multiply, scale } from "../../../shared/graph/operations/arithmetic.ts";
+import { expand, flatten, reshape, sum } from "../../../shared/graph/operations/broadcast.ts";
+import { relu } from "../../../shared/graph/operations/elementwise.ts";
+import { crossEntropy, oneHot } from "../../../shared/graph/operations/labels.ts";
+import { linear, matmul } from "../../../shared/graph/operations/matmul.ts";
+import { softmax } from "../../../shared/graph/operations/softmax.ts";
+import { describeShape } from "../../../shared/graph/values.ts";
+import { Sources } from "../../support/operations.ts";
+
+const shapes: readonly (readonly [string, (from: Sources) => Tensor, string])[] = [
+  ["rows and a row", (from) => add(from.rows(4), from.weights(4)), "[samples, 4]"],
+  ["rows and a column", (from) => add(from.rows(4), from.rows(1)), "[samples, 4]"],
+  ["higher rank", (from) => multiply(from.rows(2, 3), from.weights(3)), "[samples, 2, 3]"],
+  ["sum over samples", (from) => sum(from.rows(2, 3), [0]), "[2, 3]"],
+  ["sum kept", (from) => sum(from.rows(2, 3), [2], true), "[samples, 2, 1]"],
+  ["flatten", (from) => flatten(from.rows(2, 3)), "[samples, 6]"],
+  ["reshape into more rows", (from) => reshape(from.rows(2, 3), [{ rows: 2 }, 3]), "[samples×2, 3]"],
+  ["expand", (from) => expand(from.weights(1, 3), [{ rows: 1 }, 3]), "[samples, 3]"],
+  ["matmul", (from) => matmul(from.rows(4), from.weights(4, 5)), "[samples, 5]"],
+  ["matmul over samples", (from) => matmul(from.rows(4), from.rows(5), { transposeLeft: true }), "[4, 5]"],
+  ["linear", (from) => linear(from.rows(4), from.weights(5, 4), from.weights(5)), "[samples, 5]"],
+  ["one-hot", (from) => oneHot(from.labels(), 7), "[samples, 7]"],
+  ["cross-entropy", (from) => crossEntropy(from.rows(7), from.labels()), "[samples]"],
+];
+test.each(shapes)("%s", (_what, build, shape) => expect(describeShape(build(new Sources()).shape)).toBe(shape));
+
+const refusals: readonly (readonly [string, (from: Sources) => unknown, string])[] = [
+  ["sizes that differ", (from) => add(from.rows(4), from.weights(5)), "[samples, 4] and [5] differ at axis 1"],
+  [
+    "samples against a number",
+    (from) => add(from.rows(4), from.weights(3, 4)),
+    "[samples, 4] and [3, 4] differ at axis 0",
+  ],
+  [
+    "samples that aren't in front",
+    (from) => add(from.rows(4), from.weights(2, 1, 1)),
+    "has its samples at axis 1, not 0",
+  ],
+  ["inner sizes", (from) => matmul(from.rows(4), from.weights(5, 6)), "float32 [samples, 4] and float32 [5, 6]"],
+  [
+    "samples as columns",
+    (from) => matmul(from.weights(2, 4), from.rows(4), { transposeRight: true }),
+    "float32 [2, 4] and float32 [samples, 4]",
+  ],
+  [
+    "a bias of another size",
+    (from) => linear(from.rows(4), from.weights(5, 4), from.weights(4)),
+    "bias [out], but was given",
+  ],
+  ["more than two axes", (from) => matmul(from.rows(2, 4), from.weights(4, 5)), "float32 [samples, 2, 4]"],
+  ["another number of entries", (from) => reshape(from.rows(4), [{ rows: 1 }, 5]), "reshape to [samples, 5]"],
+  ["samples reshaped away", (from) => reshape(from.rows(4), [4]), "reshape to [4]"],
+  ["expanding downwards", (from) => expand(from.rows(4), [{ rows: 1 }, 1]), "expand to [samples, 1]"],
+  ["axes that aren't there", (from) => sum(from.rows(4), [2]), "sum over axes [2]"],
+  ["axes out of order", (from) => sum(from.rows(4), [1, 0]), "axes, ascending"],
+  ["keeping the sample axis", (from) => sum(from.rows(4), [0], true), "the sample axis removed"],
+  ["labels as numbers", (from) => relu(from.labels()), "relu wants one float32 tensor, but was given int32 [samples]"],
+  [
+    "numbers as labels",
+    (from) => oneHot(from.rows(4), 4),
+    "oneHot wants int32 labels [n], but was given float32 [samples, 4]",
+  ],
+  [
+    "scores without columns",
+    (from) => crossEntropy(from.rows(), from.labels()),
+    "float32 [samples] and int32 [samples]",
+  ],
+  ["softmax of a vector", (from) => softmax(from.weights(4)), "softmax wants one float32 tensor [n, …, classes]"],
+  ["a constant with other numbers", (from) => from.builder.constant([3], [1, 2]), "2 numbers do not fill [3]"],
+  ["sizes of zero", (from) => from.weights(0), "not a shape of positive, bounded sizes"],
+  ["sizes beyond bounds", (from) => from.weights(2 ** 20, 2 ** 20), "not a shape of positive, bounded sizes"],
+  ["values of two graphs", (from) => add(from.rows(4), new Sources().rows(4)), "belongs to another graph"],
+];
+test.each(refusals)("refuses %s", (_what, build, message) => expect(() => build(new Sources())).toThrow(message));
+
+test("equal values are made once, and what no output needs is left out", () => {
+  const builder = new GraphBuilder();
+  const x = builder.input("x", { kind: "features" }, [{ rows: 1 }, 2]);
+  builder.input("unused", { kind: "targets" }, [{ rows: 1 }]);
+  expect(relu(x)).toBe(relu(x));
+  softmax(x);
+  const graph = builder.build({ left: relu(x), right: relu(x) });
+  expect(graph.values.map(({ operation }) => operation)).toEqual(["input", "relu"]);
+  expect(graph.inputs.map(({ name }) => name)).toEqual(["x"]);
+  expect(graph.outputs).toEqual([
+    { name: "left", value: 1 },
+    { name: "right", value: 1 },
+  ]);
+});
+
+test("known numbers are computed while the graph is built", () => {
+  const from = new Sources();
+  const x = from.rows(2);
+  const one = from.builder.uniform([], 1);
+  expect(multiply(x, one)).toBe(x);
+  expect(add(from.builder.uniform([2], 0), x)).toBe(x);
+  expect(scale(scale(x, 3), 2)).toBe(scale(x, 6));
+  expect(sum(expand(one, [{ rows: 1 }, 5]), [1]).attributes).toEqual({ shape: [{ rows: 1 }], value: 5 });
+  expect(add(from.builder.uniform([2], 3), from.builder.uniform([{ rows: 1 }, 1], 4)).attributes).toEqual({
+    shape: [{ rows: 1 }, 2],
+    value: 7,
+  });
+});

@@ -1,0 +1,236 @@
+/** Models: names, shapes, inputs and outputs as the rest of Lockstep relies on them, and errors that name the layer. */
+import { describe, expect, test } from "vitest";
+import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
+import { fuse } from "../../../shared/graph/fuse.ts";
+import { describeShape } from "../../../shared/graph/values.ts";
+import { layoutOf, slotView } from "../../../shared/memory/layout.ts";
+import { compileModel, initialParameters } from "../../../shared/nn/model.ts";
+import type { LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
+import { runOnce, someNumbers } from "../../support/programs.ts";
+
+const classes = (layers: readonly LayerSpec[], more: Partial<ModelSpec> = {}): ModelSpec => ({
+  inputShape: [6],
+  target: { kind: "class", classes: 3 },
+  layers,
+  loss: { kind: "crossEntropy" },
+  ...more,
+});
+const dense = (units: number, more: object = {}): LayerSpec => ({ kind: "dense", units, ...more });
+
+describe("a model", () => {
+  test("names its parameters as PyTorch does", () => {
+    const named = (layers: readonly LayerSpec[]) => compileModel(classes(layers)).parameters.map(({ name }) => name);
+    expect(named([dense(5, { activation: "relu" }), dense(3)])).toEqual(["0.weight", "0.bias", "2.weight", "2.bias"]);
+    expect(named([dense(5), { kind: "activation", activation: "relu" }, dense(3, { bias: false })])).toEqual([
+      "0.weight",
+      "0.bias",
+      "2.weight",
+    ]);
+    expect(
+      named([dense(5, { activation: "tanh" }), { kind: "dropout", rate: 0.5 }, dense(3), { kind: "softmax" }]),
+    ).toEqual(["0.weight", "0.bias", "3.weight", "3.bias"]);
+  });
+
+  test("has the inputs and outputs that the worker feeds and reads", () => {
+    const spec = classes([dense(5, { activation: "relu" }), { kind: "dropout", rate: 0.25 }, dense(3)], {
+      inputShape: [2, 3],
+    });
+    const { train, evaluate, predict, metrics } = compileModel(spec);
+    expect(
+      train.inputs.map(({ name, value }) => [
+        name,
+        train.values[value]?.dtype,
+        describeShape(train.values[value]?.shape ?? []),
+      ]),
+    ).toEqual([
+      ["features", "float32", "[samples, 2, 3]"],
+      ["parameter:0.weight", "float32", "[5, 6]"],
+      ["parameter:0.bias", "float32", "[5]"],
+      ["mask:2", "float32", "[samples, 5]"],
+      ["parameter:3.weight", "float32", "[3, 5]"],
+      ["parameter:3.bias", "float32", "[3]"],
+      ["targets", "int32", "[samples]"],
+    ]);
+    expect(train.inputs.find(({ kind }) => kind === "mask")).toMatchObject({ kind: "mask", rate: 0.25, layer: 2 });
+    const outputs = train.outputs.map(({ name, value }) => [name, describeShape(train.values[value]?.shape ?? [])]);
+    expect(outputs).toEqual([
+      ["gradient:0.weight", "[5, 6]"],
+      ["gradient:0.bias", "[5]"],
+      ["gradient:3.weight", "[3, 5]"],
+      ["gradient:3.bias", "[3]"],
+      ["metric:loss", "[]"],
+      ["metric:correct", "[]"],
+    ]);
+    expect(metrics).toEqual(["loss", "correct"]);
+    expect(evaluate.outputs.map(({ name }) => name)).toEqual(["metric:loss", "metric:correct"]);
+    expect(evaluate.inputs.map(({ kind }) => kind)).not.toContain("mask");
+    expect(predict.inputs.map(({ kind }) => kind)).not.toContain("targets");
+    expect(predict.outputs.map(({ name }) => name)).toEqual(["probabilities"]);
+  });
+
+  test.each([
+    ["meanSquaredError", "output"],
+    ["binaryCrossEntropy", "probabilities"],
+  ] as const)("under %s has values as targets and predicts %s", (kind, output) => {
+    const model = compileModel(classes([dense(2)], { target: { kind: "values", width: 2 }, loss: { kind } }));
+    const targets = model.train.inputs.find(({ name }) => name === "targets");
+    expect(model.train.values[targets?.value ?? -1]).toMatchObject({ dtype: "float32", shape: [{ rows: 1 }, 2] });
+    expect(model.metrics).toEqual(["loss"]);
+    expect(model.predict.outputs.map(({ name }) => name)).toEqual([output]);
+  });
+
+  test("drops what the mask drops, and its gradient", async () => {
+    const { train } = compileModel(classes([{ kind: "dropout", rate: 0.5 }, dense(3)]));
+    const numbers = {
+      features: someNumbers(12),
+      "mask:0": [2, 0, 2, 0, 2, 0, 2, 0, 0, 0, 2, 2],
+      targets: [0, 2],
+      "parameter:1.weight": someNumbers(18, 2),
+      "parameter:1.bias": [0, 0, 0],
+    };
+    const masked = await runOnce(onnxRuntimeEngine(), fuse(train, [2]), numbers);
+    const dropped = numbers.features.map((value, entry) => value * (numbers["mask:0"][entry] as number));
+    const plain = compileModel(classes([dense(3)])).train;
+    const same = await runOnce(onnxRuntimeEngine(), fuse(plain, [2]), {
+      features: dropped,
+      targets: numbers.targets,
+      "parameter:0.weight": numbers["parameter:1.weight"],
+      "parameter:0.bias": [0, 0, 0],
+    });
+    expect(masked["gradient:1.weight"]).toEqual(same["gradient:0.weight"]);
+    expect(masked["metric:loss"]).toEqual(same["metric:loss"]);
+  });
+
+  test("counts the first of equal scores as the answer", async () => {
+    const { evaluate } = compileModel(classes([dense(3)]));
+    const zeros = {
+      features: new Float32Array(24),
+      "parameter:0.weight": new Float32Array(18),
+      "parameter:0.bias": [0, 0, 0],
+    };
+    const outputs = await runOnce(onnxRuntimeEngine(), fuse(evaluate, [4]), { ...zeros, targets: [0, 1, 0, 2] });
+    expect(outputs["metric:correct"]).toEqual(Float32Array.of(2));
+  });
+
+  test("has a softmax layer in name only", () => {
+    const plain = compileModel(classes([dense(3)]));
+    expect(compileModel(classes([dense(3), { kind: "softmax" }]))).toEqual(plain);
+  });
+});
+
+describe("refuses", () => {
+  const values = { target: { kind: "values", width: 2 }, loss: { kind: "meanSquaredError" } } as const;
+  const refusals: readonly (readonly [string, ModelSpec, string, string])[] = [
+    [
+      "too few outputs",
+      classes([dense(5), dense(2)]),
+      "SHAPE_MISMATCH",
+      "layers[1] (dense) gives [samples, 2], the targets want [samples, 3]",
+    ],
+    [
+      "too many values",
+      classes([dense(5)], values),
+      "SHAPE_MISMATCH",
+      "layers[0] (dense) gives [samples, 5], the targets want [samples, 2]",
+    ],
+    ["no units", classes([dense(0)]), "CONFIG_INVALID", "layers[0] (dense): units is 0"],
+    [
+      "an unknown activation",
+      classes([dense(3, { activation: "swish" })]),
+      "CONFIG_INVALID",
+      'layers[0] (dense): there is no activation "swish"',
+    ],
+    [
+      "an unknown initialiser",
+      classes([dense(3, { initialiser: "magic" })]),
+      "CONFIG_INVALID",
+      'layers[0] (dense): there is no initialiser "magic"',
+    ],
+    [
+      "a rate of one",
+      classes([{ kind: "dropout", rate: 1 }, dense(3)]),
+      "CONFIG_INVALID",
+      "layers[0] (dropout): rate is 1",
+    ],
+    [
+      "softmax before the end",
+      classes([{ kind: "softmax" }, dense(3)]),
+      "CONFIG_INVALID",
+      "layers[0] (softmax) under crossEntropy, layer 1 of 2",
+    ],
+    [
+      "softmax under another loss",
+      classes([dense(2), { kind: "softmax" }], values),
+      "CONFIG_INVALID",
+      "layers[1] (softmax) under meanSquaredError",
+    ],
+    [
+      "a loss for other targets",
+      classes([dense(3)], { loss: { kind: "meanSquaredError" } }),
+      "CONFIG_INVALID",
+      'wants targets of kind "values", the data has "class"',
+    ],
+    [
+      "labels wanted for values",
+      classes([dense(2)], { ...values, loss: { kind: "crossEntropy" } }),
+      "CONFIG_INVALID",
+      'wants targets of kind "class", the data has "values"',
+    ],
+    [
+      "smoothing of one",
+      classes([dense(3)], { loss: { kind: "crossEntropy", labelSmoothing: 1 } }),
+      "CONFIG_INVALID",
+      "loss.labelSmoothing is 1",
+    ],
+    ["no layers", classes([]), "CONFIG_INVALID", "the model has no layers"],
+    ["no input", classes([dense(3)], { inputShape: [] }), "CONFIG_INVALID", "inputShape is []"],
+    [
+      "sizes that no machine holds",
+      classes([dense(2 ** 31), dense(3)]),
+      "GRAPH_INVALID",
+      "layers[0] (dense), given [samples, 6]",
+    ],
+  ];
+  test.each(refusals)("%s", (_what, spec, code, message) => {
+    expect(() => compileModel(spec)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) as string }),
+    );
+  });
+});
+
+describe("initial parameters", () => {
+  const model = compileModel(
+    classes(
+      [dense(400, { activation: "relu", initialiser: "he" }), dense(300, { initialiser: "glorotUniform" }), dense(3)],
+      { inputShape: [200] },
+    ),
+  );
+  const layout = layoutOf(model.parameters);
+  const start = (seed: number): Float32Array => {
+    const vector = new Float32Array(layout.size);
+    initialParameters(model, layout, seed, vector);
+    return vector;
+  };
+  const spread = (values: Float32Array): number =>
+    Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+
+  test("follow from the seed", () => {
+    expect(start(5)).toEqual(start(5));
+    expect(start(5)).not.toEqual(start(6));
+  });
+
+  test("have the spread of their rule, and biases and padding of zero", () => {
+    const vector = start(1);
+    expect(spread(slotView(layout, "0.weight", vector))).toBeCloseTo(Math.sqrt(2 / 200), 3);
+    const uniform = slotView(layout, "2.weight", vector);
+    expect(spread(uniform)).toBeCloseTo(Math.sqrt(2 / 700), 3);
+    expect(Math.max(...uniform)).toBeLessThanOrEqual(Math.sqrt(6 / 700));
+    expect(spread(slotView(layout, "3.weight", vector))).toBeCloseTo(Math.sqrt(2 / 303), 2);
+    const used = new Set(
+      layout.slots
+        .filter(({ name }) => name.endsWith("weight"))
+        .flatMap(({ offset, length }) => [...Array(length).keys()].map((entry) => offset + entry)),
+    );
+    expect(vector.every((value, place) => used.has(place) || value === 0)).toBe(true);
+  });
+});

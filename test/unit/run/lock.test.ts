@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { lockRun } from "../../../coordinator/run/lock.ts";
+import { failureOf, temporaryFolder } from "../../support/files.ts";
+
+const lock = new URL("../../../coordinator/run/lock.ts", import.meta.url).href;
+
+/** A process that locks `folder`, says "locked" or its error's code, and stays. */
+async function lockInProcess(folder: string): Promise<{ child: ChildProcess; said: string }> {
+  const script = `
+    import { lockRun } from ${JSON.stringify(lock)};
+    await lockRun(${JSON.stringify(folder)}).then(() => console.log("locked"), (error) => console.log(error.code));
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  const [chunk] = (await once(child.stdout, "data")) as unknown[];
+  return { child, said: String(chunk).trim() };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+it("refuses a second lock until the first is given back", async () => {
+  const folder = await temporaryFolder();
+  const release = await lockRun(folder);
+  const error = await failureOf(() => lockRun(folder));
+  expect(error).toMatchObject({ code: "RUN_LOCKED", message: `${folder} is in use by process ${process.pid}` });
+  await release();
+  expect(await readdir(folder)).toEqual([]);
+  await (
+    await lockRun(folder)
+  )();
+});
+
+it("refuses a folder that a living process has locked, naming it, and takes it over when that process is killed", async () => {
+  const folder = await temporaryFolder();
+  const { child, said } = await lockInProcess(folder);
+  expect(said).toBe("locked");
+  const error = await failureOf(() => lockRun(folder));
+  expect(error).toMatchObject({ code: "RUN_LOCKED", message: `${folder} is in use by process ${child.pid}` });
+  expect(await readdir(folder)).toHaveLength(1);
+
+  await kill(child);
+  expect(await readdir(folder)).toHaveLength(1);
+  const release = await lockRun(folder);
+  expect(await readdir(folder)).toEqual([expect.stringContaining(`.${process.pid}.`)]);
+  await release();
+});
+
+it("lets at most one of many processes in", async () => {
+  const folder = await temporaryFolder();
+  // The claim of a dead process lies there already, which is where taking over could let in two.
+  const dead = await lockInProcess(folder);
+  await kill(dead.child);
+  const all = await Promise.all(Array.from({ length: 6 }, () => lockInProcess(folder)));
+  const locked = all.filter(({ said }) => said === "locked");
+  expect(locked.length).toBeLessThanOrEqual(1);
+  expect(all.filter(({ said }) => said === "RUN_LOCKED")).toHaveLength(all.length - locked.length);
+});
+
+it.runIf(process.platform === "linux")("takes over from a dead process whose id is in use again", async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, `lock.${encodeURIComponent(hostname())}.1.123456789`), "");
+  expect(await readFile("/proc/1/stat", "utf8")).not.toContain(" 123456789 ");
+  const release = await lockRun(folder);
+  expect(await readdir(folder)).toHaveLength(1);
+  await release();
+});
+
+it("takes another machine's claim for a living one, and says which file to delete if it is not", async () => {
+  const folder = await temporaryFolder();
+  const name = "lock.another%20host.7.1";
+  await writeFile(join(folder, name), "");
+  const error = await failureOf(() => lockRun(folder));
+  expect(error).toMatchObject({ code: "RUN_LOCKED", message: `${folder} is in use by process 7 on another host` });
+  expect(error.hint).toContain(`delete ${join(folder, name)}`);
+  expect(await readdir(folder)).toEqual([name]);
+});
+
+it("does not mind other files", async () => {
+  const folder = await temporaryFolder();
+  const names = ["lock", "lock.json", "lock.host.1.", "package.lock"];
+  for (const name of names) await writeFile(join(folder, name), "");
+  const release = await lockRun(folder);
+  await release();
+  expect((await readdir(folder)).sort()).toEqual([...names].sort());
+});
+
+it("fails with DISK_FAILED where it cannot write", async () => {
+  const error = await failureOf(() => lockRun("/nowhere/run"));
+  expect(error.code).toBe("DISK_FAILED");
+  expect(error.message).toMatch(/^cannot use \/nowhere\/run\/lock\..*: ENOENT$/);
+});

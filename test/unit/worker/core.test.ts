@@ -1,0 +1,165 @@
+import { describe, expect, it } from "vitest";
+import { LockstepError } from "../../../shared/errors.ts";
+import { stepNumber } from "../../../shared/ids.ts";
+import { WorkerTrace } from "../../support/worker-trace.ts";
+
+function joined(): WorkerTrace {
+  const worker = new WorkerTrace();
+  worker.feed({ type: "start" });
+  worker.join();
+  return worker;
+}
+
+describe("a worker", () => {
+  it("connects, says hello, prepares and is ready", () => {
+    const worker = new WorkerTrace();
+    expect(worker.feed({ type: "start" })).toEqual(["connect after 0"]);
+    expect(worker.feed({ type: "opened" })).toEqual(["send hello"]);
+    expect(worker.welcome()).toEqual(["prepare"]);
+    expect(worker.prepared()).toEqual(["send ready"]);
+  });
+
+  it("computes an assignment once its parameters are here, and delivers the sums", () => {
+    const worker = joined();
+    expect(worker.assign("train", 0, [0, 2], [2, 3])).toEqual(["forget"]);
+    const segment = { offset: 0, length: 4, total: 4, crc32: 0 };
+    expect(worker.message({ type: "parameters", version: stepNumber(0), segment })).toEqual(["receive 0"]);
+    expect(worker.parameters(0)).toEqual(["compute train 0: 0-2 2-3"]);
+    expect(worker.computed("train", 0, 0, 2)).toEqual(["deliver train 0: 0-2"]);
+    expect(worker.computed("train", 0, 2, 3)).toEqual(["deliver train 0: 2-3"]);
+  });
+
+  it("computes further pieces of the same work at once, and an evaluation on the parameters it has", () => {
+    const worker = joined();
+    worker.assign("evaluate", 4, [0, 1]);
+    worker.parameters(4);
+    expect(worker.assign("evaluate", 4, [1, 2])).toEqual(["compute evaluate 4: 1-2"]);
+    expect(worker.assign("train", 4, [0, 4])).toEqual(["forget", "compute train 4: 0-4"]);
+  });
+
+  it("waits with every piece of a work until its parameters are here, whatever else arrives", () => {
+    const worker = joined();
+    worker.assign("train", 3, [0, 1]);
+    worker.assign("train", 3, [1, 2]);
+    expect(worker.parameters(2)).toEqual([]);
+    expect(worker.parameters(3)).toEqual(["compute train 3: 0-1", "compute train 3: 1-2"]);
+    expect(worker.parameters(3)).toEqual([]);
+  });
+
+  it("forgets a work when the next begins, and drops its late results", () => {
+    const worker = joined();
+    worker.assign("train", 0, [0, 1]);
+    worker.assign("train", 1, [1, 2]);
+    expect(worker.parameters(0)).toEqual([]);
+    expect(worker.parameters(1)).toEqual(["compute train 1: 1-2"]);
+    expect(worker.computed("train", 0, 0, 1)).toEqual(["drop train 0: 0-1"]);
+    expect(worker.computed("evaluate", 1, 1, 2)).toEqual(["drop evaluate 1: 1-2"]);
+  });
+
+  it("takes an answer as it is: the work goes on elsewhere", () => {
+    const worker = joined();
+    worker.assign("train", 0, [0, 1]);
+    const work = { kind: "train", step: stepNumber(0) } as const;
+    expect(worker.message({ type: "answer", code: "PARTIAL_DUPLICATE", work, node: [0, 1] })).toEqual([]);
+  });
+});
+
+describe("a lost connection", () => {
+  it("makes the worker forget its work and connect again", () => {
+    const worker = joined();
+    worker.assign("train", 0, [0, 4]);
+    worker.parameters(0);
+    expect(worker.closed()).toEqual(["forget", "say not connected: gone; trying again in 0.1 s", "connect after 100"]);
+    expect(worker.computed("train", 0, 0, 4)).toEqual(["drop train 0: 0-4"]);
+    worker.join();
+    expect(worker.computed("train", 0, 0, 4)).toEqual(["drop train 0: 0-4"]);
+    // The same work again: its parameters are sent again, too.
+    expect(worker.assign("train", 0, [0, 4])).toEqual(["forget"]);
+    expect(worker.parameters(0)).toEqual(["compute train 0: 0-4"]);
+  });
+
+  it("while it prepares makes the end of preparing meaningless", () => {
+    const worker = new WorkerTrace();
+    worker.feed({ type: "opened" });
+    worker.welcome();
+    worker.closed();
+    expect(worker.prepared()).toEqual([]);
+    worker.feed({ type: "opened" });
+    expect(worker.prepared()).toEqual([]);
+    expect(worker.assign("train", 0, [0, 4])).toEqual([]);
+  });
+
+  it("is retried ever later up to a cap, spread by the jitter", () => {
+    const worker = new WorkerTrace(Number.POSITIVE_INFINITY);
+    const delay = (jitter: number): string => worker.feed({ type: "closed", reason: "gone", jitter }).at(-1)!;
+    const delays = Array.from({ length: 9 }, () => delay(1));
+    expect(delays).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000].map((after) => `connect after ${after}`));
+    expect(delay(0)).toBe("connect after 2500");
+    for (let failures = 0; failures < 2000; failures++) delay(1);
+    expect(delay(1)).toBe("connect after 5000");
+    worker.join();
+    expect(delay(1)).toBe("connect after 100");
+  });
+
+  it("ends the worker once its patience is over, which a new start of work renews", () => {
+    const worker = new WorkerTrace(60_000);
+    worker.closed();
+    worker.now = 60_000;
+    expect(worker.closed().at(-1)).toBe("connect after 200");
+    worker.join();
+    worker.now = 70_000;
+    expect(worker.closed().at(-1)).toBe("connect after 100");
+    worker.now = 130_001;
+    expect(worker.closed()).toEqual(["exit COORDINATOR_UNREACHABLE"]);
+    expect(worker.feed({ type: "opened" })).toEqual([]);
+  });
+});
+
+describe("a silent connection", () => {
+  it("is kept alive by a heartbeat a second after anything else was said", () => {
+    const worker = joined();
+    expect(worker.pass(750)).toEqual([]);
+    expect(worker.pass(250)).toEqual(["send heartbeat"]);
+    worker.assign("train", 0, [0, 4]);
+    worker.parameters(0);
+    worker.pass(750);
+    worker.computed("train", 0, 0, 4);
+    expect(worker.pass(750)).toEqual([]);
+  });
+
+  it("is cut when nothing came for 15 seconds", () => {
+    const worker = joined();
+    worker.pass(14_000);
+    worker.message({ type: "heartbeat" });
+    expect(worker.pass(15_000)).not.toContain("disconnect");
+    expect(worker.pass(250)).toEqual(["say the coordinator was silent for 15 s", "disconnect"]);
+    worker.closed();
+    expect(worker.pass(60_000)).toEqual([]);
+  });
+});
+
+describe("a worker ends", () => {
+  it("with the run, in good order", () => {
+    const worker = joined();
+    const lines = worker.message({ type: "end", reason: "completed" });
+    expect(lines).toEqual(["say the run has been completed", "exit in good order"]);
+    expect(worker.computed("train", 0, 0, 1)).toEqual([]);
+  });
+
+  it("when it is asked to leave, also before it is connected", () => {
+    expect(joined().feed({ type: "leave" })).toEqual(["send leave", "exit in good order"]);
+    expect(new WorkerTrace().feed({ type: "leave" })).toEqual(["send leave", "exit in good order"]);
+  });
+
+  it("when it is refused or cannot use the data, with that code", () => {
+    const refused = { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" } as const;
+    expect(joined().message(refused)).toEqual(["exit VERSION_MISMATCH"]);
+    const error = new LockstepError("DATA_MISSING", "no data");
+    expect(joined().feed({ type: "unprepared", error })).toEqual(["send failed", "exit DATA_MISSING"]);
+  });
+
+  it("never because of bytes that are no message: it connects again", () => {
+    const violation = { type: "violation", error: new LockstepError("PROTOCOL_VIOLATION", "no message") } as const;
+    expect(joined().feed(violation)).toEqual(["say no message", "disconnect"]);
+  });
+});
