@@ -63,7 +63,12 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const nameRule = "letters, digits, '.', '_' and '-', starting with a letter or digit, 100 at most";
 
 /** For the classic network on MNIST. */
-export const defaultOptimizer: OptimizerSpec = { kind: "sgd", learningRate: 0.1, momentum: 0.9 };
+export const defaultOptimizer: OptimizerSpec = {
+  kind: "sgd",
+  learningRate: 0.05,
+  momentum: 0.9,
+  weightDecay: 0.0002,
+};
 
 export const configSchema = strict({
   name: z.string({ error: nameRule }).regex(namePattern, { error: nameRule }).optional(),
@@ -74,7 +79,7 @@ export const configSchema = strict({
   optimizer: optimizerSchema.default(defaultOptimizer),
   batch: wholeNumber(1).default(128),
   shards: wholeNumber(1, 65_536).default(8),
-  epochs: wholeNumber(1).default(10),
+  epochs: wholeNumber(1).default(20),
   workers: wholeNumber(1, 1024).default(2),
   minWorkers: wholeNumber(1, 1024).default(1),
   threads: wholeNumber(1, 1024).default(1),

@@ -11,7 +11,7 @@ import { fuse } from "../shared/graph/fuse.ts";
 import type { Graph } from "../shared/graph/graph.ts";
 import { Arena } from "../shared/memory/arena.ts";
 import { slotView } from "../shared/memory/layout.ts";
-import { EVALUATION_CHUNK } from "./run.ts";
+import { EVALUATION_CHUNK } from "./plan.ts";
 import type { TrainedRun } from "./trained.ts";
 
 export interface Evaluated {

@@ -13,16 +13,18 @@ import { batchOf } from "./core/schedule.ts";
 import type { CoordinatorState } from "./core/state.ts";
 import type { RunEvent } from "./events.ts";
 import type { ParameterStore } from "./parameters.ts";
-import { Checkpoints } from "./run/checkpoints.ts";
-import type { RunFolder } from "./run/folder.ts";
-import { cutBackMetrics, MetricsLog } from "./run/metrics.ts";
+import type { Manifest } from "./plan.ts";
+import { Checkpoints } from "./run-folder/checkpoints.ts";
+import type { RunFolder } from "./run-folder/folder.ts";
+import { cutBackMetrics, MetricsLog } from "./run-folder/metrics.ts";
 
 export interface RecorderParts {
   readonly folder: RunFolder;
+  /** As it is to be from now on; written when something in it is new. */
+  readonly manifest: Manifest;
   readonly store: ParameterStore;
   /** Checkpoints kept. */
   readonly keep: number;
-  readonly run: string;
   readonly notify: (event: RunEvent) => void;
 }
 
@@ -30,11 +32,13 @@ export class Recorder {
   readonly #parts: RecorderParts;
   readonly #checkpoints: Checkpoints;
   #metrics: MetricsLog | undefined;
+  #fingerprint: string | undefined;
   /** Everything begun so far; failures are reported where they happen. */
   #pending: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RecorderParts) {
     this.#parts = parts;
+    this.#fingerprint = parts.manifest.fingerprint;
     this.#checkpoints = new Checkpoints(parts.folder.path, parts.store.layout);
   }
 
@@ -56,11 +60,11 @@ export class Recorder {
 
   /** Begins to write a checkpoint; the parameters may change as soon as this returns. */
   checkpoint(state: CoordinatorState): void {
-    const { store, run, keep } = this.#parts;
+    const { store, manifest, keep } = this.#parts;
     const snapshot: Snapshot = {
       step: state.steps,
       epoch: batchOf(state.settings, state.steps).epoch,
-      run,
+      run: manifest.run,
       layoutHash: store.layout.hash,
       parameters: store.vector,
       state: store.state,
@@ -74,20 +78,22 @@ export class Recorder {
     this.#background(async () => this.#parts.notify({ type: "checkpoint", path: await saved, step }));
   }
 
-  /** Writes the arithmetic of the run's first worker into the manifest. */
-  remember(fingerprint: string): void {
-    const { folder } = this.#parts;
-    this.#background(() => folder.writeManifest({ ...(folder.manifest as object), fingerprint }));
+  /** The first worker's arithmetic is the run's, also after a restart: it goes into the manifest. */
+  rememberFingerprint(fingerprint: string): void {
+    if (fingerprint === this.#fingerprint) return;
+    this.#fingerprint = fingerprint;
+    const { folder, manifest } = this.#parts;
+    this.#background(() => folder.writeManifest({ ...manifest, fingerprint }));
   }
 
   /** Writes model.onnx and model.safetensors and returns their paths. Throws DISK_FAILED. */
   async writeModels(model: CompiledModel, inputShape: readonly number[]): Promise<string[]> {
-    const { folder, store, run } = this.#parts;
+    const { folder, manifest, store } = this.#parts;
     const parameters = Object.fromEntries(
       store.layout.slots.map(({ name }) => [name, slotView(store.layout, name, store.vector)]),
     );
     await folder.writeModel("model.onnx", encodeInferenceOnnx(model, parameters));
-    const metadata = { format: "pt", run, inputShape: JSON.stringify(inputShape) };
+    const metadata = { format: "pt", run: manifest.run, inputShape: JSON.stringify(inputShape) };
     await folder.writeModel("model.safetensors", encodeModel(store.layout, store.vector, metadata));
     return ["model.onnx", "model.safetensors"].map((file) => join(folder.path, file));
   }

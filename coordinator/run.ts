@@ -1,45 +1,36 @@
 /**
- * A run from its config to its model files: reads the data, makes or opens the run folder, starts the server, the local
- * workers and the runtime, and cleans up after them however the run ends.
+ * A run from its config to its model files: reads the data, listens, makes or opens the run folder, starts the runtime and
+ * the local workers, and cleans up after them however the run ends.
  */
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { systemClock } from "../shared/clock.ts";
 import { openData } from "../shared/data/open.ts";
-import type { OpenedData } from "../shared/data/open.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { partialLayouts } from "../shared/gradient/partial.ts";
-import type { PartialLayouts } from "../shared/gradient/partial.ts";
-import { encodeGraph } from "../shared/graph/serialise.ts";
-import { runId, stepNumber } from "../shared/ids.ts";
+import { stepNumber } from "../shared/ids.ts";
 import { instantiateKernels } from "../shared/kernels/index.ts";
 import { Arena } from "../shared/memory/arena.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
-import type { CompiledModel } from "../shared/nn/model.ts";
 import { optimizerOf } from "../shared/optim/optimizer.ts";
-import type { RunPlan } from "../shared/protocol/messages.ts";
-import { version } from "../shared/version.ts";
 import type { RunConfig } from "./config.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { initialState, noSums } from "./core/state.ts";
-import type { CoordinatorState, Settings, Steering } from "./core/state.ts";
+import type { CoordinatorState, Steering } from "./core/state.ts";
 import type { RunEvent, RunResult } from "./events.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { modelFor } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
+import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, settingsOf } from "./plan.ts";
+import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
-import { createRun, resumeRun } from "./run/folder.ts";
-import type { RunFolder } from "./run/folder.ts";
+import { createRun, resumeRun } from "./run-folder/folder.ts";
+import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
-
-/** Samples of one shard of an evaluation: part of the arithmetic, so it never changes. */
-export const EVALUATION_CHUNK = 250;
-/** How long a run waits for all its local workers before it starts with those it has, in milliseconds. */
-const GATHER_FOR = 20_000;
+import type { Server } from "./server.ts";
 
 export interface StartOptions {
   readonly config: RunConfig;
@@ -59,109 +50,51 @@ export interface RunHandle {
   stop(): void;
 }
 
-/** Starts a run. Rejects with a LockstepError when it can't be started. */
+/** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
   const { config } = options;
   const notify = options.onEvent ?? (() => {});
+  await using cleanUp = new AsyncDisposableStack();
   const data = await openData(config.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = modelFor(config, data.train);
-  const layouts = partialLayouts(model.parameters, model.metrics);
-  const folder = await openFolder(options, data, layouts);
-  try {
-    return await startIn(folder, options, data, model, layouts, notify);
-  } catch (error) {
-    await folder.close();
-    throw error;
-  }
+  const ingredients = { config, data, model, layouts: partialLayouts(model.parameters, model.metrics) };
+  // The port first: when it is in use there is no run, and no folder of one.
+  const server = cleanUp.adopt(await listen(config.host, config.port), (open) => open.close());
+  const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
+  return await startIn(folder, server, ingredients, options, notify, cleanUp);
 }
 
-/** What the manifest says besides the config; the fingerprint joins it with the first worker. */
-interface Manifest {
-  readonly run: string;
-  readonly fingerprint?: string;
-}
-
-function openFolder({ config, resume }: StartOptions, data: OpenedData, layouts: PartialLayouts): Promise<RunFolder> {
+async function openFolder({ config, resume }: StartOptions, ingredients: Ingredients): Promise<RunFolder> {
   const path = join(config.runs, config.name);
-  if (resume) return resumeRun(path);
-  const { seed, shards, batch, exact } = config;
-  const manifest = {
-    run: randomUUID(),
-    lockstep: version,
-    node: process.version,
-    created: new Date().toISOString(),
-    seed,
-    batch,
-    shards,
-    exact,
-    dataSha256: data.sha256,
-    layoutHash: layouts.parameters.hash,
-    parameters: parameterCount(layouts),
-  };
-  return createRun(path, { config, manifest });
-}
-
-const parameterCount = (layouts: PartialLayouts): number =>
-  layouts.parameters.slots.reduce((sum, { length }) => sum + length, 0);
-
-function settingsOf(
-  config: RunConfig,
-  run: string,
-  data: OpenedData,
-  layouts: PartialLayouts,
-  model: CompiledModel,
-  local: number,
-): Settings {
-  return {
-    run: runId(run),
-    version,
-    dataSha256: data.sha256,
-    layoutHash: layouts.parameters.hash,
-    batch: config.batch,
-    shards: config.shards,
-    epochs: config.epochs,
-    trainSamples: data.train.length,
-    testSamples: data.test?.length ?? 0,
-    evaluationChunk: EVALUATION_CHUNK,
-    evaluateEvery: config.evaluateEvery,
-    countsCorrect: model.metrics.includes("correct"),
-    minWorkers: config.minWorkers,
-    startWorkers: Math.max(config.minWorkers, local),
-    gatherFor: GATHER_FOR,
-    checkpointSteps: config.checkpoint.everySteps,
-    checkpointEvery: 1000 * config.checkpoint.everySeconds,
-    exact: config.exact,
-  };
-}
-
-function planOf(config: RunConfig, settings: Settings, model: CompiledModel): RunPlan {
-  return {
-    seed: config.seed,
-    data: config.data,
-    dataSha256: settings.dataSha256,
-    train: encodeGraph(model.train),
-    evaluate: encodeGraph(model.evaluate),
-    parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
-    layoutHash: settings.layoutHash,
-    metrics: model.metrics,
-    batch: batchOf(settings, 0).samples,
-    shards: config.shards,
-  };
+  if (!resume) return createRun(path, { config, manifest: firstManifest(ingredients) });
+  const folder = await resumeRun(path);
+  const found = ingredients.data.sha256;
+  const manifest = folder.manifest as Manifest;
+  const { dataSha256 } = manifest;
+  if (dataSha256 === found) {
+    // What may change on the way, such as more epochs, holds from here on.
+    await folder.writeConfig(config);
+    await folder.writeManifest({ ...manifest, exact: config.exact });
+    return folder;
+  }
+  await folder.close();
+  const sentence = `the run ${config.name} trains on data with SHA-256 ${dataSha256}, this data has ${found}`;
+  throw new LockstepError("DATA_MISMATCH", sentence, "resume with the data the run was started with");
 }
 
 async function startIn(
   folder: RunFolder,
-  options: StartOptions,
-  data: OpenedData,
-  model: CompiledModel,
-  layouts: PartialLayouts,
+  server: Server,
+  ingredients: Ingredients,
+  { config, resume, localWorkers }: StartOptions,
   notify: (event: RunEvent) => void,
+  cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
-  const { config, resume, localWorkers } = options;
-  const manifest = folder.manifest as Manifest;
-  const settings = settingsOf(config, manifest.run, data, layouts, model, localWorkers);
+  const { data, model, layouts } = ingredients;
+  const manifest = { ...(folder.manifest as Manifest), exact: config.exact };
+  const settings = settingsOf(ingredients, manifest.run, localWorkers);
   const optimizer = optimizerOf(config.optimizer);
   const shards = {
     train: config.shards,
@@ -170,7 +103,7 @@ async function startIn(
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
   const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
-  const recorder = new Recorder({ folder, store, keep: config.checkpoint.keep, run: manifest.run, notify });
+  const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
   const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
@@ -182,7 +115,7 @@ async function startIn(
 
   const runtime = new CoordinatorRuntime({
     state,
-    plan: planOf(config, settings, model),
+    plan: planOf(ingredients, settings),
     layouts,
     arena,
     kernels,
@@ -190,14 +123,13 @@ async function startIn(
     reduction: new Reduction(arena, kernels, layouts, shards),
     clock: systemClock,
     notify(event) {
-      // The first worker's arithmetic is the run's: also after a restart.
-      if (event.type === "worker-joined" && manifest.fingerprint === undefined) recorder.remember(state.fingerprint!);
+      if (event.type === "worker-joined") recorder.rememberFingerprint(state.fingerprint!);
       notify(event);
     },
     record: (line) => recorder.append(line),
     checkpoint: () => recorder.checkpoint(state),
   });
-  const server = await listen(config.host, config.port, runtime);
+  server.serve(runtime);
   notify({
     type: "listening",
     url: server.url,
@@ -207,36 +139,33 @@ async function startIn(
     resumedAt: snapshot?.step,
   });
   const workers = startLocalWorkers(server.url, localWorkers, config.threads, (error) => runtime.stop(error));
+  cleanUp.defer(() => workers.close());
+  const open = cleanUp.move();
 
   const finish = async (): Promise<RunResult> => {
-    try {
-      const outcome = await runtime.finished;
-      const seconds = secondsOf(state);
-      await workers.close();
-      await recorder.close();
-      if (outcome instanceof LockstepError) throw outcome;
-      const models = outcome === "completed" ? await recorder.writeModels(model, data.train.sampleShape) : [];
-      const since = state.trainingSince?.steps ?? state.steps;
-      const result: RunResult = {
-        outcome,
-        steps: state.steps,
-        epochs: batchOf(settings, state.steps).epoch,
-        testLoss: state.steering.lastEvaluation?.loss,
-        testAccuracy: state.steering.lastEvaluation?.accuracy,
-        seconds,
-        samplesPerSecond: (samplesIn(settings, state.steps) - samplesIn(settings, since)) / Math.max(seconds, 1e-3),
-        parametersSha256: parametersSha256(layouts.parameters, store.vector),
-        folder: folder.path,
-        models,
-        profile: runtime.profiler.profile,
-      };
-      notify({ type: "finished", result });
-      return result;
-    } finally {
-      await workers.close();
-      await server.close();
-      await folder.close();
-    }
+    await using _ = open;
+    const outcome = await runtime.finished;
+    const seconds = secondsOf(state);
+    await workers.close();
+    await recorder.close();
+    if (outcome instanceof LockstepError) throw outcome;
+    const models = outcome === "completed" ? await recorder.writeModels(model, data.train.sampleShape) : [];
+    const since = state.trainingSince?.steps ?? state.steps;
+    const result: RunResult = {
+      outcome,
+      steps: state.steps,
+      epochs: batchOf(settings, state.steps).epoch,
+      testLoss: state.steering.lastEvaluation?.loss,
+      testAccuracy: state.steering.lastEvaluation?.accuracy,
+      seconds,
+      samplesPerSecond: (samplesIn(settings, state.steps) - samplesIn(settings, since)) / Math.max(seconds, 1e-3),
+      parametersSha256: parametersSha256(layouts.parameters, store.vector),
+      folder: folder.path,
+      models,
+      profile: runtime.profiler.profile,
+    };
+    notify({ type: "finished", result });
+    return result;
   };
   return { url: server.url, finished: finish(), stop: () => runtime.stop("user") };
 }

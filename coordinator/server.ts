@@ -20,28 +20,34 @@ export interface ServerListener {
 export interface Server {
   /** ws://host:port, as a worker needs it. */
   readonly url: string;
+  /** Takes workers from now on; until then they are told to come again. */
+  serve(listener: ServerListener): void;
   close(): Promise<void>;
 }
 
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
-export async function listen(host: string, port: number, listener: ServerListener): Promise<Server> {
+export async function listen(host: string, port: number): Promise<Server> {
   const http = createServer((_request, response) => {
     response.writeHead(426, { "content-type": "text/plain" }).end("Lockstep coordinator: connect with a worker\n");
   });
-  const sockets = new WebSocketServer({ server: http, perMessageDeflate: false, maxPayload: WORKER_FRAME_LIMIT });
-  sockets.on("connection", (socket) => accept(socket, listener));
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: WORKER_FRAME_LIMIT });
   await new Promise<void>((resolve, reject) => {
-    // The WebSocket server repeats the HTTP server's errors.
-    sockets.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
     http.listen(port, host, resolve);
   });
   const address = http.address() as AddressInfo;
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return {
     url: `ws://${shown}:${address.port}`,
+    serve(listener) {
+      http.on("upgrade", (request, socket, head) =>
+        sockets.handleUpgrade(request, socket, head, (opened) => accept(opened, listener)),
+      );
+    },
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();
+      http.closeAllConnections();
       await new Promise((resolve) => http.close(resolve));
     },
   };

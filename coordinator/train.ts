@@ -2,7 +2,7 @@
 import type { RunEvent, RunResult } from "./events.ts";
 import { configFromObject, type TrainConfig } from "./config/resolve.ts";
 import { resumedFromObject } from "./config/resume.ts";
-import { findRun } from "./run/find.ts";
+import { findRun } from "./run-folder/find.ts";
 import { LockstepError } from "../shared/errors.ts";
 
 export interface TrainOptions {

@@ -10,8 +10,8 @@ import type { CompiledModel } from "../shared/nn/model.ts";
 import type { RunConfig } from "./config.ts";
 import { configOfRun } from "./config/resume.ts";
 import { modelFor } from "./model.ts";
-import { Checkpoints } from "./run/checkpoints.ts";
-import type { FoundRun } from "./run/find.ts";
+import { Checkpoints } from "./run-folder/checkpoints.ts";
+import type { FoundRun } from "./run-folder/find.ts";
 
 export interface TrainedRun {
   readonly config: RunConfig;

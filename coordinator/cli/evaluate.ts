@@ -18,7 +18,7 @@ export function addEvaluate(program: Command): void {
     .addHelpText("after", examples)
     .action(async (wanted: string, flags: { runs: string; json?: boolean }) => {
       const { evaluate } = await import("../evaluate.ts");
-      const { findRun } = await import("../run/find.ts");
+      const { findRun } = await import("../run-folder/find.ts");
       const { loadTrained } = await import("../trained.ts");
       const { parametersSha256 } = await import("../../shared/memory/layout.ts");
       const { count, loss } = await import("./format.ts");

@@ -46,13 +46,13 @@ model:
 # sgd, adam, adamw, rmsprop or adagrad. All take learningRate, weightDecay and clipNorm; sgd: momentum, nesterov;
 # adam, adamw: beta1, beta2, epsilon; rmsprop: alpha, epsilon, momentum; adagrad: epsilon
 optimizer:
-  sgd: {learningRate: 0.1, momentum: 0.9}
+  sgd: {learningRate: 0.05, momentum: 0.9, weightDecay: 0.0002}
 
 # These decide the result, to the last bit, together with model, optimizer and data:
 seed: 1
 batch: 128                                 # samples in a minibatch, over all workers
 shards: 8                                  # parts a minibatch is cut into; as many workers can share it
-epochs: 10
+epochs: 20
 
 # These do not change the result:
 workers: 2                                 # local worker processes of \`lockstep train\`

@@ -27,7 +27,7 @@ export function addPredict(program: Command): void {
     .addHelpText("after", examples)
     .action(async (wanted: string, flags: PredictFlags) => {
       const { predict } = await import("../evaluate.ts");
-      const { findRun } = await import("../run/find.ts");
+      const { findRun } = await import("../run-folder/find.ts");
       const { loadTrained } = await import("../trained.ts");
       const { readSample } = await import("../../shared/data/sample.ts");
       const trained = await loadTrained(findRun(wanted, flags.runs), (error) =>

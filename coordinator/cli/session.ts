@@ -8,7 +8,7 @@ import type { RunConfig } from "../config.ts";
 import { configFromFile } from "../config/resolve.ts";
 import { resumedConfig } from "../config/resume.ts";
 import type { RunResult } from "../events.ts";
-import { findRun, latestRun } from "../run/find.ts";
+import { findRun, latestRun } from "../run-folder/find.ts";
 import { startRun } from "../run.ts";
 import type { RunFlags } from "./options.ts";
 import { rendererFor, type Renderer } from "./render.ts";

@@ -9,6 +9,7 @@ import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const short = Type.String({ maxLength: 200 });
 const sentence = Type.String({ maxLength: 4000 });
 const hex = Type.String({ pattern: "^[0-9a-f]{64}$" });
@@ -38,8 +39,8 @@ const plan = Type.Object(
     }),
     layoutHash: hex,
     metrics: Type.Array(short, { maxItems: 64 }),
-    batch: Type.Integer({ minimum: 1 }),
-    shards: Type.Integer({ minimum: 1 }),
+    batch: positive,
+    shards: positive,
   },
   strict,
 );
@@ -62,8 +63,8 @@ const coordinatorMessages = {
     work,
     epoch: count,
     offset: count,
-    samples: Type.Integer({ minimum: 1 }),
-    shards: Type.Integer({ minimum: 1 }),
+    samples: positive,
+    shards: positive,
     nodes: Type.Array(node, { minItems: 1, maxItems: 10_000 }),
   }),
   parameters: message("parameters", { version: count, segment }),

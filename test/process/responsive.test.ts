@@ -34,7 +34,9 @@ test("heartbeats arrive at least every 1.5 s during a long call of the engine", 
     connection!.outbox.send(encodeFrame(message, section));
   const next = (type: WorkerMessage["type"]): Promise<WorkerMessage> =>
     new Promise((found) => waiting.push({ type, found }));
-  const server = await listen("127.0.0.1", 0, {
+  const server = await listen("127.0.0.1", 0);
+  onTestFinished(() => server.close());
+  server.serve({
     onConnection(opened) {
       connection = opened;
       return {
@@ -48,7 +50,6 @@ test("heartbeats arrive at least every 1.5 s during a long call of the engine", 
       };
     },
   });
-  onTestFinished(() => server.close());
 
   const hello = next("hello");
   worker([server.url, "--name", "busy"]);

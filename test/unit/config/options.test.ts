@@ -167,7 +167,7 @@ const options: readonly OptionCase[] = [
   {
     key: "optimizer",
     value: ({ optimizer }) => optimizer,
-    byDefault: { kind: "sgd", learningRate: 0.1, momentum: 0.9 },
+    byDefault: { kind: "sgd", learningRate: 0.05, momentum: 0.9, weightDecay: 0.0002 },
     accepted: [
       ["optimizer: sgd", { kind: "sgd", learningRate: 0.1 }],
       [
@@ -230,7 +230,7 @@ const options: readonly OptionCase[] = [
   {
     key: "epochs",
     value: ({ epochs }) => epochs,
-    byDefault: 10,
+    byDefault: 20,
     accepted: [["epochs: 3", 3]],
     refused: [["epochs: 0", `epochs: found 0, ${whole(1)}`]],
   },

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { configFromFile } from "../../../coordinator/config/resolve.ts";
 import { resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
-import { findRun, latestRun, type FoundRun } from "../../../coordinator/run/find.ts";
+import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 import { refusal, temporaryFolder } from "../../support/config.ts";
 
@@ -46,10 +46,10 @@ describe("a resumed run", () => {
       { host: "localhost", port: "7001" },
       { host: "localhost", port: 7001 },
     ],
-    [{ epochs: "11" }, { epochs: 11 }],
+    [{ epochs: "21" }, { epochs: 21 }],
     [{ exact: "off" }, { exact: false }],
     [{ data: "/elsewhere" }, { data: { kind: "idx", path: "/elsewhere" } }],
-    [{ seed: "1", layers: "784,64,10", learningRate: "0.1" }, { seed: 1 }],
+    [{ seed: "1", layers: "784,64,10", learningRate: "0.05" }, { seed: 1 }],
   ] satisfies [ConfigFlags, object][])("may change %j", async (flags, config) => {
     expect(await resumedConfig(runWith({}), undefined, flags)).toMatchObject(config);
   });
@@ -58,8 +58,8 @@ describe("a resumed run", () => {
     [{ seed: "2" }, "--seed: 1 in the run, not 2"],
     [{ batch: "64" }, "--batch: 128 in the run, not 64"],
     [{ shards: "4" }, "--shards: 8 in the run, not 4"],
-    [{ epochs: "9" }, "--epochs: 10 in the run, not 9"],
-    [{ learningRate: "0.2" }, "--learning-rate: optimizer.learningRate: 0.1 in the run, not 0.2"],
+    [{ epochs: "19" }, "--epochs: 20 in the run, not 19"],
+    [{ learningRate: "0.2" }, "--learning-rate: optimizer.learningRate: 0.05 in the run, not 0.2"],
     [{ optimizer: "adam" }, `--optimizer: optimizer.kind: "sgd" in the run, not "adam"`],
     [{ layers: "784,32,10" }, "--layers: model.layers: "],
   ] satisfies [ConfigFlags, string][])("may not change %j", async (flags, line) => {
@@ -84,7 +84,7 @@ describe("a resumed run", () => {
   });
 
   it("keeps to the same rules from TypeScript", async () => {
-    expect(await resumedFromObject(runWith({}), { name: "first", epochs: 12 })).toMatchObject({ epochs: 12 });
+    expect(await resumedFromObject(runWith({}), { name: "first", epochs: 22 })).toMatchObject({ epochs: 22 });
     expect((await refused(resumedFromObject(runWith({}), { batch: 1 }))).code).toBe("RUN_MISMATCH");
   });
 

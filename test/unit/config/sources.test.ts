@@ -101,7 +101,7 @@ describe("flags", () => {
     [{ data: "/digits" }, { data: { kind: "idx", path: "/digits" } }],
     [{ data: "/a.csv", layers: "4,8,3" }, { data: { kind: "csv", train: "/a.csv", target: 0, classes: 3 } }],
     [{ learningRate: "0.5" }, { optimizer: { kind: "sgd", learningRate: 0.5, momentum: 0.9 } }],
-    [{ momentum: "0" }, { optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0 } }],
+    [{ momentum: "0" }, { optimizer: { kind: "sgd", learningRate: 0.05, momentum: 0 } }],
     [{ optimizer: "adam", learningRate: "0.01" }, { optimizer: { kind: "adam", learningRate: 0.01 } }],
   ] satisfies [ConfigFlags, object][])("%j means %j", (flags, config) => {
     expect(withFlags(flags)).toMatchObject(config);

@@ -92,13 +92,19 @@ describe("TreeReducer", () => {
     );
   });
 
-  it("names the buffers that wait for a sibling", () => {
-    const reducer = new TreeReducer(8, [{ start: 0, end: 8 }], () => {});
+  it("adds the right node to the left one, whichever came first, and names the buffers that wait", () => {
+    const added: [number, number][] = [];
+    const reducer = new TreeReducer(8, [{ start: 0, end: 8 }], (left, right) => added.push([left, right]));
     reducer.add({ start: 0, end: 2 }, 10);
     reducer.add({ start: 4, end: 8 }, 20);
     reducer.add({ start: 3, end: 4 }, 30);
     expect([...reducer.waiting]).toEqual([10, 20, 30]);
-    reducer.add({ start: 2, end: 3 }, 40);
+    expect(reducer.add({ start: 2, end: 3 }, 40)?.buffer).toBe(10);
+    expect(added).toEqual([
+      [40, 30],
+      [10, 40],
+      [10, 20],
+    ]);
     expect([...reducer.waiting]).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { cutBackMetrics, MetricsLog } from "../../../coordinator/run/metrics.ts";
+import { cutBackMetrics, MetricsLog } from "../../../coordinator/run-folder/metrics.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
 const line = (step: number): string => `${JSON.stringify({ step, loss: step / 3 })}\n`;

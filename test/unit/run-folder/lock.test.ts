@@ -4,10 +4,10 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { lockRun } from "../../../coordinator/run/lock.ts";
+import { lockRun } from "../../../coordinator/run-folder/lock.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
-const lock = new URL("../../../coordinator/run/lock.ts", import.meta.url).href;
+const lock = new URL("../../../coordinator/run-folder/lock.ts", import.meta.url).href;
 
 /** A process that locks `folder`, says "locked" or its error's code, and stays. */
 async function lockInProcess(folder: string): Promise<{ child: ChildProcess; said: string }> {

@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { Checkpoints } from "../../../coordinator/run/checkpoints.ts";
-import { createRun, resumeRun } from "../../../coordinator/run/folder.ts";
+import { Checkpoints } from "../../../coordinator/run-folder/checkpoints.ts";
+import { createRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
 import type { LockstepError } from "../../../shared/errors.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
@@ -157,7 +157,7 @@ it("killed between write and rename, leaves the checkpoint before and no half on
   const script = `
     import fs from "node:fs/promises";
     import { syncBuiltinESMExports } from "node:module";
-    import { Checkpoints } from ${url("coordinator/run/checkpoints.ts")};
+    import { Checkpoints } from ${url("coordinator/run-folder/checkpoints.ts")};
     import { exampleLayout, exampleSnapshot } from ${url("test/support/snapshot.ts")};
     const checkpoints = new Checkpoints(${JSON.stringify(path)}, exampleLayout);
     await checkpoints.save(exampleSnapshot(1), 1);

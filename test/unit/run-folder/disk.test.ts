@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { removePartialFiles, writeAtomically } from "../../../coordinator/run/disk.ts";
+import { removePartialFiles, writeAtomically } from "../../../coordinator/run-folder/disk.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
-const disk = new URL("../../../coordinator/run/disk.ts", import.meta.url).href;
+const disk = new URL("../../../coordinator/run-folder/disk.ts", import.meta.url).href;
 
 /** Runs `writeAtomically(path, "new")` in a process of its own after `setup`; resolves to how that process ended. */
 function writeInProcess(path: string, setup: string): Promise<{ signal: string | null; output: string }> {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { createRun, readRun, resumeRun } from "../../../coordinator/run/folder.ts";
+import { createRun, readRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
 const record = { config: { seed: 1, layers: [784, 64, 10] }, manifest: { layoutHash: "abc" } };

@@ -20,6 +20,7 @@ export interface RunRecord {
 /** A run folder that this process alone may write. */
 export interface RunFolder extends RunRecord {
   readonly path: string;
+  writeConfig(config: unknown): Promise<void>;
   writeManifest(manifest: unknown): Promise<void>;
   writeModel(file: "model.onnx" | "model.safetensors", bytes: Uint8Array): Promise<void>;
   /** Gives the lock back. */
@@ -79,6 +80,7 @@ async function lockedRun(path: string, record: RunRecord): Promise<RunFolder> {
   return {
     ...record,
     path,
+    writeConfig: (config) => writeAtomically(join(path, "config.json"), jsonText(config)),
     writeManifest: (manifest) => writeAtomically(join(path, "manifest.json"), jsonText(manifest)),
     writeModel: (file, bytes) => writeAtomically(join(path, file), bytes),
     close: release,

@@ -1,0 +1,102 @@
+/** What a config and its data make of a run: the core's settings, the plan its workers get, its first manifest. */
+import { randomUUID } from "node:crypto";
+import type { OpenedData } from "../shared/data/open.ts";
+import type { PartialLayouts } from "../shared/gradient/partial.ts";
+import { encodeGraph } from "../shared/graph/serialise.ts";
+import { runId } from "../shared/ids.ts";
+import type { CompiledModel } from "../shared/nn/model.ts";
+import type { RunPlan } from "../shared/protocol/messages.ts";
+import { version } from "../shared/version.ts";
+import type { RunConfig } from "./config.ts";
+import { batchOf } from "./core/schedule.ts";
+import type { Settings } from "./core/state.ts";
+
+/** Samples of one shard of an evaluation: part of the arithmetic, so it never changes. */
+export const EVALUATION_CHUNK = 250;
+/** How long a run waits for all its local workers before it starts with those it has, in milliseconds. */
+const GATHER_FOR = 20_000;
+
+/** What a run is made of. */
+export interface Ingredients {
+  readonly config: RunConfig;
+  readonly data: OpenedData;
+  readonly model: CompiledModel;
+  readonly layouts: PartialLayouts;
+}
+
+/** What a run folder's manifest.json says besides the config. */
+export interface Manifest {
+  readonly run: string;
+  readonly lockstep: string;
+  readonly node: string;
+  readonly created: string;
+  readonly seed: number;
+  readonly batch: number;
+  readonly shards: number;
+  readonly exact: boolean;
+  readonly dataSha256: string;
+  readonly layoutHash: string;
+  /** Number of trained values. */
+  readonly parameters: number;
+  /** The arithmetic of the run's first worker; every other one must have the same unless the run is inexact. */
+  readonly fingerprint?: string;
+}
+
+export function firstManifest({ config, data, layouts }: Ingredients): Manifest {
+  const { seed, shards, batch, exact } = config;
+  return {
+    run: randomUUID(),
+    lockstep: version,
+    node: process.version,
+    created: new Date().toISOString(),
+    seed,
+    batch,
+    shards,
+    exact,
+    dataSha256: data.sha256,
+    layoutHash: layouts.parameters.hash,
+    parameters: parameterCount(layouts),
+  };
+}
+
+export const parameterCount = (layouts: PartialLayouts): number =>
+  layouts.parameters.slots.reduce((sum, { length }) => sum + length, 0);
+
+/** @param localWorkers workers the run starts itself and waits for, for a while */
+export function settingsOf({ config, data, model, layouts }: Ingredients, run: string, localWorkers: number): Settings {
+  return {
+    run: runId(run),
+    version,
+    dataSha256: data.sha256,
+    layoutHash: layouts.parameters.hash,
+    batch: config.batch,
+    shards: config.shards,
+    epochs: config.epochs,
+    trainSamples: data.train.length,
+    testSamples: data.test?.length ?? 0,
+    evaluationChunk: EVALUATION_CHUNK,
+    evaluateEvery: config.evaluateEvery,
+    countsCorrect: model.metrics.includes("correct"),
+    minWorkers: config.minWorkers,
+    startWorkers: Math.max(config.minWorkers, localWorkers),
+    gatherFor: GATHER_FOR,
+    checkpointSteps: config.checkpoint.everySteps,
+    checkpointEvery: 1000 * config.checkpoint.everySeconds,
+    exact: config.exact,
+  };
+}
+
+export function planOf({ config, model }: Ingredients, settings: Settings): RunPlan {
+  return {
+    seed: config.seed,
+    data: config.data,
+    dataSha256: settings.dataSha256,
+    train: encodeGraph(model.train),
+    evaluate: encodeGraph(model.evaluate),
+    parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
+    layoutHash: settings.layoutHash,
+    metrics: model.metrics,
+    batch: batchOf(settings, 0).samples,
+    shards: config.shards,
+  };
+}

@@ -1,0 +1,100 @@
+/** A reduction over small partials in an arena of its own, and the oracle of what it must give. */
+import { crc32 } from "node:zlib";
+import type { Work } from "../../coordinator/core/state.ts";
+import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
+import { partialLayouts } from "../../shared/gradient/partial.ts";
+import { childrenOf } from "../../shared/gradient/tree.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import { runId, stepNumber, workerId } from "../../shared/ids.ts";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { SEGMENT_BYTES } from "../../shared/protocol/messages.ts";
+import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
+
+/** A model of 262,160 floats: its partials take two segments. */
+const layouts = partialLayouts(
+  [
+    { name: "0.weight", shape: [SEGMENT_BYTES / 4] },
+    { name: "0.bias", shape: [3] },
+  ],
+  ["loss"],
+);
+
+export class ReductionBench {
+  readonly reduction: Reduction;
+  readonly #arena: Arena;
+  readonly #sums = new Map<string, Float32Array>();
+  #work: WorkName = { kind: "train", step: stepNumber(0) };
+  #shards = 1;
+
+  /** The arena has no room to spare: a buffer too many throws. */
+  constructor(shards: Readonly<Record<WorkKind, number>>) {
+    this.#arena = new Arena(reductionBytes(layouts, shards));
+    this.reduction = new Reduction(this.#arena, instantiateKernels(this.#arena.memory), layouts, shards);
+  }
+
+  open(kind: WorkKind, step: number, shards: number): void {
+    this.#work = { kind, step: stepNumber(step) };
+    this.#shards = shards;
+    this.#sums.clear();
+    const rest = { epoch: 0, offset: 0, samples: shards, openedAt: 0, pieces: new Map() };
+    this.reduction.open({ name: this.#work, shards, ...rest } satisfies Work);
+  }
+
+  /** Sends a partial, or its first `segments` segments; returns what was said of the last. */
+  send(worker: string, node: TreeNode, options: { segments?: number; damaged?: boolean } = {}): string {
+    const sum = this.sumOver(node);
+    const bytes = new Uint8Array(sum.buffer, 0, sum.byteLength);
+    const count = Math.ceil(bytes.length / SEGMENT_BYTES);
+    let said = "";
+    for (let index = 0; index < Math.min(count, options.segments ?? count); index++) {
+      const section = bytes.slice(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+      const segment = {
+        offset: index * SEGMENT_BYTES,
+        length: section.length,
+        total: bytes.length,
+        crc32: crc32(section),
+      };
+      if (options.damaged === true) section[0]! ^= 1;
+      const header = { type: "partial", run: runId("run"), work: this.#work, node: [node.start, node.end] } as const;
+      said = this.reduction.take(workerId(worker), { ...header, computeMicroseconds: 0, segment }, section);
+    }
+    return said;
+  }
+
+  fold(worker: string, node: TreeNode): void {
+    this.reduction.fold(workerId(worker), node);
+  }
+
+  drop(worker: string, node: TreeNode): void {
+    this.reduction.drop(workerId(worker), node);
+  }
+
+  /** The bits the finished reduction holds. */
+  result(): Buffer {
+    return Buffer.from(this.#arena.bytes(this.reduction.root, 4 * this.#layout().size)).subarray();
+  }
+
+  /** The oracle: float32 sums by recursion along the tree, from a vector of very different numbers for every shard. */
+  sumOver(node: TreeNode = { start: 0, end: this.#shards }): Float32Array {
+    const key = `${node.start}-${node.end}`;
+    let sum = this.#sums.get(key);
+    if (sum === undefined) {
+      const children = childrenOf(node);
+      if (children === undefined) {
+        const { size } = this.#layout();
+        const from = Math.sin(1 + node.start * 12.9898 + this.#work.step) * 10 ** ((node.start * 7) % 9);
+        sum = Float32Array.from({ length: size }, (_, index) => from * (1 + (index % 17)));
+      } else {
+        const [left, right] = [this.sumOver(children[0]), this.sumOver(children[1])];
+        sum = left.map((value, index) => value + right[index]!);
+      }
+      this.#sums.set(key, sum);
+    }
+    return sum;
+  }
+
+  #layout(): { readonly size: number } {
+    return layouts.partial[this.#work.kind];
+  }
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { COPIES_PER_SHARD } from "../../../coordinator/core/planning.ts";
+import { maximalSubtrees } from "../../../shared/gradient/tree.ts";
+import { randomStream } from "../../../shared/random.ts";
+import { ReductionBench } from "../../support/reduction.ts";
+
+const root = (shards: number) => ({ start: 0, end: shards });
+const bitsOf = (sum: Float32Array): Buffer => Buffer.from(sum.buffer);
+
+describe("a reduction", () => {
+  it("gives the bits of the tree sum whatever the order, with losses, copies and damage, and leaks no buffer", () => {
+    const bench = new ReductionBench({ train: 6, evaluate: 9 });
+    const random = randomStream(7, "split");
+    let drawn = 0;
+    const below = (count: number): number => random.uint32(drawn++) % count;
+    for (let step = 0; step < 40; step++) {
+      const kind = step % 5 === 4 ? "evaluate" : "train";
+      const shards = kind === "train" ? 1 + below(6) : 9;
+      bench.open(kind, step, shards);
+      const cut = below(shards + 1);
+      const nodes = [...maximalSubtrees(shards, 0, cut), ...maximalSubtrees(shards, cut, shards)];
+      const order = nodes
+        .map((node) => ({ node, rank: random.uint32(drawn++) }))
+        .toSorted((one, other) => one.rank - other.rank);
+      for (const { node } of order) {
+        const fate = below(4);
+        if (fate === 0) {
+          // Its worker is lost half-way.
+          bench.send("a", node, { segments: 1 });
+          bench.drop("a", node);
+        } else if (fate === 1) {
+          expect(bench.send("a", node, { damaged: true })).toBe("corrupt");
+          bench.drop("a", node);
+        } else if (fate === 2) {
+          // A copy that is still on its way when the other is whole.
+          bench.send("a", node, { segments: 1 });
+        }
+        expect(bench.send("b", node)).toBe("complete");
+        bench.fold("b", node);
+        bench.drop("a", node);
+      }
+      expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+    }
+  });
+
+  it("holds as many copies as the core allows, again and again", () => {
+    const shards = 3;
+    const bench = new ReductionBench({ train: shards, evaluate: 1 });
+    for (let step = 0; step < 5; step++) {
+      bench.open("train", step, shards);
+      const leaves = [0, 1, 2].map((start) => ({ start, end: start + 1 }));
+      for (const leaf of leaves) {
+        for (let copy = 0; copy < COPIES_PER_SHARD; copy++) bench.send(`w${copy}`, leaf, { segments: 1 });
+      }
+      expect(() => bench.send("w9", leaves[0]!, { segments: 1 })).toThrow(
+        "more partials are arriving than were assigned",
+      );
+      for (const leaf of leaves.toReversed()) {
+        bench.send("w1", leaf);
+        bench.fold("w1", leaf);
+      }
+      expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+    }
+  });
+
+  it("forgets what a work left behind when the next is opened", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    for (let step = 0; step < 9; step++) {
+      bench.open("train", step, 2);
+      bench.send("a", { start: 0, end: 1 });
+      bench.fold("a", { start: 0, end: 1 });
+      bench.send("b", { start: 1, end: 2 }, { segments: 1 });
+      expect(() => bench.reduction.root).toThrow("the sum is not complete");
+    }
+    bench.open("train", 9, 2);
+    // Both segments are wanted again: the half of the work before is not taken for this one's.
+    expect(bench.send("b", root(2), { segments: 1 })).toBe("partial");
+    expect(bench.send("b", root(2))).toBe("complete");
+    bench.fold("b", root(2));
+    expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+  });
+
+  it("drops what it never had without a word", () => {
+    const bench = new ReductionBench({ train: 1, evaluate: 1 });
+    bench.open("train", 0, 1);
+    for (let time = 0; time < 5; time++) bench.drop("a", root(1));
+    expect(bench.send("a", root(1))).toBe("complete");
+    bench.fold("a", root(1));
+    expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+  });
+});

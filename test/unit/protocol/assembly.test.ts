@@ -1,0 +1,63 @@
+import { crc32 } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Assembly } from "../../../shared/protocol/assembly.ts";
+import { segmentsOf } from "../../../shared/protocol/codec.ts";
+import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+
+const vector = Uint8Array.from({ length: 3 * SEGMENT_BYTES + 64 }, (_, index) => (index * 31) % 251);
+const segments = [...segmentsOf(vector)];
+
+describe("Assembly", () => {
+  it("puts segments together in any order, and counts each once however often it comes", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(3), { minLength: 1, maxLength: 12 }), (order) => {
+        const target = new Uint8Array(vector.length);
+        const assembly = new Assembly(target);
+        const seen = new Set<number>();
+        for (const index of order) {
+          const isLast = !seen.has(index) && seen.size === 3;
+          seen.add(index);
+          const { segment, section } = segments[index]!;
+          expect(assembly.take(segment, section)).toBe(isLast ? "complete" : "partial");
+        }
+        for (const index of seen) {
+          const at = index * SEGMENT_BYTES;
+          expect(Buffer.compare(target.subarray(at, at + SEGMENT_BYTES), vector.subarray(at, at + SEGMENT_BYTES))).toBe(
+            0,
+          );
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("refuses damaged bytes and another vector's, and goes on as if they had not come", () => {
+    const target = new Uint8Array(vector.length);
+    const assembly = new Assembly(target);
+    const { segment, section } = segments[0]!;
+    const damaged = section.slice();
+    damaged[5]! ^= 1;
+    expect(assembly.take(segment, damaged)).toBe("corrupt");
+    expect(assembly.take({ ...segment, total: segment.total + 4 }, section)).toBe("corrupt");
+    expect(target.every((byte) => byte === 0)).toBe(true);
+    expect(segments.map((each) => assembly.take(each.segment, each.section))).toEqual([
+      "partial",
+      "partial",
+      "partial",
+      "complete",
+    ]);
+    expect(Buffer.compare(target, vector)).toBe(0);
+  });
+
+  it("is not completed by an empty segment at the end of a vector of whole segments", () => {
+    const bytes = vector.subarray(0, 2 * SEGMENT_BYTES);
+    const assembly = new Assembly(new Uint8Array(bytes.length));
+    const [first, second] = [...segmentsOf(bytes)];
+    expect(assembly.take(first!.segment, first!.section)).toBe("partial");
+    const nothing = new Uint8Array(0);
+    const empty = { offset: bytes.length, length: 0, total: bytes.length, crc32: crc32(nothing) };
+    expect(assembly.take(empty, nothing)).toBe("corrupt");
+    expect(assembly.take(second!.segment, second!.section)).toBe("complete");
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { Outbox } from "../../../shared/protocol/outbox.ts";
+
+/** A socket that takes what it is given and flushes when the test says so. */
+function socket(): { outbox: Outbox; written: string[]; flush: (count: number) => void } {
+  const written: string[] = [];
+  const pending: (() => void)[] = [];
+  const outbox = new Outbox((frame, flushed) => {
+    written.push(frame.toString());
+    if (!frame.toString().startsWith("control")) pending.push(flushed);
+  });
+  const flush = (count: number): void => {
+    for (const flushed of pending.splice(0, count)) flushed();
+  };
+  return { outbox, written, flush };
+}
+
+const bulk = (name: string, count: number): Buffer[] =>
+  Array.from({ length: count }, (_, index) => Buffer.from(`${name}${index}`));
+
+describe("Outbox", () => {
+  it("has at most four bulk frames unflushed, in order", () => {
+    const { outbox, written, flush } = socket();
+    outbox.sendBulk(bulk("a", 5));
+    outbox.sendBulk(bulk("b", 2));
+    expect(written).toEqual(["a0", "a1", "a2", "a3"]);
+    flush(1);
+    expect(written.slice(4)).toEqual(["a4"]);
+    flush(2);
+    expect(written.slice(5)).toEqual(["b0", "b1"]);
+    flush(4);
+    outbox.sendBulk(bulk("c", 6));
+    expect(written.slice(7)).toEqual(["c0", "c1", "c2", "c3"]);
+  });
+
+  it("lets control frames overtake bulk frames that wait, and counts them in no window", () => {
+    const { outbox, written } = socket();
+    outbox.sendBulk(bulk("a", 9));
+    for (let index = 0; index < 6; index++) outbox.send(Buffer.from(`control${index}`));
+    expect(written.slice(4)).toEqual(["control0", "control1", "control2", "control3", "control4", "control5"]);
+  });
+
+  it("forgets bulk frames that wait, and sends what comes after them in the same window", () => {
+    const { outbox, written, flush } = socket();
+    outbox.sendBulk(bulk("a", 9));
+    outbox.dropBulk();
+    outbox.sendBulk(bulk("b", 2));
+    expect(written).toHaveLength(4);
+    flush(1);
+    expect(written.slice(4)).toEqual(["b0"]);
+    flush(4);
+    expect(written.slice(5)).toEqual(["b1"]);
+  });
+
+  it("goes on when the socket flushes at once", () => {
+    const written: string[] = [];
+    const outbox = new Outbox((frame, flushed) => {
+      written.push(frame.toString());
+      flushed();
+    });
+    outbox.sendBulk(bulk("a", 20));
+    expect(written).toHaveLength(20);
+  });
+});

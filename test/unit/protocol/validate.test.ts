@@ -1,0 +1,176 @@
+import { describe, expect, it } from "vitest";
+import { LockstepError } from "../../../shared/errors.ts";
+import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
+
+const hash = "0123456789abcdef".repeat(4);
+const work = { kind: "train", step: 3 };
+const segment = { offset: 0, length: 64, total: 64, crc32: 5 };
+const plan = {
+  seed: 1,
+  data: { kind: "mnist" },
+  dataSha256: hash,
+  train: {},
+  evaluate: {},
+  parameters: [{ name: "0.weight", shape: [3, 2] }],
+  layoutHash: hash,
+  metrics: ["loss"],
+  batch: 8,
+  shards: 4,
+};
+
+const workerMessages = [
+  { type: "hello", protocol: 1, version: "1.0.0", name: "a", threads: 2 },
+  { type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash },
+  { type: "failed", code: "DATA_MISSING", message: "no data" },
+  { type: "partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, segment },
+  { type: "leave" },
+  { type: "heartbeat" },
+];
+
+const coordinatorMessages = [
+  { type: "welcome", run: "r", worker: "w1", plan },
+  { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" },
+  { type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]] },
+  { type: "parameters", version: 3, segment },
+  { type: "answer", code: "PARTIAL_STALE", work, node: [0, 4] },
+  { type: "end", reason: "completed" },
+  { type: "heartbeat" },
+];
+
+const leftOut = Symbol("left out");
+
+/** Values of a wrong type or out of range for whatever a field holds; the lists fit no field of the protocol. */
+function wrongFor(value: unknown): unknown[] {
+  const never = [null, true, leftOut, [[[]]], new Map(), 5n];
+  if (typeof value === "number") return [...never, "1", -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53];
+  if (typeof value === "string") return [...never, 1, "x".repeat(5_000), {}];
+  if (Array.isArray(value)) return [...never, 1, "x", {}];
+  return [...never, 1, "x", []];
+}
+
+/** Every field of a message, those inside included, as its path. `Unknown` fields hold anything. */
+function pathsOf(value: unknown, path: string[] = []): string[][] {
+  if (typeof value !== "object" || value === null) return [path];
+  const below = Object.entries(value).flatMap(([key, inner]) =>
+    ["data", "train", "evaluate"].includes(key) && path[0] === "plan" ? [] : pathsOf(inner, [...path, key]),
+  );
+  return path.length === 0 ? below : [path, ...below];
+}
+
+const valueAt = (message: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], message);
+
+/** A copy of the message with another value at the path; the symbol leaves the field out. */
+function changed(message: unknown, path: readonly string[], value: unknown): unknown {
+  const copy = structuredClone(message);
+  const holder = valueAt(copy, path.slice(0, -1)) as Record<string, unknown>;
+  if (typeof value !== "symbol") holder[path.at(-1)!] = value;
+  else if (Array.isArray(holder)) holder[path.at(-1)!] = undefined;
+  else delete holder[path.at(-1)!];
+  return copy;
+}
+
+function refusal(check: (header: unknown) => unknown, header: unknown): LockstepError {
+  try {
+    check(header);
+  } catch (error) {
+    if (error instanceof LockstepError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${String(header)}`);
+}
+
+describe.each([
+  ["a worker's", checkWorkerMessage, workerMessages],
+  ["a coordinator's", checkCoordinatorMessage, coordinatorMessages],
+] as const)("%s message", (_, check, messages) => {
+  it.each(messages.map((message) => [message.type, message] as const))("%s passes as documented", (_type, message) => {
+    expect(check(message)).toBe(message);
+  });
+
+  it.each(messages.map((message) => [message.type, message] as const))(
+    "%s is refused with any field missing or wrong, which is named",
+    (_type, message) => {
+      for (const path of pathsOf(message).filter(([first]) => first !== "type")) {
+        for (const wrong of wrongFor(valueAt(message, path))) {
+          const error = refusal(check, changed(message, path, wrong));
+          expect(error.code).toBe("PROTOCOL_VIOLATION");
+          expect(error.message).toContain(`malformed ${message.type}`);
+          // A field that is missing is named by the object it is missing from.
+          expect(error.message.includes(path[0]!)).toBe(true);
+        }
+      }
+    },
+  );
+
+  it.each(messages.map((message) => [message.type, message] as const))(
+    "%s is refused with a field too many, which is named",
+    (_type, message) => {
+      const holders = [
+        [],
+        ...pathsOf(message).filter((path) => {
+          const value = valueAt(message, path);
+          return typeof value === "object" && value !== null && !Array.isArray(value);
+        }),
+      ];
+      for (const holder of holders) {
+        const error = refusal(check, changed(message, [...holder, "extra"], 1));
+        expect(error.message).toContain("extra");
+      }
+    },
+  );
+
+  it("is refused when its type is none, with a sentence of bounded length", () => {
+    for (const type of [
+      undefined,
+      null,
+      7,
+      2n ** 63n,
+      "",
+      "toString",
+      "constructor",
+      "__proto__",
+      "x".repeat(1e6),
+      {},
+    ]) {
+      const error = refusal(check, { type });
+      expect(error.code).toBe("PROTOCOL_VIOLATION");
+      expect(error.message).toMatch(/^the (worker|coordinator) sent a message of unknown type /);
+      expect(error.message.length).toBeLessThan(200);
+    }
+    for (const header of [undefined, null, 1, "hello", []])
+      expect(refusal(check, header).message).toContain("unknown type undefined");
+  });
+
+  it("is refused in a sentence of bounded length when it holds a field of a mebibyte's name", () => {
+    const error = refusal(check, { type: "heartbeat", ["x".repeat(1 << 20)]: 1 });
+    expect(error.message.length).toBeLessThan(300);
+  });
+});
+
+describe("limits", () => {
+  it("are those of the protocol", () => {
+    const partial = workerMessages[3] as { segment: object };
+    const hello = workerMessages[0]!;
+    const refused = [
+      { ...partial, segment: { ...segment, length: (1 << 20) + 1 } },
+      { ...hello, threads: 0 },
+      { ...hello, threads: 100_001 },
+      { ...hello, name: "x".repeat(201) },
+      { ...workerMessages[1], fingerprint: hash.toUpperCase() },
+      { ...workerMessages[2], code: "not a code" },
+    ];
+    for (const message of refused) expect(refusal(checkWorkerMessage, message).code).toBe("PROTOCOL_VIOLATION");
+    const assignment = coordinatorMessages[2]!;
+    for (const changes of [
+      { samples: 0 },
+      { shards: 0 },
+      { nodes: [] },
+      { nodes: [[0]] },
+      { nodes: [[0, 1, 2]] },
+      { work: { kind: "other", step: 0 } },
+    ]) {
+      expect(refusal(checkCoordinatorMessage, { ...assignment, ...changes }).code).toBe("PROTOCOL_VIOLATION");
+    }
+  });
+});

@@ -1,0 +1,109 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { openData } from "../../../shared/data/open.ts";
+import { encodeGraph } from "../../../shared/graph/serialise.ts";
+import { stepNumber } from "../../../shared/ids.ts";
+import { compileModel } from "../../../shared/nn/model.ts";
+import { layoutOf } from "../../../shared/memory/layout.ts";
+import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
+import { ComputePool } from "../../../worker/compute/pool.ts";
+import { temporaryFolder } from "../../support/files.ts";
+
+const SAMPLES = 20_000;
+const SHARDS = 16;
+
+/** A regression on two columns whose batch is so large that it takes more tasks than are handed out at once. */
+async function planOf(): Promise<RunPlan> {
+  const train = join(await temporaryFolder(), "train.csv");
+  const rows = Array.from({ length: SAMPLES }, (_, row) => `${(row * 7) % 13},${(row * 5) % 11},${(row % 9) / 3}`);
+  await writeFile(train, `${rows.join("\n")}\n`);
+  const data = { kind: "csv", train, target: 2, header: false } as const;
+  const opened = await openData(data);
+  const { sampleShape, target } = opened.train;
+  const layers = [
+    { kind: "dense", units: 32, activation: "tanh" },
+    { kind: "dense", units: 1 },
+  ] as const;
+  const model = compileModel({ inputShape: sampleShape, target, layers, loss: { kind: "meanSquaredError" } });
+  const parameters = model.parameters.map(({ name, shape }) => ({ name, shape }));
+  return {
+    seed: 1,
+    data,
+    dataSha256: opened.sha256,
+    train: encodeGraph(model.train),
+    evaluate: encodeGraph(model.evaluate),
+    parameters,
+    layoutHash: layoutOf(parameters).hash,
+    metrics: model.metrics,
+    batch: SAMPLES,
+    shards: SHARDS,
+  };
+}
+
+async function poolOf(plan: RunPlan, threads: number): Promise<ComputePool> {
+  const pool = await ComputePool.open(plan, threads);
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+const assignmentOf = (step: number): Assignment => {
+  const work = { kind: "train", step: stepNumber(step) } as const;
+  return { type: "assignment", work, epoch: 0, offset: 0, samples: SAMPLES, shards: SHARDS, nodes: [[0, SHARDS]] };
+};
+
+/** Parameters of a version: any numbers. */
+function fill(pool: ComputePool, version: number): void {
+  const bytes = pool.parametersOf(version);
+  const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  floats.forEach((_, index) => (floats[index] = Math.sin(index + 1) / 4));
+}
+
+/** The bits of the sum over the whole batch. */
+const sumOf = (pool: ComputePool, step: number): Promise<string> =>
+  new Promise((resolve) => {
+    pool.compute(assignmentOf(step), (_node, buffer) => {
+      resolve(Buffer.from(pool.bytesOf("train", buffer)).toString("hex"));
+      pool.release("train", buffer);
+    });
+  });
+
+describe("a worker's pool", () => {
+  it("gives the same bits with one thread and with three", async () => {
+    const plan = await planOf();
+    const [one, three] = [await poolOf(plan, 1), await poolOf(plan, 3)];
+    expect(await three.fingerprint()).toBe(await one.fingerprint());
+    fill(one, 0);
+    fill(three, 0);
+    expect(await sumOf(three, 0)).toBe(await sumOf(one, 0));
+  });
+
+  it("that is made to forget says nothing more of that work, and keeps no buffer, however often", async () => {
+    const plan = await planOf();
+    const pool = await poolOf(plan, 2);
+    await pool.fingerprint();
+    fill(pool, 0);
+    const expected = await sumOf(pool, 0);
+    let said = 0;
+    for (let time = 0; time < 60; time++) {
+      // The same work each time, as after a reconnect.
+      pool.compute(assignmentOf(0), () => (said += 1));
+      await sleep(time % 8);
+      pool.forget();
+      const before = said;
+      await sleep(1);
+      expect(said).toBe(before);
+    }
+    expect(await sumOf(pool, 0)).toBe(expected);
+  });
+
+  it("probes its arithmetic once, so that a reconnect cannot overwrite parameters that are in use", async () => {
+    const pool = await poolOf(await planOf(), 1);
+    const first = await pool.fingerprint();
+    fill(pool, 0);
+    const before = Buffer.from(pool.parametersOf(0));
+    expect(await pool.fingerprint()).toBe(first);
+    expect(Buffer.from(pool.parametersOf(0)).equals(before)).toBe(true);
+  });
+});
