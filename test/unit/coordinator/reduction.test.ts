@@ -5,6 +5,7 @@ import { randomStream } from "../../../shared/random.ts";
 import { ReductionBench } from "../../support/reduction.ts";
 
 const root = (shards: number) => ({ start: 0, end: shards });
+type Leaf = ReturnType<typeof root>;
 const bitsOf = (sum: Float32Array): Buffer => Buffer.from(sum.buffer);
 
 describe("a reduction", () => {
@@ -61,6 +62,23 @@ describe("a reduction", () => {
       }
       expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
     }
+  });
+
+  it("frees what is added and what is dropped at once, not only with the next work", () => {
+    const bench = new ReductionBench({ train: 3, evaluate: 1 });
+    bench.open("train", 0, 3);
+    const [first, second, third] = [0, 1, 2].map((start) => ({ start, end: start + 1 })) as [Leaf, Leaf, Leaf];
+    for (let time = 0; time < 20; time++) {
+      bench.send("lost", third, { segments: 1 });
+      bench.drop("lost", third);
+    }
+    for (const leaf of [first, second]) {
+      bench.send("a", leaf);
+      bench.fold("a", leaf);
+    }
+    // Two leaves are one sum: of six buffers five are free.
+    for (let copy = 0; copy < 5; copy++) bench.send(`w${copy}`, third, { segments: 1 });
+    expect(() => bench.send("w5", third, { segments: 1 })).toThrow("more partials are arriving than were assigned");
   });
 
   it("forgets what a work left behind when the next is opened", () => {
