@@ -10,6 +10,7 @@ import { partialLayouts } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import { instantiateKernels } from "../shared/kernels/index.ts";
 import { Arena } from "../shared/memory/arena.ts";
+import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
 import { optimizerOf } from "../shared/optim/optimizer.ts";
@@ -51,6 +52,7 @@ export interface RunHandle {
 
 /** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
+  tuneGarbageCollection();
   const { config } = options;
   const notify = options.onEvent ?? (() => {});
   await using cleanUp = new AsyncDisposableStack();

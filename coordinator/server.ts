@@ -5,7 +5,6 @@ import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
 import { WORKER_FRAME_LIMIT } from "../shared/protocol/codec.ts";
-import { countBufferBytes } from "../shared/memory/garbage.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 
 export interface Connection {
@@ -58,18 +57,11 @@ function accept(socket: WebSocket, listener: ServerListener): void {
   socket.binaryType = "nodebuffer";
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; its close event says so.
-    if (socket.readyState !== socket.OPEN) return;
-    countBufferBytes(frame.length);
-    socket.send(frame, { binary: true }, flushed);
+    if (socket.readyState === socket.OPEN) socket.send(frame, { binary: true }, flushed);
   });
   const handlers = listener.onConnection({ outbox, close: () => socket.close() });
   let reason = "the connection was lost";
-  socket.on("message", (data) => {
-    const frame = data as Buffer;
-    // Once as it was read, once put together.
-    countBufferBytes(2 * frame.length);
-    handlers.onFrame(frame);
-  });
+  socket.on("message", (data) => handlers.onFrame(data as Buffer));
   // What ws objects to (a frame too long, broken UTF-8) ends the connection; the close event follows.
   socket.on("error", (error) => {
     reason = error.message;

@@ -3,7 +3,6 @@ import { WebSocket } from "ws";
 import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import { LockstepError } from "../shared/errors.ts";
-import { countBufferBytes } from "../shared/memory/garbage.ts";
 
 export interface ClientListener {
   onOpen(): void;
@@ -45,21 +44,14 @@ export function connect(address: URL, listener: ClientListener): Client {
   });
   socket.binaryType = "nodebuffer";
   socket.on("open", () => listener.onOpen());
-  socket.on("message", (data) => {
-    const frame = data as Buffer;
-    // Once as it was read, once put together.
-    countBufferBytes(2 * frame.length);
-    listener.onFrame(frame);
-  });
+  socket.on("message", (data) => listener.onFrame(data as Buffer));
   socket.on("error", (error: NodeJS.ErrnoException) => {
     reason = describe(error, address);
   });
   socket.on("close", (code) => listener.onClose(reason || `the coordinator closed the connection (${code})`));
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; `onClose` says so.
-    if (socket.readyState !== WebSocket.OPEN) return;
-    countBufferBytes(frame.length);
-    socket.send(frame, { binary: true }, flushed);
+    if (socket.readyState === WebSocket.OPEN) socket.send(frame, { binary: true }, flushed);
   });
   return { outbox, close: () => socket.close(), terminate: () => socket.terminate() };
 }

@@ -8,6 +8,7 @@ import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
+import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { version } from "../shared/version.ts";
 import { coordinatorAddress } from "./client.ts";
 import { WorkerRuntime } from "./runtime.ts";
@@ -25,6 +26,7 @@ function whole(option: string, text: string): number {
 }
 
 async function main(): Promise<void> {
+  tuneGarbageCollection();
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const isChild = process.send !== undefined;
   const runtime = new WorkerRuntime({
