@@ -4,7 +4,6 @@
  */
 import { alignment } from "../shared/engine/engine.ts";
 import { onnxRuntimeEngine } from "../shared/engine/onnxruntime.ts";
-import { LockstepError } from "../shared/errors.ts";
 import { cutIntoShards } from "../shared/gradient/plan.ts";
 import { childrenOf, type TreeNode } from "../shared/gradient/tree.ts";
 import { fuse } from "../shared/graph/fuse.ts";
@@ -12,7 +11,7 @@ import type { Graph } from "../shared/graph/graph.ts";
 import { Arena } from "../shared/memory/arena.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import { EVALUATION_CHUNK } from "./plan.ts";
-import type { TrainedRun } from "./trained.ts";
+import { testDataOf, type TrainedRun } from "./trained.ts";
 
 export interface Evaluated {
   readonly samples: number;
@@ -22,15 +21,9 @@ export interface Evaluated {
   readonly testAccuracy: number | undefined;
 }
 
-/** Evaluates on the run's test data. Throws DATA_MISSING where there is none. */
+/** Evaluates on the run's test data. Throws DATA_MISMATCH where it is not what it was, DATA_MISSING where there is none. */
 export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
-  const { test } = trained.data;
-  if (test === undefined)
-    throw new LockstepError(
-      "DATA_MISSING",
-      `the run ${trained.config.name} has no test data`,
-      "Give a test file as data.csv.test when training.",
-    );
+  const test = testDataOf(trained);
   const { metrics } = trained.model;
   const { sizes, starts } = cutIntoShards(test.length, Math.ceil(test.length / EVALUATION_CHUNK));
   const programs = new Map<number, Loaded>();

@@ -60,10 +60,11 @@ export class ParameterStore {
   }
 
   /**
-   * Takes a step with the gradient summed over `samples` samples at byte offset `gradient`, which is overwritten.
+   * Takes a step with the gradient summed over `samples` samples at byte offset `gradient`, which is overwritten. Returns
+   * whether the next parameters are finite; if they aren't, the step is not taken.
    * @param steps steps taken before this one
    */
-  update(gradient: number, samples: number, steps: number): void {
+  update(gradient: number, samples: number, steps: number): boolean {
     this.#optimizer.update(this.#kernels, {
       from: this.#current,
       to: this.#next,
@@ -73,8 +74,11 @@ export class ParameterStore {
       stepNumber: steps + 1,
       learningRate: this.#learningRate,
     });
+    // A finite gradient can still overflow them.
+    if (!this.#kernels.allFinite(this.#next, this.layout.size)) return false;
     [this.#current, this.#next] = [this.#next, this.#current];
     this.#frames = undefined;
+    return true;
   }
 
   /** The current parameters as frames, encoded once for all workers. */

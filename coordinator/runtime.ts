@@ -201,9 +201,9 @@ export class CoordinatorRuntime implements ServerListener {
     const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
     const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
     const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples };
-    const finite = kernels.allFinite(reduction.root, layout.size);
-    if (kind === "train" && finite) store.update(reduction.root, work.samples, work.name.step);
-    return { sums, finite };
+    const sumsAreFinite = kernels.allFinite(reduction.root, layout.size);
+    const takeStep = (): boolean => store.update(reduction.root, work.samples, work.name.step);
+    return { sums, finite: sumsAreFinite && (kind === "evaluate" || takeStep()) };
   }
 
   #heartbeat(): void {

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
+import { SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 import { WORKER_FRAME_LIMIT } from "../shared/protocol/codec.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 
@@ -53,14 +54,21 @@ export async function listen(host: string, port: number): Promise<Server> {
   };
 }
 
+/** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
+const MOST_UNREAD = 16 * SEGMENT_BYTES;
+
 function accept(socket: WebSocket, listener: ServerListener): void {
   socket.binaryType = "nodebuffer";
+  let reason = "the connection was lost";
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; its close event says so.
-    if (socket.readyState === socket.OPEN) socket.send(frame, { binary: true }, flushed);
+    if (socket.readyState !== socket.OPEN) return;
+    socket.send(frame, { binary: true }, flushed);
+    if (socket.bufferedAmount <= MOST_UNREAD) return;
+    reason = `it left ${socket.bufferedAmount} bytes unread`;
+    socket.terminate();
   });
   const handlers = listener.onConnection({ outbox, close: () => socket.close() });
-  let reason = "the connection was lost";
   socket.on("message", (data) => handlers.onFrame(data as Buffer));
   // What ws objects to (a frame too long, broken UTF-8) ends the connection; the close event follows.
   socket.on("error", (error) => {

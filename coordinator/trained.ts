@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeSafetensors } from "../shared/checkpoint/safetensors.ts";
+import type { Dataset } from "../shared/data/dataset.ts";
 import { openData, type OpenedData } from "../shared/data/open.ts";
 import { errnoOf } from "../shared/errno.ts";
 import { LockstepError } from "../shared/errors.ts";
@@ -10,12 +11,17 @@ import type { CompiledModel } from "../shared/nn/model.ts";
 import type { RunConfig } from "./config.ts";
 import { configOfRun } from "./config/resume.ts";
 import { modelFor } from "./model.ts";
+import type { Manifest } from "./plan.ts";
 import { Checkpoints } from "./run-folder/checkpoints.ts";
 import type { FoundRun } from "./run-folder/find.ts";
+import { readRun } from "./run-folder/folder.ts";
 
 export interface TrainedRun {
   readonly config: RunConfig;
+  /** What lies where the run's data lay; `testDataOf` checks that it is the same. */
   readonly data: OpenedData;
+  /** Names the data the run trained on. */
+  readonly dataSha256: string;
   readonly model: CompiledModel;
   readonly layout: Layout;
   /** In layout order, with padding. */
@@ -30,16 +36,18 @@ export interface TrainedRun {
  */
 export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepError) => void): Promise<TrainedRun> {
   const config = await configOfRun(run);
+  const { dataSha256 } = (await readRun(run.path)).manifest as Manifest;
   const data = await openData(config.data);
   const model = modelFor(config, data.train);
   const layout = layoutOf(model.parameters);
+  const loaded = { config, data, dataSha256, model, layout };
   const file = join(run.path, "model.safetensors");
   const bytes = await readFile(file).catch((error: unknown) => {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   });
   if (bytes !== undefined)
-    return { config, data, model, layout, parameters: parametersFrom(bytes, file, layout), source: file };
+    return { ...loaded, parameters: parametersFrom(bytes, file, layout), source: file };
   const snapshot = await new Checkpoints(run.path, layout).readNewest(onDamaged);
   if (snapshot === undefined)
     throw new LockstepError(
@@ -47,8 +55,23 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
       `${run.path} holds neither model.safetensors nor a checkpoint`,
       `Train it first: lockstep train --resume ${run.name}`,
     );
-  const source = `checkpoint of step ${snapshot.step}`;
-  return { config, data, model, layout, parameters: snapshot.parameters, source };
+  return { ...loaded, parameters: snapshot.parameters, source: `checkpoint of step ${snapshot.step}` };
+}
+
+/** The test data of the run itself. Throws DATA_MISMATCH where its data has changed since, DATA_MISSING where it had none to test on. */
+export function testDataOf({ config, data, dataSha256 }: TrainedRun): Dataset {
+  if (data.sha256 !== dataSha256)
+    throw new LockstepError(
+      "DATA_MISMATCH",
+      `the run ${config.name} trained on data with SHA-256 ${dataSha256}, this data has ${data.sha256}`,
+      "Put the data back as the run was started with.",
+    );
+  if (data.test !== undefined) return data.test;
+  throw new LockstepError(
+    "DATA_MISSING",
+    `the run ${config.name} has no test data`,
+    "Give a test file as data.csv.test when training.",
+  );
 }
 
 function parametersFrom(bytes: Uint8Array, file: string, layout: Layout): Float32Array {

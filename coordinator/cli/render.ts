@@ -84,9 +84,18 @@ export function barLine(event: StepEvent, columns: number): string {
 
 function progressBar({ out }: Outputs): Renderer {
   let latest: StepEvent | undefined;
-  const format: GenericFormatter = () => (latest === undefined ? "" : barLine(latest, out.columns ?? 80));
-  // Ctrl-C is ours: the bar's own handler would end the drawing before the run has stopped.
-  const bars = new MultiBar({ format, stream: out, hideCursor: true, gracefulExit: false, clearOnComplete: true });
+  // A terminal that was never told its size says 0.
+  const format: GenericFormatter = () => (latest === undefined ? "" : barLine(latest, out.columns || 80));
+  const bars = new MultiBar({
+    format,
+    stream: out,
+    hideCursor: true,
+    clearOnComplete: true,
+    // The bar always fits; what is written above it may be longer than a line and must not be cut off.
+    linewrap: true,
+    // Ctrl-C is ours: the bar's own handler would end the drawing before the run has stopped.
+    gracefulExit: false,
+  });
   let bar: SingleBar | undefined;
   const above = (sentence: string | undefined): void => {
     if (sentence === undefined) return;

@@ -16,9 +16,9 @@ export function sentenceOf(event: RunEvent): string | undefined {
     case "waiting":
       return `waiting for workers: ${event.workers} of ${event.needed}`;
     case "worker-joined":
-      return `worker ${event.worker} joined (${event.workers})`;
+      return `${event.worker} joined: ${plural(event.workers, "worker")}`;
     case "worker-lost":
-      return `worker ${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work given to others, ${plural(event.workers, "worker")} left`;
+      return `${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work given to others, ${plural(event.workers, "worker")} left`;
     case "refused":
       return `refused ${event.worker}: ${event.message} [${event.code}]`;
     case "step":

@@ -67,8 +67,11 @@ export function lastLines(result: RunResult, again: string, quiet: boolean): str
 function stopOnInterrupt(stop: () => void, renderer: Renderer): () => void {
   let asked = false;
   const onSignal = (): void => {
-    // 130 = 128 + SIGINT, as shells have it.
-    if (asked) process.exit(130);
+    if (asked) {
+      renderer.close();
+      // 128 + SIGINT, as shells have it.
+      process.exit(130);
+    }
     asked = true;
     renderer.say("stopping: this step is finished and a checkpoint written (Ctrl-C again ends at once)");
     stop();

@@ -10,6 +10,8 @@ import type { CoordinatorState, Member } from "./state.ts";
 
 /** A connection that says nothing of use for this long is closed. */
 export const HANDSHAKE_DEADLINE = 10_000;
+/** Reading the data and probing the engine may take this long, heartbeats or not. */
+const PREPARE_DEADLINE = 600_000;
 /** A member from which no byte came for this long is lost; heartbeats come every second. */
 export const SILENCE_DEADLINE = 15_000;
 
@@ -56,6 +58,13 @@ export function objectionToReady(state: CoordinatorState, member: Member, ready:
   return undefined;
 }
 
+/** What is said when a worker with other arithmetic is let in, which only `exact: off` does. */
+export function inexactness(state: CoordinatorState, name: string, fingerprint: string): CoordinatorEffect[] {
+  if (fingerprint === state.fingerprint) return [];
+  const message = `worker ${name} computes with other bits and takes part under \`exact: off\`: this run cannot be repeated to the last bit`;
+  return [{ type: "notify", event: { type: "warning", code: "FINGERPRINT_MISMATCH", message } }];
+}
+
 /** Tells a connection why it may not stay, and closes it. */
 export function refuse(
   state: CoordinatorState,
@@ -93,6 +102,10 @@ export function loseTheSilent(state: CoordinatorState, now: number): Coordinator
     if (member.phase === "connected" && now - member.connectedAt > HANDSHAKE_DEADLINE) {
       const seconds = HANDSHAKE_DEADLINE / 1000;
       const sentence = `no hello within ${seconds} s of connecting`;
+      return refuse(state, member.id, new LockstepError("HANDSHAKE_TIMEOUT", sentence), now);
+    }
+    if (member.phase === "joining" && now - member.connectedAt > PREPARE_DEADLINE) {
+      const sentence = `worker ${member.name} did not become ready within ${PREPARE_DEADLINE / 60_000} minutes`;
       return refuse(state, member.id, new LockstepError("HANDSHAKE_TIMEOUT", sentence), now);
     }
     if (now - member.lastHeard > SILENCE_DEADLINE) {

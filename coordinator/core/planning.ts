@@ -2,6 +2,7 @@
 import { maximalSubtrees, nodeKey } from "../../shared/gradient/tree.ts";
 import { planRanges } from "../../shared/gradient/plan.ts";
 import type { WorkerId } from "../../shared/ids.ts";
+import type { WorkKind } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Member, Piece, Work } from "./state.ts";
@@ -16,14 +17,15 @@ const PATIENCE = 8;
 /** A worker that has missed two heartbeats may be frozen: it is given nothing new until it is heard again. */
 const QUIET_AFTER = 2_500;
 
-const deadline = (state: CoordinatorState, now: number): number =>
-  now +
-  (state.meanDuration === undefined ? FIRST_DEADLINE : Math.max(SHORTEST_DEADLINE, PATIENCE * state.meanDuration));
+function deadline(state: CoordinatorState, kind: WorkKind, now: number): number {
+  const usual = state.meanDuration[kind];
+  return now + (usual === undefined ? FIRST_DEADLINE : Math.max(SHORTEST_DEADLINE, PATIENCE * usual));
+}
 
 /** Opens a piece of work: every ready worker owns a contiguous range in proportion to its threads, a surplus stands by. */
 export function openWork(
   state: CoordinatorState,
-  work: Omit<Work, "pieces" | "openedAt">,
+  work: Omit<Work, "pieces" | "openedAt" | "disturbed">,
   now: number,
 ): CoordinatorEffect[] {
   const ready = readyMembers(state);
@@ -37,10 +39,15 @@ export function openWork(
   members.forEach((member, index) => {
     const range = ranges[index]!;
     for (const node of maximalSubtrees(work.shards, range.start, range.end)) {
-      pieces.set(nodeKey(node), { node, owners: [member.id], done: false, deadline: deadline(state, now) });
+      pieces.set(nodeKey(node), {
+        node,
+        owners: [member.id],
+        done: false,
+        deadline: deadline(state, work.name.kind, now),
+      });
     }
   });
-  const opened: Work = { ...work, openedAt: now, pieces };
+  const opened: Work = { ...work, openedAt: now, pieces, disturbed: false };
   state.work = opened;
   return [{ type: "open", work: opened }, ...assign(state, opened, [...pieces.values()])];
 }
@@ -122,12 +129,13 @@ export function assignLatePieces(state: CoordinatorState, now: number): Coordina
 
 /** Adds one more owner to each piece: the ready worker that owns it not yet and has the least to do. */
 function giveAway(state: CoordinatorState, work: Work, pieces: readonly Piece[], now: number): CoordinatorEffect[] {
+  if (pieces.length > 0) work.disturbed = true;
   const load = new Map<WorkerId, number>();
   for (const piece of work.pieces.values()) {
     if (!piece.done) for (const owner of piece.owners) load.set(owner, (load.get(owner) ?? 0) + sizeOf(piece));
   }
   const given = pieces.filter((piece) => {
-    piece.deadline = deadline(state, now);
+    piece.deadline = deadline(state, work.name.kind, now);
     const taker = readyMembers(state)
       .filter((member) => !piece.owners.includes(member.id))
       .reduce<Member | undefined>(

@@ -86,15 +86,21 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
 /** The open work is committed: records it, and opens the evaluation that is due or asks for the checkpoint. */
 export function onCommitted(state: CoordinatorState, sums: Sums, finite: boolean, now: number): CoordinatorEffect[] {
   const work = state.work!;
-  const duration = now - work.openedAt;
-  // A running mean over about the last 16: deadlines should follow a change, not one hiccup.
-  state.meanDuration =
-    state.meanDuration === undefined ? duration : state.meanDuration + (duration - state.meanDuration) / 16;
+  rememberDuration(state, work, now);
   state.work = undefined;
   if (!finite) return diverged(state, work, sums);
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
   if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
   return effects;
+}
+
+function rememberDuration({ meanDuration }: CoordinatorState, work: Work, now: number): void {
+  if (work.disturbed) return;
+  const { kind } = work.name;
+  const duration = now - work.openedAt;
+  const mean = meanDuration[kind] ?? duration;
+  // Over about the last 16: deadlines should follow a change, not one hiccup.
+  meanDuration[kind] = mean + (duration - mean) / 16;
 }
 
 function diverged(state: CoordinatorState, work: Work, sums: Sums): CoordinatorEffect[] {

@@ -4,7 +4,7 @@
  */
 import type { RunId, StepNumber, WorkerId } from "../../shared/ids.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
-import type { WorkName } from "../../shared/protocol/messages.ts";
+import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
 import type { LockstepError } from "../../shared/errors.ts";
 
 /** What does not change during a run. Times are milliseconds. */
@@ -67,6 +67,8 @@ export interface Work {
   readonly shards: number;
   readonly openedAt: number;
   readonly pieces: Map<string, Piece>;
+  /** A piece had to be given to someone else: its duration says nothing about the next one's. */
+  disturbed: boolean;
 }
 
 /** Sums over samples, as the metrics of a partial. */
@@ -106,8 +108,8 @@ export interface CoordinatorState {
   /** When and with how many steps taken this process began to train, for the rate. */
   trainingSince: { readonly at: number; readonly steps: number } | undefined;
   epochStartedAt: number;
-  /** Running mean of a step's duration, for deadlines. */
-  meanDuration: number | undefined;
+  /** Running means of the durations of steps and of evaluations, for deadlines. */
+  readonly meanDuration: Partial<Record<WorkKind, number>>;
 }
 
 export const noSums: Sums = { loss: 0, correct: 0, samples: 0 };
@@ -132,7 +134,7 @@ export function initialState(
     lastCheckpoint: { at: now, step: from.steps },
     trainingSince: undefined,
     epochStartedAt: now,
-    meanDuration: undefined,
+    meanDuration: {},
   };
 }
 

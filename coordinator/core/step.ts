@@ -8,7 +8,7 @@ import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkerMessage } from "../../shared/protocol/messages.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
-import { lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
+import { inexactness, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
 import { onAssembled, onCorrupt, onPartialSegment } from "./partials.ts";
 import { assignLatePieces, assignOrphans } from "./planning.ts";
 import { onCommitted, proceed } from "./progress.ts";
@@ -89,6 +89,7 @@ function onMessage(
       member.phase = "ready";
       const workers = readyMembers(state).length;
       return [
+        ...inexactness(state, member.name, message.fingerprint),
         { type: "notify", event: { type: "worker-joined", worker: member.name, workers } },
         ...assignOrphans(state, now),
       ];

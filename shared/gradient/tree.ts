@@ -41,6 +41,12 @@ export function maximalSubtrees(shards: number, start: number, end: number): Tre
   return found;
 }
 
+/** Whether a range is a node of the tree over `shards` shards. */
+export function isTreeNode(shards: number, node: TreeNode): boolean {
+  const cover = node.start < node.end ? maximalSubtrees(shards, node.start, node.end) : [];
+  return cover.length === 1 && cover[0]!.start === node.start && cover[0]!.end === node.end;
+}
+
 /** A node's name, as a key of maps and in messages. */
 export const nodeKey = (node: TreeNode): string => `${node.start}-${node.end}`;
 

@@ -10,8 +10,11 @@ import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
-const short = Type.String({ maxLength: 200 });
-const sentence = Type.String({ maxLength: 4000 });
+/** Names and sentences are shown on terminals: control characters could rewrite what stands there. */
+const printable = (maxLength: number) =>
+  Type.String({ maxLength, pattern: "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]*$" });
+const short = printable(200);
+const sentence = printable(4000);
 const hex = Type.String({ pattern: "^[0-9a-f]{64}$" });
 const code = Type.String({ pattern: "^[A-Z_]{1,40}$" });
 /** What `lockstep worker --threads` allows: shards are shared out in proportion. */

@@ -37,7 +37,7 @@ export class ReductionBench {
     this.#work = { kind, step: stepNumber(step) };
     this.#shards = shards;
     this.#sums.clear();
-    const rest = { epoch: 0, offset: 0, samples: shards, openedAt: 0, pieces: new Map() };
+    const rest = { epoch: 0, offset: 0, samples: shards, openedAt: 0, disturbed: false, pieces: new Map() };
     this.reduction.open({ name: this.#work, shards, ...rest } satisfies Work);
   }
 

@@ -3,6 +3,7 @@
  * runtime is to do comes out. A lost connection is not an error: the worker forgets its work and connects again.
  */
 import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { isTreeNode } from "../../shared/gradient/tree.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Assignment, CoordinatorMessage, WorkName } from "../../shared/protocol/messages.ts";
 import type { WorkerEffect, WorkerEvent, WorkerState } from "./state.ts";
@@ -34,7 +35,7 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
       state.lastHeard = now;
       return onMessage(state, event.message);
     case "violation":
-      return [{ type: "say", sentence: event.error.message }, { type: "disconnect" }];
+      return onViolation(event.error);
     case "prepared":
       return onPrepared(state, event);
     case "unprepared": {
@@ -66,8 +67,18 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
   }
 }
 
+const onViolation = ({ message }: LockstepError): WorkerEffect[] => [
+  { type: "say", sentence: message },
+  { type: "disconnect" },
+];
+
 const sameWork = (one: WorkName | undefined, other: WorkName): boolean =>
   one !== undefined && one.kind === other.kind && one.step === other.step;
+
+/** Whether there are such shards, and such nodes of their tree. */
+const isComputable = ({ samples, shards, nodes }: Assignment): boolean =>
+  shards <= Math.max(1, Math.floor(samples / 2)) &&
+  nodes.every(([start, end]) => end <= shards && isTreeNode(shards, { start, end }));
 
 function onOpened(state: WorkerState, now: number): WorkerEffect[] {
   const { name, version, threads } = state.settings;
@@ -111,6 +122,10 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
     }
     case "assignment":
       if (state.phase !== "ready") return [];
+      if (!isComputable(message)) {
+        const sentence = `assigned nodes ${JSON.stringify(message.nodes)} of ${message.shards} shards of ${message.samples} samples`;
+        return onViolation(new LockstepError("PROTOCOL_VIOLATION", sentence));
+      }
       if (sameWork(state.current, message.work)) {
         state.waiting.push(message);
         return startWaiting(state);

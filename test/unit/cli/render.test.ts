@@ -99,9 +99,9 @@ describe("piped", () => {
       out: `data: 60,000 training and 10,000 test samples, sha256 d7d644fe492b
 runs/mnist-1: 50,890 parameters, 938 steps; listening at ws://127.0.0.1:7000
 waiting for workers: 1 of 2
-worker w1 joined (2)
+w1 joined: 2 workers
 epoch 1/2, step 101/938: loss 0.4322, accuracy 88.28 %, 48,780 samples/s, 2 workers, 1 min 20 s left
-worker w1 is gone: the connection closed; 4 pieces of work given to others, 1 worker left
+w1 is gone: the connection closed; 4 pieces of work given to others, 1 worker left
 refused w9: it speaks version 0 [VERSION_MISMATCH]
 epoch 1/2: loss 0.2827, accuracy 91.47 %, test loss 0.1648, test accuracy 94.82 %, 3.7 s
 checkpoint runs/mnist-1/checkpoints/step-00000469.safetensors
@@ -142,7 +142,7 @@ describe("a terminal", () => {
 
   it("keeps what happens above the bar, and the bar away from the end", () => {
     const { out } = play({}, true);
-    expect(out).toContain("worker w1 joined (2)\n");
+    expect(out).toContain("w1 joined: 2 workers\n");
     expect(out).toContain("epoch 1/2: loss 0.2827");
     expect(out).toContain("that was it\n");
     expect(out).not.toContain("checkpoint runs");

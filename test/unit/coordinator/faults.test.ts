@@ -108,6 +108,29 @@ describe("a late piece", () => {
   });
 });
 
+describe("a frozen worker", () => {
+  it("is given nothing more until it is heard again", () => {
+    const run = pair();
+    run.pass(3_000, ["a"]);
+    run.finishWork();
+    expect(Object.values(run.owners())).toEqual(["b"]);
+    run.pass(1_000);
+    run.finishWork();
+    expect(Object.values(run.owners())).toEqual(["a", "b"]);
+  });
+
+  it("does not stretch the deadlines of the steps that follow", () => {
+    const run = pair();
+    run.pass(9_000, ["a"]);
+    run.disconnect("a");
+    run.finishWork();
+    expect(run.state.meanDuration).toEqual({});
+    run.now += 40;
+    run.finishWork();
+    expect(run.state.meanDuration).toEqual({ train: 40 });
+  });
+});
+
 describe("a partial that is not wanted", () => {
   it("is answered with its code, once, whatever the number of its segments", () => {
     const run = pair();
@@ -172,13 +195,21 @@ describe("a worker that may not stay", () => {
       expect(run.ready("c", changes)).toEqual(refused(code));
     }
     const inexact = new CoordinatorTrace({ exact: false }, { fingerprint: "1".repeat(64) });
-    expect(inexact.join("a")[0]).toBe("notify worker-joined");
+    expect(inexact.join("a").slice(0, 2)).toEqual(["notify warning", "notify worker-joined"]);
   });
 
   it("says nothing after connecting", () => {
     const run = pair();
     run.connect("c");
     expect(run.pass(10_000)).toEqual([]);
+    expect(run.pass(1_000)).toEqual(refused("HANDSHAKE_TIMEOUT"));
+  });
+
+  it("never becomes ready, although it sends heartbeats", () => {
+    const run = pair();
+    run.connect("c");
+    run.hello("c");
+    expect(run.pass(600_000).filter((line) => line.includes("c"))).toEqual([]);
     expect(run.pass(1_000)).toEqual(refused("HANDSHAKE_TIMEOUT"));
   });
 

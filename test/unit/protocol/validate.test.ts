@@ -174,3 +174,16 @@ describe("limits", () => {
     }
   });
 });
+
+describe("what is shown to people", () => {
+  it("has no control characters: they could rewrite a terminal", () => {
+    const hello = { type: "hello", protocol: 1, version: "1.0.0", name: "büro 2", threads: 1 };
+    expect(checkWorkerMessage(hello)).toEqual(hello);
+    for (const name of ["\u001b[2Jgone", "a\u0007", "a\u009b31m", "a\rb"]) {
+      expect(() => checkWorkerMessage({ ...hello, name })).toThrow(/name/);
+    }
+    expect(() => checkWorkerMessage({ type: "failed", code: "DATA_MISSING", message: "\u001b]0;x" })).toThrow(
+      /message/,
+    );
+  });
+});

@@ -158,6 +158,20 @@ describe("a worker ends", () => {
     expect(joined().feed({ type: "unprepared", error })).toEqual(["send failed", "exit DATA_MISSING"]);
   });
 
+  it("never because of an assignment that nobody could compute: it connects again", () => {
+    const worker = new WorkerTrace();
+    worker.join();
+    for (const node of [
+      [0, 5],
+      [1, 3],
+      [2, 2],
+      [3, 1],
+    ] as const) {
+      expect(worker.assign("train", 0, node).at(-1)).toBe("disconnect");
+    }
+    expect(worker.assign("train", 0, [2, 4])).not.toContain("disconnect");
+  });
+
   it("never because of bytes that are no message: it connects again", () => {
     const violation = { type: "violation", error: new LockstepError("PROTOCOL_VIOLATION", "no message") } as const;
     expect(joined().feed(violation)).toEqual(["say no message", "disconnect"]);
