@@ -46,8 +46,7 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   });
-  if (bytes !== undefined)
-    return { ...loaded, parameters: parametersFrom(bytes, file, layout), source: file };
+  if (bytes !== undefined) return { ...loaded, parameters: parametersFrom(bytes, file, layout), source: file };
   const snapshot = await new Checkpoints(run.path, layout).readNewest(onDamaged);
   if (snapshot === undefined)
     throw new LockstepError(

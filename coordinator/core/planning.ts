@@ -56,7 +56,7 @@ export function openWork(
 function assign(state: CoordinatorState, work: Work, pieces: readonly Piece[]): CoordinatorEffect[] {
   const nodesOf = new Map<WorkerId, [number, number][]>();
   for (const { node, owners } of pieces) {
-    const owner = owners.at(-1);
+    const owner = owners[owners.length - 1]!;
     nodesOf.set(owner, [...(nodesOf.get(owner) ?? []), [node.start, node.end]]);
   }
   const { name, epoch, offset, samples, shards } = work;
