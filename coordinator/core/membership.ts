@@ -9,11 +9,11 @@ import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Member } from "./state.ts";
 
 /** A connection that says nothing of use for this long is closed. */
-export const HANDSHAKE_DEADLINE = 10_000;
+const HANDSHAKE_DEADLINE = 10_000;
 /** Reading the data and probing the engine may take this long, heartbeats or not. */
 const PREPARE_DEADLINE = 600_000;
 /** A member from which no byte came for this long is lost; heartbeats come every second. */
-export const SILENCE_DEADLINE = 15_000;
+const SILENCE_DEADLINE = 15_000;
 
 /** Why a worker's hello is refused, or undefined. */
 export function objectionToHello(state: CoordinatorState, hello: Hello): LockstepError | undefined {

@@ -79,14 +79,14 @@ export interface Ready {
 }
 
 /** The worker cannot take part; it says why and leaves. */
-export interface Failed {
+interface Failed {
   readonly type: "failed";
   readonly code: ErrorCode;
   readonly message: string;
 }
 
 /** The connection is refused or ended; the worker shows the sentence. */
-export interface Refused {
+interface Refused {
   readonly type: "refused";
   readonly code: ErrorCode;
   readonly message: string;
@@ -144,18 +144,18 @@ export interface Answer {
 }
 
 /** The worker goes; what it had not finished is given to others at once. */
-export interface Leave {
+interface Leave {
   readonly type: "leave";
 }
 
 /** The run is over; the worker ends. */
-export interface End {
+interface End {
   readonly type: "end";
   readonly reason: "completed" | "stopped" | "failed";
 }
 
 /** Sent every second by both sides; any byte counts as life, this one is for when there is nothing else to say. */
-export interface Heartbeat {
+interface Heartbeat {
   readonly type: "heartbeat";
 }
 

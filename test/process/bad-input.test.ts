@@ -111,7 +111,7 @@ test("a damaged checkpoint is named and the one before is used", async () => {
   );
   const whole = await lockstep(["train", "job.yaml", "--name", "whole", "--json"], folder).result();
   const checkpoints = join(folder, "runs", "whole", "checkpoints");
-  const newest = (await readdir(checkpoints)).sort().at(-1)!;
+  const newest = (await readdir(checkpoints)).sort().pop()!;
   await writeFile(join(checkpoints, newest), "not a checkpoint");
   const resumed = lockstep(["train", "--resume", "whole", "--json"], folder);
   const warning = await resumed.event("warning");

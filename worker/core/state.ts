@@ -21,7 +21,7 @@ export interface WorkerSettings {
 }
 
 /** connecting → joining (hello sent) → preparing (welcomed: reads data, probes the engine) → ready → ended. */
-export type WorkerPhase = "connecting" | "joining" | "preparing" | "ready" | "ended";
+type WorkerPhase = "connecting" | "joining" | "preparing" | "ready" | "ended";
 
 export interface WorkerState {
   readonly settings: WorkerSettings;
