@@ -55,10 +55,17 @@ export interface RunConfig {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  /** Allows a host other than loopback although nothing protects the port. */
+  /** File with the join token that workers must know, absolute; without one, the variable LOCKSTEP_TOKEN may hold it. */
+  readonly tokenFile?: string;
+  /** PEM files of `wss://`, absolute paths. With `ca`, workers need a certificate of it. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string };
+  /** Connections at a time. */
+  readonly maxConnections: number;
+  /** Allows a host other than loopback although anyone may join who reaches it. */
   readonly insecure: boolean;
 }
 
+const filePath = text("the path of a file");
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const nameRule = "letters, digits, '.', '_' and '-', starting with a letter or digit, 100 at most";
 
@@ -95,6 +102,9 @@ export const configSchema = strict({
     .default(true),
   host: text("the address to listen at").default("127.0.0.1"),
   port: wholeNumber(0, 65_535).default(0),
+  tokenFile: filePath.optional(),
+  tls: strict({ cert: filePath, key: filePath, ca: filePath.optional() }).optional(),
+  maxConnections: wholeNumber(1, 65_535).default(1024),
   insecure: yesOrNo.default(false),
 });
 
@@ -106,14 +116,22 @@ const classesOf = (data: DataSpec): number | undefined =>
 
 /** Fills in what depends on other fields: the network and the loss that suit the kind of target, and the name. */
 export function completeConfig(written: WrittenConfig, freshName: (data: DataSpec) => string): RunConfig {
-  const { name, model, ...others } = written;
+  const { name, model, tokenFile, tls, ...others } = written;
   const classes = classesOf(written.data);
   const layers = model.layers ?? [
     { kind: "dense", units: 64, activation: "relu" },
     { kind: "dense", units: classes ?? 1 },
   ];
   const loss = model.loss ?? { kind: classes === undefined ? "meanSquaredError" : "crossEntropy" };
-  return { ...others, name: name ?? freshName(written.data), model: { ...model, layers, loss } };
+  return {
+    ...others,
+    name: name ?? freshName(written.data),
+    model: { ...model, layers, loss },
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(tls === undefined
+      ? {}
+      : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } }),
+  };
 }
 
 /** What no single field can say: each problem is a sentence about the field at its path. */

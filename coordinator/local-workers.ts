@@ -6,6 +6,8 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { extname } from "node:path";
 import { LockstepError } from "../shared/errors.ts";
+import type { JoinToken } from "../shared/protocol/handshake.ts";
+import { TOKEN_VARIABLE } from "../shared/token.ts";
 
 /** A worker that lived this long was not failing to start; its count of failures begins anew. */
 const HEALTHY_AFTER = 10_000;
@@ -19,18 +21,28 @@ export interface LocalWorkers {
   close(): Promise<void>;
 }
 
+/** What every local worker is started with. */
+interface LocalWorkerOptions {
+  readonly url: string;
+  readonly token: JoinToken;
+  /** Compute threads of each. */
+  readonly threads: number;
+}
+
 /**
- * Starts `count` workers with `threads` compute threads each.
+ * Starts `count` workers.
  * @param onExhausted called once when a worker cannot be kept alive
  */
 export function startLocalWorkers(
-  url: string,
+  { url, token, threads }: LocalWorkerOptions,
   count: number,
-  threads: number,
   onExhausted: (error: LockstepError) => void,
 ): LocalWorkers {
   // The file beside this folder: .ts in development, .js in the package.
   const file = new URL(`../worker/main${extname(import.meta.url)}`, import.meta.url);
+  const env = { ...process.env };
+  // In the environment, as every user of the machine can read a process's arguments.
+  if (!token.isNone) env[TOKEN_VARIABLE] = token.reveal();
   const children = new Set<ChildProcess>();
   const pauses = new Set<NodeJS.Timeout>();
   let closing = false;
@@ -40,6 +52,7 @@ export function startLocalWorkers(
     let lastWords = "";
     const child = fork(file, [url, "--name", name, "--threads", String(threads)], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
+      env,
     });
     children.add(child);
     child.stderr!.on("data", (text: Buffer) => {

@@ -2,6 +2,7 @@
  * A run from its config to its model files: reads the data, listens, makes or opens the run folder, starts the runtime and
  * the local workers, and cleans up after them however the run ends.
  */
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { systemClock } from "../shared/clock.ts";
 import { openData } from "../shared/data/open.ts";
@@ -14,6 +15,9 @@ import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
 import { optimizerOf } from "../shared/optim/optimizer.ts";
+import { JoinToken } from "../shared/protocol/handshake.ts";
+import { readTls } from "../shared/tls.ts";
+import { readToken } from "../shared/token.ts";
 import type { RunConfig } from "./config.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { initialState, noSums } from "./core/state.ts";
@@ -56,14 +60,35 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const { config } = options;
   const notify = options.onEvent ?? (() => {});
   await using cleanUp = new AsyncDisposableStack();
+  const token = readToken(config.tokenFile, process.env);
+  const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
   const data = await openData(config.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = modelFor(config, data.train);
   const ingredients = { config, data, model, layouts: partialLayouts(model.parameters, model.metrics) };
   // The port first: when it is in use there is no run, and no folder of one.
-  const server = cleanUp.adopt(await listen(config.host, config.port), (open) => open.close());
+  const { host, port, maxConnections } = config;
+  const server = cleanUp.adopt(await listen({ host, port, token, tls, maxConnections }), (open) => open.close());
+  const ownDoor = tls !== undefined && options.localWorkers > 0;
+  const local = ownDoor ? await listenForOwn(maxConnections) : { server, token };
+  if (ownDoor) cleanUp.defer(() => local.server.close());
   const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
-  return await startIn(folder, server, ingredients, options, notify, cleanUp);
+  return await startIn(folder, { server, local }, ingredients, options, notify, cleanUp);
+}
+
+/** Where workers connect: those from elsewhere, and those that the run starts itself. */
+interface Doors {
+  readonly server: Server;
+  readonly local: { readonly server: Server; readonly token: JoinToken };
+}
+
+/**
+ * Local workers of a run with TLS have a loopback port of their own, with a token that nobody else has: the certificate is
+ * made out to other names, and they have none to show.
+ */
+async function listenForOwn(maxConnections: number): Promise<Doors["local"]> {
+  const token = JoinToken.from(randomBytes(24).toString("base64url"), "memory");
+  return { server: await listen({ host: "127.0.0.1", port: 0, token, maxConnections }), token };
 }
 
 async function openFolder({ config, resume }: StartOptions, ingredients: Ingredients): Promise<RunFolder> {
@@ -86,7 +111,7 @@ async function openFolder({ config, resume }: StartOptions, ingredients: Ingredi
 
 async function startIn(
   folder: RunFolder,
-  server: Server,
+  { server, local }: Doors,
   ingredients: Ingredients,
   { config, resume, localWorkers }: StartOptions,
   notify: (event: RunEvent) => void,
@@ -129,7 +154,7 @@ async function startIn(
     record: (line) => recorder.append(line),
     checkpoint: () => recorder.checkpoint(state),
   });
-  server.serve(runtime);
+  for (const door of new Set([server, local.server])) door.serve(runtime);
   notify({
     type: "listening",
     url: server.url,
@@ -138,7 +163,11 @@ async function startIn(
     steps: totalSteps(settings),
     resumedAt: snapshot?.step,
   });
-  const workers = startLocalWorkers(server.url, localWorkers, config.threads, (error) => runtime.stop(error));
+  const workers = startLocalWorkers(
+    { url: local.server.url, token: local.token, threads: config.threads },
+    localWorkers,
+    (error) => runtime.stop(error),
+  );
   cleanUp.defer(() => workers.close());
   const open = cleanUp.move();
 

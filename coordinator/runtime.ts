@@ -2,7 +2,8 @@
  * Performs what the coordinator's core asks for: sends, receives, adds, updates. It holds the bytes and the sockets; the
  * core decides. Events are handled one after the other, never one inside another.
  */
-import type { Clock } from "../shared/clock.ts";
+import { randomBytes } from "node:crypto";
+import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
 import { metricSlot } from "../shared/gradient/partial.ts";
 import type { PartialLayouts } from "../shared/gradient/partial.ts";
@@ -12,6 +13,7 @@ import type { Kernels } from "../shared/kernels/index.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
+import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, Partial, RunPlan } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
@@ -48,7 +50,7 @@ export class CoordinatorRuntime implements ServerListener {
   readonly #parts: RuntimeParts;
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
-  readonly #timers: readonly NodeJS.Timeout[];
+  readonly #timers: readonly Cancel[];
   readonly #events: CoordinatorEvent[] = [];
   #handling = false;
   #accepted = 0;
@@ -62,8 +64,8 @@ export class CoordinatorRuntime implements ServerListener {
     this.finished = promise;
     this.#finish = resolve;
     this.#timers = [
-      setInterval(() => this.#handle({ type: "tick" }), TICK_EVERY),
-      setInterval(() => this.#heartbeat(), HEARTBEAT_EVERY),
+      parts.clock.every(TICK_EVERY, () => this.#handle({ type: "tick" })),
+      parts.clock.every(HEARTBEAT_EVERY, () => this.#heartbeat()),
     ];
   }
 
@@ -71,7 +73,8 @@ export class CoordinatorRuntime implements ServerListener {
     this.#accepted += 1;
     const worker = workerId(`w${this.#accepted}`);
     this.#connections.set(worker, connection);
-    this.#handle({ type: "connected", worker });
+    const nonce = randomBytes(NONCE_BYTES).toString("hex");
+    this.#handle({ type: "connected", worker, nonce, token: connection.token });
     return {
       onFrame: (frame) => this.#onFrame(worker, frame),
       onClose: (reason) => {
@@ -79,6 +82,10 @@ export class CoordinatorRuntime implements ServerListener {
         this.#handle({ type: "disconnected", worker, reason });
       },
     };
+  }
+
+  onRefused(address: string, { code, message }: LockstepError): void {
+    this.#parts.notify({ type: "refused", worker: address, code, message });
   }
 
   /** Ends the run after the open step. */
@@ -123,7 +130,9 @@ export class CoordinatorRuntime implements ServerListener {
         return;
       case "welcome": {
         const { plan, state } = this.#parts;
-        this.#send(effect.worker, { type: "welcome", run: state.settings.run, worker: effect.worker, plan });
+        const { worker, proof } = effect;
+        this.#connections.get(worker)?.proven();
+        this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan });
         return;
       }
       case "send-parameters":
@@ -159,7 +168,7 @@ export class CoordinatorRuntime implements ServerListener {
         this.#parts.notify(effect.event);
         return;
       case "finish":
-        for (const timer of this.#timers) clearInterval(timer);
+        for (const cancel of this.#timers) cancel();
         this.#finish(effect.outcome);
         return;
       default:

@@ -1,36 +1,74 @@
-/** The coordinator's edge to the network: an HTTP server whose WebSocket connections are the workers. */
+/**
+ * The coordinator's edge to the network: an HTTP server, with TLS where it has a certificate, whose WebSocket connections
+ * are the workers. What a connection may cost is bounded here: strangers by the gate and by a few kilobytes, everyone by
+ * the length of a frame and by what they leave unread.
+ */
 import { createServer } from "node:http";
+import type { IncomingMessage, Server as HttpServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
-import { SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 import { WORKER_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import type { JoinToken } from "../shared/protocol/handshake.ts";
+import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
+import type { TlsMaterial } from "../shared/tls.ts";
+import { Gate } from "./gate.ts";
+import type { Visit } from "./gate.ts";
+import { isForeignOrigin } from "./origin.ts";
 
 export interface Connection {
   readonly outbox: Outbox;
+  /** What whoever is at the other end must prove to know. */
+  readonly token: JoinToken;
+  /** It has; from now on it may send more than a stranger. */
+  proven(): void;
   /** Closes in good order once what was sent is out, and by force if the other side does not answer. */
   close(): void;
 }
 
 export interface ServerListener {
   onConnection(connection: Connection): { onFrame(frame: Buffer): void; onClose(reason: string): void };
+  /** Someone at this address was not let as far as a connection. Said once a second at most. */
+  onRefused(address: string, error: LockstepError): void;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly token: JoinToken;
+  readonly maxConnections: number;
+  readonly tls?: TlsMaterial | undefined;
 }
 
 export interface Server {
-  /** ws://host:port, as a worker needs it. */
+  /** ws://host:port or wss://host:port, as a worker needs it. */
   readonly url: string;
   /** Takes workers from now on; until then they are told to come again. */
   serve(listener: ServerListener): void;
   close(): Promise<void>;
 }
 
+/** Whoever sends no request, or takes longer for the TLS handshake, is cut off; milliseconds. */
+const REQUEST_DEADLINE = 10_000;
+/** All that a stranger may send; a hello is less than 1,000 bytes. */
+const STRANGER_BYTES = 16_384;
+/** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
+const MOST_UNREAD = 16 * SEGMENT_BYTES;
+
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
-export async function listen(host: string, port: number): Promise<Server> {
-  const http = createServer((_request, response) => {
+export async function listen(options: ListenOptions): Promise<Server> {
+  const { host, port, tls, maxConnections } = options;
+  const http = httpServer(tls).on("request", (_request, response) => {
     response.writeHead(426, { "content-type": "text/plain" }).end("Lockstep coordinator: connect with a worker\n");
   });
+  http.headersTimeout = http.requestTimeout = REQUEST_DEADLINE;
+  // Beyond the workers, room for those that are told why they are refused.
+  http.maxConnections = maxConnections + 100;
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: WORKER_FRAME_LIMIT });
   await new Promise<void>((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
@@ -39,12 +77,8 @@ export async function listen(host: string, port: number): Promise<Server> {
   const address = http.address() as AddressInfo;
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return {
-    url: `ws://${shown}:${address.port}`,
-    serve(listener) {
-      http.on("upgrade", (request, socket, head) =>
-        sockets.handleUpgrade(request, socket, head, (opened) => accept(opened, listener)),
-      );
-    },
+    url: `${tls === undefined ? "ws" : "wss"}://${shown}:${address.port}`,
+    serve: (listener) => serve(http, sockets, options, listener),
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();
@@ -54,22 +88,92 @@ export async function listen(host: string, port: number): Promise<Server> {
   };
 }
 
-/** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
-const MOST_UNREAD = 16 * SEGMENT_BYTES;
+/** With a CA, only clients that show a certificate of it get past the TLS handshake. */
+const httpServer = (tls: TlsMaterial | undefined): HttpServer =>
+  tls === undefined
+    ? createServer()
+    : createTlsServer({
+        ...tls,
+        requestCert: tls.ca !== undefined,
+        rejectUnauthorized: tls.ca !== undefined,
+        handshakeTimeout: REQUEST_DEADLINE,
+      });
 
-function accept(socket: WebSocket, listener: ServerListener): void {
+function serve(http: HttpServer, sockets: WebSocketServer, options: ListenOptions, listener: ServerListener): void {
+  const gate = new Gate(options.maxConnections);
+  let lastTold = Number.NEGATIVE_INFINITY;
+  const tell = (address: string, error: LockstepError): void => {
+    if (performance.now() - lastTold < 1_000) return;
+    lastTold = performance.now();
+    listener.onRefused(address, error);
+  };
+  http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const address = request.socket.remoteAddress ?? "";
+    const visit = isForeignOrigin(request.headers, options.host)
+      ? new LockstepError(
+          "CONNECTION_REFUSED",
+          "a web page of another site asked for it",
+          "open the coordinator's page",
+        )
+      : gate.admit(address, performance.now());
+    if (visit instanceof LockstepError) {
+      tell(address, visit);
+      turnAway(socket, visit);
+      return;
+    }
+    // Also when the upgrade itself fails, and however the connection ends.
+    socket.once("close", () => visit.gone(performance.now()));
+    sockets.handleUpgrade(request, socket, head, (opened) => accept(opened, socket, visit, options.token, listener));
+  });
+  http.on("tlsClientError", (error: Error, socket: { readonly remoteAddress?: string }) => {
+    const sentence = `no TLS connection came about: ${error.message}`;
+    tell(socket.remoteAddress ?? "unknown address", new LockstepError("TLS_REFUSED", sentence));
+  });
+}
+
+/** Answers an upgrade with the reason why there is none; a worker shows it and comes again. */
+function turnAway(socket: Duplex, { message, hint }: LockstepError): void {
+  const body = `${message}: ${hint}\n`;
+  const lines = [
+    "HTTP/1.1 503 Service Unavailable",
+    "connection: close",
+    "content-type: text/plain",
+    `content-length: ${body.length}`,
+    `${REFUSAL_HEADER}: ${message}`,
+  ];
+  socket.on("error", () => socket.destroy());
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken, listener: ServerListener): void {
   socket.binaryType = "nodebuffer";
   let reason = "the connection was lost";
+  const cut = (why: string): void => {
+    reason = why;
+    socket.terminate();
+  };
+  let bytes = 0;
+  const countStranger = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > STRANGER_BYTES) cut(`it sent ${bytes} bytes before it proved that it may join`);
+  };
+  // Before ws looks at them.
+  wire.prependListener("data", countStranger);
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; its close event says so.
     if (socket.readyState !== socket.OPEN) return;
     socket.send(frame, { binary: true }, flushed);
-    if (socket.bufferedAmount <= MOST_UNREAD) return;
-    reason = `it left ${socket.bufferedAmount} bytes unread`;
-    socket.terminate();
+    if (socket.bufferedAmount > MOST_UNREAD) cut(`it left ${socket.bufferedAmount} bytes unread`);
   });
-  const handlers = listener.onConnection({ outbox, close: () => socket.close() });
-  socket.on("message", (data) => handlers.onFrame(data as Buffer));
+  const proven = (): void => {
+    wire.off("data", countStranger);
+    visit.proven();
+  };
+  const handlers = listener.onConnection({ outbox, token, proven, close: () => socket.close() });
+  socket.on("message", (data) => {
+    // What was still on the way when it was cut off changes nothing.
+    if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer);
+  });
   // What ws objects to (a frame too long, broken UTF-8) ends the connection; the close event follows.
   socket.on("error", (error) => {
     reason = error.message;

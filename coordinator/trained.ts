@@ -52,7 +52,7 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
     throw new LockstepError(
       "CHECKPOINT_MISSING",
       `${run.path} holds neither model.safetensors nor a checkpoint`,
-      `Train it first: lockstep train --resume ${run.name}`,
+      `Go on with it until there is one: train --resume ${run.name}`,
     );
   return { ...loaded, parameters: snapshot.parameters, source: `checkpoint of step ${snapshot.step}` };
 }

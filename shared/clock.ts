@@ -1,8 +1,25 @@
 /** Time is injected: the cores are given `now`, the runtimes ask a clock, and a simulation brings its own. */
 
+/** Takes a timer back; it may already have run out. */
+export type Cancel = () => void;
+
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number;
+  /** Runs `action` once, in so many milliseconds. */
+  after(milliseconds: number, action: () => void): Cancel;
+  /** Runs `action` again and again, every so many milliseconds. */
+  every(milliseconds: number, action: () => void): Cancel;
 }
 
-export const systemClock: Clock = { now: () => performance.now() };
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(milliseconds, action) {
+    const timer = setTimeout(action, milliseconds);
+    return () => clearTimeout(timer);
+  },
+  every(milliseconds, action) {
+    const timer = setInterval(action, milliseconds);
+    return () => clearInterval(timer);
+  },
+};

@@ -3,9 +3,13 @@ import { WebSocket } from "ws";
 import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import { LockstepError } from "../shared/errors.ts";
+import type { TlsMaterial } from "../shared/tls.ts";
+import { describe, describeAnswer, untrusted } from "./describe.ts";
 
 export interface ClientListener {
   onOpen(): void;
+  /** The connection was refused for a reason that waiting doesn't cure; said instead of `onClose`. */
+  onUnusable(error: LockstepError): void;
   onFrame(frame: Buffer): void;
   /** Said once for every client, also when it never opened. */
   onClose(reason: string): void;
@@ -26,29 +30,39 @@ export function coordinatorAddress(text: string): URL {
     throw new LockstepError(
       "ADDRESS_INVALID",
       `"${text}" is no coordinator's address`,
-      "give it as ws://HOST:PORT, as the coordinator prints it",
+      "give it as ws://HOST:PORT or wss://HOST:PORT, as the coordinator prints it",
     );
   }
   return url;
 }
 
-/** Opens a connection. Errors arrive as `onClose` with their reason. */
-export function connect(address: URL, listener: ClientListener): Client {
+/** Opens a connection. Errors arrive as `onClose` with their reason, or as `onUnusable`. */
+export function connect(address: URL, tls: TlsMaterial, listener: ClientListener): Client {
   let reason = "";
+  let unusable: LockstepError | undefined;
   const socket = new WebSocket(address, {
     perMessageDeflate: false,
     maxPayload: COORDINATOR_FRAME_LIMIT,
     handshakeTimeout: 5_000,
+    ...tls,
     // Masking protects proxies from browsers; on loopback and under TLS no proxy reads the bytes, and zero masks skip the XOR.
     ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
   });
   socket.binaryType = "nodebuffer";
   socket.on("open", () => listener.onOpen());
   socket.on("message", (data) => listener.onFrame(data as Buffer));
-  socket.on("error", (error: NodeJS.ErrnoException) => {
-    reason = describe(error, address);
+  socket.on("unexpected-response", (_request, response) => {
+    reason = describeAnswer(response, address);
+    socket.terminate();
   });
-  socket.on("close", (code) => listener.onClose(reason || `the coordinator closed the connection (${code})`));
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    unusable = untrusted(error, address);
+    reason ||= describe(error, address);
+  });
+  socket.on("close", (code) => {
+    if (unusable === undefined) listener.onClose(reason || `the coordinator closed the connection (${code})`);
+    else listener.onUnusable(unusable);
+  });
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; `onClose` says so.
     if (socket.readyState === WebSocket.OPEN) socket.send(frame, { binary: true }, flushed);
@@ -58,18 +72,3 @@ export function connect(address: URL, listener: ClientListener): Client {
 
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "wss:" || ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
-
-function describe(error: NodeJS.ErrnoException, address: URL): string {
-  switch (error.code) {
-    case "ECONNREFUSED":
-      return `nothing listens at ${address.host}`;
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `the name ${address.hostname} is not known`;
-    case "EHOSTUNREACH":
-    case "ENETUNREACH":
-      return `${address.hostname} cannot be reached`;
-    default:
-      return `${address.host}: ${error.message}`;
-  }
-}

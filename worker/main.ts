@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The worker process: `node worker/main.ts ws://HOST:PORT [--threads N] [--name NAME] [--patience SECONDS]`.
+ * The worker process: `node worker/main.ts ws://HOST:PORT [--threads N] [--name NAME] [--patience SECONDS]
+ * [--token-file FILE] [--tls-ca FILE] [--tls-cert FILE --tls-key FILE]`.
  * It ends with its run. Started by a coordinator (with an IPC channel) it also ends when that process is gone, and
  * leaves Ctrl-C to it. Exit code 1: an error, printed; 0: the run is over or the worker was asked to leave.
  */
@@ -9,14 +10,21 @@ import { parseArgs } from "node:util";
 import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
+import { readTls } from "../shared/tls.ts";
+import { readToken } from "../shared/token.ts";
 import { version } from "../shared/version.ts";
-import { coordinatorAddress } from "./client.ts";
+import { connect, coordinatorAddress } from "./client.ts";
+import { ComputePool } from "./compute/pool.ts";
 import { WorkerRuntime } from "./runtime.ts";
 
 const options = {
   threads: { type: "string", default: "1" },
   name: { type: "string", default: `${hostname()}-${process.pid}` },
   patience: { type: "string", default: "300" },
+  "token-file": { type: "string" },
+  "tls-ca": { type: "string" },
+  "tls-cert": { type: "string" },
+  "tls-key": { type: "string" },
 } as const;
 
 function whole(option: string, text: string): number {
@@ -29,15 +37,17 @@ async function main(): Promise<void> {
   tuneGarbageCollection();
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const isChild = process.send !== undefined;
+  const address = coordinatorAddress(positionals[0] ?? "");
+  const threads = whole("threads", values.threads);
+  const token = readToken(values["token-file"], process.env);
+  const files = { ca: values["tls-ca"], cert: values["tls-cert"], key: values["tls-key"] };
+  const tls = readTls(files, new Date());
   const runtime = new WorkerRuntime({
-    address: coordinatorAddress(positionals[0] ?? ""),
-    settings: {
-      name: values.name,
-      version,
-      threads: whole("threads", values.threads),
-      patience: 1000 * whole("patience", values.patience),
-    },
+    settings: { name: values.name, version, threads, patience: 1000 * whole("patience", values.patience), token },
     clock: systemClock,
+    connect: (listener) => connect(address, tls, listener),
+    openPool: (plan) => ComputePool.open(plan, threads),
+    random: Math.random,
     // Started by `train`, the coordinator's own output tells the story.
     say: (sentence) => isChild || console.error(`worker ${values.name}: ${sentence}`),
   });

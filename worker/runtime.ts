@@ -1,17 +1,18 @@
 /**
  * Performs what the worker's core asks for: connects, sends, prepares, computes. It holds the bytes; the core decides.
  */
-import type { Clock } from "../shared/clock.ts";
+import { randomBytes } from "node:crypto";
+import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, Parameters, RunPlan, WorkName } from "../shared/protocol/messages.ts";
-import { checkCoordinatorMessage } from "../shared/protocol/validate.ts";
-import { connect } from "./client.ts";
-import type { Client } from "./client.ts";
-import { ComputePool } from "./compute/pool.ts";
+import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
+import type { Client, ClientListener } from "./client.ts";
+import type { ComputePool } from "./compute/pool.ts";
 import { initialWorkerState } from "./core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
 import { step } from "./core/step.ts";
@@ -19,9 +20,14 @@ import { step } from "./core/step.ts";
 const TICK_EVERY = 250;
 
 export interface WorkerOptions {
-  readonly address: URL;
   readonly settings: WorkerSettings;
   readonly clock: Clock;
+  /** Opens a connection to the coordinator. */
+  readonly connect: (listener: ClientListener) => Client;
+  /** Reads a plan's data and starts the threads for it. */
+  readonly openPool: (plan: RunPlan) => Promise<ComputePool>;
+  /** In [0, 1), to spread reconnects. */
+  readonly random: () => number;
   /** One line for people. */
   readonly say: (sentence: string) => void;
 }
@@ -37,7 +43,7 @@ export class WorkerRuntime {
   readonly finished: Promise<void>;
   readonly #options: WorkerOptions;
   readonly #state: WorkerState;
-  readonly #ticks: NodeJS.Timeout;
+  readonly #stopTicks: Cancel;
   readonly #ended: { resolve: () => void; reject: (error: LockstepError) => void };
   #client: Client | undefined;
   #pool: { readonly key: string; readonly opened: Promise<ComputePool> } | undefined;
@@ -54,7 +60,7 @@ export class WorkerRuntime {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#ended = { resolve, reject };
-    this.#ticks = setInterval(() => this.#handle({ type: "tick" }), TICK_EVERY);
+    this.#stopTicks = options.clock.every(TICK_EVERY, () => this.#handle({ type: "tick" }));
     this.#handle({ type: "start" });
   }
 
@@ -70,7 +76,7 @@ export class WorkerRuntime {
   #perform(effect: WorkerEffect): void {
     switch (effect.type) {
       case "connect":
-        setTimeout(() => this.#connect(), effect.after);
+        this.#options.clock.after(effect.after, () => this.#connect());
         return;
       case "send":
         this.#client?.outbox.send(encodeFrame(effect.message));
@@ -86,6 +92,11 @@ export class WorkerRuntime {
         return;
       case "compute": {
         const { assignment } = effect;
+        const error = this.#ready!.objectionTo(assignment);
+        if (error !== undefined) {
+          this.#handle({ type: "violation", error });
+          return;
+        }
         this.#ready!.compute(assignment, (node, buffer, computeMicroseconds) => {
           this.#sums.set(sumKey(assignment.work, node), buffer);
           this.#handle({ type: "computed", work: assignment.work, node, computeMicroseconds });
@@ -116,10 +127,11 @@ export class WorkerRuntime {
   #connect(): void {
     if (this.#state.phase === "ended") return;
     this.#incoming = undefined;
-    this.#client = connect(this.#options.address, {
-      onOpen: () => this.#handle({ type: "opened" }),
+    this.#client = this.#options.connect({
+      onOpen: () => this.#handle({ type: "opened", nonce: randomBytes(NONCE_BYTES).toString("hex") }),
       onFrame: (frame) => this.#onFrame(frame),
-      onClose: (reason) => this.#handle({ type: "closed", reason, jitter: Math.random() }),
+      onUnusable: (error) => this.#handle({ type: "unusable", error }),
+      onClose: (reason) => this.#handle({ type: "closed", reason, jitter: this.#options.random() }),
     });
   }
 
@@ -147,8 +159,7 @@ export class WorkerRuntime {
       this.#ready = pool;
       this.#handle({ type: "prepared", dataSha256: pool.dataSha256, layoutHash: pool.layoutHash, fingerprint });
     } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      if (this.#pool?.opened === opened) this.#handle({ type: "unprepared", error });
+      if (this.#pool?.opened === opened) this.#handle({ type: "unprepared", error: unusable(error) });
     }
   }
 
@@ -160,7 +171,7 @@ export class WorkerRuntime {
         (previous) => previous.close(),
         () => {},
       );
-      const open = (): Promise<ComputePool> => ComputePool.open(plan, this.#options.settings.threads);
+      const open = (): Promise<ComputePool> => this.#options.openPool(plan);
       this.#pool = { key, opened: closed === undefined ? open() : closed.then(open) };
     }
     return this.#pool.opened;
@@ -203,12 +214,23 @@ export class WorkerRuntime {
   }
 
   async #exit(error: LockstepError | undefined): Promise<void> {
-    clearInterval(this.#ticks);
+    this.#stopTicks();
     this.#client?.close();
     await (await this.#pool?.opened.catch(() => undefined))?.close();
     if (error === undefined) this.#ended.resolve();
     else this.#ended.reject(error);
   }
 }
+
+/** What is wrong with a plan, in words that may be shown although a peer chose some of them. */
+function unusable(error: unknown): LockstepError {
+  const [code, sentence, hint] =
+    error instanceof LockstepError
+      ? ([error.code, error.message, error.hint] as const)
+      : (["GRAPH_INVALID", `the run's plan cannot be computed: ${String(error)}`, defect] as const);
+  const lines = sentence.slice(0, 4_000).split("\n").map(printed);
+  return new LockstepError(code, lines.join("\n"), hint, { cause: error });
+}
+const defect = "coordinator and worker must run the same Lockstep; if they do, please report this as a defect of it";
 
 const sumKey = (work: WorkName, node: TreeNode): string => `${work.kind} ${work.step} ${nodeKey(node)}`;

@@ -5,8 +5,10 @@ import { addRunOptions, type RunFlags } from "./options.ts";
 const examples = `
 Examples:
   lockstep coordinator --port 7000                 then, in other terminals: lockstep worker ws://127.0.0.1:7000
-  lockstep coordinator lockstep.yaml --host 0.0.0.0 --port 7000 --insecure
-  lockstep coordinator --resume mnist-1 --port 7000`;
+  lockstep coordinator lockstep.yaml --host 0.0.0.0 --port 7000 --token-file join.token
+  lockstep coordinator --host 0.0.0.0 --token-file join.token --tls-cert server.pem --tls-key server.key
+  lockstep coordinator --resume mnist-1 --port 7000
+  lockstep coordinator job.yaml --name nightly --port 7000 --continue    under a supervisor that restarts it`;
 
 export function addCoordinator(program: Command): void {
   addRunOptions(
@@ -16,7 +18,7 @@ export function addCoordinator(program: Command): void {
   )
     .addHelpText("after", examples)
     .action(async (file: string | undefined, flags: RunFlags) => {
-      const { configFor, runToEnd } = await import("./session.ts");
-      await runToEnd(await configFor(file, flags), flags, 0);
+      const { plannedRun, runToEnd } = await import("./session.ts");
+      await runToEnd(await plannedRun(file, flags), flags, 0);
     });
 }

@@ -22,3 +22,7 @@ export function bytes(value: number): string {
 }
 
 export const plural = (number: number, thing: string): string => `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
+
+/** A word as a shell takes it. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

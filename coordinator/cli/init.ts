@@ -1,4 +1,5 @@
 /** `lockstep init`: writes a config that explains every option and holds the defaults. Never overwrites a file. */
+import { commandLine } from "./command.ts";
 import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { errnoOf } from "../../shared/errno.ts";
@@ -63,9 +64,15 @@ checkpoint: {everySteps: 0, everySeconds: 30, keep: 3}   # 0: not by steps, or n
 
 # off admits workers whose processor rounds differently, and marks the run inexact.
 exact: on
-# Other addresses than loopback need insecure: true, as nothing checks who connects.
+# Other addresses than loopback need a join token, or insecure: true, as anyone could join.
 host: 127.0.0.1
 port: 0                                    # 0: any free one
+# The token itself never stands here, as this file is copied into the run folder: it is in a file of its own or in the
+# variable LOCKSTEP_TOKEN. Make one: node -p "crypto.randomBytes(24).toString('base64url')" > join.token
+# tokenFile: join.token
+# With TLS, workers connect to wss://; with ca, only those that have a certificate of it.
+# tls: {cert: server.pem, key: server.key, ca: clients.pem}
+maxConnections: 1024
 insecure: false
 `;
 
@@ -77,7 +84,7 @@ export function addInit(program: Command): void {
     .addHelpText("after", examples)
     .action((file: string) => {
       writeNew(file, template);
-      process.stdout.write(`wrote ${file}; train with it: npx lockstep train ${file}\n`);
+      process.stdout.write(`wrote ${file}; train with it: ${commandLine(`train ${file}`)}\n`);
     });
 }
 

@@ -5,6 +5,7 @@ import type { ConfigFlags } from "../config/flags.ts";
 export interface RunFlags extends ConfigFlags {
   /** true: without a name, the run written to last. */
   readonly resume?: string | true;
+  readonly continue?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -28,10 +29,16 @@ export function addRunOptions(command: Command): Command {
     .option("--name <name>", "name of the run (after the data: mnist-1, mnist-2, …)")
     .option("--runs <folder>", "folder of run folders (runs)")
     .option("--resume [name]", "continue this run, or the one written to last, to the bits of an uninterrupted run")
+    .option("--continue", "resume the run --name if it exists, else start it: the same command after any crash")
     .option("--exact <on|off>", "off admits workers whose arithmetic differs in the last bit (on)")
     .option("--host <address>", "address to listen at (127.0.0.1)")
     .option("--port <number>", "port to listen at; 0: any free one (0)")
-    .option("--insecure", "allow a host other than loopback although nothing checks who connects")
+    .option("--token-file <file>", "file with the join token that workers must know (the variable LOCKSTEP_TOKEN)")
+    .option("--tls-cert <file>", "certificate (PEM) to listen with TLS: workers connect to wss://")
+    .option("--tls-key <file>", "key (PEM) of that certificate")
+    .option("--tls-ca <file>", "only workers with a certificate of this CA (PEM) may connect")
+    .option("--max-connections <number>", "connections at a time (1024)")
+    .option("--insecure", "allow a host other than loopback without a join token: anyone may join")
     .option("--json", "print one JSON object a line for each event")
     .option("--quiet", "print the last two lines only");
 }

@@ -9,6 +9,8 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   "CONFIG_INVALID",
   "BIND_REFUSED",
   "ADDRESS_INVALID",
+  "TOKEN_INVALID",
+  "TLS_INVALID",
   "RUN_MISMATCH",
 ]);
 

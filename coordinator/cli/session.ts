@@ -5,40 +5,75 @@
 import { networkInterfaces } from "node:os";
 import { unreachable } from "../../shared/errors.ts";
 import type { RunConfig } from "../config.ts";
+import { isMap } from "../config/fields.ts";
+import { readConfigFile } from "../config/file.ts";
 import { configFromFile } from "../config/resolve.ts";
 import { resumedConfig } from "../config/resume.ts";
 import type { RunResult } from "../events.ts";
-import { findRun, latestRun } from "../run-folder/find.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { existingRun, findRun, latestRun } from "../run-folder/find.ts";
 import { startRun } from "../run.ts";
+import { commandLine } from "./command.ts";
 import type { RunFlags } from "./options.ts";
+import { quoted } from "./format.ts";
 import { rendererFor, type Renderer } from "./render.ts";
 import { summary, verdict } from "./sentences.ts";
 
 const defaultRuns = "runs";
 
-/** The config of a new run, or of the one to resume. */
-export async function configFor(file: string | undefined, flags: RunFlags): Promise<RunConfig> {
-  if (flags.resume === undefined) return configFromFile(file, flags);
-  const runs = flags.runs ?? defaultRuns;
-  const wanted = flags.resume === true ? flags.name : flags.resume;
-  return resumedConfig(wanted === undefined ? latestRun(runs) : findRun(wanted, runs), file, flags);
+/** A run to start: a new one, or one that goes on. */
+export interface PlannedRun {
+  readonly config: RunConfig;
+  readonly resume: boolean;
+}
+
+/** What the flags ask for: a new run, one to resume, or with `--continue` whichever of the two the run folder says. */
+export async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
+  const runs = flags.runs ?? (file === undefined ? undefined : textIn(file, "runs")) ?? defaultRuns;
+  const name = flags.name ?? (file === undefined ? undefined : textIn(file, "name"));
+  if (flags.continue === true) {
+    if (name === undefined)
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        "--continue: missing the run's name",
+        "Add --name NAME, so that the same command finds the run again.",
+      );
+    const existing = existingRun(name, runs);
+    if (existing !== undefined) return { config: await resumedConfig(existing, file, flags), resume: true };
+  } else if (flags.resume !== undefined) {
+    const wanted = flags.resume === true ? name : flags.resume;
+    const found = wanted === undefined ? latestRun(runs) : findRun(wanted, runs);
+    return { config: await resumedConfig(found, file, flags), resume: true };
+  }
+  return { config: configFromFile(file, flags), resume: false };
+}
+
+/** A text at the top of a config file, such as its folder of runs. */
+function textIn(file: string, key: string): string | undefined {
+  const { values } = readConfigFile(file);
+  const value = isMap(values) ? values[key] : undefined;
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Runs to the end and prints it. Resolves when the run is completed or stopped by Ctrl-C; rejects with its error. */
-export async function runToEnd(config: RunConfig, flags: RunFlags, localWorkers: number): Promise<void> {
+export async function runToEnd({ config, resume }: PlannedRun, flags: RunFlags, localWorkers: number): Promise<void> {
   const renderer = rendererFor(flags, { out: process.stdout, err: process.stderr, now: () => performance.now() });
-  const again = `npx lockstep ${localWorkers === 0 ? "coordinator" : "train"} --resume ${config.name}${config.runs === defaultRuns ? "" : ` --runs ${config.runs}`}`;
+  const where = config.runs === defaultRuns ? "" : ` --runs ${quoted(config.runs)}`;
+  const again = commandLine(`${localWorkers === 0 ? "coordinator" : "train"} --resume ${config.name}${where}`);
+  const use = commandLine(`predict ${config.name}${where} --input FILE`);
   let release = (): void => {};
   let result: RunResult;
   try {
     const handle = await startRun({
       config,
-      resume: flags.resume !== undefined,
+      resume,
       localWorkers,
       onEvent: (event) => {
         renderer.event(event);
         if (event.type !== "listening" || localWorkers > 0) return;
-        for (const url of reachableAddresses(event.url)) renderer.say(`start workers with: npx lockstep worker ${url}`);
+        for (const url of reachableAddresses(event.url)) {
+          renderer.say(`start workers with: ${commandLine(`worker ${url}`)}`);
+        }
       },
     });
     release = stopOnInterrupt(() => handle.stop(), renderer);
@@ -48,16 +83,16 @@ export async function runToEnd(config: RunConfig, flags: RunFlags, localWorkers:
     renderer.close();
   }
   if (flags.json === true) return;
-  for (const line of lastLines(result, again, flags.quiet === true)) process.stdout.write(`${line}\n`);
+  for (const line of lastLines(result, { again, use }, flags.quiet === true)) process.stdout.write(`${line}\n`);
 }
 
 /** What a run's end says; a completed one always ends with its verdict. */
-export function lastLines(result: RunResult, again: string, quiet: boolean): string[] {
+export function lastLines(result: RunResult, next: { again: string; use: string }, quiet: boolean): string[] {
   switch (result.outcome) {
     case "completed":
-      return [...(quiet ? [] : summary(result)), ...verdict(result)];
+      return [...(quiet ? [] : [...summary(result), `use it: ${next.use}`]), ...verdict(result)];
     case "stopped":
-      return [`stopped after step ${result.steps}, checkpoint written; to go on: ${again}`];
+      return [`stopped after step ${result.steps}, checkpoint written; to go on: ${next.again}`];
     default:
       return unreachable(result.outcome);
   }
@@ -82,9 +117,9 @@ function stopOnInterrupt(stop: () => void, renderer: Renderer): () => void {
 
 /** Where other machines reach a coordinator that listens at all of this machine's addresses. */
 function reachableAddresses(url: string): string[] {
-  const { hostname, port } = new URL(url);
+  const { protocol, hostname, port } = new URL(url);
   if (hostname !== "0.0.0.0" && hostname !== "[::]") return [url];
   const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
   const outside = addresses.filter(({ family, internal }) => family === "IPv4" && !internal);
-  return outside.length === 0 ? [url] : outside.map(({ address }) => `ws://${address}:${port}`);
+  return outside.length === 0 ? [url] : outside.map(({ address }) => `${protocol}//${address}:${port}`);
 }

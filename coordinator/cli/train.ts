@@ -18,8 +18,8 @@ export function addTrain(program: Command): void {
     .option("--threads <number>", "compute threads of each local worker (1)")
     .addHelpText("after", examples)
     .action(async (file: string | undefined, flags: RunFlags) => {
-      const { configFor, runToEnd } = await import("./session.ts");
-      const config = await configFor(file, flags);
-      await runToEnd(config, flags, config.workers);
+      const { plannedRun, runToEnd } = await import("./session.ts");
+      const planned = await plannedRun(file, flags);
+      await runToEnd(planned, flags, planned.config.workers);
     });
 }

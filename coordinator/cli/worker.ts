@@ -11,12 +11,17 @@ interface WorkerFlags {
   readonly threads?: string;
   readonly name?: string;
   readonly patience?: string;
+  readonly tokenFile?: string;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
 const examples = `
 Examples:
   lockstep worker ws://127.0.0.1:7000
   lockstep worker ws://trainer.example:7000 --threads 4 --name big-machine
+  lockstep worker wss://trainer.example:7000 --token-file join.token --tls-ca ca.pem
 
 Start as many as you like, before or during the run; the coordinator prints its address.`;
 
@@ -27,16 +32,23 @@ export function addWorker(program: Command): void {
   program
     .command("worker")
     .description("compute for the coordinator at an address")
-    .argument("<address>", "ws://HOST:PORT, as the coordinator prints it")
+    .argument("<address>", "ws://HOST:PORT or wss://HOST:PORT, as the coordinator prints it")
     .option("--threads <number>", "compute threads (1)")
     .option("--name <name>", "shown by the coordinator (host name and process id)")
     .option("--patience <seconds>", "how long to try to reach a coordinator that does not answer (300)")
+    .option("--token-file <file>", "file with the run's join token (the variable LOCKSTEP_TOKEN)")
+    .option("--tls-ca <file>", "certificate (PEM) of the CA that the coordinator's must lead to (those Node knows)")
+    .option("--tls-cert <file>", "this worker's certificate (PEM), for coordinators that want one")
+    .option("--tls-key <file>", "key (PEM) of that certificate")
     .addHelpText("after", examples)
     .action(async (address: string, flags: WorkerFlags) => {
-      const options = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+      const options = Object.entries(flags).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)]);
       await becomeWorker([...process.execArgv, workerProgram, address, ...options]);
     });
 }
+
+/** tokenFile → token-file */
+const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 async function becomeWorker(words: readonly string[]): Promise<void> {
   if (process.execve !== undefined && process.platform !== "win32")

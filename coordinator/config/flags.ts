@@ -26,6 +26,11 @@ export interface ConfigFlags {
   readonly exact?: string;
   readonly host?: string;
   readonly port?: string;
+  readonly tokenFile?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly maxConnections?: string;
   readonly insecure?: boolean;
 }
 
@@ -68,6 +73,9 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
   }
   if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder, sizes?.at(-1) ?? 10));
   setOptimizer(flags, values, places);
+  if (flags.maxConnections !== undefined) set("maxConnections", numberOr(flags.maxConnections), "--max-connections");
+  if (flags.tokenFile !== undefined) set("tokenFile", pathFrom(folder, flags.tokenFile), "--token-file");
+  setTls(flags, values, places, folder);
   return {
     ...written,
     values,
@@ -80,6 +88,27 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
       return written.placeOf(path);
     },
   };
+}
+
+/** An empty one stays so, for the schema to refuse. */
+const pathFrom = (folder: string, path: string): string => path && resolve(folder, path);
+
+/** Each flag replaces one file of the config's. */
+function setTls(
+  flags: ConfigFlags,
+  values: Record<string, unknown>,
+  places: Map<string, string>,
+  folder: string,
+): void {
+  const given = { cert: flags.tlsCert, key: flags.tlsKey, ca: flags.tlsCa };
+  for (const [key, file] of Object.entries(given)) {
+    if (file === undefined) continue;
+    values["tls"] = { ...(isMap(values["tls"]) ? values["tls"] : {}), [key]: pathFrom(folder, file) };
+    places.set(`tls.${key}`, `--tls-${key}`);
+  }
+  // A file that is missing is missed where the others were given.
+  if (Object.values(given).some((file) => file !== undefined))
+    for (const key of ["cert", "key"]) places.set(`tls.${key}`, `--tls-${key}`);
 }
 
 /** The hidden layers have relu, the last one gives the outputs as they are. */

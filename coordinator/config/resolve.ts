@@ -2,7 +2,9 @@
 import { readdirSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import type { DataSpec } from "../../shared/data/spec.ts";
+import type { z } from "zod";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { TOKEN_VARIABLE } from "../../shared/token.ts";
 import { completeConfig, configSchema, isLoopback, problemsBetweenFields, type RunConfig } from "../config.ts";
 import { readConfigFile, type Written } from "./file.ts";
 import { withFlags, type ConfigFlags } from "./flags.ts";
@@ -16,11 +18,11 @@ export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint">> & {
 
 /** The config of a new run, from a file (or the defaults) and flags, which win. */
 export function configFromFile(file: string | undefined, flags: ConfigFlags): RunConfig {
-  return settle(withFlags(file === undefined ? written({}) : readConfigFile(file), flags, process.cwd()));
+  return settleToListen(withFlags(file === undefined ? written({}) : readConfigFile(file), flags, process.cwd()));
 }
 
 /** The config of a new run, from TypeScript. */
-export const configFromObject = (config: TrainConfig): RunConfig => settle(written(config));
+export const configFromObject = (config: TrainConfig): RunConfig => settleToListen(written(config));
 
 /** Values that stand in no file. */
 export const written = (values: unknown, place = "config"): Written => ({
@@ -35,20 +37,39 @@ export function settle({ values, placeOf, folder, problems }: Written): RunConfi
   const parsed = configSchema.safeParse(values);
   const found = [...problems, ...(parsed.success ? [] : problemsOf(parsed.error.issues, values))];
   if (!parsed.success || found.length > 0) throw configInvalid(found, placeOf);
-  const read = { ...parsed.data, data: withAbsolutePaths(parsed.data.data, folder) };
+  const read = withAbsolutePaths(parsed.data, folder);
   const config = completeConfig(read, (data) => freshName(data, read.runs));
   const between = problemsBetweenFields(config);
   if (between.length > 0) throw configInvalid(between, placeOf);
-  if (!isLoopback(config.host) && !config.insecure)
-    throw new LockstepError(
-      "BIND_REFUSED",
-      `${opening(["host"], placeOf)}: ${config.host} can be reached from other machines, and nothing checks who connects`,
-      "Keep the host 127.0.0.1, or add --insecure if everyone on that network may join the run.",
-    );
   return config;
 }
 
-function withAbsolutePaths(data: DataSpec, folder: string): DataSpec {
+/** The same for a run that is about to listen, which it may not do for everyone unless it was told to. */
+export function settleToListen(asked: Written): RunConfig {
+  const config = settle(asked);
+  const guarded = config.tokenFile !== undefined || process.env[TOKEN_VARIABLE] !== undefined;
+  if (isLoopback(config.host) || guarded || config.insecure) return config;
+  throw new LockstepError(
+    "BIND_REFUSED",
+    `${opening(["host"], asked.placeOf)}: ${config.host} can be reached from other machines, and nothing checks who connects`,
+    `Give a join token, with --token-file FILE or in the variable ${TOKEN_VARIABLE}, and the same to the workers; or add --insecure if everyone on that network may join the run.`,
+  );
+}
+
+type Read = z.output<typeof configSchema>;
+
+/** Paths of files are seen from the config's folder. */
+function withAbsolutePaths({ data, tokenFile, tls, ...others }: Read, folder: string): Read {
+  const absolute = (path: string | undefined): string | undefined => path && resolve(folder, path);
+  return {
+    ...others,
+    data: withAbsoluteData(data, folder),
+    tokenFile: absolute(tokenFile),
+    tls: tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key), ca: absolute(tls.ca) },
+  };
+}
+
+function withAbsoluteData(data: DataSpec, folder: string): DataSpec {
   switch (data.kind) {
     case "mnist":
       return data;

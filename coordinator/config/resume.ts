@@ -12,7 +12,7 @@ import { isMap } from "./fields.ts";
 import { readConfigFile, type Written } from "./file.ts";
 import { withFlags, type ConfigFlags } from "./flags.ts";
 import { opening, valueAt, type PlaceOf } from "./problems.ts";
-import { settle, written, type TrainConfig } from "./resolve.ts";
+import { settle, settleToListen, written, type TrainConfig } from "./resolve.ts";
 
 /** The config a run was started with. Throws RUN_MISSING, or CONFIG_INVALID where its config.json is not as it was written. */
 export async function configOfRun(run: FoundRun): Promise<RunConfig> {
@@ -37,7 +37,7 @@ function changedConfig(stored: RunConfig, base: Written, flags: ConfigFlags): Ru
   const { name, runs } = stored;
   const layered = isMap(base.values) ? { ...base, values: { ...stored, ...base.values, name, runs } } : base;
   const asked = withFlags(layered, { ...flags, name, runs }, process.cwd());
-  const config = settle(asked);
+  const config = settleToListen(asked);
   refuseChanges(stored, config, asked.placeOf);
   return config;
 }

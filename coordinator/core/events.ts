@@ -2,12 +2,14 @@
 import type { LockstepError } from "../../shared/errors.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, Partial, WorkerMessage, WorkName } from "../../shared/protocol/messages.ts";
 import type { RunEvent } from "../events.ts";
 import type { Sums, Work } from "./state.ts";
 
 export type CoordinatorEvent =
-  | { type: "connected"; worker: WorkerId }
+  /** `nonce` is fresh, for the challenge; `token` is what this connection must prove to know. */
+  | { type: "connected"; worker: WorkerId; nonce: string; token: JoinToken }
   | { type: "message"; worker: WorkerId; message: WorkerMessage }
   /** Bytes that are no message: the sender is cut off. */
   | { type: "violation"; worker: WorkerId; error: LockstepError }
@@ -25,8 +27,8 @@ export type CoordinatorEvent =
 
 export type CoordinatorEffect =
   | { type: "send"; worker: WorkerId; message: CoordinatorMessage }
-  /** Send the welcome with the run's plan. */
-  | { type: "welcome"; worker: WorkerId }
+  /** The connection has proven that it may join: send the welcome with this proof and the run's plan. */
+  | { type: "welcome"; worker: WorkerId; proof: string }
   /** Send the current parameters behind what was sent before. */
   | { type: "send-parameters"; worker: WorkerId }
   /** Close the connection once what was sent is out. */

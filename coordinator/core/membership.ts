@@ -15,18 +15,31 @@ const PREPARE_DEADLINE = 600_000;
 /** A member from which no byte came for this long is lost; heartbeats come every second. */
 const SILENCE_DEADLINE = 15_000;
 
-/** Why a worker's hello is refused, or undefined. */
-export function objectionToHello(state: CoordinatorState, hello: Hello): LockstepError | undefined {
+/** Why a worker's hello is refused, or undefined. Before its proof it hears of versions, and of nothing else. */
+export function objectionToHello(state: CoordinatorState, member: Member, hello: Hello): LockstepError | undefined {
   const { version } = state.settings;
-  if (state.phase === "ended") {
-    return new LockstepError("RUN_ENDED", `the run is over, worker ${hello.name} is not needed any more`);
-  }
   if (hello.protocol !== PROTOCOL_VERSION || hello.version !== version) {
     return new LockstepError(
       "VERSION_MISMATCH",
       `worker ${hello.name} is Lockstep ${hello.version} (protocol ${hello.protocol}), the coordinator is ${version} (protocol ${PROTOCOL_VERSION})`,
       `install Lockstep ${version} on the worker's machine: another version may round differently`,
     );
+  }
+  if (!member.token.isProven(hello.proof, "worker", { coordinator: member.nonce, worker: hello.nonce })) {
+    return member.token.isNone
+      ? new LockstepError(
+          "TOKEN_REFUSED",
+          `worker ${hello.name} was given a join token, and this coordinator has none`,
+          "start the coordinator with the same token, or the worker without it",
+        )
+      : new LockstepError(
+          "TOKEN_REFUSED",
+          `worker ${hello.name} did not prove that it knows the run's join token`,
+          "give it the coordinator's token, with --token-file FILE or in the variable LOCKSTEP_TOKEN",
+        );
+  }
+  if (state.phase === "ended") {
+    return new LockstepError("RUN_ENDED", `the run is over, worker ${hello.name} is not needed any more`);
   }
   return undefined;
 }

@@ -5,6 +5,7 @@ import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { Answer, Partial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
+import { noteComputing, noteDelivered } from "./speed.ts";
 import type { CoordinatorState, Piece } from "./state.ts";
 
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
@@ -30,7 +31,10 @@ const answer = (worker: WorkerId, code: Answer["code"], work: WorkName, node: Tr
 export function onPartialSegment(state: CoordinatorState, worker: WorkerId, partial: Partial): CoordinatorEffect[] {
   const node = toNode(partial.node);
   const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
-  if (typeof piece !== "string") return [{ type: "receive", worker, partial }];
+  if (typeof piece !== "string") {
+    noteComputing(state.members.get(worker)!, partial.computeMicroseconds);
+    return [{ type: "receive", worker, partial }];
+  }
   // One answer a partial, not one a segment; with the last, since another copy may be whole while this one arrives.
   const { offset, length, total } = partial.segment;
   return offset + length === total ? [answer(worker, piece, partial.work, node)] : [];
@@ -46,6 +50,7 @@ export function onAssembled(
   const piece = wanted(state, worker, name, node);
   if (typeof piece === "string") return [{ type: "drop", worker, node }, answer(worker, piece, name, node)];
   piece.done = true;
+  noteDelivered(state.members.get(worker)!, node.end - node.start);
   const work = state.work!;
   const complete = [...work.pieces.values()].every((each) => each.done);
   const others = piece.owners.filter((owner) => owner !== worker);

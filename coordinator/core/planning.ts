@@ -4,6 +4,7 @@ import { planRanges } from "../../shared/gradient/plan.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkKind } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
+import { weightsOf } from "./speed.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Member, Piece, Work } from "./state.ts";
 
@@ -22,7 +23,7 @@ function deadline(state: CoordinatorState, kind: WorkKind, now: number): number 
   return now + (usual === undefined ? FIRST_DEADLINE : Math.max(SHORTEST_DEADLINE, PATIENCE * usual));
 }
 
-/** Opens a piece of work: every ready worker owns a contiguous range in proportion to its threads, a surplus stands by. */
+/** Opens a piece of work: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
 export function openWork(
   state: CoordinatorState,
   work: Omit<Work, "pieces" | "openedAt" | "disturbed">,
@@ -31,10 +32,7 @@ export function openWork(
   const ready = readyMembers(state);
   const heard = ready.filter((member) => now - member.lastHeard < QUIET_AFTER);
   const members = heard.length > 0 ? heard : ready;
-  const ranges = planRanges(
-    work.shards,
-    members.map((member) => member.threads),
-  );
+  const ranges = planRanges(work.shards, weightsOf(members));
   const pieces = new Map<string, Piece>();
   members.forEach((member, index) => {
     const range = ranges[index]!;

@@ -5,6 +5,7 @@ import { stepNumber } from "../../shared/ids.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { openWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
+import { updateSpeeds } from "./speed.ts";
 import { noSums, readyMembers } from "./state.ts";
 import type { CoordinatorState, Evaluation, Sums, Work } from "./state.ts";
 
@@ -43,8 +44,9 @@ function end(state: CoordinatorState, outcome: "completed" | "stopped" | Lockste
   state.phase = "ended";
   state.work = undefined;
   const reason = outcome instanceof LockstepError ? "failed" : outcome;
-  const farewells = [...state.members.keys()].flatMap((worker): CoordinatorEffect[] => [
-    { type: "send", worker, message: { type: "end", reason } },
+  const farewells = [...state.members.values()].flatMap(({ id: worker, phase }): CoordinatorEffect[] => [
+    // Who has not proven that it may join learns nothing of the run, nor how it ended.
+    ...(phase === "connected" ? [] : [{ type: "send", worker, message: { type: "end", reason } } as const]),
     { type: "close", worker },
   ]);
   // Whoever goes from here on is not lost.
@@ -87,6 +89,7 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
 export function onCommitted(state: CoordinatorState, sums: Sums, finite: boolean, now: number): CoordinatorEffect[] {
   const work = state.work!;
   rememberDuration(state, work, now);
+  updateSpeeds(state.members.values(), work);
   state.work = undefined;
   if (!finite) return diverged(state, work, sums);
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);

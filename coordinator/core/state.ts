@@ -4,6 +4,7 @@
  */
 import type { RunId, StepNumber, WorkerId } from "../../shared/ids.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
 import type { LockstepError } from "../../shared/errors.ts";
 
@@ -44,9 +45,16 @@ export interface Member {
   threads: number;
   phase: "connected" | "joining" | "ready";
   readonly connectedAt: number;
+  /** The challenge it was sent, and the token that it must prove to know. */
+  readonly nonce: string;
+  readonly token: JoinToken;
   lastHeard: number;
   /** The parameters' version that was sent last. */
   sentVersion: StepNumber | undefined;
+  /** What it has done of the open work. */
+  effort: { shards: number; microseconds: number };
+  /** Samples a millisecond of computing, a running mean. */
+  speed: number | undefined;
 }
 
 /** A subtree of the open work and who computes it. */

@@ -30,10 +30,14 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         threads: 1,
         phase: "connected",
         connectedAt: now,
+        nonce: event.nonce,
+        token: event.token,
         lastHeard: now,
         sentVersion: undefined,
+        effort: { shards: 0, microseconds: 0 },
+        speed: undefined,
       });
-      return [];
+      return [{ type: "send", worker: event.worker, message: { type: "challenge", nonce: event.nonce } }];
     case "message":
       return onMessage(state, event.worker, event.message, now);
     case "violation":
@@ -69,7 +73,9 @@ function onMessage(
   member.lastHeard = now;
   const expected = { hello: "connected", ready: "joining", partial: "ready" } as const;
   const phase = message.type in expected ? expected[message.type as keyof typeof expected] : member.phase;
-  if (phase !== member.phase) {
+  // Whoever has not said hello is a stranger, whose sentences nobody should read.
+  const stranger = member.phase === "connected" && message.type === "failed";
+  if (phase !== member.phase || stranger) {
     const sentence = `${message.type} from worker ${member.name} while it is ${member.phase}`;
     return refuse(state, worker, new LockstepError("PROTOCOL_VIOLATION", sentence), now);
   }
@@ -77,10 +83,11 @@ function onMessage(
     case "hello": {
       member.name = message.name;
       member.threads = message.threads;
-      const objection = objectionToHello(state, message);
+      const objection = objectionToHello(state, member, message);
       if (objection !== undefined) return refuse(state, worker, objection, now);
       member.phase = "joining";
-      return [{ type: "welcome", worker }];
+      const nonces = { coordinator: member.nonce, worker: message.nonce };
+      return [{ type: "welcome", worker, proof: member.token.proof("coordinator", nonces) }];
     }
     case "ready": {
       const objection = objectionToReady(state, member, message);

@@ -22,6 +22,12 @@ function runNames(runs: string): string[] {
   }
 }
 
+/** The run of that name, if it was ever started. */
+export function existingRun(name: string, runs: string): FoundRun | undefined {
+  const path = join(runs, name);
+  return isRun(path) ? { path, runs, name } : undefined;
+}
+
 /** `wanted` is the name of a run in `runs`, or the path of any run's folder. */
 export function findRun(wanted: string, runs: string): FoundRun {
   const path = [join(runs, wanted), wanted].find(isRun);

@@ -44,10 +44,11 @@ export class MetricsLog {
   }
 
   async #write(): Promise<void> {
-    const lines = this.#pending;
-    if (lines === "") return;
     const { size } = await this.#file.stat();
+    // Taken and emptied in one go: lines come in while this waits.
+    const lines = this.#pending;
     this.#pending = "";
+    if (lines === "") return;
     try {
       await this.#file.appendFile(lines);
       await this.#file.datasync();

@@ -3,6 +3,7 @@
  * These are the headers; tensor bytes travel behind the header in the same frame (see codec.ts).
  *
  *   worker                      coordinator
+ *                      ←        challenge             (handshake.ts: who proves what)
  *     hello            →
  *                      ←        welcome | refused
  *     ready            →                              (data read, engine probed)
@@ -15,10 +16,13 @@ import type { ErrorCode } from "../errors.ts";
 import type { RunId, StepNumber, WorkerId } from "../ids.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
+
+/** The HTTP header in which a coordinator says why it does not even open a connection. */
+export const REFUSAL_HEADER = "lockstep-refusal";
 
 /** A step's training pass, or the evaluation of the parameters after that many steps. */
 export type WorkKind = "train" | "evaluate";
@@ -30,6 +34,13 @@ export interface WorkName {
   readonly step: StepNumber;
 }
 
+/** First message of a coordinator, and all that it says to whoever connects. */
+interface Challenge {
+  readonly type: "challenge";
+  /** Fresh for every connection, hex. */
+  readonly nonce: string;
+}
+
 /** First message of a worker. */
 export interface Hello {
   readonly type: "hello";
@@ -39,6 +50,10 @@ export interface Hello {
   /** For people: shown in logs and in the dashboard. */
   readonly name: string;
   readonly threads: number;
+  /** Fresh for every connection, hex. */
+  readonly nonce: string;
+  /** That the worker knows the join token: `JoinToken.proof`, hex. */
+  readonly proof: string;
 }
 
 /** Everything a worker needs to know of the run before it can compute. */
@@ -46,6 +61,8 @@ export interface Welcome {
   readonly type: "welcome";
   readonly run: RunId;
   readonly worker: WorkerId;
+  /** That the coordinator knows the join token, hex. */
+  readonly proof: string;
   readonly plan: RunPlan;
 }
 
@@ -160,4 +177,4 @@ interface Heartbeat {
 }
 
 export type WorkerMessage = Hello | Ready | Failed | Partial | Leave | Heartbeat;
-export type CoordinatorMessage = Welcome | Refused | Assignment | Parameters | Answer | End | Heartbeat;
+export type CoordinatorMessage = Challenge | Welcome | Refused | Assignment | Parameters | Answer | End | Heartbeat;

@@ -13,7 +13,8 @@ const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 /** Names and sentences are shown on terminals: control characters could rewrite what stands there. */
 const printable = (maxLength: number) =>
   Type.String({ maxLength, pattern: "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]*$" });
-const short = printable(200);
+/** One line: a name with a second one could pass for what Lockstep says. */
+const short = Type.String({ maxLength: 200, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" });
 const sentence = printable(4000);
 const hex = Type.String({ pattern: "^[0-9a-f]{64}$" });
 const code = Type.String({ pattern: "^[A-Z_]{1,40}$" });
@@ -22,7 +23,9 @@ const threads = Type.Integer({ minimum: 1, maximum: 100_000 });
 const node = Type.Tuple([count, count]);
 const strict = { additionalProperties: false };
 
-const work = Type.Object({ kind: Type.Enum(["train", "evaluate"]), step: count }, strict);
+/** Steps and epochs key random streams, which take 32 bits. */
+const ordinal = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
+const work = Type.Object({ kind: Type.Enum(["train", "evaluate"]), step: ordinal }, strict);
 const segment = Type.Object(
   { offset: count, length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }), total: count, crc32: count },
   strict,
@@ -30,10 +33,30 @@ const segment = Type.Object(
 const message = <const Name extends string, Fields extends Record<string, Type.TSchema>>(name: Name, fields: Fields) =>
   Compile(Type.Object({ type: Type.Literal(name), ...fields }, strict));
 
+/** Where a worker reads its data (a DataSpec). */
+const path = Type.String({ minLength: 1, maxLength: 4096 });
+const classes = Type.Optional(positive);
+const data = Type.Union([
+  Type.Object({ kind: Type.Literal("mnist") }, strict),
+  Type.Object({ kind: Type.Literal("idx"), path, classes }, strict),
+  Type.Object(
+    {
+      kind: Type.Literal("csv"),
+      train: path,
+      test: Type.Optional(path),
+      target: Type.Union([short, count]),
+      header: Type.Optional(Type.Boolean()),
+      classes,
+      scale: Type.Optional(Type.Number()),
+    },
+    strict,
+  ),
+]);
+
 const plan = Type.Object(
   {
     seed: count,
-    data: Type.Unknown(),
+    data,
     dataSha256: hex,
     train: Type.Unknown(),
     evaluate: Type.Unknown(),
@@ -51,7 +74,7 @@ const plan = Type.Object(
 const heartbeat = message("heartbeat", {});
 
 const workerMessages = {
-  hello: message("hello", { protocol: count, version: short, name: short, threads }),
+  hello: message("hello", { protocol: count, version: short, name: short, threads, nonce: hex, proof: hex }),
   ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex }),
   failed: message("failed", { code, message: sentence }),
   partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment }),
@@ -60,17 +83,18 @@ const workerMessages = {
 };
 
 const coordinatorMessages = {
-  welcome: message("welcome", { run: short, worker: short, plan }),
+  challenge: message("challenge", { nonce: hex }),
+  welcome: message("welcome", { run: short, worker: short, proof: hex, plan }),
   refused: message("refused", { code, message: sentence, hint: sentence }),
   assignment: message("assignment", {
     work,
-    epoch: count,
+    epoch: ordinal,
     offset: count,
     samples: positive,
     shards: positive,
     nodes: Type.Array(node, { minItems: 1, maxItems: 10_000 }),
   }),
-  parameters: message("parameters", { version: count, segment }),
+  parameters: message("parameters", { version: ordinal, segment }),
   answer: message("answer", { code, work, node }),
   end: message("end", { reason: Type.Enum(["completed", "stopped", "failed"]) }),
   heartbeat,
@@ -81,13 +105,18 @@ type Checks = Record<
   { Check(value: unknown): boolean; Errors(value: unknown): { instancePath: string; message: string }[] }
 >;
 
+/** A line that holds names which a peer chose, such that on a terminal they stay text. */
+export const printed = (sentence: string): string => sentence.replaceAll(/\p{Cc}/gu, "?");
+
 function checked(checks: Checks, header: unknown, sender: string): unknown {
   const type: unknown = typeof header === "object" && header !== null && "type" in header ? header.type : undefined;
   const check = typeof type === "string" && Object.hasOwn(checks, type) ? checks[type] : undefined;
   if (check === undefined) {
     throw new LockstepError(
       "PROTOCOL_VIOLATION",
-      `${sender} sent a message of unknown type ${typeof type === "string" ? JSON.stringify(type.slice(0, 60)) : typeof type}`,
+      printed(
+        `${sender} sent a message of unknown type ${typeof type === "string" ? JSON.stringify(type.slice(0, 60)) : typeof type}`,
+      ),
     );
   }
   if (!check.Check(header)) {
@@ -95,7 +124,7 @@ function checked(checks: Checks, header: unknown, sender: string): unknown {
     const field = first?.instancePath.slice(0, 100) || "the message";
     throw new LockstepError(
       "PROTOCOL_VIOLATION",
-      `${sender} sent a malformed ${String(type)}: ${field} ${first?.message ?? "is not as documented"}`,
+      printed(`${sender} sent a malformed ${String(type)}: ${field} ${first?.message ?? "is not as documented"}`),
     );
   }
   return header;

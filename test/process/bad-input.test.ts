@@ -56,6 +56,7 @@ const mistakes: readonly { what: string; args: string[]; says: RegExp[] }[] = [
   { what: "a label out of range", args: ["train", "--data", "labels.csv"], says: [/labels\.csv:3/, /12/] },
   { what: "a run folder that exists", args: train("--name", "taken"), says: [/taken/, /RUN_EXISTS/, /--resume/] },
   { what: "a run that does not exist", args: ["train", "--resume", "never"], says: [/never/, /RUN_MISSING/] },
+  { what: "going on without a name", args: train("--continue"), says: [/--continue/, /--name/] },
   { what: "an open port without a word", args: train("--host", "0.0.0.0"), says: [/BIND_REFUSED/, /--insecure/] },
   { what: "a worker's address", args: ["worker", "localhost:1"], says: [/localhost:1/, /ws:\/\//] },
   { what: "evaluating nothing", args: ["evaluate", "never"], says: [/never/] },

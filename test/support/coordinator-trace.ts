@@ -10,6 +10,7 @@ import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
+import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { CoordinatorMessage, Hello, Partial as Sum, Ready, WorkName } from "../../shared/protocol/messages.ts";
 
@@ -45,15 +46,21 @@ const workOf = (text: string): WorkName => {
 };
 const workText = ({ kind, step: at }: WorkName): string => `${kind} ${at}`;
 
+/** The nonce of every challenge. */
+const challenge = "a".repeat(64);
+
 /** A segment of a partial: whole unless the test says otherwise. */
 export interface PartialOptions {
   readonly work?: string;
   readonly run?: string;
   readonly segment?: Sum["segment"];
+  readonly microseconds?: number;
 }
 
 export class CoordinatorTrace {
   readonly state: CoordinatorState;
+  /** What workers must know. */
+  token = JoinToken.none;
   now = 0;
 
   constructor(
@@ -66,15 +73,23 @@ export class CoordinatorTrace {
   }
 
   feed(event: CoordinatorEvent): string[] {
-    return step(this.state, event, this.now).map(line);
+    return this.effects(event).map(line);
+  }
+
+  /** The effects themselves, for what their lines leave out. */
+  effects(event: CoordinatorEvent): CoordinatorEffect[] {
+    return step(this.state, event, this.now);
   }
 
   connect(worker: string): string[] {
-    return this.feed({ type: "connected", worker: workerId(worker) });
+    return this.feed({ type: "connected", worker: workerId(worker), nonce: challenge, token: this.token });
   }
 
   hello(worker: string, changes: Partial<Hello> = {}): string[] {
-    const hello = { type: "hello", protocol: PROTOCOL_VERSION, version: "1.0.0", name: worker, threads: 1 } as const;
+    const nonce = "b".repeat(64);
+    const proof = this.token.proof("worker", { coordinator: challenge, worker: nonce });
+    const versions = { protocol: PROTOCOL_VERSION, version: "1.0.0" };
+    const hello = { type: "hello", ...versions, name: worker, threads: 1, nonce, proof } as const;
     return this.feed({ type: "message", worker: workerId(worker), message: { ...hello, ...changes } });
   }
 
@@ -103,7 +118,7 @@ export class CoordinatorTrace {
       run: runId(options.run ?? "run"),
       work: options.work === undefined ? this.state.work!.name : workOf(options.work),
       node: [start, end],
-      computeMicroseconds: 1,
+      computeMicroseconds: options.microseconds ?? 1,
       segment: options.segment ?? { offset: 0, length: 64, total: 64, crc32: 0 },
     };
     return this.feed({ type: "message", worker: workerId(worker), message });
@@ -161,6 +176,7 @@ const messageLine = (message: CoordinatorMessage): string => {
       return `refused ${message.code}`;
     case "end":
       return `end ${message.reason}`;
+    case "challenge":
     case "welcome":
     case "parameters":
     case "heartbeat":

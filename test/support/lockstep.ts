@@ -1,92 +1,18 @@
-/** Real Lockstep processes for tests: started through the command line, watched through their `--json` events. */
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+/** Real Lockstep processes for tests: whatever a test leaves running is killed when it ends. */
 import { onTestFinished } from "vitest";
-import type { RunEvent, RunResult } from "../../coordinator/events.ts";
+import { Lockstep } from "./lockstep-process.ts";
 
-const file = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+export type { Finished, Lockstep } from "./lockstep-process.ts";
 
-export interface Finished {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** One running process of Lockstep. */
-export class Lockstep {
-  readonly process: ChildProcess;
-  readonly finished: Promise<Finished>;
-  readonly events: RunEvent[] = [];
-  #watchers: (() => void)[] = [];
-
-  constructor(program: "coordinator/cli/main.ts" | "worker/main.ts", args: readonly string[], cwd?: string) {
-    // A group of its own, so that a test can kill a command with everything it started.
-    this.process = spawn(process.execPath, [file(program), ...args], { detached: true, cwd });
-    let stdout = "";
-    let stderr = "";
-    this.process.stderr!.on("data", (text: Buffer) => (stderr += text.toString()));
-    createInterface({ input: this.process.stdout! }).on("line", (line) => {
-      stdout += `${line}\n`;
-      if (line.startsWith("{")) this.events.push(JSON.parse(line) as RunEvent);
-      for (const watcher of this.#watchers) watcher();
-    });
-    this.finished = new Promise((resolve) => {
-      this.process.on("close", (code) => {
-        resolve({ code, stdout, stderr });
-        for (const watcher of this.#watchers) watcher();
-      });
-    });
-    onTestFinished(() => this.killAll());
-  }
-
-  /** Waits for an event; rejects with what the process said if it ends before. */
-  async event<Type extends RunEvent["type"]>(
-    type: Type,
-    matches: (event: Extract<RunEvent, { type: Type }>) => boolean = () => true,
-  ): Promise<Extract<RunEvent, { type: Type }>> {
-    for (;;) {
-      const found = this.events.find(
-        (event): event is Extract<RunEvent, { type: Type }> =>
-          event.type === type && matches(event as Extract<RunEvent, { type: Type }>),
-      );
-      if (found !== undefined) return found;
-      if (this.process.exitCode !== null || this.process.signalCode !== null) {
-        const { stdout, stderr } = await this.finished;
-        throw new Error(`the process ended before ${type}:\n${stdout.slice(-2000)}\n${stderr}`);
-      }
-      await new Promise<void>((resolve) => this.#watchers.push(resolve));
-      this.#watchers = [];
-    }
-  }
-
-  /** The result of a run that ends well. */
-  async result(): Promise<RunResult> {
-    return (await this.event("finished")).result;
-  }
-
-  /** The process ids of its children (Linux). */
-  children(): number[] {
-    const { pid } = this.process;
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
-    return text.split(" ").filter(Boolean).map(Number);
-  }
-
-  /** SIGKILL to the process and everything it started. */
-  killAll(): void {
-    try {
-      process.kill(-this.process.pid!, "SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-  }
+function watched(process: Lockstep): Lockstep {
+  onTestFinished(() => process.killAll());
+  return process;
 }
 
 /** `lockstep ARGS`, as typed by a person. */
-export const lockstep = (args: readonly string[], cwd?: string): Lockstep =>
-  new Lockstep("coordinator/cli/main.ts", args, cwd);
+export const lockstep = (args: readonly string[], cwd?: string, environment = {}): Lockstep =>
+  watched(new Lockstep("coordinator/cli/main.ts", args, cwd, environment));
 
 /** A worker process, without the command around it. */
-export const worker = (args: readonly string[]): Lockstep => new Lockstep("worker/main.ts", args);
+export const worker = (args: readonly string[], environment = {}): Lockstep =>
+  watched(new Lockstep("worker/main.ts", args, undefined, environment));

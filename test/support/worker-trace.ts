@@ -2,6 +2,7 @@
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
+import { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { Assignment, CoordinatorMessage, RunPlan, WorkName } from "../../shared/protocol/messages.ts";
 import { initialWorkerState } from "../../worker/core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerState } from "../../worker/core/state.ts";
@@ -10,12 +11,14 @@ import { step } from "../../worker/core/step.ts";
 /** The core looks at nothing of the plan. */
 const plan = { seed: 1 } as RunPlan;
 
+const nonces = { coordinator: "a".repeat(64), worker: "b".repeat(64) };
+
 export class WorkerTrace {
   readonly state: WorkerState;
   now = 0;
 
-  constructor(patience = 60_000) {
-    this.state = initialWorkerState({ name: "a", version: "1.0.0", threads: 2, patience });
+  constructor(patience = 60_000, token = JoinToken.none) {
+    this.state = initialWorkerState({ name: "a", version: "1.0.0", threads: 2, patience, token });
   }
 
   feed(event: WorkerEvent): string[] {
@@ -26,8 +29,18 @@ export class WorkerTrace {
     return this.feed({ type: "message", message });
   }
 
-  welcome(): string[] {
-    return this.message({ type: "welcome", run: runId("run"), worker: workerId("w1"), plan });
+  opened(): string[] {
+    return this.feed({ type: "opened", nonce: nonces.worker });
+  }
+
+  challenge(): string[] {
+    return this.message({ type: "challenge", nonce: nonces.coordinator });
+  }
+
+  /** @param token what the coordinator proves to know */
+  welcome(token = this.state.settings.token): string[] {
+    const proof = token.proof("coordinator", nonces);
+    return this.message({ type: "welcome", run: runId("run"), worker: workerId("w1"), proof, plan });
   }
 
   prepared(): string[] {
@@ -36,7 +49,8 @@ export class WorkerTrace {
 
   /** From connecting to ready. */
   join(): void {
-    this.feed({ type: "opened" });
+    this.opened();
+    this.challenge();
     this.welcome();
     this.prepared();
   }

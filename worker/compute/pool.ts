@@ -6,7 +6,9 @@ import { createHash } from "node:crypto";
 import { extname } from "node:path";
 import { Piscina } from "piscina";
 import { openData } from "../../shared/data/open.ts";
+import type { OpenedData } from "../../shared/data/open.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
+import { LockstepError } from "../../shared/errors.ts";
 import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { TreeReducer } from "../../shared/gradient/reducer.ts";
@@ -18,10 +20,18 @@ import { Arena } from "../../shared/memory/arena.ts";
 import { BufferPool } from "../../shared/memory/buffers.ts";
 import type { Assignment, RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
 import { randomStream } from "../../shared/random.ts";
+import { checkPlan } from "./check-plan.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 /** More rows than this in one call save nothing and cost memory for activations. */
 const ROWS_PER_CALL = 2048;
+
+/** What runs tasks, some at a time; piscina is one. */
+export interface Threads {
+  run(task: ComputeTask): Promise<ComputeResult>;
+  /** Waits for the tasks that are running, then ends the threads. */
+  close(): Promise<void>;
+}
 
 /** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
 export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
@@ -39,7 +49,7 @@ export class ComputePool {
   readonly layoutHash: string;
   readonly #plan: RunPlan;
   readonly #threads: number;
-  readonly #piscina: Piscina<ComputeTask, ComputeResult>;
+  readonly #pool: Threads;
   readonly #arena: Arena;
   readonly #kernels: Kernels;
   /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
@@ -47,13 +57,16 @@ export class ComputePool {
   readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #parameterBytes: number;
+  readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
   #queue: { kind: WorkKind; start: (buffer: number) => void }[] = [];
   #running = 0;
   #fingerprint: Promise<string> | undefined;
 
-  private constructor(plan: RunPlan, threads: number, data: Awaited<ReturnType<typeof openData>>) {
+  /** @param start starts the threads */
+  constructor(plan: RunPlan, threads: number, data: OpenedData, start: (setup: ThreadSetup) => Threads) {
     const layouts = partialLayouts(plan.parameters, plan.metrics);
+    checkPlan(plan, layouts);
     const { train, evaluate } = layouts.partial;
     // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
     const sums = 2 * plan.shards + threads;
@@ -70,26 +83,28 @@ export class ComputePool {
       train: new BufferPool(this.#arena, this.#bytes.train, sums),
       evaluate: new BufferPool(this.#arena, this.#bytes.evaluate, EVALUATION_SUMS),
     };
-    const setup: ThreadSetup = {
+    this.#pool = start({
       memory: this.#arena.memory,
       plan,
       train: data.train.transfer(),
       test: data.test?.transfer(),
-    };
-    this.#piscina = new Piscina<ComputeTask, ComputeResult>({
-      // The file beside this one: .ts in development, .js in the package.
-      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-      workerData: setup,
     });
+    this.#samples = { train: data.train.length, evaluate: data.test?.length ?? 0 };
     this.dataSha256 = data.sha256;
     this.layoutHash = layouts.parameters.hash;
   }
 
-  /** Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, GRAPH_INVALID. */
+  /** Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH, GRAPH_INVALID. */
   static async open(plan: RunPlan, threads: number): Promise<ComputePool> {
-    return new ComputePool(plan, threads, await openData(plan.data as DataSpec));
+    const data = await openData(plan.data as DataSpec);
+    // The coordinator checks this too; but with data of another size even the probe would fail.
+    if (data.sha256 !== plan.dataSha256)
+      throw new LockstepError(
+        "DATA_MISMATCH",
+        `this worker's data has SHA-256 ${data.sha256}, the run trains on ${plan.dataSha256}`,
+        "give the worker a copy of the coordinator's data",
+      );
+    return new ComputePool(plan, threads, data, piscinaThreads(threads));
   }
 
   /**
@@ -119,7 +134,7 @@ export class ComputePool {
       parameters: target,
       output,
     } as const;
-    await this.#piscina.run(task);
+    await this.#pool.run(task);
     const hash = createHash("sha256").update(this.bytesOf("train", output)).digest("hex");
     this.#buffers.train.release(output);
     return hash;
@@ -149,7 +164,19 @@ export class ComputePool {
     this.#jobs.clear();
   }
 
-  /** Computes an assignment whose parameters are here. */
+  /** Why an assignment is none of this run, however well-formed: it names samples or shards that there are not. */
+  objectionTo({ work, offset, samples, shards }: Assignment): LockstepError | undefined {
+    const length = this.#samples[work.kind];
+    const isPart =
+      work.kind === "train"
+        ? samples <= this.#plan.batch && cutIntoShards(samples, this.#plan.shards).sizes.length === shards
+        : samples === length;
+    if (isPart && offset + samples <= length) return undefined;
+    const sentence = `assigned samples ${offset} to ${offset + samples} of ${length} in ${shards} shards, to ${work.kind}`;
+    return new LockstepError("PROTOCOL_VIOLATION", sentence);
+  }
+
+  /** Computes an assignment whose parameters are here and to which there is no objection. */
   compute(assignment: Assignment, onSum: OnSum): void {
     const { kind, step } = assignment.work;
     const cut = cutIntoShards(assignment.samples, assignment.shards);
@@ -175,7 +202,7 @@ export class ComputePool {
           output,
         };
         this.#running += 1;
-        this.#piscina
+        this.#pool
           .run(task)
           .then((milliseconds) => {
             this.#running -= 1;
@@ -205,7 +232,7 @@ export class ComputePool {
   /** Waits for what is inside the engine, then ends the threads. */
   async close(): Promise<void> {
     this.#queue = [];
-    await this.#piscina.close();
+    await this.#pool.close();
   }
 
   #dispatch(): void {
@@ -218,6 +245,17 @@ export class ComputePool {
     }
   }
 }
+
+const piscinaThreads =
+  (threads: number) =>
+  (setup: ThreadSetup): Threads =>
+    new Piscina<ComputeTask, ComputeResult>({
+      // The file beside this one: .ts in development, .js in the package.
+      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
+      minThreads: threads,
+      maxThreads: threads,
+      workerData: setup,
+    });
 
 /** Metrics are a cache line each; an evaluation may have thousands of shards. */
 const EVALUATION_SUMS = 4096;

@@ -1,6 +1,7 @@
 /** What a worker's core knows, and the two closed unions of what happens to it and what it asks of its runtime. */
 import type { LockstepError } from "../../shared/errors.ts";
 import type { StepNumber } from "../../shared/ids.ts";
+import type { JoinToken, Nonces } from "../../shared/protocol/handshake.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type {
   Assignment,
@@ -18,9 +19,11 @@ export interface WorkerSettings {
   readonly threads: number;
   /** Milliseconds without a connection after which the worker gives up. */
   readonly patience: number;
+  /** What both sides prove to know. */
+  readonly token: JoinToken;
 }
 
-/** connecting → joining (hello sent) → preparing (welcomed: reads data, probes the engine) → ready → ended. */
+/** connecting → joining (connected, each proves itself) → preparing (welcomed: reads data, probes the engine) → ready → ended. */
 type WorkerPhase = "connecting" | "joining" | "preparing" | "ready" | "ended";
 
 export interface WorkerState {
@@ -29,6 +32,10 @@ export interface WorkerState {
   /** Failed attempts to connect since the last success, and when the first of them was. */
   failures: number;
   failingSince: number | undefined;
+  connectedAt: number;
+  /** This worker's nonce for this connection, and with the coordinator's once its challenge is here. */
+  nonce: string;
+  nonces: Nonces | undefined;
   lastHeard: number;
   lastSent: number;
   welcome: Welcome | undefined;
@@ -42,9 +49,12 @@ export interface WorkerState {
 
 export type WorkerEvent =
   | { type: "start" }
-  | { type: "opened" }
+  /** `nonce` is fresh, for the hello. */
+  | { type: "opened"; nonce: string }
   /** The connection could not be made or is gone. `jitter` in [0, 1) spreads reconnects. */
   | { type: "closed"; reason: string; jitter: number }
+  /** There can be no connection, however often it is tried. */
+  | { type: "unusable"; error: LockstepError }
   | { type: "message"; message: CoordinatorMessage }
   /** Bytes that are no message, or damaged parameters: the connection cannot be trusted any more. */
   | { type: "violation"; error: LockstepError }
@@ -82,6 +92,9 @@ export const initialWorkerState = (settings: WorkerSettings): WorkerState => ({
   phase: "connecting",
   failures: 0,
   failingSince: undefined,
+  connectedAt: 0,
+  nonce: "",
+  nonces: undefined,
   lastHeard: 0,
   lastSent: 0,
   welcome: undefined,

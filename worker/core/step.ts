@@ -5,12 +5,14 @@
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { isTreeNode } from "../../shared/gradient/tree.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
-import type { Assignment, CoordinatorMessage, WorkName } from "../../shared/protocol/messages.ts";
+import type { Assignment, CoordinatorMessage, Welcome, WorkName } from "../../shared/protocol/messages.ts";
 import type { WorkerEffect, WorkerEvent, WorkerState } from "./state.ts";
 
 const HEARTBEAT_EVERY = 1_000;
 /** A coordinator from which no byte came for this long is gone; it sends a heartbeat every second. */
 const SILENCE_DEADLINE = 15_000;
+/** Heartbeats alone make no coordinator: one that has not welcomed this worker for this long is left. */
+const HANDSHAKE_DEADLINE = 15_000;
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 5_000;
 
@@ -28,9 +30,12 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
     case "start":
       return [{ type: "connect", after: 0 }];
     case "opened":
-      return onOpened(state, now);
+      return onOpened(state, event.nonce, now);
     case "closed":
       return onClosed(state, event.reason, event.jitter, now);
+    case "unusable":
+      state.phase = "ended";
+      return [{ type: "exit", error: event.error }];
     case "message":
       state.lastHeard = now;
       return onMessage(state, event.message);
@@ -80,12 +85,42 @@ const isComputable = ({ samples, shards, nodes }: Assignment): boolean =>
   shards <= Math.max(1, Math.floor(samples / 2)) &&
   nodes.every(([start, end]) => end <= shards && isTreeNode(shards, { start, end }));
 
-function onOpened(state: WorkerState, now: number): WorkerEffect[] {
-  const { name, version, threads } = state.settings;
+function onOpened(state: WorkerState, nonce: string, now: number): WorkerEffect[] {
   state.phase = "joining";
+  state.nonce = nonce;
+  state.nonces = undefined;
+  state.connectedAt = now;
   state.lastHeard = now;
-  return [{ type: "send", message: { type: "hello", protocol: PROTOCOL_VERSION, version, name, threads } }];
+  return [];
 }
+
+function onChallenge(state: WorkerState, coordinator: string): WorkerEffect[] {
+  const { name, version, threads, token } = state.settings;
+  if (state.phase !== "joining" || state.nonces !== undefined) return onMisplaced(state, "challenge");
+  const { nonce } = state;
+  state.nonces = { coordinator, worker: nonce };
+  const proof = token.proof("worker", state.nonces);
+  const hello = { type: "hello", protocol: PROTOCOL_VERSION, version, name, threads, nonce, proof } as const;
+  return [{ type: "send", message: hello }];
+}
+
+function onWelcome(state: WorkerState, welcome: Welcome): WorkerEffect[] {
+  const { phase, nonces, settings } = state;
+  if (phase !== "joining" || nonces === undefined) return onMisplaced(state, "welcome");
+  if (!settings.token.isProven(welcome.proof, "coordinator", nonces)) {
+    state.phase = "ended";
+    const sentence = "the coordinator did not prove that it knows the join token; nothing was computed for it";
+    const hint = "check the address: what answers there may be another program; the real one needs this worker's token";
+    return [{ type: "exit", error: new LockstepError("TOKEN_REFUSED", sentence, hint) }];
+  }
+  state.phase = "preparing";
+  state.welcome = welcome;
+  return [{ type: "prepare", plan: welcome.plan }];
+}
+
+/** A message that no coordinator sends at this point: whoever sent it cannot be trusted. */
+const onMisplaced = ({ phase }: WorkerState, type: string): WorkerEffect[] =>
+  onViolation(new LockstepError("PROTOCOL_VIOLATION", `the coordinator sent a ${type} while this worker was ${phase}`));
 
 function onClosed(state: WorkerState, reason: string, jitter: number, now: number): WorkerEffect[] {
   state.phase = "connecting";
@@ -109,13 +144,15 @@ function onClosed(state: WorkerState, reason: string, jitter: number, now: numbe
 
 function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffect[] {
   switch (message.type) {
+    case "challenge":
+      return onChallenge(state, message.nonce);
     case "welcome":
-      state.phase = "preparing";
-      state.welcome = message;
-      return [{ type: "prepare", plan: message.plan }];
+      return onWelcome(state, message);
     case "refused": {
-      state.phase = "ended";
       const { code, message: sentence, hint } = message;
+      // This process or the network was frozen on the way in; nothing is wrong with the worker.
+      if (code === "HANDSHAKE_TIMEOUT") return [{ type: "say", sentence }, { type: "disconnect" }];
+      state.phase = "ended";
       return [
         { type: "exit", error: new LockstepError(code, `the coordinator refused this worker: ${sentence}`, hint) },
       ];
@@ -134,7 +171,7 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
       state.waiting = [message];
       return [{ type: "forget" }, ...startWaiting(state)];
     case "parameters":
-      return [{ type: "receive", parameters: message }];
+      return state.phase === "ready" ? [{ type: "receive", parameters: message }] : [];
     case "answer":
       // Nothing is lost: another worker's copy was used, or the step is over.
       return [];
@@ -176,6 +213,10 @@ function onTick(state: WorkerState, now: number): WorkerEffect[] {
   if (state.phase === "connecting") return [];
   if (now - state.lastHeard > SILENCE_DEADLINE) {
     const sentence = `the coordinator was silent for ${SILENCE_DEADLINE / 1000} s`;
+    return [{ type: "say", sentence }, { type: "disconnect" }];
+  }
+  if (state.phase === "joining" && now - state.connectedAt > HANDSHAKE_DEADLINE) {
+    const sentence = `the coordinator sent no welcome within ${HANDSHAKE_DEADLINE / 1000} s`;
     return [{ type: "say", sentence }, { type: "disconnect" }];
   }
   return now - state.lastSent >= HEARTBEAT_EVERY ? [{ type: "send", message: { type: "heartbeat" } }] : [];

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { template } from "../../../coordinator/cli/init.ts";
+import { configSchema } from "../../../coordinator/config.ts";
 import { buildProgram } from "../../../coordinator/cli/program.ts";
 import { reportError } from "../../../coordinator/cli/report-error.ts";
 import { checkNodeVersion } from "../../../coordinator/node-version.ts";
@@ -45,9 +46,24 @@ describe("help", () => {
   });
 
   it("shows defaults that are the config's", () => {
-    const { batch, shards, epochs, seed, workers, threads, host, port, runs } = { ...configOf(""), runs: "runs" };
+    const { batch, shards, epochs, seed, workers, threads, host, port, runs, maxConnections } = {
+      ...configOf(""),
+      runs: "runs",
+    };
     const options = buildProgram().commands.find((command) => command.name() === "train")!.options;
-    for (const [name, value] of Object.entries({ batch, shards, epochs, seed, workers, threads, host, port, runs }))
+    const shown = {
+      batch,
+      shards,
+      epochs,
+      seed,
+      workers,
+      threads,
+      host,
+      port,
+      runs,
+      "max-connections": maxConnections,
+    };
+    for (const [name, value] of Object.entries(shown))
       expect(options.find((option) => option.long === `--${name}`)?.description).toMatch(new RegExp(`\\(${value}\\)$`));
   });
 });
@@ -97,8 +113,8 @@ describe("init's config", () => {
   });
 
   it("names every option", () => {
-    const { name: _name, model, ...others } = configOf("");
-    for (const key of [...Object.keys(others), ...Object.keys(model), "name"])
+    const { model } = configOf("");
+    for (const key of [...Object.keys(configSchema.shape), ...Object.keys(model)])
       expect(template).toMatch(new RegExp(`^#? *${key}:`, "m"));
   });
 
@@ -112,6 +128,8 @@ describe("init's config", () => {
       template.replace("    # - dropout: 0.2", "    - dropout: 0.2"),
       template.replace("  loss: crossEntropy\n  # loss", "  loss"),
       template.replace("# name:", "name:"),
+      template.replace("# tokenFile:", "tokenFile:"),
+      template.replace("# tls:", "tls:"),
     ];
     for (const variant of variants) {
       expect(variant).not.toBe(template);

@@ -1,8 +1,9 @@
 /** What a scripted run looks like: plain, as JSON, quiet, on a terminal; and its last lines. */
+import { execFileSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { answer } from "../../../coordinator/cli/predict.ts";
-import { bytes, duration } from "../../../coordinator/cli/format.ts";
+import { bytes, duration, quoted } from "../../../coordinator/cli/format.ts";
 import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
 import { lastLines } from "../../../coordinator/cli/session.ts";
 import type { RunEvent, RunResult } from "../../../coordinator/events.ts";
@@ -146,32 +147,37 @@ describe("a terminal", () => {
     expect(out).toContain("epoch 1/2: loss 0.2827");
     expect(out).toContain("that was it\n");
     expect(out).not.toContain("checkpoint runs");
+    // A sentence longer than a line goes on in the next: the terminal's wrapping stays on.
+    expect(out).not.toContain("\u001B[?7l");
     // The cursor is shown again, and what was drawn last is cleared.
     expect(out).toContain("\u001B[?25h");
     expect(out.endsWith("\u001B[0J")).toBe(true);
   });
 });
 
+const next = { again: "lockstep train --resume mnist-1", use: "lockstep predict mnist-1 --input FILE" };
+
 describe("the last lines", () => {
   it("of a completed run end with accuracy and hash", () => {
-    expect(lastLines(result, "again", false)).toEqual([
+    expect(lastLines(result, next, false)).toEqual([
       "938 steps in 12 s, 9,724 samples/s",
       "time: compute 60 %, reduction 10 %, wire 20 %, waiting 10 %; 382.7 MB sent, 999 B received",
       "model: runs/mnist-1/model.onnx, runs/mnist-1/model.safetensors",
+      "use it: lockstep predict mnist-1 --input FILE",
       "test accuracy 97.61 %",
       `parameters sha256 ${"ab".repeat(32)}`,
     ]);
-    expect(lastLines(result, "again", true)).toEqual(["test accuracy 97.61 %", `parameters sha256 ${"ab".repeat(32)}`]);
+    expect(lastLines(result, next, true)).toEqual(["test accuracy 97.61 %", `parameters sha256 ${"ab".repeat(32)}`]);
   });
 
   it("have a loss where there is no accuracy, and neither without test data", () => {
-    expect(lastLines({ ...result, testAccuracy: undefined }, "again", true)[0]).toBe("test loss 0.08120");
-    expect(lastLines({ ...result, testAccuracy: undefined, testLoss: undefined }, "again", true)).toHaveLength(1);
+    expect(lastLines({ ...result, testAccuracy: undefined }, next, true)[0]).toBe("test loss 0.08120");
+    expect(lastLines({ ...result, testAccuracy: undefined, testLoss: undefined }, next, true)).toHaveLength(1);
   });
 
   it("of a stopped run say how to go on", () => {
-    expect(lastLines({ ...result, outcome: "stopped" }, "npx lockstep train --resume mnist-1", false)).toEqual([
-      "stopped after step 938, checkpoint written; to go on: npx lockstep train --resume mnist-1",
+    expect(lastLines({ ...result, outcome: "stopped" }, next, false)).toEqual([
+      "stopped after step 938, checkpoint written; to go on: lockstep train --resume mnist-1",
     ]);
   });
 });
@@ -208,5 +214,15 @@ describe("a prediction", () => {
 
   it("keeps the order of real values", () => {
     expect(answer("output", Float32Array.of(0.5, -2), false)).toBe("output 0.5\noutput -2");
+  });
+});
+
+describe("a word in a command to copy", () => {
+  it.each(["runs", "my runs", "../a$b", "it's", "a*;b", "C:\\runs"])("%s is what the shell reads", (word) => {
+    expect(execFileSync("sh", ["-c", `printf %s ${quoted(word)}`], { encoding: "utf8" })).toBe(word);
+  });
+
+  it("is plain where it can be", () => {
+    expect(quoted("../runs/first_1.2")).toBe("../runs/first_1.2");
   });
 });

@@ -1,6 +1,7 @@
 /** Every option of a config: its default, a value that is accepted, and one that is refused, with the message. */
 import { describe, expect, it } from "vitest";
 import { configOf, refusal } from "../../support/config.ts";
+import { configSchema } from "../../../coordinator/config.ts";
 import type { RunConfig } from "../../../coordinator/config.ts";
 
 interface OptionCase {
@@ -307,8 +308,43 @@ const options: readonly OptionCase[] = [
     key: "insecure",
     value: ({ host }) => host,
     byDefault: "127.0.0.1",
-    accepted: [["host: 0.0.0.0\ninsecure: true", "0.0.0.0"]],
+    accepted: [
+      ["host: 0.0.0.0\ninsecure: true", "0.0.0.0"],
+      ["host: 0.0.0.0\ntokenFile: join.token", "0.0.0.0"],
+    ],
     refused: [["insecure: 1", "insecure: found 1, expected true or false"]],
+  },
+  {
+    key: "tokenFile",
+    value: ({ tokenFile }) => tokenFile,
+    byDefault: undefined,
+    accepted: [["tokenFile: /secret/join.token", "/secret/join.token"]],
+    refused: [
+      ["tokenFile: 5", "tokenFile: found 5, expected the path of a file"],
+      ["token: secret", "token: unknown key"],
+    ],
+  },
+  {
+    key: "tls",
+    value: ({ tls }) => tls,
+    byDefault: undefined,
+    accepted: [
+      ["tls: {cert: /a.pem, key: /a.key}", { cert: "/a.pem", key: "/a.key" }],
+      ["tls: {cert: /a.pem, key: /a.key, ca: /ca.pem}", { cert: "/a.pem", key: "/a.key", ca: "/ca.pem" }],
+    ],
+    refused: [
+      ["tls: {cert: /a.pem}", "tls.key: missing, expected the path of a file"],
+      ["tls: {key: /a.key}", "tls.cert: missing, expected the path of a file"],
+      ["tls: {cert: /a.pem, key: /a.key, ca: 1}", "tls.ca: found 1, expected the path of a file"],
+      ["tls: on", `tls: found "on", expected a map of options (cert, key, ca)`],
+    ],
+  },
+  {
+    key: "maxConnections",
+    value: ({ maxConnections }) => maxConnections,
+    byDefault: 1024,
+    accepted: [["maxConnections: 3", 3]],
+    refused: [["maxConnections: 0", "maxConnections: found 0, expected a whole number from 1 to 65535"]],
   },
   {
     key: "port",
@@ -338,7 +374,7 @@ describe.each(options)("$key", ({ value, byDefault, accepted, refused }) => {
 
 it("has no option without a case above", () => {
   const config = configOf("");
-  const keys = Object.keys(config).flatMap((key) =>
+  const keys = Object.keys(configSchema.shape).flatMap((key) =>
     key === "model" ? Object.keys(config.model).map((inner) => `model.${inner}`) : [key],
   );
   expect(options.map(({ key }) => key)).toEqual(expect.arrayContaining(keys.filter((key) => key !== "runs")));

@@ -1,9 +1,9 @@
 /** What `--resume` may change of a run and what it may not. */
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { configFromFile } from "../../../coordinator/config/resolve.ts";
-import { resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
+import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
 import { LockstepError } from "../../../shared/errors.ts";
@@ -48,6 +48,11 @@ describe("a resumed run", () => {
     ],
     [{ epochs: "21" }, { epochs: 21 }],
     [{ exact: "off" }, { exact: false }],
+    [{ tokenFile: "/join.token" }, { tokenFile: "/join.token" }],
+    [
+      { tlsCert: "/a.pem", tlsKey: "/a.key", maxConnections: "9" },
+      { tls: { cert: "/a.pem", key: "/a.key" }, maxConnections: 9 },
+    ],
     [{ data: "/elsewhere" }, { data: { kind: "idx", path: "/elsewhere" } }],
     [{ seed: "1", layers: "784,64,10", learningRate: "0.05" }, { seed: 1 }],
   ] satisfies [ConfigFlags, object][])("may change %j", async (flags, config) => {
@@ -86,6 +91,15 @@ describe("a resumed run", () => {
   it("keeps to the same rules from TypeScript", async () => {
     expect(await resumedFromObject(runWith({}), { name: "first", epochs: 22 })).toMatchObject({ epochs: 22 });
     expect((await refused(resumedFromObject(runWith({}), { batch: 1 }))).code).toBe("RUN_MISMATCH");
+  });
+
+  it("that listened to other machines, with its token in the environment, can be read without it, but not go on", async () => {
+    vi.stubEnv("LOCKSTEP_TOKEN", "a secret of some length");
+    const run = runWith({ host: "0.0.0.0" });
+    vi.unstubAllEnvs();
+    expect((await configOfRun(run)).host).toBe("0.0.0.0");
+    expect((await refused(resumedConfig(run, undefined, {}))).code).toBe("BIND_REFUSED");
+    expect((await resumedConfig(run, undefined, { host: "127.0.0.1" })).host).toBe("127.0.0.1");
   });
 
   it("names a config.json that was changed by hand", async () => {

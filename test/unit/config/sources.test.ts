@@ -1,7 +1,7 @@
 /** Files, flags, TypeScript: which wins, how all problems are told at once, and where each was written. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { dirname, join, resolve } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { crossEntropy, dense, dropout, relu, sequential, softmax } from "../../../shared/nn/builders.ts";
 import { adamw, sgd } from "../../../shared/optim/builders.ts";
 import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
@@ -97,6 +97,13 @@ describe("flags", () => {
       { host: "0.0.0.0", insecure: true },
       { host: "0.0.0.0", insecure: true },
     ],
+    [{ tokenFile: "/join.token" }, { tokenFile: "/join.token" }],
+    [{ tokenFile: "join.token" }, { tokenFile: resolve("join.token") }],
+    [
+      { tlsCert: "/a.pem", tlsKey: "a.key", tlsCa: "/ca.pem" },
+      { tls: { cert: "/a.pem", key: resolve("a.key"), ca: "/ca.pem" } },
+    ],
+    [{ maxConnections: "7" }, { maxConnections: 7 }],
     [{ data: "mnist" }, { data: { kind: "mnist" } }],
     [{ data: "/digits" }, { data: { kind: "idx", path: "/digits" } }],
     [{ data: "/a.csv", layers: "4,8,3" }, { data: { kind: "csv", train: "/a.csv", target: 0, classes: 3 } }],
@@ -136,6 +143,13 @@ describe("flags", () => {
     [{ batch: "x" }, `--batch: found "x", expected a whole number of at least 1`],
     [{ batch: "" }, `--batch: found "", expected a whole number of at least 1`],
     [{ port: "-1" }, "--port: found -1, expected a whole number from 0 to 65535"],
+    [{ tlsCert: "/a.pem" }, "--tls-key: tls.key: missing, expected the path of a file"],
+    [{ tlsCa: "/ca.pem" }, "--tls-cert: tls.cert: missing, expected the path of a file"],
+    [{ tokenFile: "" }, `--token-file: tokenFile: found "", expected the path of a file`],
+    [
+      { maxConnections: "many" },
+      `--max-connections: maxConnections: found "many", expected a whole number from 1 to 65535`,
+    ],
     [{ exact: "maybe" }, `--exact: found "maybe", expected on or off`],
     [{ layers: "784" }, `--layers: model.layers: found "784", expected whole numbers joined by commas`],
     [{ layers: "784,x,10" }, `--layers: model.layers: found "784,x,10", expected`],
@@ -154,11 +168,28 @@ describe("flags", () => {
     });
   });
 
-  it("--host needs --insecure for other machines", () => {
-    expect(refusal(() => withFlags({ host: "192.0.2.1" }))).toMatchObject({
+  it("--host needs a join token or --insecure for other machines", () => {
+    const asked = { host: "192.0.2.1" };
+    expect(refusal(() => withFlags(asked))).toMatchObject({
       code: "BIND_REFUSED",
       message: expect.stringContaining("--host: 192.0.2.1"),
-      hint: expect.stringContaining("--insecure"),
+      hint: expect.stringMatching(/--token-file.*LOCKSTEP_TOKEN.*--insecure/),
+    });
+    expect(withFlags({ ...asked, tokenFile: "join.token" })).toMatchObject(asked);
+    vi.stubEnv("LOCKSTEP_TOKEN", "a secret of some length");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const config = withFlags(asked);
+    expect(config).toMatchObject(asked);
+    expect(JSON.stringify(config)).not.toContain("secret");
+  });
+
+  it("replace single files of the config's TLS, whose paths are seen from its folder", () => {
+    const yaml = "tokenFile: t\ntls: {cert: a.pem, key: a.key, ca: ca.pem}";
+    const config = withFlags({ tlsKey: "/b.key" }, yaml);
+    const folder = dirname(config.runs);
+    expect(config).toMatchObject({
+      tokenFile: join(folder, "t"),
+      tls: { cert: join(folder, "a.pem"), key: "/b.key", ca: join(folder, "ca.pem") },
     });
   });
 });

@@ -4,7 +4,7 @@ import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 describe("a step", () => {
   it("goes from joining over assignment and partials to the commit and the next step", () => {
     const run = new CoordinatorTrace();
-    expect(run.connect("a")).toEqual(["notify waiting"]);
+    expect(run.connect("a")).toEqual(["a ← challenge", "notify waiting"]);
     expect(run.hello("a")).toEqual(["a ← welcome"]);
     expect(run.ready("a")).toEqual([
       "notify worker-joined",

@@ -179,7 +179,7 @@ describe("a worker that may not stay", () => {
     expect(run.hello("c", { version: "1.0.1" })).toEqual(refused("VERSION_MISMATCH"));
     expect(run.hello("c")).toEqual([]);
     run.connect("d");
-    expect(run.hello("d", { protocol: 2 })).toEqual(refused("VERSION_MISMATCH", "d"));
+    expect(run.hello("d", { protocol: 1 })).toEqual(refused("VERSION_MISMATCH", "d"));
   });
 
   it("has other data, another layout or other arithmetic", () => {

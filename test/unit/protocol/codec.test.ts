@@ -9,7 +9,15 @@ import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import type { WorkerMessage } from "../../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 
-const hello = (name: string): WorkerMessage => ({ type: "hello", protocol: 1, version: "1", name, threads: 2 });
+const unproven = { nonce: "0".repeat(64), proof: "0".repeat(64) };
+const hello = (name: string): WorkerMessage => ({
+  type: "hello",
+  protocol: 1,
+  version: "1",
+  name,
+  threads: 2,
+  ...unproven,
+});
 
 /** A frame with any bytes as its header. */
 function frameOf(header: Uint8Array, announced = header.length): Buffer {

@@ -19,7 +19,7 @@ const plan = {
 };
 
 const workerMessages = [
-  { type: "hello", protocol: 1, version: "1.0.0", name: "a", threads: 2 },
+  { type: "hello", protocol: 1, version: "1.0.0", name: "a", threads: 2, nonce: hash, proof: hash },
   { type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash },
   { type: "failed", code: "DATA_MISSING", message: "no data" },
   { type: "partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, segment },
@@ -28,7 +28,8 @@ const workerMessages = [
 ];
 
 const coordinatorMessages = [
-  { type: "welcome", run: "r", worker: "w1", plan },
+  { type: "challenge", nonce: hash },
+  { type: "welcome", run: "r", worker: "w1", proof: hash, plan },
   { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" },
   { type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]] },
   { type: "parameters", version: 3, segment },
@@ -148,6 +149,38 @@ describe.each([
   });
 });
 
+describe("a plan's data", () => {
+  const welcome = coordinatorMessages.find(({ type }) => type === "welcome")!;
+  const withData = (data: unknown): object => ({ ...welcome, plan: { ...plan, data } });
+
+  it.each([
+    { kind: "mnist" },
+    { kind: "idx", path: "/d" },
+    { kind: "idx", path: "/d", classes: 26 },
+    { kind: "csv", train: "/t.csv", target: 4 },
+    { kind: "csv", train: "/t.csv", test: "/e.csv", target: "y", header: true, classes: 3, scale: 255 },
+  ])("passes as %j", (data) => {
+    expect(checkCoordinatorMessage(withData(data))).toEqual(withData(data));
+  });
+
+  it.each([
+    null,
+    "mnist",
+    {},
+    { kind: "other" },
+    { kind: "mnist", path: "/d" },
+    { kind: "idx" },
+    { kind: "idx", path: 5 },
+    { kind: "idx", path: "/d", classes: 0 },
+    { kind: "csv", train: "/t.csv" },
+    { kind: "csv", train: ["/t.csv"], target: 0 },
+    { kind: "csv", train: "/t.csv", target: -1 },
+    { kind: "csv", train: "/t.csv", target: 0, scale: "1" },
+  ])("is refused as %j", (data) => {
+    expect(refusal(checkCoordinatorMessage, withData(data)).message).toContain("malformed welcome: /plan/data");
+  });
+});
+
 describe("limits", () => {
   it("are those of the protocol", () => {
     const partial = workerMessages[3] as { segment: object };
@@ -161,7 +194,7 @@ describe("limits", () => {
       { ...workerMessages[2], code: "not a code" },
     ];
     for (const message of refused) expect(refusal(checkWorkerMessage, message).code).toBe("PROTOCOL_VIOLATION");
-    const assignment = coordinatorMessages[2]!;
+    const assignment = coordinatorMessages[3]!;
     for (const changes of [
       { samples: 0 },
       { shards: 0 },
@@ -169,6 +202,8 @@ describe("limits", () => {
       { nodes: [[0]] },
       { nodes: [[0, 1, 2]] },
       { work: { kind: "other", step: 0 } },
+      { work: { kind: "train", step: 2 ** 32 } },
+      { epoch: 2 ** 32 },
     ]) {
       expect(refusal(checkCoordinatorMessage, { ...assignment, ...changes }).code).toBe("PROTOCOL_VIOLATION");
     }
@@ -177,10 +212,15 @@ describe("limits", () => {
 
 describe("what is shown to people", () => {
   it("has no control characters: they could rewrite a terminal", () => {
-    const hello = { type: "hello", protocol: 1, version: "1.0.0", name: "büro 2", threads: 1 };
+    const hello = { ...workerMessages[0]!, name: "büro 2" };
     expect(checkWorkerMessage(hello)).toEqual(hello);
-    for (const name of ["\u001b[2Jgone", "a\u0007", "a\u009b31m", "a\rb"]) {
+    for (const name of ["\u001b[2Jgone", "a\u0007", "a\u009b31m", "a\rb", "a\nb"]) {
       expect(() => checkWorkerMessage({ ...hello, name })).toThrow(/name/);
+    }
+    // Nor have the sentences about what is refused.
+    for (const text of ["\u001b[2Jgone", "\u009b31m", "a\nb"]) {
+      for (const header of [{ type: "heartbeat", [text]: 1 }, { type: text }])
+        expect(refusal(checkWorkerMessage, header).message).not.toMatch(/\p{Cc}/u);
     }
     expect(() => checkWorkerMessage({ type: "failed", code: "DATA_MISSING", message: "\u001b]0;x" })).toThrow(
       /message/,

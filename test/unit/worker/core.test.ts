@@ -14,7 +14,8 @@ describe("a worker", () => {
   it("connects, says hello, prepares and is ready", () => {
     const worker = new WorkerTrace();
     expect(worker.feed({ type: "start" })).toEqual(["connect after 0"]);
-    expect(worker.feed({ type: "opened" })).toEqual(["send hello"]);
+    expect(worker.opened()).toEqual([]);
+    expect(worker.challenge()).toEqual(["send hello"]);
     expect(worker.welcome()).toEqual(["prepare"]);
     expect(worker.prepared()).toEqual(["send ready"]);
   });
@@ -80,11 +81,12 @@ describe("a lost connection", () => {
 
   it("while it prepares makes the end of preparing meaningless", () => {
     const worker = new WorkerTrace();
-    worker.feed({ type: "opened" });
+    worker.opened();
+    worker.challenge();
     worker.welcome();
     worker.closed();
     expect(worker.prepared()).toEqual([]);
-    worker.feed({ type: "opened" });
+    worker.opened();
     expect(worker.prepared()).toEqual([]);
     expect(worker.assign("train", 0, [0, 4])).toEqual([]);
   });
@@ -111,7 +113,7 @@ describe("a lost connection", () => {
     expect(worker.closed().at(-1)).toBe("connect after 100");
     worker.now = 130_001;
     expect(worker.closed()).toEqual(["exit COORDINATOR_UNREACHABLE"]);
-    expect(worker.feed({ type: "opened" })).toEqual([]);
+    expect(worker.opened()).toEqual([]);
   });
 });
 
@@ -156,6 +158,14 @@ describe("a worker ends", () => {
     expect(joined().message(refused)).toEqual(["exit VERSION_MISMATCH"]);
     const error = new LockstepError("DATA_MISSING", "no data");
     expect(joined().feed({ type: "unprepared", error })).toEqual(["send failed", "exit DATA_MISSING"]);
+  });
+
+  it("never because it was frozen on the way in: it connects again", () => {
+    const worker = new WorkerTrace();
+    worker.opened();
+    const late = { type: "refused", code: "HANDSHAKE_TIMEOUT", message: "no hello within 10 s", hint: "" } as const;
+    expect(worker.message(late)).toEqual(["say no hello within 10 s", "disconnect"]);
+    expect(worker.closed().at(-1)).toBe("connect after 100");
   });
 
   it("never because of an assignment that nobody could compute: it connects again", () => {

@@ -1,0 +1,91 @@
+/** What a person sees: the bar on a terminal, plain lines in a pipe, and Ctrl-C once and twice. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../support/files.ts";
+import { lockstep } from "../support/lockstep.ts";
+import { writeMnistPart } from "../support/mnist.ts";
+import { hasTerminal, Terminal } from "../support/terminal.ts";
+
+async function prepared(): Promise<string> {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "digits"), 4000, 500);
+  return folder;
+}
+
+const train = (epochs: number): string[] => `train --data digits --batch 20 --name seen --epochs ${epochs}`.split(" ");
+
+/** With all that belongs on it, at the end of a line. */
+const bar =
+  /\n[█░]+ +\d+ % epoch \d\/2 · loss \d[\d.e+-]* · accuracy \d+\.\d % · [\d,]+ samples\/s · 2 workers · (\d+ min )?\d+(\.\d)? s left\n/;
+
+describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal }, () => {
+  test("shows a bar that tells all, and the last two lines the result", async () => {
+    const folder = await prepared();
+    const terminal = new Terminal(train(2), folder, 130);
+    expect(await terminal.finished).toBe(0);
+    expect(terminal.text).toMatch(bar);
+    expect(terminal.text).toMatch(/\nepoch 2\/2: loss .*, test accuracy /);
+    const [accuracy, hash, end] = terminal.raw.split("\r\n").slice(-3);
+    expect(accuracy).toMatch(/^test accuracy \d+\.\d\d %$/);
+    expect(hash).toMatch(/^parameters sha256 [0-9a-f]{64}$/);
+    expect(end).toBe("");
+  });
+
+  test("of unknown width counts as 80 columns wide", async () => {
+    const folder = await prepared();
+    const terminal = new Terminal(train(2), folder, 0);
+    expect(await terminal.finished).toBe(0);
+    expect(terminal.text).toMatch(/\n +\d+ % epoch 1\/2 · loss \d[\d.e+-]* · accuracy \d+\.\d %/);
+  });
+
+  test("at Ctrl-C writes a checkpoint and says how to go on", async () => {
+    const folder = await prepared();
+    const terminal = new Terminal(train(500), folder, 130);
+    await terminal.shows(/epoch 2\/500 ·/);
+    terminal.interrupt();
+    expect(await terminal.finished).toBe(0);
+    const [said, end] = terminal.raw.split("\r\n").slice(-2);
+    const [, step, hint] = /stopped after step ([\d,]+), checkpoint written; to go on: npm run lockstep -- (.*)$/.exec(
+      said!,
+    )!;
+    expect(end).toBe("");
+    expect(terminal.text).toContain("\nstopping: ");
+    expect(hint).toBe("train --resume seen");
+    const checkpoints = await readdir(join(folder, "runs", "seen", "checkpoints"));
+    const digits = step!.replaceAll(",", "").padStart(8, "0");
+    expect(checkpoints.sort().at(-1)).toBe(`step-${digits}.safetensors`);
+
+    const resumed = lockstep([...hint!.split(" "), "--json"], folder);
+    expect((await resumed.event("listening")).resumedAt).toBe(Number(digits));
+  });
+
+  test("at the second Ctrl-C ends at once and gives the cursor back", async () => {
+    const folder = await prepared();
+    const terminal = new Terminal(train(500), folder, 130);
+    await terminal.shows(/epoch 2\/500 ·/);
+    // With its workers frozen no step ends, so the first Ctrl-C alone would wait for a long time.
+    expect(terminal.freezeWorkers()).toBe(2);
+    terminal.interrupt();
+    await terminal.shows(/\nstopping: .*Ctrl-C again ends at once/);
+    const asked = performance.now();
+    terminal.interrupt();
+    expect(await terminal.finished).toBe(130);
+    expect(performance.now() - asked).toBeLessThan(3_000);
+    expect(terminal.raw.lastIndexOf("\u001B[?25h")).toBeGreaterThan(terminal.raw.lastIndexOf("\u001B[?25l"));
+  });
+});
+
+test("a pipe gets plain lines: nothing is drawn, and the last two lines are the result", async () => {
+  const folder = await prepared();
+  const { code, stdout, stderr } = await lockstep(train(2), folder).finished;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  // oxlint-disable-next-line no-control-regex -- escape codes are what must not be there
+  expect(stdout).not.toMatch(/[\u0000-\u0009\u000B-\u001F█░]/);
+  const lines = stdout.trimEnd().split("\n");
+  expect(lines[0]).toMatch(/^data: 4,000 training and 500 test samples, sha256 [0-9a-f]{12}$/);
+  expect(lines.filter((line) => /^epoch \d\/2: loss /.test(line))).toHaveLength(2);
+  expect(lines).toContain(`checkpoint ${join("runs", "seen", "checkpoints", "step-00000400.safetensors")}`);
+  expect(lines.at(-2)).toMatch(/^test accuracy \d+\.\d\d %$/);
+  expect(lines.at(-1)).toMatch(/^parameters sha256 [0-9a-f]{64}$/);
+});

@@ -1,0 +1,53 @@
+/**
+ * Real gradients, computed by production code with the reference evaluator in float32. One runner, with its fused
+ * programs, serves the threads of all simulated workers: a task's parameters and sums are copied between its worker's
+ * memory and the runner's.
+ */
+import type { Engine } from "../../shared/engine/engine.ts";
+import { referenceEngine } from "../../shared/engine/reference.ts";
+import { vectorBytes } from "../../shared/gradient/partial.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { TaskRunner } from "../../worker/compute/runner.ts";
+import type { ComputeTask } from "../../worker/compute/task.ts";
+import { data, job, sampleOf } from "./job.ts";
+
+const parameterBytes = vectorBytes(job.layouts.parameters);
+const arena = new Arena(parameterBytes + vectorBytes(job.layouts.partial.train) + 64);
+const parameters = arena.allocate(parameterBytes);
+const output = arena.allocate(vectorBytes(job.layouts.partial.train));
+
+/** The samples of the last call. */
+let samples: number[] = [];
+
+const reference = referenceEngine("float32");
+const engine: Engine = {
+  name: "simulated",
+  async prepare(program) {
+    const prepared = await reference.prepare(program);
+    return {
+      run(inputs, outputs) {
+        const features = inputs["features"]!;
+        const width = data.train.sampleShape[0]!;
+        samples = Array.from({ length: features.length / width }, (_, row) => sampleOf(features[row * width]!));
+        return prepared.run(inputs, outputs);
+      },
+      close: () => prepared.close(),
+    };
+  },
+};
+
+const runner = new TaskRunner(
+  { plan: job.plan, memory: arena.memory, train: data.train.transfer(), test: data.test.transfer() },
+  engine,
+);
+
+/** Bytes of the sums of a task. */
+export const outputBytes = ({ kind }: ComputeTask): number => vectorBytes(job.layouts.partial[kind]);
+
+/** Computes a task in a worker's memory; resolves to the samples it used. */
+export async function compute(memory: WebAssembly.Memory, task: ComputeTask): Promise<readonly number[]> {
+  arena.bytes(parameters, parameterBytes).set(new Uint8Array(memory.buffer, task.parameters, parameterBytes));
+  await runner.run({ ...task, parameters, output });
+  new Uint8Array(memory.buffer, task.output, outputBytes(task)).set(arena.bytes(output, outputBytes(task)));
+  return samples;
+}

@@ -1,0 +1,161 @@
+/** One end of a WebSocket connection, with the close handshake as `ws` does it. */
+import { decodeFrame } from "../../shared/protocol/codec.ts";
+import { Outbox } from "../../shared/protocol/outbox.ts";
+import type { Network } from "./network.ts";
+import type { SimulatedProcess } from "./process.ts";
+
+/** What travels from one end to the other. */
+export type Item = { readonly kind: "open" | "close" } | { readonly kind: "frame"; readonly frame: Buffer };
+
+interface Listener {
+  onOpen?(): void;
+  onFrame(frame: Buffer): void;
+  onClose(reason: string): void;
+}
+
+/** How long `ws` waits for the other side to close. */
+const CLOSE_TIMEOUT = 30_000;
+/** Bulk frames that may wait in one outbox: the partials of one work, or the parameters of one version. */
+const MOST_WAITING = 64;
+
+export class End {
+  readonly process: SimulatedProcess;
+  /** The worker's host, whichever end this is: the network's conditions belong to it. */
+  readonly host: string;
+  readonly outbox: Outbox;
+  state: "connecting" | "open" | "closing" | "closed" = "connecting";
+  peer: End | undefined;
+  listener: Listener | undefined;
+  /** What this end sends vanishes. */
+  isMute = false;
+  readonly #network: Network;
+  readonly #underWay: Item[] = [];
+  #lastArrival = 0;
+
+  constructor(network: Network, process: SimulatedProcess, host: string) {
+    this.#network = network;
+    this.process = process;
+    this.host = host;
+    this.outbox = new WatchedOutbox((frame, flushed) => {
+      if (this.state !== "open") return;
+      this.send({ kind: "frame", frame });
+      // A peer that takes nothing more leaves what was written last in the socket's buffer.
+      if (!this.isMute) process.after(this.#network.world.between(0, 1), flushed);
+    });
+  }
+
+  /** Puts something on its way: behind what was sent before, if it arrives at all. */
+  send(item: Item): void {
+    if (this.isMute || this.peer === undefined) return;
+    this.#underWay.push(this.#network.spoiled(this, item));
+    this.#lastArrival = Math.max(this.#lastArrival, this.#network.arrival(this.host));
+    this.#network.world.at(this.#lastArrival, () => this.#arrive());
+  }
+
+  #arrive(): void {
+    const { world } = this.#network;
+    const { partitionedUntil } = this.#network.conditionsOf(this.host);
+    if (world.now < partitionedUntil) {
+      world.at(partitionedUntil, () => this.#arrive());
+      return;
+    }
+    const item = this.#underWay.shift();
+    const { peer } = this;
+    if (item !== undefined && peer !== undefined) peer.process.perform(() => peer.take(item));
+  }
+
+  take(item: Item): void {
+    if (this.state === "closed") return;
+    switch (item.kind) {
+      case "open":
+        if (this.state !== "connecting") return;
+        this.state = "open";
+        this.listener?.onOpen?.();
+        return;
+      case "frame":
+        this.#tell(item.frame);
+        this.listener?.onFrame(item.frame);
+        return;
+      case "close":
+        if (this.state !== "closing") this.send({ kind: "close" });
+        this.reset("the other side closed the connection");
+    }
+  }
+
+  #tell(frame: Buffer): void {
+    const { tell } = this.#network.world;
+    const line = tell && frameLine(frame);
+    if (line !== undefined) tell?.(`${this.host} ${this.process.name === this.host ? "←" : "→"} ${line}`);
+  }
+
+  /** Closes in good order: what was sent arrives, and what is still on its way to here is taken. */
+  close(): void {
+    if (this.state === "connecting") this.terminate();
+    if (this.state !== "open") return;
+    this.state = "closing";
+    this.send({ kind: "close" });
+    this.process.after(CLOSE_TIMEOUT, () => this.reset("no answer to the close"));
+  }
+
+  terminate(reason = "terminated"): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    this.send({ kind: "close" });
+    this.process.after(0, () => this.listener?.onClose(reason));
+  }
+
+  /** The operating system says that the connection is gone. */
+  reset(reason: string): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    this.listener?.onClose(reason);
+  }
+
+  /** The process is gone: its kernel closes the connection, unless the machine is gone too. */
+  abandon(silently: boolean): void {
+    this.state = "closed";
+    if (silently) this.isMute = true;
+    else this.send({ kind: "close" });
+  }
+}
+
+/** A frame in words; heartbeats are not worth a line. */
+function frameLine(frame: Buffer): string | undefined {
+  const { type, ...rest } = decodeFrame(frame).header as Record<string, unknown>;
+  const { work, node, nodes, version, code } = rest;
+  const words = [work, version, code, nodes ?? node].filter((word) => word !== undefined);
+  return type === "heartbeat" ? undefined : `${String(type)} ${words.map((word) => JSON.stringify(word)).join(" ")}`;
+}
+
+/** Fails where more waits than one work can need. */
+class WatchedOutbox extends Outbox {
+  #queued = 0;
+  readonly #written: { count: number };
+
+  constructor(write: ConstructorParameters<typeof Outbox>[0]) {
+    const written = { count: 0 };
+    super((frame, flushed) => {
+      written.count += 1;
+      write(frame, flushed);
+    });
+    this.#written = written;
+  }
+
+  override send(frame: Buffer): void {
+    super.send(frame);
+    this.#written.count -= 1;
+  }
+
+  override sendBulk(frames: Iterable<Buffer>): void {
+    const all = [...frames];
+    this.#queued += all.length;
+    super.sendBulk(all);
+    const waiting = this.#queued - this.#written.count;
+    if (waiting > MOST_WAITING) throw new Error(`${waiting} bulk frames wait in one outbox`);
+  }
+
+  override dropBulk(): void {
+    super.dropBulk();
+    this.#queued = this.#written.count;
+  }
+}

@@ -1,0 +1,167 @@
+/** A simulated coordinator process: the production parts, wired as a run wires them, on a virtual clock, network and disk. */
+import type { CoordinatorState, Settings, Steering, Work } from "../../coordinator/core/state.ts";
+import { initialState, noSums } from "../../coordinator/core/state.ts";
+import { batchOf } from "../../coordinator/core/schedule.ts";
+import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
+import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
+import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
+import type { Json, Snapshot } from "../../shared/checkpoint/snapshot.ts";
+import type { LockstepError } from "../../shared/errors.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import { stepNumber } from "../../shared/ids.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { parametersSha256 } from "../../shared/memory/layout.ts";
+import { initialParameters } from "../../shared/nn/model.ts";
+import { optimizerOf } from "../../shared/optim/optimizer.ts";
+import type { Disk, MetricsLine } from "./disk.ts";
+import { job } from "./job.ts";
+import type { Ledger, Life } from "./ledger.ts";
+import { buffersInUse } from "./memory.ts";
+import type { Network } from "./network.ts";
+import type { SimulatedProcess } from "./process.ts";
+
+const { config, layouts, model, plan, shards } = job;
+const optimizer = optimizerOf(config.optimizer);
+
+/** A reduction that tells the ledger what is added, and has all buffers back before each work. */
+class WatchedReduction extends Reduction {
+  readonly #life: Life;
+  readonly #process: SimulatedProcess;
+
+  constructor(life: Life, process: SimulatedProcess, ...rest: ConstructorParameters<typeof Reduction>) {
+    super(...rest);
+    this.#life = life;
+    this.#process = process;
+  }
+
+  override open(work: Work): void {
+    super.open(work);
+    const held = buffersInUse(this.#process);
+    if (held > 0)
+      throw new Error(`the coordinator opens ${work.name.kind} ${work.name.step} and holds ${held} buffers`);
+    this.#life.opened(work);
+  }
+
+  override fold(worker: WorkerId, node: TreeNode): void {
+    this.#life.folded(worker, node);
+    super.fold(worker, node);
+  }
+}
+
+/** Parameters that tell the ledger of every update. */
+class WatchedStore extends ParameterStore {
+  readonly #life: Life;
+
+  constructor(life: Life, ...rest: ConstructorParameters<typeof ParameterStore>) {
+    super(...rest);
+    this.#life = life;
+  }
+
+  override update(gradient: number, samples: number, steps: number): boolean {
+    this.#life.stepTaken(steps);
+    return super.update(gradient, samples, steps);
+  }
+}
+
+/** What the cluster lends a coordinator. */
+export interface Surroundings {
+  readonly network: Network;
+  readonly disk: Disk;
+  readonly ledger: Ledger;
+  readonly settings: Settings;
+  /** What of a checkpoint goes on; the identity unless a test wants a fault. */
+  readonly restored: (snapshot: Snapshot) => Snapshot;
+}
+
+export interface Outcome {
+  readonly outcome: "completed" | "stopped" | LockstepError;
+  readonly parametersSha256: string;
+}
+
+export class SimulatedCoordinator {
+  readonly process: SimulatedProcess;
+  readonly state: CoordinatorState;
+  readonly #store: ParameterStore;
+  readonly #disk: Disk;
+  readonly #runtime: CoordinatorRuntime;
+  #lines: MetricsLine[] = [];
+
+  constructor(process: SimulatedProcess, surroundings: Surroundings, finished: (outcome: Outcome) => void) {
+    const { network, disk, ledger, settings, restored } = surroundings;
+    this.process = process;
+    this.#disk = disk;
+    const tell = process.world.tell ?? (() => {});
+    const found = disk.open(tell);
+    const snapshot = found === undefined ? undefined : restored(found);
+    const steps = stepNumber(snapshot?.step ?? 0);
+    const life = ledger.life(steps);
+    const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
+    const kernels = instantiateKernels(arena.memory);
+    const { learningRate } = config.optimizer;
+    this.#store = new WatchedStore(life, arena, kernels, layouts.parameters, optimizer, learningRate);
+    if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, this.#store.vector);
+    else this.#store.restore(snapshot);
+    const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
+    this.state = initialState(settings, { steps, steering, fingerprint: disk.fingerprint }, process.now());
+    tell(`coordinator starts ${snapshot === undefined ? "afresh" : `from checkpoint ${steps}`}`);
+    this.#runtime = new CoordinatorRuntime({
+      state: this.state,
+      plan,
+      layouts,
+      arena,
+      kernels,
+      store: this.#store,
+      reduction: new WatchedReduction(life, process, arena, kernels, layouts, shards),
+      clock: process,
+      notify: (event) => {
+        if (event.type === "worker-joined") disk.fingerprint = this.state.fingerprint;
+        if (process.world.tell !== undefined) tell(`coordinator: ${JSON.stringify(event)}`);
+      },
+      record: (line) => {
+        this.#lines.push(line);
+        this.#checkMembers(network.endsOf(process).length);
+      },
+      checkpoint: () => this.#checkpoint(),
+    });
+    network.listen(process, this.#runtime);
+    void this.#runtime.finished.then((outcome) => {
+      // The rest of the metrics, as when a run closes its recorder.
+      disk.write(process, this.#takeLines(), undefined, () => {
+        if (disk.isIdle)
+          finished({ outcome, parametersSha256: parametersSha256(layouts.parameters, this.#store.vector) });
+      });
+    });
+  }
+
+  /** As Ctrl-C does. */
+  stop(): void {
+    this.process.perform(() => this.#runtime.stop("user"));
+  }
+
+  #checkMembers(connections: number): void {
+    const { size } = this.state.members;
+    if (size > connections)
+      throw new Error(`the coordinator counts ${size} members and has ${connections} connections`);
+  }
+
+  #checkpoint(): void {
+    const snapshot: Snapshot = {
+      step: this.state.steps,
+      epoch: batchOf(this.state.settings, this.state.steps).epoch,
+      run: this.state.settings.run,
+      layoutHash: layouts.parameters.hash,
+      parameters: this.#store.vector,
+      state: this.#store.state,
+      steering: this.state.steering as unknown as Json,
+    };
+    this.#disk.write(this.process, this.#takeLines(), snapshot, () => {});
+  }
+
+  #takeLines(): MetricsLine[] {
+    const lines = this.#lines;
+    this.#lines = [];
+    return lines;
+  }
+}

@@ -1,0 +1,195 @@
+/** Shows that the simulation can fail: each fault put into the logic is found within a thousand schedules. */
+import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import type { step as coordinatorStep } from "../../coordinator/core/step.ts";
+import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
+import { nodeKey } from "../../shared/gradient/tree.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import { ComputePool } from "../../worker/compute/pool.ts";
+import type { WorkerEffect } from "../../worker/core/state.ts";
+import type { step as workerStep } from "../../worker/core/step.ts";
+import { scheduleOf } from "./seeds.ts";
+import { check } from "./simulate.ts";
+import type { SimulationOptions } from "./simulate.ts";
+
+/** What is broken at the moment; each takes the place of the function of its name, which it is given. */
+const broken = vi.hoisted(() => ({
+  coordinator: undefined as undefined | ((step: typeof coordinatorStep) => typeof coordinatorStep),
+  worker: undefined as undefined | ((step: typeof workerStep) => typeof workerStep),
+  addsOnArrival: false,
+  dropsLastSample: false,
+  takesDamage: false,
+}));
+
+vi.mock(import("../../coordinator/core/step.ts"), async (original) => {
+  const { step } = await original();
+  return { step: (...event) => (broken.coordinator?.(step) ?? step)(...event) };
+});
+vi.mock(import("../../worker/core/step.ts"), async (original) => {
+  const { step } = await original();
+  return { step: (...event) => (broken.worker?.(step) ?? step)(...event) };
+});
+vi.mock(import("../../shared/gradient/plan.ts"), async (original) => {
+  const plan = await original();
+  const cutIntoShards: typeof plan.cutIntoShards = (samples, shards) => {
+    const { sizes, starts } = plan.cutIntoShards(samples, shards);
+    const isUneven = sizes[0] !== sizes.at(-1);
+    return broken.dropsLastSample && isUneven
+      ? { sizes: [...sizes.slice(0, -1), sizes.at(-1)! - 1], starts }
+      : { sizes, starts };
+  };
+  return { ...plan, cutIntoShards };
+});
+vi.mock(import("../../shared/gradient/reducer.ts"), async (original) => {
+  const { TreeReducer } = await original();
+  class ArrivalReducer extends TreeReducer {
+    readonly #shards: number;
+    readonly #addsOnArrival: boolean;
+    readonly #combine: (left: number, right: number) => void;
+    #sum: number | undefined;
+    #added = 0;
+
+    constructor(...given: ConstructorParameters<typeof TreeReducer>) {
+      super(...given);
+      const [shards, targets, combine] = given;
+      this.#shards = shards;
+      this.#combine = combine;
+      // A worker's own subtrees stay in order.
+      this.#addsOnArrival = broken.addsOnArrival && targets.some(({ start, end }) => end - start === shards);
+    }
+
+    override add(node: TreeNode, buffer: number): ReturnType<InstanceType<typeof TreeReducer>["add"]> {
+      if (!this.#addsOnArrival) return super.add(node, buffer);
+      if (this.#sum !== undefined) this.#combine(this.#sum, buffer);
+      this.#sum ??= buffer;
+      this.#added += node.end - node.start;
+      return this.#added === this.#shards ? { node: { start: 0, end: this.#shards }, buffer: this.#sum } : undefined;
+    }
+  }
+  return { TreeReducer: ArrivalReducer };
+});
+vi.mock(import("../../shared/protocol/codec.ts"), async (original) => {
+  const codec = await original();
+  return { ...codec, segmentIsIntact: (...given) => broken.takesDamage || codec.segmentIsIntact(...given) };
+});
+
+beforeAll(async () => {
+  // What is right is known before anything is broken.
+  await check(scheduleOf(1));
+});
+afterEach(() => {
+  const nothing = { coordinator: undefined, worker: undefined };
+  Object.assign(broken, nothing, { addsOnArrival: false, dropsLastSample: false, takesDamage: false });
+  vi.restoreAllMocks();
+});
+
+const SEEDS = 1_000;
+
+/** What the first schedule that fails says. */
+async function found(options: SimulationOptions = {}): Promise<string> {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      await check(scheduleOf(seed), options);
+    } catch (error) {
+      return String(error);
+    }
+  }
+  return "nothing";
+}
+
+test("the stale-step check is skipped", async () => {
+  broken.coordinator = (step) => (state, event, now) => {
+    if (event.type !== "message" || event.message.type !== "partial" || state.work === undefined)
+      return step(state, event, now);
+    return step(state, { ...event, message: { ...event.message, work: state.work.name } }, now);
+  };
+  expect(await found()).toMatch(/parameters hash|metrics|never computed/);
+});
+
+test("partials are added in the order of their arrival", async () => {
+  broken.addsOnArrival = true;
+  expect(await found()).toMatch(/parameters hash|metrics/);
+});
+
+test("a departed worker's lost pieces count as done", async () => {
+  broken.coordinator = (step) => (state, event, now) => {
+    if (event.type === "disconnected") {
+      for (const piece of state.work?.pieces.values() ?? []) piece.done ||= piece.owners.includes(event.worker);
+    }
+    return step(state, event, now);
+  };
+  expect(await found()).toMatch(/the sum is not complete/);
+});
+
+test("a duplicate is applied", async () => {
+  broken.coordinator = (step) => (state, event, now) => {
+    if (event.type === "message" && event.message.type === "partial") {
+      const [start, end] = event.message.node;
+      const piece = state.work?.pieces.get(nodeKey({ start, end }));
+      if (piece !== undefined) piece.done = false;
+    }
+    return step(state, event, now);
+  };
+  expect(await found()).toMatch(/was added twice/);
+});
+
+test("lost and late pieces are given to nobody", async () => {
+  broken.coordinator = (step) => (state, event, now) => {
+    const effects = step(state, event, now);
+    if (event.type !== "disconnected" && event.type !== "tick") return effects;
+    return effects.filter((effect) => effect.type !== "send" || effect.message.type !== "assignment");
+  };
+  expect(await found()).toMatch(/not over|gave up/);
+});
+
+test("a worker computes before the parameters are here", async () => {
+  broken.worker = (step) => (state, event, now) => {
+    if (event.type === "message" && event.message.type === "assignment") state.version = event.message.work.step;
+    return step(state, event, now);
+  };
+  expect(await found()).toMatch(/parameters hash|metrics|not finite/);
+});
+
+test("the last sample of an uneven batch is dropped", async () => {
+  broken.dropsLastSample = true;
+  expect(await found()).toMatch(/was committed and never computed/);
+});
+
+test("damaged bytes are taken", async () => {
+  broken.takesDamage = true;
+  expect(await found()).toMatch(/parameters hash|metrics|not finite/);
+});
+
+test("a worker keeps the buffers of what it has sent", async () => {
+  vi.spyOn(ComputePool.prototype, "release").mockReturnValue();
+  expect(await found()).toMatch(/computes nothing and holds \d+ buffers/);
+});
+
+test("a worker frees a result twice", async () => {
+  broken.worker = (step) => (state, event, now) =>
+    step(state, event, now).flatMap((effect): WorkerEffect[] => {
+      if (effect.type !== "deliver") return [effect];
+      const { work, node } = effect;
+      return [effect, { type: "drop", work, node }];
+    });
+  expect(await found()).toMatch(/although it is not in use/);
+});
+
+const forgets = (change: (snapshot: Snapshot) => Partial<Snapshot>): SimulationOptions => ({
+  restored: (snapshot) => ({ ...snapshot, ...change(snapshot) }),
+});
+
+test("a run resumes without the optimizer's state", async () => {
+  const blank = forgets(({ state }) => ({
+    state: state.map(({ name, vector }) => ({ name, vector: vector.fill(0) })),
+  }));
+  expect(await found(blank)).toMatch(/parameters hash|metrics/);
+});
+
+test("a run resumes without what it has summed of the epoch", async () => {
+  const blank = forgets(() => ({ steering: { epochSums: { loss: 0, correct: 0, samples: 0 } } }));
+  expect(await found(blank)).toMatch(/metrics|epoch/);
+});
+
+test("a run resumes a step too far on", async () => {
+  expect(await found(forgets(({ step }) => ({ step: step + 1 })))).toMatch(/used the samples/);
+});

@@ -1,0 +1,59 @@
+/**
+ * `npm run simulate -- --seeds N [--from K] [--trace]`: simulates a cluster under the schedules of N seeds and stops at
+ * the first that does not end in the undisturbed run's bits.
+ */
+import { parseArgs } from "node:util";
+import { linesOf } from "./schedule.ts";
+import { scheduleOf } from "./seeds.ts";
+import { check } from "./simulate.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "2000" },
+    from: { type: "string", default: "1" },
+    trace: { type: "boolean", default: false },
+  },
+});
+const from = Number(values.from);
+const count = Number(values.seeds);
+if (!Number.isSafeInteger(from) || from < 0 || !Number.isSafeInteger(count) || count < 1) {
+  throw new RangeError("--seeds and --from want whole numbers");
+}
+
+/** Lines of the story that are shown of a failure without --trace. */
+const SHOWN = 60;
+
+async function failed(seed: number, error: unknown): Promise<void> {
+  const story: string[] = [];
+  await check(scheduleOf(seed), { tell: (line) => story.push(line) }).catch(() => {});
+  console.error(linesOf(scheduleOf(seed)).join("\n"));
+  console.error(story.slice(values.trace ? 0 : -SHOWN).join("\n"));
+  console.error(`seed ${seed} failed: ${error instanceof Error ? error.stack : String(error)}`);
+  console.error(`again: npm run simulate -- --from ${seed} --seeds 1 --trace`);
+}
+
+// What is thrown where no promise waits would end a real process too.
+let current = from;
+process.on("uncaughtException", (error) => void failed(current, error).then(() => process.exit(1)));
+
+const begun = performance.now();
+let virtualSeconds = 0;
+let events = 0;
+for (let seed = from; seed < from + count; seed++) {
+  current = seed;
+  try {
+    const tell = values.trace ? { tell: (line: string) => console.log(line) } : {};
+    if (values.trace) console.log(linesOf(scheduleOf(seed)).join("\n"));
+    const story = await check(scheduleOf(seed), tell);
+    virtualSeconds += story.virtualSeconds;
+    events += story.events;
+  } catch (error) {
+    await failed(seed, error);
+    process.exit(1);
+  }
+}
+const seconds = (performance.now() - begun) / 1000;
+console.log(
+  `${count} schedules from seed ${from}: all in the same bits; ${(count / seconds).toFixed(0)} schedules/s, ` +
+    `${(virtualSeconds / count).toFixed(1)} virtual seconds and ${Math.round(events / count)} events each`,
+);

@@ -1,0 +1,93 @@
+/**
+ * The compute threads of a simulated worker: tasks take virtual time. While one runs its output holds garbage, and it
+ * reads the parameters as late as it can, so that bytes which are used too early or overwritten too early show.
+ */
+import type { Threads } from "../../worker/compute/pool.ts";
+import type { ComputeTask, ThreadSetup } from "../../worker/compute/task.ts";
+import { compute, outputBytes } from "./arithmetic.ts";
+import type { Ledger } from "./ledger.ts";
+import { buffersInUse } from "./memory.ts";
+import type { SimulatedProcess } from "./process.ts";
+
+/** How fast a worker's machine is, for now. */
+export interface Speed {
+  /** Milliseconds a sample. */
+  pace: number;
+  slowUntil: number;
+}
+
+const SLOWNESS = 8;
+
+export class SimulatedThreads implements Threads {
+  readonly #process: SimulatedProcess;
+  readonly #memory: WebAssembly.Memory;
+  readonly #speed: Speed;
+  readonly #ledger: Ledger;
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+  #underWay = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(process: SimulatedProcess, { memory }: ThreadSetup, count: number, speed: Speed, ledger: Ledger) {
+    this.#process = process;
+    this.#memory = memory;
+    this.#free = count;
+    this.#speed = speed;
+    this.#ledger = ledger;
+  }
+
+  run(task: ComputeTask): Promise<number> {
+    this.#underWay += 1;
+    return new Promise((resolve) => {
+      this.#waiting.push(() => this.#start(task, resolve));
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+  }
+
+  #next(): void {
+    if (this.#free === 0) return;
+    const start = this.#waiting.shift();
+    if (start === undefined) return;
+    this.#free -= 1;
+    start();
+  }
+
+  #start(task: ComputeTask, resolve: (milliseconds: number) => void): void {
+    const { world } = this.#process;
+    new Uint8Array(this.#memory.buffer, task.output, outputBytes(task)).fill(0xff);
+    const rows = task.sizes.reduce((sum, size) => sum + size, 0);
+    const slowness = world.now < this.#speed.slowUntil ? SLOWNESS : 1;
+    const duration = world.between(0.5, 1.5) * this.#speed.pace * slowness * (1 + rows);
+    this.#process.after(duration, () => void this.#finish(task, duration, resolve));
+  }
+
+  async #finish(task: ComputeTask, duration: number, resolve: (milliseconds: number) => void): Promise<void> {
+    const { world } = this.#process;
+    world.computing += 1;
+    try {
+      this.#ledger.gathered(task, await compute(this.#memory, task));
+    } catch (error) {
+      world.fail(error);
+    }
+    world.computing -= 1;
+    this.#free += 1;
+    this.#underWay -= 1;
+    resolve(duration);
+    this.#next();
+    if (this.#underWay > 0) return;
+    this.#idle?.();
+    // Whoever waits for the last result takes it before the next event.
+    world.after(0, () => this.#process.perform(() => this.#checkBuffers()));
+  }
+
+  #checkBuffers(): void {
+    const count = buffersInUse(this.#process);
+    if (this.#underWay === 0 && this.#idle === undefined && count > 0) {
+      throw new Error(`${this.#process.name} computes nothing and holds ${count} buffers`);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/** A simulated worker process: the production runtime and pool, on a virtual clock and network, with simulated threads. */
+import type { LockstepError } from "../../shared/errors.ts";
+import { JoinToken } from "../../shared/protocol/handshake.ts";
+import { ComputePool } from "../../worker/compute/pool.ts";
+import { WorkerRuntime } from "../../worker/runtime.ts";
+import { data, job } from "./job.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Network } from "./network.ts";
+import type { SimulatedProcess } from "./process.ts";
+import { SimulatedThreads } from "./threads.ts";
+import type { Speed } from "./threads.ts";
+
+/** Milliseconds without a coordinator after which a worker gives up; longer than any fault lasts. */
+const PATIENCE = 300_000;
+
+/** Starts a worker in a process; `ended` is told how it ended. */
+export function startWorker(
+  process: SimulatedProcess,
+  threads: number,
+  speed: Speed,
+  { network, ledger }: { readonly network: Network; readonly ledger: Ledger },
+  ended: (error: LockstepError | undefined) => void,
+): WorkerRuntime {
+  const { world, name } = process;
+  const runtime = new WorkerRuntime({
+    settings: { name, version: job.settings.version, threads, patience: PATIENCE, token: JoinToken.none },
+    clock: process,
+    connect: (listener) => network.connect(process, listener),
+    async openPool(plan) {
+      // Reading the data takes a while.
+      await new Promise<void>((resolve) => process.after(world.between(1, 400), resolve));
+      return new ComputePool(
+        plan,
+        threads,
+        data,
+        (setup) => new SimulatedThreads(process, setup, threads, speed, ledger),
+      );
+    },
+    random: () => world.random(),
+    say: (sentence) => world.tell?.(`${name}: ${sentence}`),
+  });
+  runtime.finished.then(
+    () => ended(undefined),
+    (error: LockstepError) => ended(error),
+  );
+  return runtime;
+}

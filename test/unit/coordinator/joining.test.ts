@@ -1,0 +1,85 @@
+/** What the coordinator's core says to strangers: a challenge, and why not; everything else comes after the proof. */
+import { describe, expect, it } from "vitest";
+import { workerId } from "../../../shared/ids.ts";
+import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
+
+const refused = (code: string, worker = "c"): string[] => [
+  `${worker} ← refused ${code}`,
+  `${worker} close`,
+  "notify refused",
+];
+
+/** A run with a token in which a is at work and c has just connected. */
+function guarded(): CoordinatorTrace {
+  const run = new CoordinatorTrace();
+  run.token = JoinToken.from("correct horse battery", "a test");
+  run.join("a");
+  expect(run.connect("c")).toEqual(["c ← challenge"]);
+  return run;
+}
+
+describe("a stranger", () => {
+  it("is welcomed for the right proof", () => {
+    const run = guarded();
+    expect(run.hello("c")).toEqual(["c ← welcome"]);
+    expect(run.ready("c")).toEqual(["notify worker-joined"]);
+  });
+
+  it("is refused for a proof of another token, of none, of the coordinator's role, or of another connection", () => {
+    const nonces = { coordinator: "a".repeat(64), worker: "b".repeat(64) };
+    const token = guarded().token;
+    for (const proof of [
+      JoinToken.from("incorrect horse battery", "a test").proof("worker", nonces),
+      JoinToken.none.proof("worker", nonces),
+      token.proof("coordinator", nonces),
+      token.proof("worker", { ...nonces, coordinator: "e".repeat(64) }),
+    ]) {
+      const run = guarded();
+      expect(run.hello("c", { proof })).toEqual(refused("TOKEN_REFUSED"));
+      expect(run.hello("c")).toEqual([]);
+    }
+  });
+
+  it("is told what is wrong: the token, or that there is none", () => {
+    const told = (run: CoordinatorTrace): string => {
+      const name = workerId("c");
+      const nonce = "b".repeat(64);
+      const hello = {
+        type: "hello",
+        protocol: 2,
+        version: "1.0.0",
+        name: "c",
+        threads: 1,
+        nonce,
+        proof: nonce,
+      } as const;
+      const events = run.effects({ type: "message", worker: name, message: hello });
+      const sent = events.find((effect) => effect.type === "send");
+      return sent?.message.type === "refused" ? `${sent.message.message}; ${sent.message.hint}` : "";
+    };
+    expect(told(guarded())).toMatch(/did not prove that it knows the run's join token; .*--token-file/);
+    const open = new CoordinatorTrace();
+    open.connect("c");
+    expect(told(open)).toMatch(/was given a join token, and this coordinator has none; .*/);
+  });
+
+  it("hears of the version before its proof, and of the run's end only after it", () => {
+    const proof = "0".repeat(64);
+    expect(guarded().hello("c", { proof, version: "1.0.1" })).toEqual(refused("VERSION_MISMATCH"));
+    const run = guarded();
+    run.feed({ type: "stop", reason: "user" });
+    // Being closed is all that it notices.
+    const end = run.finishWork().slice(2);
+    expect(end).toEqual(["checkpoint", "a ← end stopped", "a close", "c close", "finish stopped"]);
+    run.connect("d");
+    expect(run.hello("d", { proof })).toEqual(refused("TOKEN_REFUSED", "d"));
+    run.connect("e");
+    expect(run.hello("e")).toEqual(refused("RUN_ENDED", "e"));
+  });
+
+  it("cannot put sentences of its own into the log", () => {
+    const message = { type: "failed", code: "DATA_MISSING", message: "a lie" } as const;
+    expect(guarded().feed({ type: "message", worker: workerId("c"), message })).toEqual(refused("PROTOCOL_VIOLATION"));
+  });
+});

@@ -1,0 +1,159 @@
+/** The coordinator's edge, over real sockets on loopback: what strangers, pages of other sites and slow readers may cost. */
+import { connect } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { listen } from "../../../coordinator/server.ts";
+import type { Connection, Server, ServerListener } from "../../../coordinator/server.ts";
+import type { LockstepError } from "../../../shared/errors.ts";
+import { JoinToken } from "../../../shared/protocol/handshake.ts";
+
+/** Takes every connection and remembers what happens. */
+class Watching implements ServerListener {
+  readonly connections: Connection[] = [];
+  readonly refused: LockstepError[] = [];
+  readonly closed: string[] = [];
+  received = 0;
+
+  onConnection(connection: Connection): ReturnType<ServerListener["onConnection"]> {
+    this.connections.push(connection);
+    return { onFrame: (frame) => (this.received += frame.length), onClose: (reason) => this.closed.push(reason) };
+  }
+
+  onRefused(_address: string, error: LockstepError): void {
+    this.refused.push(error);
+  }
+}
+
+async function serving(maxConnections = 9): Promise<{ server: Server; watching: Watching }> {
+  const server = await listen({ host: "127.0.0.1", port: 0, token: JoinToken.none, maxConnections });
+  onTestFinished(() => server.close());
+  const watching = new Watching();
+  server.serve(watching);
+  return { server, watching };
+}
+
+/** Resolves when the connection is open; rejects with the HTTP status and the reason where it is refused. */
+async function open(url: string, headers: Record<string, string> = {}): Promise<WebSocket> {
+  const socket = new WebSocket(url, { headers, perMessageDeflate: false });
+  onTestFinished(() => socket.terminate());
+  socket.on("error", () => {});
+  await new Promise((resolve, reject) => {
+    socket.once("open", resolve);
+    socket.once("unexpected-response", (_request, { statusCode, headers }) =>
+      reject(new Error(`${statusCode} ${String(headers["lockstep-refusal"])}`)),
+    );
+  });
+  return socket;
+}
+
+const closing = (socket: WebSocket): Promise<void> => new Promise((resolve) => socket.once("close", () => resolve()));
+
+describe("a stranger", () => {
+  it("is cut off after 16 KiB, in whatever pieces, and before they are handed on", async () => {
+    for (const pieces of [1, 40]) {
+      const { server, watching } = await serving();
+      const socket = await open(server.url);
+      for (let piece = 0; piece < pieces; piece++) socket.send(Buffer.alloc(40_000 / pieces));
+      await closing(socket);
+      await expect.poll(() => watching.closed).toHaveLength(1);
+      expect(watching.closed[0]).toMatch(/^it sent \d+ bytes before it proved that it may join$/);
+      expect(watching.received).toBeLessThan(20_000);
+    }
+  });
+
+  it("may send frames of a mebibyte once it is none, and still none that is longer", async () => {
+    const { server, watching } = await serving();
+    const socket = await open(server.url);
+    watching.connections[0]!.proven();
+    for (let count = 0; count < 3; count++) socket.send(Buffer.alloc(1 << 20));
+    await expect.poll(() => watching.received).toBe(3 << 20);
+    socket.send(Buffer.alloc(2 << 20));
+    await closing(socket);
+    await expect.poll(() => watching.closed).toEqual(["Max payload size exceeded"]);
+  });
+});
+
+describe("connections", () => {
+  it("beyond the limit are refused with the reason, until one is gone", async () => {
+    const { server, watching } = await serving(2);
+    const first = await open(server.url);
+    await open(server.url);
+    for (const connection of watching.connections) connection.proven();
+    await expect(open(server.url)).rejects.toThrow("503 all 2 connections are in use");
+    expect(watching.refused.map(({ code }) => code)).toEqual(["CONNECTION_REFUSED"]);
+    first.close();
+    await closing(first);
+    await expect.poll(() => watching.closed).toHaveLength(1);
+    await open(server.url);
+  });
+
+  it("that fail before their proof are counted, those that end after it are not", async () => {
+    const { server, watching } = await serving();
+    const visit = async (proves: boolean): Promise<void> => {
+      const before = watching.closed.length;
+      const socket = await open(server.url);
+      if (proves) watching.connections.at(-1)?.proven();
+      socket.terminate();
+      await expect.poll(() => watching.closed.length, { interval: 1 }).toBe(before + 1);
+    };
+    for (let count = 0; count < 12; count++) await visit(true);
+    for (let count = 0; count < 10; count++) await visit(false);
+    await expect(visit(true)).rejects.toThrow("503 10 joins from 127.0.0.1 failed within a minute");
+    // Of many refusals in a second one is told.
+    for (let count = 0; count < 5; count++) await expect(visit(true)).rejects.toThrow("503");
+    expect(watching.refused).toHaveLength(1);
+  });
+
+  it("from a web page are taken only from the coordinator's own", async () => {
+    const { server } = await serving();
+    const { host } = new URL(server.url);
+    await expect(open(server.url, { origin: "https://evil.example" })).rejects.toThrow(
+      "503 a web page of another site",
+    );
+    await open(server.url, { origin: `http://${host}` });
+  });
+});
+
+describe("a connection that does not read", () => {
+  it("is cut off with what it left unread", async () => {
+    const { server, watching } = await serving();
+    const socket = await open(server.url);
+    socket.pause();
+    await expect
+      .poll(
+        () => {
+          watching.connections[0]!.outbox.send(Buffer.alloc(1 << 20));
+          return watching.closed.join();
+        },
+        { interval: 1 },
+      )
+      .toMatch(/^it left \d+ bytes unread$/);
+  });
+
+  it("is cut off although all that it asks for are answers to pings", async () => {
+    const { server, watching } = await serving();
+    const { hostname, port, host } = new URL(server.url);
+    const wire = connect(Number(port), hostname);
+    onTestFinished(() => void wire.destroy());
+    wire.on("error", () => {});
+    const key = "dGhlIHNhbXBsZSBub25jZQ==";
+    wire.write(
+      `GET / HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    );
+    await expect.poll(() => watching.connections).toHaveLength(1);
+    watching.connections[0]!.proven();
+    wire.pause();
+    // A ping of 125 bytes, masked with zeros, ten thousand times.
+    const pings = Buffer.concat(Array<Buffer>(10_000).fill(Buffer.concat([Buffer.of(0x89, 0xfd), Buffer.alloc(129)])));
+    await expect
+      .poll(
+        () => {
+          if (wire.writableLength < 8 << 20) wire.write(pings);
+          return watching.closed.join();
+        },
+        { interval: 5, timeout: 20_000 },
+      )
+      // By ws itself.
+      .toBe("the connection was lost");
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { noteComputing, noteDelivered, updateSpeeds, weightsOf } from "../../../coordinator/core/speed.ts";
+import type { Member, Work } from "../../../coordinator/core/state.ts";
+import { stepNumber, workerId } from "../../../shared/ids.ts";
+import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
+
+const member = (threads = 1): Member => ({
+  id: workerId("a"),
+  name: "a",
+  threads,
+  phase: "ready",
+  connectedAt: 0,
+  nonce: "",
+  token: JoinToken.none,
+  lastHeard: 0,
+  sentVersion: undefined,
+  effort: { shards: 0, microseconds: 0 },
+  speed: undefined,
+});
+
+const work = (kind: "train" | "evaluate"): Work => ({
+  name: { kind, step: stepNumber(0) },
+  epoch: 0,
+  offset: 0,
+  samples: 80,
+  shards: 8,
+  openedAt: 0,
+  disturbed: false,
+  pieces: new Map(),
+});
+
+/** Lets each member compute 4 of 8 shards in so many microseconds, again and again. */
+function steps(count: number, members: readonly Member[], microseconds: readonly number[]): void {
+  for (let step = 0; step < count; step++) {
+    members.forEach((each, index) => {
+      noteComputing(each, microseconds[index]!);
+      noteDelivered(each, 4);
+    });
+    updateSpeeds(members, work("train"));
+  }
+}
+
+describe("shares of the shards", () => {
+  it("follow threads until speeds are known, and while they are about even", () => {
+    const members = [member(1), member(3)];
+    expect(weightsOf(members)).toEqual([1, 3]);
+    steps(50, members, [3000, 1100]);
+    expect(weightsOf(members)).toEqual([1, 3]);
+  });
+
+  it("follow measured speed: a worker at half speed gets half the shards", () => {
+    const members = [member(), member()];
+    steps(1, members, [1000, 2000]);
+    const [fast, slow] = weightsOf(members);
+    expect(fast).toBe(40);
+    expect(slow).toBe(20);
+  });
+
+  it("are not moved by one hiccup, but by a machine that becomes slow", () => {
+    const members = [member(), member()];
+    steps(20, members, [1000, 1000]);
+    steps(1, members, [1000, 10_000]);
+    expect(weightsOf(members)).toEqual([1, 1]);
+    steps(60, members, [1000, 3000]);
+    const [fast, slow] = weightsOf(members);
+    expect(fast! / slow!).toBeGreaterThan(2);
+  });
+
+  it("ignore evaluations and workers that stood by", () => {
+    const members = [member(), member()];
+    noteComputing(members[0]!, 1000);
+    noteDelivered(members[0]!, 4);
+    updateSpeeds(members, work("evaluate"));
+    expect(members.map(({ speed }) => speed)).toEqual([undefined, undefined]);
+    expect(members[0]!.effort).toEqual({ shards: 0, microseconds: 0 });
+  });
+
+  it("reach the plan: the slow worker of two owns one shard of four", () => {
+    const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2 });
+    run.join("a");
+    run.join("b");
+    run.segment("a", "0-2", { microseconds: 1000 });
+    run.segment("b", "2-4", { microseconds: 3000 });
+    run.finishWork();
+    expect(run.owners()).toEqual({ "0-2": "a", "2-3": "a", "3-4": "b" });
+  });
+});

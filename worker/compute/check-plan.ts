@@ -1,0 +1,38 @@
+/**
+ * Whether the parts of a plan belong together: what its graphs read and give must be its parameters and metrics. Each part
+ * is well-formed by now, but an engine that is given the wrong arrays fails in the middle of a step.
+ */
+import { LockstepError } from "../../shared/errors.ts";
+import { metricSlot } from "../../shared/gradient/partial.ts";
+import type { PartialLayouts } from "../../shared/gradient/partial.ts";
+import type { Graph } from "../../shared/graph/graph.ts";
+import { decodeGraph } from "../../shared/graph/serialise.ts";
+import type { RunPlan } from "../../shared/protocol/messages.ts";
+
+/** Throws GRAPH_INVALID, or what decoding the graphs throws. */
+export function checkPlan(plan: RunPlan, { partial }: PartialLayouts): void {
+  const shapes = new Map(partial.train.slots.map(({ name, shape }) => [name, JSON.stringify(shape)]));
+  const metrics = plan.metrics.map((metric) => [`metric:${metric}`, shapes.get(metricSlot(metric))] as const);
+  const gradients = plan.parameters.map(({ name }) => [`gradient:${name}`, shapes.get(name)] as const);
+  checkGraph("train", decodeGraph(plan.train), shapes, new Map([...gradients, ...metrics]));
+  checkGraph("evaluate", decodeGraph(plan.evaluate), shapes, new Map(metrics));
+}
+
+function checkGraph(
+  kind: string,
+  graph: Graph,
+  parameters: ReadonlyMap<string, string>,
+  expected: ReadonlyMap<string, string | undefined>,
+): void {
+  const shapeOf = (value: number): string => JSON.stringify(graph.values[value]!.shape);
+  const isGiven = graph.inputs.every(
+    (input) => input.kind !== "parameter" || parameters.get(input.parameter) === shapeOf(input.value),
+  );
+  const isWanted =
+    graph.outputs.length === expected.size &&
+    graph.outputs.every(({ name, value }) => expected.get(name) === shapeOf(value));
+  const hasData = graph.inputs.some((input) => input.kind === "features");
+  if (isGiven && isWanted && hasData) return;
+  const sentence = `the plan's ${kind} graph is not one of its ${parameters.size} parameters and metrics`;
+  throw new LockstepError("GRAPH_INVALID", sentence, "coordinator and worker must run the same Lockstep");
+}

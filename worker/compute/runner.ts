@@ -1,0 +1,160 @@
+/**
+ * What a compute thread does: gathers the samples of a subtree, runs the fused program of its shape on the parameters in
+ * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
+ * never terminated (the process would abort), so stale tasks simply finish.
+ */
+import { datasetFrom } from "../../shared/data/dataset.ts";
+import type { Dataset } from "../../shared/data/dataset.ts";
+import type { Engine, PreparedProgram } from "../../shared/engine/engine.ts";
+import { metricSlot, partialLayouts } from "../../shared/gradient/partial.ts";
+import type { PartialLayouts } from "../../shared/gradient/partial.ts";
+import { fuse } from "../../shared/graph/fuse.ts";
+import type { Graph, GraphInput } from "../../shared/graph/graph.ts";
+import { decodeGraph } from "../../shared/graph/serialise.ts";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import type { Layout } from "../../shared/memory/layout.ts";
+import { permutation, randomStream } from "../../shared/random.ts";
+import type { RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
+import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
+
+/** A layer's masks lie this far apart in the random stream: more than the values of any batch. */
+const MASK_STRIDE = 2 ** 40;
+
+/** A program for one shape of subtree, with its own input buffers in a small arena of this thread. */
+interface Loaded {
+  readonly prepared: PreparedProgram;
+  readonly indices: Uint32Array;
+  readonly features: Float32Array;
+  readonly targets: Int32Array | Float32Array;
+  /** Fills the dropout masks of a step for samples from position `first` of the batch on. */
+  readonly fillMasks: (step: number, first: number) => void;
+  readonly inputs: (parameters: number) => Record<string, Float32Array | Int32Array>;
+  readonly outputs: (output: number) => Record<string, Float32Array>;
+}
+
+export class TaskRunner {
+  readonly #plan: RunPlan;
+  readonly #memory: WebAssembly.Memory;
+  readonly #engine: Engine;
+  readonly #layouts: PartialLayouts;
+  readonly #graphs: Readonly<Record<WorkKind, Graph>>;
+  readonly #data: Readonly<Record<WorkKind, Dataset | undefined>>;
+  readonly #programs = new Map<string, Promise<Loaded>>();
+  /** The order of an epoch's samples; one epoch is kept, since steps come in order. */
+  #order: { readonly epoch: number; readonly at: (index: number) => number } | undefined;
+
+  constructor({ plan, memory, train, test }: ThreadSetup, engine: Engine) {
+    this.#plan = plan;
+    this.#memory = memory;
+    this.#engine = engine;
+    this.#layouts = partialLayouts(plan.parameters, plan.metrics);
+    this.#graphs = { train: decodeGraph(plan.train), evaluate: decodeGraph(plan.evaluate) };
+    this.#data = { train: datasetFrom(train), evaluate: test === undefined ? undefined : datasetFrom(test) };
+  }
+
+  /** Computes one subtree. */
+  async run(task: ComputeTask): Promise<ComputeResult> {
+    const begun = performance.now();
+    const loaded = await this.#programFor(task);
+    this.#gather(task, loaded);
+    loaded.fillMasks(task.step, task.first);
+    await loaded.prepared.run(loaded.inputs(task.parameters), loaded.outputs(task.output));
+    return performance.now() - begun;
+  }
+
+  #programFor(task: ComputeTask): Promise<Loaded> {
+    const key = `${task.kind} ${task.sizes.join(" ")}`;
+    let loaded = this.#programs.get(key);
+    if (loaded === undefined) {
+      loaded = this.#load(task.kind, task.sizes);
+      this.#programs.set(key, loaded);
+    }
+    return loaded;
+  }
+
+  async #load(kind: WorkKind, sizes: readonly number[]): Promise<Loaded> {
+    const graph = this.#graphs[kind];
+    const program = fuse(graph, sizes);
+    const rows = sizes.reduce((sum, size) => sum + size, 0);
+    const floatsOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+    const own = program.inputs.filter(({ name }) => purposeOf(graph, name).kind !== "parameter");
+    const arena = new Arena(own.reduce((bytes, { shape }) => bytes + 4 * floatsOf(shape) + 64, 64));
+    const kernels = instantiateKernels(arena.memory);
+    const fixed: Record<string, Float32Array | Int32Array> = {};
+    const masks: { offset: number; count: number; rate: number; layer: number }[] = [];
+    for (const { name, dtype, shape } of own) {
+      const count = floatsOf(shape);
+      const offset = arena.allocate(4 * count);
+      fixed[name] =
+        dtype === "int32" ? new Int32Array(arena.memory.buffer, offset, count) : arena.floats(offset, count);
+      const purpose = purposeOf(graph, name);
+      if (purpose.kind === "mask") masks.push({ offset, count, rate: purpose.rate, layer: purpose.layer });
+    }
+    return {
+      prepared: await this.#engine.prepare(program),
+      indices: new Uint32Array(rows),
+      features: fixed["features"] as Float32Array,
+      targets: fixed["targets"]!,
+      fillMasks: (step, first) => {
+        if (masks.length === 0) return;
+        const { key } = randomStream(this.#plan.seed, "dropout", step);
+        for (const { offset, count, rate, layer } of masks) {
+          kernels.dropoutMask(offset, count, key, layer * MASK_STRIDE + first * (count / rows), rate);
+        }
+      },
+      inputs: memoised((parameters) => ({ ...fixed, ...this.#parameterViews(graph, parameters) })),
+      outputs: memoised((output) => this.#outputViews(kind, output)),
+    };
+  }
+
+  #views(layout: Layout, base: number): Map<string, Float32Array> {
+    const { buffer } = this.#memory;
+    return new Map(
+      layout.slots.map(({ name, offset, length }) => [name, new Float32Array(buffer, base + 4 * offset, length)]),
+    );
+  }
+
+  #parameterViews(graph: Graph, base: number): Record<string, Float32Array> {
+    const slots = this.#views(this.#layouts.parameters, base);
+    return Object.fromEntries(
+      graph.inputs.flatMap((input) => (input.kind === "parameter" ? [[input.name, slots.get(input.parameter)!]] : [])),
+    );
+  }
+
+  #outputViews(kind: WorkKind, base: number): Record<string, Float32Array> {
+    const slots = this.#views(this.#layouts.partial[kind], base);
+    const metrics = this.#plan.metrics.map((metric) => [`metric:${metric}`, slots.get(metricSlot(metric))!]);
+    const gradients = this.#plan.parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
+    return Object.fromEntries(kind === "train" ? [...gradients, ...metrics] : metrics);
+  }
+
+  #gather({ kind, epoch, offset, first }: ComputeTask, { indices, features, targets }: Loaded): void {
+    const dataset = this.#data[kind]!;
+    const start = offset + first;
+    if (kind === "train") {
+      if (this.#order?.epoch !== epoch) {
+        this.#order = { epoch, at: permutation(this.#plan.seed, epoch, dataset.length) };
+      }
+      for (let row = 0; row < indices.length; row++) indices[row] = this.#order.at(start + row);
+    } else {
+      for (let row = 0; row < indices.length; row++) indices[row] = start + row;
+    }
+    dataset.batch(indices, features, targets);
+  }
+}
+
+const purposeOf = (graph: Graph, name: string): GraphInput => graph.inputs.find((input) => input.name === name)!;
+
+/** The engine keeps what it derived from an array, so the same offset must give the same views. */
+function memoised<Views>(make: (offset: number) => Views): (offset: number) => Views {
+  const made = new Map<number, Views>();
+  return (offset) => {
+    let views = made.get(offset);
+    if (views === undefined) {
+      views = make(offset);
+      made.set(offset, views);
+    }
+    return views;
+  };
+}
