@@ -16,7 +16,7 @@ import { anyFrame, assignmentOf, nonce, parametersOf } from "./coordinator-frame
 import { Dice } from "./dice.ts";
 import { memoryInUse } from "./memory.ts";
 
-const FRAMES = 60_000;
+const FRAMES = 30_000;
 
 test(`${FRAMES} frames of a coordinator that proves itself are survived`, async () => {
   const dice = new Dice(3);

@@ -58,10 +58,8 @@ await writeFile(config, job(epochs));
 console.log(`soak of about ${minutes} min, seed ${values.seed}: ${epochs} epochs`);
 
 const port = await freePort();
-const startCoordinator = (): Lockstep =>
-  new Lockstep("coordinator/cli/main.ts", [
-    ...["coordinator", config, "--name", "disturbed", "--port", `${port}`, "--continue", "--json"],
-  ]);
+const again = ["--name", "disturbed", "--port", `${port}`, "--continue", "--json"];
+const startCoordinator = (): Lockstep => new Lockstep("coordinator/cli/main.ts", ["coordinator", config, ...again]);
 const startWorker = (name: string): Lockstep =>
   new Lockstep("worker/main.ts", [`ws://127.0.0.1:${port}`, "--name", name]);
 

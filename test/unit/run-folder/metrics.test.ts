@@ -88,17 +88,15 @@ it("loses no line that is appended while a flush is under way", async () => {
   const run = await temporaryFolder();
   const log = await MetricsLog.open(run);
   let appended = 0;
-  let flushing = true;
   const flushes = (async () => {
     for (let round = 0; round < 20; round++) await log.flush();
-    flushing = false;
+    return "flushed";
   })();
-  while (flushing) {
+  while ((await Promise.race([flushes, Promise.resolve()])) === undefined) {
     log.append({ step: appended, loss: appended / 3 });
     appended += 1;
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await flushes;
   await log.close();
   expect(await read(run)).toBe(Array.from({ length: appended }, (_, step) => line(step)).join(""));
 });
