@@ -27,7 +27,7 @@ export class Arena {
       throw new LockstepError(
         "CONFIG_INVALID",
         `this model needs ${(bytes / 2 ** 30).toFixed(2)} GiB in one process; 4 GiB is the limit of its shared memory`,
-        "Use a smaller model, or an optimizer that keeps fewer vectors.",
+        "Use a smaller model, fewer shards, or an optimizer that keeps fewer vectors.",
       );
     }
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
