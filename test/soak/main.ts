@@ -50,10 +50,12 @@ async function figures(name: string): Promise<string[]> {
     });
 }
 
-// How many epochs keep the disturbed run busy for the time asked for: about half of the undisturbed speed.
-await writeFile(config, job(3));
+// How many epochs keep the disturbed run busy for the time asked for: a run long enough that its start doesn't count gives
+// the undisturbed rate, and disturbances cost about a fifth of it.
+const calibrationEpochs = 60;
+await writeFile(config, job(calibrationEpochs));
 const { seconds } = await train("calibration").result();
-const epochs = Math.max(3, Math.round((0.5 * 60 * minutes) / (seconds / 3)));
+const epochs = Math.max(3, Math.round((0.8 * 60 * minutes * calibrationEpochs) / seconds));
 await writeFile(config, job(epochs));
 console.log(`soak of about ${minutes} min, seed ${values.seed}: ${epochs} epochs`);
 
