@@ -14,7 +14,7 @@ import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { version } from "../shared/version.ts";
 import { connect, coordinatorAddress } from "./client.ts";
-import { ComputePool } from "./compute/pool.ts";
+import { ComputePool } from "../shared/compute/pool.ts";
 import { WorkerRuntime } from "./runtime.ts";
 
 const options = {

@@ -12,7 +12,7 @@ import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, Parameters, RunPlan, WorkName } from "../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
-import type { ComputePool } from "./compute/pool.ts";
+import type { ComputePool } from "../shared/compute/pool.ts";
 import { initialWorkerState } from "./core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
 import { step } from "./core/step.ts";

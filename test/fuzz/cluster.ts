@@ -18,8 +18,8 @@ import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
 import type { Client, ClientListener } from "../../worker/client.ts";
-import { ComputePool } from "../../worker/compute/pool.ts";
-import { TaskRunner } from "../../worker/compute/runner.ts";
+import { ComputePool } from "../../shared/compute/pool.ts";
+import { TaskRunner } from "../../shared/compute/runner.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
 import { data, job } from "../simulation/job.ts";
 

@@ -7,8 +7,8 @@ import type { Engine } from "../../shared/engine/engine.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { Arena } from "../../shared/memory/arena.ts";
-import { TaskRunner } from "../../worker/compute/runner.ts";
-import type { ComputeTask } from "../../worker/compute/task.ts";
+import { TaskRunner } from "../../shared/compute/runner.ts";
+import type { ComputeTask } from "../../shared/compute/task.ts";
 import { data, job, sampleOf } from "./job.ts";
 
 const parameterBytes = vectorBytes(job.layouts.parameters);

@@ -4,7 +4,7 @@ import type { step as coordinatorStep } from "../../coordinator/core/step.ts";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
-import { ComputePool } from "../../worker/compute/pool.ts";
+import { ComputePool } from "../../shared/compute/pool.ts";
 import type { WorkerEffect } from "../../worker/core/state.ts";
 import type { step as workerStep } from "../../worker/core/step.ts";
 import { scheduleOf } from "./seeds.ts";

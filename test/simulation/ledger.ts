@@ -6,7 +6,7 @@ import type { Work } from "../../coordinator/core/state.ts";
 import { totalSteps } from "../../coordinator/core/schedule.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
-import type { ComputeTask } from "../../worker/compute/task.ts";
+import type { ComputeTask } from "../../shared/compute/task.ts";
 import { job, SAMPLES } from "./job.ts";
 
 export class Ledger {

@@ -2,8 +2,8 @@
  * The compute threads of a simulated worker: tasks take virtual time. While one runs its output holds garbage, and it
  * reads the parameters as late as it can, so that bytes which are used too early or overwritten too early show.
  */
-import type { Threads } from "../../worker/compute/pool.ts";
-import type { ComputeTask, ThreadSetup } from "../../worker/compute/task.ts";
+import type { Threads } from "../../shared/compute/threads.ts";
+import type { ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
 import { compute, outputBytes } from "./arithmetic.ts";
 import type { Ledger } from "./ledger.ts";
 import { buffersInUse } from "./memory.ts";

@@ -1,7 +1,7 @@
 /** A simulated worker process: the production runtime and pool, on a virtual clock and network, with simulated threads. */
 import type { LockstepError } from "../../shared/errors.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
-import { ComputePool } from "../../worker/compute/pool.ts";
+import { ComputePool } from "../../shared/compute/pool.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
 import { data, job } from "./job.ts";
 import type { Ledger } from "./ledger.ts";

@@ -3,19 +3,19 @@
  * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
  * never terminated (the process would abort), so stale tasks simply finish.
  */
-import { datasetFrom } from "../../shared/data/dataset.ts";
-import type { Dataset } from "../../shared/data/dataset.ts";
-import type { Engine, PreparedProgram } from "../../shared/engine/engine.ts";
-import { metricSlot, partialLayouts } from "../../shared/gradient/partial.ts";
-import type { PartialLayouts } from "../../shared/gradient/partial.ts";
-import { fuse } from "../../shared/graph/fuse.ts";
-import type { Graph, GraphInput } from "../../shared/graph/graph.ts";
-import { decodeGraph } from "../../shared/graph/serialise.ts";
-import { instantiateKernels } from "../../shared/kernels/index.ts";
-import { Arena } from "../../shared/memory/arena.ts";
-import type { Layout } from "../../shared/memory/layout.ts";
-import { permutation, randomStream } from "../../shared/random.ts";
-import type { RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
+import { datasetFrom } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Engine, PreparedProgram } from "../engine/engine.ts";
+import { metricSlot, partialLayouts } from "../gradient/partial.ts";
+import type { PartialLayouts } from "../gradient/partial.ts";
+import { fuse } from "../graph/fuse.ts";
+import type { Graph, GraphInput } from "../graph/graph.ts";
+import { decodeGraph } from "../graph/serialise.ts";
+import { instantiateKernels } from "../kernels/index.ts";
+import { Arena } from "../memory/arena.ts";
+import type { Layout } from "../memory/layout.ts";
+import { permutation, randomStream } from "../random.ts";
+import type { RunPlan, WorkKind } from "../protocol/messages.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 /** A layer's masks lie this far apart in the random stream: more than the values of any batch. */

@@ -1,7 +1,7 @@
 /** What the worker's main thread and its compute threads say to each other. Memory is shared; messages hold offsets. */
-import type { DatasetTransfer } from "../../shared/data/dataset.ts";
-import type { WorkKind } from "../../shared/protocol/messages.ts";
-import type { RunPlan } from "../../shared/protocol/messages.ts";
+import type { DatasetTransfer } from "../data/dataset.ts";
+import type { WorkKind } from "../protocol/messages.ts";
+import type { RunPlan } from "../protocol/messages.ts";
 
 /** Given to each thread once. */
 export interface ThreadSetup {

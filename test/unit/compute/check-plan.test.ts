@@ -4,7 +4,7 @@ import { partialLayouts } from "../../../shared/gradient/partial.ts";
 import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { RunPlan } from "../../../shared/protocol/messages.ts";
-import { checkPlan } from "../../../worker/compute/check-plan.ts";
+import { checkPlan } from "../../../shared/compute/check-plan.ts";
 import { refusal } from "../../support/config.ts";
 
 function planOf(units: number, change: (plan: RunPlan) => Partial<RunPlan> = () => ({})): RunPlan {

@@ -1,6 +1,6 @@
 /** A compute thread: piscina loads this file in each and calls what it exports. */
 import { workerData } from "piscina";
-import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
+import { onnxRuntimeEngine } from "../engine/onnxruntime.ts";
 import { TaskRunner } from "./runner.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 

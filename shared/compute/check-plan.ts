@@ -2,12 +2,12 @@
  * Whether the parts of a plan belong together: what its graphs read and give must be its parameters and metrics. Each part
  * is well-formed by now, but an engine that is given the wrong arrays fails in the middle of a step.
  */
-import { LockstepError } from "../../shared/errors.ts";
-import { metricSlot } from "../../shared/gradient/partial.ts";
-import type { PartialLayouts } from "../../shared/gradient/partial.ts";
-import type { Graph } from "../../shared/graph/graph.ts";
-import { decodeGraph } from "../../shared/graph/serialise.ts";
-import type { RunPlan } from "../../shared/protocol/messages.ts";
+import { LockstepError } from "../errors.ts";
+import { metricSlot } from "../gradient/partial.ts";
+import type { PartialLayouts } from "../gradient/partial.ts";
+import type { Graph } from "../graph/graph.ts";
+import { decodeGraph } from "../graph/serialise.ts";
+import type { RunPlan } from "../protocol/messages.ts";
 
 /** Throws GRAPH_INVALID, or what decoding the graphs throws. */
 export function checkPlan(plan: RunPlan, { partial }: PartialLayouts): void {

@@ -3,35 +3,28 @@
  * engine. The main thread only cuts assignments into tasks and adds partial sums, so its socket is never kept waiting.
  */
 import { createHash } from "node:crypto";
-import { extname } from "node:path";
-import { Piscina } from "piscina";
-import { openData } from "../../shared/data/open.ts";
-import type { OpenedData } from "../../shared/data/open.ts";
-import type { DataSpec } from "../../shared/data/spec.ts";
-import { LockstepError } from "../../shared/errors.ts";
-import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
-import { cutIntoShards } from "../../shared/gradient/plan.ts";
-import { TreeReducer } from "../../shared/gradient/reducer.ts";
-import { childrenOf } from "../../shared/gradient/tree.ts";
-import type { TreeNode } from "../../shared/gradient/tree.ts";
-import { instantiateKernels } from "../../shared/kernels/index.ts";
-import type { Kernels } from "../../shared/kernels/index.ts";
-import { Arena } from "../../shared/memory/arena.ts";
-import { BufferPool } from "../../shared/memory/buffers.ts";
-import type { Assignment, RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
-import { randomStream } from "../../shared/random.ts";
+import { openData } from "../data/open.ts";
+import type { OpenedData } from "../data/open.ts";
+import type { DataSpec } from "../data/spec.ts";
+import { LockstepError } from "../errors.ts";
+import { partialLayouts, vectorBytes } from "../gradient/partial.ts";
+import { cutIntoShards } from "../gradient/plan.ts";
+import { TreeReducer } from "../gradient/reducer.ts";
+import type { TreeNode } from "../gradient/tree.ts";
+import { instantiateKernels } from "../kernels/index.ts";
+import type { Kernels } from "../kernels/index.ts";
+import { Arena } from "../memory/arena.ts";
+import { BufferPool } from "../memory/buffers.ts";
+import type { Assignment, RunPlan, WorkKind } from "../protocol/messages.ts";
+import { randomStream } from "../random.ts";
 import { checkPlan } from "./check-plan.ts";
-import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
+import { nodesToCompute } from "./cut.ts";
+import type { ComputeTask } from "./task.ts";
+import { piscinaThreads } from "./threads.ts";
+import type { StartThreads, Threads } from "./threads.ts";
 
-/** More rows than this in one call save nothing and cost memory for activations. */
-const ROWS_PER_CALL = 2048;
-
-/** What runs tasks, some at a time; piscina is one. */
-export interface Threads {
-  run(task: ComputeTask): Promise<ComputeResult>;
-  /** Waits for the tasks that are running, then ends the threads. */
-  close(): Promise<void>;
-}
+/** Metrics are a cache line each; an evaluation may have thousands of shards. */
+const EVALUATION_SUMS = 4096;
 
 /** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
 export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
@@ -64,7 +57,7 @@ export class ComputePool {
   #fingerprint: Promise<string> | undefined;
 
   /** @param start starts the threads */
-  constructor(plan: RunPlan, threads: number, data: OpenedData, start: (setup: ThreadSetup) => Threads) {
+  constructor(plan: RunPlan, threads: number, data: OpenedData, start: StartThreads) {
     const layouts = partialLayouts(plan.parameters, plan.metrics);
     checkPlan(plan, layouts);
     const { train, evaluate } = layouts.partial;
@@ -186,7 +179,7 @@ export class ComputePool {
       this.#buffers[kind].release(right);
     });
     let microseconds = 0;
-    const tasks = tasksFor(nodes, cut.sizes, this.#threads);
+    const tasks = nodesToCompute(nodes, cut.sizes, this.#threads);
     const job: Job = { kind, reducer, tasksLeft: tasks.length, forgotten: false };
     this.#jobs.add(job);
     for (const node of tasks) {
@@ -243,32 +236,5 @@ export class ComputePool {
       if (buffer === undefined) return;
       this.#queue.shift()!.start(buffer);
     }
-  }
-}
-
-const piscinaThreads =
-  (threads: number) =>
-  (setup: ThreadSetup): Threads =>
-    new Piscina<ComputeTask, ComputeResult>({
-      // The file beside this one: .ts in development, .js in the package.
-      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-      workerData: setup,
-    });
-
-/** Metrics are a cache line each; an evaluation may have thousands of shards. */
-const EVALUATION_SUMS = 4096;
-
-/** Cuts nodes along the tree until no call is too large and every thread has one. */
-function tasksFor(nodes: readonly TreeNode[], sizes: readonly number[], threads: number): TreeNode[] {
-  const rows = (node: TreeNode): number => sizes.slice(node.start, node.end).reduce((sum, size) => sum + size, 0);
-  const tasks = [...nodes];
-  for (;;) {
-    const largest = tasks.reduce((best, node, index) => (rows(node) > rows(tasks[best]!) ? index : best), 0);
-    const node = tasks[largest]!;
-    const halves = childrenOf(node);
-    if (halves === undefined || (rows(node) <= ROWS_PER_CALL && tasks.length >= threads)) return tasks;
-    tasks.splice(largest, 1, ...halves);
   }
 }

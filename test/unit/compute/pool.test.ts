@@ -8,7 +8,7 @@ import { stepNumber } from "../../../shared/ids.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
-import { ComputePool } from "../../../worker/compute/pool.ts";
+import { ComputePool } from "../../../shared/compute/pool.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
 const SAMPLES = 20_000;
