@@ -8,7 +8,7 @@ import type { DataSpec } from "../shared/data/spec.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
 import type { OptimizerSpec } from "../shared/optim/spec.ts";
 import { dataSchema } from "./config/data.ts";
-import { strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
+import { share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
 import { modelSchema } from "./config/model.ts";
 import { optimizerSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
@@ -52,6 +52,8 @@ export interface RunConfig {
   };
   /** Off admits workers whose arithmetic may differ in the last bit, and marks the run inexact. */
   readonly exact: boolean;
+  /** Share of the partials that a second worker computes too, before they are used; 0 to 1. */
+  readonly audit: number;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
@@ -100,6 +102,7 @@ export const configSchema = strict({
     .union([z.boolean(), z.enum(["on", "off"])], { error: "on or off" })
     .transform((value) => value === true || value === "on")
     .default(true),
+  audit: share.default(0),
   host: text("the address to listen at").default("127.0.0.1"),
   port: wholeNumber(0, 65_535).default(0),
   tokenFile: filePath.optional(),

@@ -15,6 +15,11 @@ export type RunEvent =
   | { type: "worker-lost"; worker: string; reason: string; reassigned: number; workers: number }
   /** A connection was refused or closed for a coded reason. */
   | { type: "refused"; worker: string; code: ErrorCode; message: string }
+  /**
+   * A worker sent a wrong sum in this step: computed again, it has other bits. It is not let in again; the step begins anew
+   * without it. What it sent since `since`, its first step, was checked only where it was audited.
+   */
+  | { type: "quarantined"; worker: string; step: number; since: number; shards: readonly [number, number] }
   /** A minibatch is committed. `step` counts from 1 to `steps`, `epoch` from 1; loss and accuracy are of this minibatch. */
   | {
       type: "step";
@@ -60,6 +65,8 @@ export interface RunResult {
   readonly folder: string;
   /** Paths of model.onnx and model.safetensors; empty when the run was stopped. */
   readonly models: readonly string[];
+  /** Partials that were computed twice and compared, and found equal. */
+  readonly audits: number;
   /** Seconds of the whole run by what they went to, summed over steps, and bytes over the wire. */
   readonly profile: RunProfile;
 }

@@ -19,6 +19,8 @@ const LEAVE_WITHIN = 5_000;
 export interface LocalWorkers {
   /** Waits for the workers to end with their run; what does not end by itself is killed. */
   close(): Promise<void>;
+  /** One is not started again: it was quarantined. */
+  abandon(name: string): void;
 }
 
 /** What every local worker is started with. */
@@ -45,6 +47,7 @@ export function startLocalWorkers(
   if (!token.isNone) env[TOKEN_VARIABLE] = token.reveal();
   const children = new Set<ChildProcess>();
   const pauses = new Set<NodeJS.Timeout>();
+  const abandoned = new Set<string>();
   let closing = false;
 
   const start = (name: string, failures: number): void => {
@@ -63,7 +66,7 @@ export function startLocalWorkers(
     });
     child.on("close", (code, signal) => {
       children.delete(child);
-      if (closing) return;
+      if (closing || abandoned.has(name)) return;
       const failed = performance.now() - startedAt > HEALTHY_AFTER ? 1 : failures + 1;
       if (failed >= MOST_FAILURES) {
         const end = signal === null ? `with exit code ${code}` : `by ${signal}`;
@@ -81,9 +84,18 @@ export function startLocalWorkers(
       pauses.add(pause);
     });
   };
-  for (let index = 1; index <= count; index++) start(`worker-${index}`, 0);
+  const names = Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
+  for (const name of names) start(name, 0);
 
   return {
+    abandon(name) {
+      // A worker from elsewhere may have that name.
+      if (!names.includes(name)) return;
+      abandoned.add(name);
+      if (names.some((each) => !abandoned.has(each))) return;
+      const sentence = "every local worker sent wrong gradients, and none is left to compute";
+      onExhausted(new LockstepError("WORKERS_EXHAUSTED", sentence, "check this machine's memory and processor"));
+    },
     async close() {
       closing = true;
       for (const pause of pauses) clearTimeout(pause);

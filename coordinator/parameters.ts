@@ -42,6 +42,11 @@ export class ParameterStore {
     return this.#arena.floats(this.#current, this.layout.size);
   }
 
+  /** Their bytes; a view as above. */
+  get bytes(): Uint8Array {
+    return this.#arena.bytes(this.#current, vectorBytes(this.layout));
+  }
+
   /** The current optimiser state; views as above. */
   get state(): { name: string; vector: Float32Array }[] {
     return this.#optimizer.stateNames.map((name, index) => ({ name, vector: this.#stateVector(index) }));
@@ -84,8 +89,7 @@ export class ParameterStore {
   /** The current parameters as frames, encoded once for all workers. */
   framesOf(version: number): readonly Buffer[] {
     if (this.#frames?.version !== version) {
-      const bytes = this.#arena.bytes(this.#current, vectorBytes(this.layout));
-      const frames = Array.from(segmentsOf(bytes), ({ segment, section }) =>
+      const frames = Array.from(segmentsOf(this.bytes), ({ segment, section }) =>
         encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
       );
       this.#frames = { version, frames };

@@ -9,7 +9,7 @@ import type { RunPlan } from "../shared/protocol/messages.ts";
 import { version } from "../shared/version.ts";
 import type { RunConfig } from "./config.ts";
 import { batchOf } from "./core/schedule.ts";
-import type { Settings } from "./core/state.ts";
+import type { Quarantine, Settings } from "./core/state.ts";
 
 /** Samples of one shard of an evaluation: part of the arithmetic, so it never changes. */
 export const EVALUATION_CHUNK = 250;
@@ -40,6 +40,8 @@ export interface Manifest {
   readonly parameters: number;
   /** The arithmetic of the run's first worker; every other one must have the same unless the run is inexact. */
   readonly fingerprint?: string;
+  /** Workers that were proved to have sent wrong gradients. */
+  readonly quarantined?: readonly Quarantine[];
 }
 
 export function firstManifest({ config, data, layouts }: Ingredients): Manifest {
@@ -83,6 +85,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     checkpointSteps: config.checkpoint.everySteps,
     checkpointEvery: 1000 * config.checkpoint.everySeconds,
     exact: config.exact,
+    audit: config.audit,
   };
 }
 

@@ -32,13 +32,20 @@ export class Recorder {
   readonly #parts: RecorderParts;
   readonly #checkpoints: Checkpoints;
   #metrics: MetricsLog | undefined;
-  #fingerprint: string | undefined;
+  /** The newest writing of metrics: resolves to the number of lines lost. */
+  #flushed: Promise<number> | undefined;
+  #manifest: Manifest;
+  #manifestOnDisk: Manifest;
+  #manifestWritten: Promise<void> = Promise.resolve();
+  /** Why the newest checkpoint is not on disk. */
+  #unsaved: LockstepError | undefined;
   /** Everything begun so far; failures are reported where they happen. */
   #pending: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RecorderParts) {
     this.#parts = parts;
-    this.#fingerprint = parts.manifest.fingerprint;
+    this.#manifest = parts.manifest;
+    this.#manifestOnDisk = parts.manifest;
     this.#checkpoints = new Checkpoints(parts.folder.path, parts.store.layout);
   }
 
@@ -47,15 +54,16 @@ export class Recorder {
     return this.#checkpoints.readNewest((error) => this.#warn(error));
   }
 
-  /** Opens metrics.jsonl for what follows `steps` taken steps; lines of later steps are cut off. */
+  /** Opens metrics.jsonl for what follows `steps` taken steps; lines of later steps are cut off, missing ones reported. */
   async open(steps: number): Promise<void> {
     const { path } = this.#parts.folder;
-    await cutBackMetrics(path, steps + 1);
+    const { steps: found } = await cutBackMetrics(path, steps + 1);
+    if (found < steps) this.#warn(linesMissing(`the lines of ${steps - found} of ${steps} steps`));
     this.#metrics = await MetricsLog.open(path);
   }
 
   append(line: { readonly step: number } & Record<string, unknown>): void {
-    this.#metrics?.append(line);
+    if (this.#metrics?.append(line) === true) this.#flush();
   }
 
   /** Begins to write a checkpoint; the parameters may change as soon as this returns. */
@@ -71,19 +79,37 @@ export class Recorder {
       steering: state.steering as unknown as Json,
     };
     const step = state.steps;
-    // Metrics first: a checkpoint must never be ahead of them. If they fail, the checkpoint is the more welcome.
-    const metrics = this.#metrics?.flush();
-    const saved = this.#checkpoints.save(snapshot, keep, metrics);
-    this.#background(async () => metrics);
-    this.#background(async () => this.#parts.notify({ type: "checkpoint", path: await saved, step }));
+    this.#flush();
+    this.#writeManifest();
+    // The others first: a checkpoint must never be ahead of them. If they fail, the checkpoint is the more welcome.
+    const before = Promise.allSettled([this.#flushed, this.#manifestWritten]);
+    const saved = this.#checkpoints.save(snapshot, keep, before);
+    this.#background(async () => {
+      const path = await saved.catch((error: unknown) => {
+        if (error instanceof LockstepError) this.#unsaved = error;
+        throw error;
+      });
+      // Else a newer one took its place.
+      if (path === undefined) return;
+      this.#unsaved = undefined;
+      this.#parts.notify({ type: "checkpoint", path, step });
+    });
   }
 
-  /** The first worker's arithmetic is the run's, also after a restart: it goes into the manifest. */
-  rememberFingerprint(fingerprint: string): void {
-    if (fingerprint === this.#fingerprint) return;
-    this.#fingerprint = fingerprint;
-    const { folder, manifest } = this.#parts;
-    this.#background(() => folder.writeManifest({ ...manifest, fingerprint }));
+  /**
+   * What a restarted coordinator has to know of the workers goes into the manifest: the first one's arithmetic, which is the
+   * run's, and who was quarantined.
+   */
+  remember({ fingerprint, quarantined }: CoordinatorState): void {
+    const before = this.#manifest;
+    const known = before.quarantined?.length ?? 0;
+    if (fingerprint === before.fingerprint && quarantined.size === known) return;
+    this.#manifest = {
+      ...before,
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(quarantined.size === 0 ? {} : { quarantined: [...quarantined.values()] }),
+    };
+    this.#writeManifest();
   }
 
   /** Writes model.onnx and model.safetensors and returns their paths. Throws DISK_FAILED. */
@@ -98,11 +124,37 @@ export class Recorder {
     return ["model.onnx", "model.safetensors"].map((file) => join(folder.path, file));
   }
 
-  /** Waits until everything begun is on disk. */
-  async close(): Promise<void> {
+  /** Waits until everything begun is on disk; resolves to why the newest checkpoint is not, if it is not. */
+  async close(): Promise<LockstepError | undefined> {
     await this.#pending;
-    this.#background(async () => this.#metrics?.close());
+    this.#flush();
     await this.#pending;
+    return this.#unsaved;
+  }
+
+  /** Begins to write the metrics so far. */
+  #flush(): void {
+    const flushed = this.#metrics?.flush();
+    // Who asks while one waits for its turn is told of that one.
+    if (flushed === this.#flushed) return;
+    this.#flushed = flushed;
+    this.#background(async () => {
+      const lost = await flushed;
+      if (lost !== undefined && lost > 0) this.#warn(linesMissing(`${lost} lines: the disk failed for too long`));
+    });
+  }
+
+  /** Writes the manifest unless it is on disk; where that fails, the next checkpoint tries again. */
+  #writeManifest(): void {
+    const write = async (): Promise<void> => {
+      const manifest = this.#manifest;
+      if (manifest === this.#manifestOnDisk) return;
+      await this.#parts.folder.writeManifest(manifest);
+      this.#manifestOnDisk = manifest;
+    };
+    // One after the other, also after one that failed: the last one written is the newest.
+    this.#manifestWritten = this.#manifestWritten.then(write, write);
+    this.#background(() => this.#manifestWritten);
   }
 
   #background(action: () => Promise<unknown>): void {
@@ -115,3 +167,6 @@ export class Recorder {
     this.#parts.notify({ type: "warning", code: error.code, message: error.message });
   }
 }
+
+const linesMissing = (which: string): LockstepError =>
+  new LockstepError("DISK_FAILED", `metrics.jsonl lacks ${which}`, "The parameters do not depend on them.");

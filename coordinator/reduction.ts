@@ -13,21 +13,20 @@ import type { Arena } from "../shared/memory/arena.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import type { Partial, WorkKind } from "../shared/protocol/messages.ts";
-import { COPIES_PER_SHARD } from "./core/planning.ts";
+import { mostCopies } from "./core/assigning.ts";
 import type { Work } from "./core/state.ts";
 
 interface Inbound {
+  readonly worker: WorkerId;
+  readonly node: TreeNode;
   readonly buffer: number;
   readonly assembly: Assembly;
 }
 
-/** Partials that can be held at a time: the core never has more copies on their way, counting those that are here. */
-const heldPartials = (shards: number): number => COPIES_PER_SHARD * shards;
-
 /** Bytes of an arena that a reduction needs. */
 export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
-  heldPartials(shards.train) * vectorBytes(layouts.partial.train) +
-  heldPartials(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
+  mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
+  mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
 
 export class Reduction {
   readonly #arena: Arena;
@@ -45,8 +44,8 @@ export class Reduction {
     this.#kernels = kernels;
     this.#bytes = { train: vectorBytes(layouts.partial.train), evaluate: vectorBytes(layouts.partial.evaluate) };
     this.#pools = {
-      train: new BufferPool(arena, this.#bytes.train, heldPartials(shards.train)),
-      evaluate: new BufferPool(arena, this.#bytes.evaluate, heldPartials(shards.evaluate)),
+      train: new BufferPool(arena, this.#bytes.train, mostCopies(shards.train)),
+      evaluate: new BufferPool(arena, this.#bytes.evaluate, mostCopies(shards.evaluate)),
     };
   }
 
@@ -65,13 +64,14 @@ export class Reduction {
 
   /** Takes a segment of a partial of the open work. */
   take(worker: WorkerId, partial: Partial, section: Uint8Array): "corrupt" | "partial" | "complete" {
-    const key = `${worker} ${nodeKey(toNode(partial.node))}`;
+    const node = toNode(partial.node);
+    const key = keyOf(worker, node);
     let inbound = this.#inbound.get(key);
     if (inbound === undefined) {
       const buffer = this.#pools[this.#kind].acquire();
       if (buffer === undefined) throw new Error(`more partials are arriving than were assigned; the last is ${key}`);
       this.#held.add(buffer);
-      inbound = { buffer, assembly: new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])) };
+      inbound = { worker, node, buffer, assembly: new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])) };
       this.#inbound.set(key, inbound);
     }
     return inbound.assembly.take(partial.segment, section);
@@ -88,6 +88,36 @@ export class Reduction {
     if (buffer !== undefined) this.#release(buffer);
   }
 
+  /** Whether every value of an assembled partial is a finite number. */
+  isFinite(worker: WorkerId, node: TreeNode): boolean {
+    return this.#kernels.allFinite(this.#inbound.get(keyOf(worker, node))!.buffer, this.#bytes[this.#kind] / 4);
+  }
+
+  /** Groups workers by the bits of their assembled partials over a node; finite sums first, else in the order given. */
+  compare(node: TreeNode, workers: readonly WorkerId[]): WorkerId[][] {
+    const groups: { readonly bytes: Uint8Array; readonly workers: WorkerId[] }[] = [];
+    const isFinite = (worker: WorkerId): number => (this.isFinite(worker, node) ? 0 : 1);
+    for (const worker of workers.toSorted((left, right) => isFinite(left) - isFinite(right))) {
+      const bytes = this.#bytesOf(worker, node);
+      const group = groups.find((each) => Buffer.compare(each.bytes, bytes) === 0);
+      if (group === undefined) groups.push({ bytes, workers: [worker] });
+      else group.workers.push(worker);
+    }
+    return groups.map((group) => group.workers);
+  }
+
+  /** The workers whose assembled partials over a node of the open work have these bits. */
+  equalTo(node: TreeNode, bytes: Uint8Array): WorkerId[] {
+    return [...this.#inbound.values()]
+      .filter((each) => nodeKey(each.node) === nodeKey(node) && each.assembly.isComplete)
+      .filter((each) => Buffer.compare(this.#bytesOf(each.worker, node), bytes) === 0)
+      .map((each) => each.worker);
+  }
+
+  #bytesOf(worker: WorkerId, node: TreeNode): Uint8Array {
+    return this.#arena.bytes(this.#inbound.get(keyOf(worker, node))!.buffer, this.#bytes[this.#kind]);
+  }
+
   /** Byte offset of the sum over all shards of the open work. */
   get root(): number {
     if (this.#root === undefined) throw new Error("the sum is not complete");
@@ -95,7 +125,7 @@ export class Reduction {
   }
 
   #remove(worker: WorkerId, node: TreeNode): number | undefined {
-    const key = `${worker} ${nodeKey(node)}`;
+    const key = keyOf(worker, node);
     const buffer = this.#inbound.get(key)?.buffer;
     this.#inbound.delete(key);
     return buffer;
@@ -107,4 +137,5 @@ export class Reduction {
   }
 }
 
+const keyOf = (worker: WorkerId, node: TreeNode): string => `${worker} ${nodeKey(node)}`;
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });

@@ -5,9 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { systemClock } from "../shared/clock.ts";
+import { ComputePool } from "../shared/compute/pool.ts";
+import { piscinaThreads } from "../shared/compute/threads.ts";
 import { openData } from "../shared/data/open.ts";
 import { LockstepError } from "../shared/errors.ts";
-import { partialLayouts } from "../shared/gradient/partial.ts";
+import { partialLayouts, vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import { instantiateKernels } from "../shared/kernels/index.ts";
 import { Arena } from "../shared/memory/arena.ts";
@@ -30,11 +32,12 @@ import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, settingsOf } f
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
+import { EngineReferee } from "./referee.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
-import type { Server } from "./server.ts";
+import type { ListenOptions, Server } from "./server.ts";
 
 export interface StartOptions {
   readonly config: RunConfig;
@@ -65,12 +68,14 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const data = await openData(config.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = modelFor(config, data.train);
-  const ingredients = { config, data, model, layouts: partialLayouts(model.parameters, model.metrics) };
+  const layouts = partialLayouts(model.parameters, model.metrics);
+  const ingredients = { config, data, model, layouts };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
-  const server = cleanUp.adopt(await listen({ host, port, token, tls, maxConnections }), (open) => open.close());
+  const limits = { maxConnections, partialBytes: vectorBytes(layouts.partial.train) };
+  const server = cleanUp.adopt(await listen({ host, port, token, tls, ...limits }), (open) => open.close());
   const ownDoor = tls !== undefined && options.localWorkers > 0;
-  const local = ownDoor ? await listenForOwn(maxConnections) : { server, token };
+  const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
   const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
   return await startIn(folder, { server, local }, ingredients, options, notify, cleanUp);
@@ -82,13 +87,15 @@ interface Doors {
   readonly local: { readonly server: Server; readonly token: JoinToken };
 }
 
+type Limits = Pick<ListenOptions, "maxConnections" | "partialBytes">;
+
 /**
  * Local workers of a run with TLS have a loopback port of their own, with a token that nobody else has: the certificate is
  * made out to other names, and they have none to show.
  */
-async function listenForOwn(maxConnections: number): Promise<Doors["local"]> {
+async function listenForOwn(limits: Limits): Promise<Doors["local"]> {
   const token = JoinToken.from(randomBytes(24).toString("base64url"), "memory");
-  return { server: await listen({ host: "127.0.0.1", port: 0, token, maxConnections }), token };
+  return { server: await listen({ host: "127.0.0.1", port: 0, token, ...limits }), token };
 }
 
 async function openFolder({ config, resume }: StartOptions, ingredients: Ingredients): Promise<RunFolder> {
@@ -135,20 +142,27 @@ async function startIn(
   if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
   else store.restore(snapshot);
   const steps = stepNumber(snapshot?.step ?? 0);
-  const state = initialState(settings, { steps, steering, fingerprint: manifest.fingerprint }, systemClock.now());
+  const { fingerprint, quarantined = [] } = manifest;
+  // Which partials are audited must not be foreseen by those who know the seed.
+  const auditKey = randomBytes(6).readUIntBE(0, 6);
+  const state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, systemClock.now());
   await recorder.open(steps);
 
+  const plan = planOf(ingredients, settings);
+  const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
   const runtime = new CoordinatorRuntime({
     state,
-    plan: planOf(ingredients, settings),
+    plan,
     layouts,
     arena,
     kernels,
     store,
     reduction: new Reduction(arena, kernels, layouts, shards),
+    referee,
     clock: systemClock,
     notify(event) {
-      if (event.type === "worker-joined") recorder.rememberFingerprint(state.fingerprint!);
+      if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);
+      if (event.type === "quarantined") workers.abandon(event.worker);
       notify(event);
     },
     record: (line) => recorder.append(line),
@@ -176,6 +190,7 @@ async function startIn(
     const outcome = await runtime.finished;
     const seconds = secondsOf(state);
     await workers.close();
+    await referee.close();
     await recorder.close();
     if (outcome instanceof LockstepError) throw outcome;
     const models = outcome === "completed" ? await recorder.writeModels(model, data.train.sampleShape) : [];
@@ -191,6 +206,7 @@ async function startIn(
       parametersSha256: parametersSha256(layouts.parameters, store.vector),
       folder: folder.path,
       models,
+      audits: state.audits,
       profile: runtime.profiler.profile,
     };
     notify({ type: "finished", result });

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
 import { metricSlot } from "../shared/gradient/partial.ts";
+import type { TreeNode } from "../shared/gradient/tree.ts";
 import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
@@ -23,6 +24,7 @@ import type { RunEvent } from "./events.ts";
 import type { ParameterStore } from "./parameters.ts";
 import { Profiler } from "./profiler.ts";
 import type { Reduction } from "./reduction.ts";
+import type { Referee } from "./referee.ts";
 import type { Connection, ServerListener } from "./server.ts";
 
 const TICK_EVERY = 100;
@@ -36,6 +38,7 @@ export interface RuntimeParts {
   readonly kernels: Kernels;
   readonly store: ParameterStore;
   readonly reduction: Reduction;
+  readonly referee: Referee;
   readonly clock: Clock;
   readonly notify: (event: RunEvent) => void;
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
@@ -148,6 +151,14 @@ export class CoordinatorRuntime implements ServerListener {
       case "receive":
         this.#receive(effect.worker, effect.partial);
         return;
+      case "compare": {
+        const { work, node, workers } = effect;
+        this.#events.push({ type: "compared", work, node, groups: reduction.compare(node, workers) });
+        return;
+      }
+      case "judge":
+        void this.#judge(effect.work, effect.node);
+        return;
       case "fold":
         this.profiler.reduce(() => reduction.fold(effect.worker, effect.node));
         return;
@@ -197,8 +208,32 @@ export class CoordinatorRuntime implements ServerListener {
     const taken = this.#parts.reduction.take(worker, partial, this.#section);
     if (taken === "partial") return;
     const [start, end] = partial.node;
-    const type = taken === "complete" ? "assembled" : "corrupt";
-    this.#events.push({ type, worker, work: partial.work, node: { start, end } });
+    const named = { worker, work: partial.work, node: { start, end } };
+    if (taken === "corrupt") this.#events.push({ type: "corrupt", ...named });
+    else {
+      const finite = this.#parts.reduction.isFinite(worker, named.node);
+      this.#events.push({ type: "assembled", ...named, finite });
+    }
+  }
+
+  /** Has the coordinator's own engine compute a node of the open work. */
+  async #judge(work: Work, node: TreeNode): Promise<void> {
+    const { store, state, referee, reduction, notify } = this.#parts;
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = await referee.sumOver(work, node, store.bytes, state.fingerprint);
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      notify({
+        type: "warning",
+        code: error.code,
+        message: `the coordinator cannot compute a gradient: ${error.message}`,
+      });
+    }
+    // Meanwhile another work may be open, whose sums over a node of the same name are others; the core looks at the name.
+    const isOpen = state.work?.name.kind === work.name.kind && state.work.name.step === work.name.step;
+    const right = bytes === undefined || !isOpen ? undefined : reduction.equalTo(node, bytes);
+    this.#handle({ type: "judged", work: work.name, node, right });
   }
 
   /** The open work's sums; after a training step with finite ones the next parameters are in place. */

@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
-import { WORKER_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import { workerFrameLimit } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
@@ -42,6 +42,8 @@ export interface ListenOptions {
   readonly port: number;
   readonly token: JoinToken;
   readonly maxConnections: number;
+  /** Bytes of the model's largest partial: nobody may send frames that are longer than its segments. */
+  readonly partialBytes: number;
   readonly tls?: TlsMaterial | undefined;
 }
 
@@ -62,14 +64,18 @@ const MOST_UNREAD = 16 * SEGMENT_BYTES;
 
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listen(options: ListenOptions): Promise<Server> {
-  const { host, port, tls, maxConnections } = options;
+  const { host, port, tls, maxConnections, partialBytes } = options;
   const http = httpServer(tls).on("request", (_request, response) => {
     response.writeHead(426, { "content-type": "text/plain" }).end("Lockstep coordinator: connect with a worker\n");
   });
   http.headersTimeout = http.requestTimeout = REQUEST_DEADLINE;
   // Beyond the workers, room for those that are told why they are refused.
   http.maxConnections = maxConnections + 100;
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: WORKER_FRAME_LIMIT });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: workerFrameLimit(partialBytes),
+  });
   await new Promise<void>((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
     http.listen(port, host, resolve);

@@ -8,7 +8,7 @@
  */
 
 /** What a stream is for, with the number that separates it from the others. Numbers never change: runs depend on them. */
-const purposes = { initialise: 1, permutation: 2, dropout: 3, probe: 4, split: 5, simulation: 6 } as const;
+const purposes = { initialise: 1, permutation: 2, dropout: 3, probe: 4, split: 5, simulation: 6, audit: 7 } as const;
 export type Purpose = keyof typeof purposes;
 
 /** 64 bits, as two unsigned 32-bit words. */

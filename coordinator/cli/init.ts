@@ -64,6 +64,8 @@ checkpoint: {everySteps: 0, everySeconds: 30, keep: 3}   # 0: not by steps, or n
 
 # off admits workers whose processor rounds differently, and marks the run inexact.
 exact: on
+# The share of the gradients that a second worker computes too, before they are used; who sends wrong ones is quarantined.
+audit: 0
 # Other addresses than loopback need a join token, or insecure: true, as anyone could join.
 host: 127.0.0.1
 port: 0                                    # 0: any free one

@@ -21,6 +21,8 @@ export function sentenceOf(event: RunEvent): string | undefined {
       return `${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work given to others, ${plural(event.workers, "worker")} left`;
     case "refused":
       return `refused ${event.worker}: ${event.message} [${event.code}]`;
+    case "quarantined":
+      return `${event.worker} sent a wrong gradient for shards ${event.shards[0]} to ${event.shards[1] - 1} of step ${count(event.step)}: it is let go, and the step begins anew. It took part since step ${count(event.since)}, and what was not audited of that may be wrong: to be sure, start again from before [QUARANTINED]`;
     case "step":
       return `epoch ${event.epoch}/${event.epochs}, step ${count(event.step)}/${count(event.steps)}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}, ${count(event.samplesPerSecond)} samples/s, ${plural(event.workers, "worker")}, ${duration(event.secondsLeft)} left`;
     case "epoch":
@@ -45,6 +47,7 @@ export function summary(result: RunResult): string[] {
     `${plural(result.steps, "step")} in ${duration(result.seconds)}, ${count(result.samplesPerSecond)} samples/s`,
     `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received`,
   ];
+  if (result.audits > 0) lines.push(`audited: ${plural(result.audits, "gradient")} computed twice, the same bits`);
   if (result.models.length > 0) lines.push(`model: ${result.models.join(", ")}`);
   return lines;
 }

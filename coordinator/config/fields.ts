@@ -22,6 +22,12 @@ export const fraction = z
   .min(0, { error: "a number from 0 up to, but not, 1" })
   .lt(1, { error: "a number from 0 up to, but not, 1" });
 
+/** From 0 to 1, both included. */
+export const share = z
+  .number({ error: "a number from 0 to 1" })
+  .min(0, { error: "a number from 0 to 1" })
+  .max(1, { error: "a number from 0 to 1" });
+
 export const yesOrNo = z.boolean({ error: "true or false" });
 
 export const text = (what: string): z.ZodType<string> => z.string({ error: what }).min(1, { error: what });

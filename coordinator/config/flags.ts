@@ -24,6 +24,7 @@ export interface ConfigFlags {
   readonly name?: string;
   readonly runs?: string;
   readonly exact?: string;
+  readonly audit?: string;
   readonly host?: string;
   readonly port?: string;
   readonly tokenFile?: string;
@@ -34,7 +35,7 @@ export interface ConfigFlags {
   readonly insecure?: boolean;
 }
 
-const numberFlags = ["batch", "shards", "epochs", "seed", "workers", "threads", "port"] as const;
+const numberFlags = ["batch", "shards", "epochs", "seed", "workers", "threads", "audit", "port"] as const;
 const plainFlags = ["name", "runs", "exact", "host", "insecure"] as const;
 const layersRule =
   "whole numbers joined by commas: the values of a sample, each hidden layer, the outputs, as in 784,64,10";

@@ -43,7 +43,7 @@ function changedConfig(stored: RunConfig, base: Written, flags: ConfigFlags): Ru
 }
 
 /**
- * Not in the list, as they leave the result alone: workers, threads and addresses, checkpoints and evaluations; `data`, whose
+ * Not in the list, as they leave the result alone: workers, threads and addresses, audits, checkpoints and evaluations; `data`, whose
  * content the run checks by its hash wherever it lies; `exact`, which may be given up but not regained; and more epochs.
  */
 function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {

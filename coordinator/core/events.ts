@@ -14,8 +14,12 @@ export type CoordinatorEvent =
   /** Bytes that are no message: the sender is cut off. */
   | { type: "violation"; worker: WorkerId; error: LockstepError }
   | { type: "disconnected"; worker: WorkerId; reason: string }
-  /** All segments of a partial have arrived and are intact. */
-  | { type: "assembled"; worker: WorkerId; work: WorkName; node: TreeNode }
+  /** All segments of a partial have arrived and are intact; `finite`: every value in it is a finite number. */
+  | { type: "assembled"; worker: WorkerId; work: WorkName; node: TreeNode; finite: boolean }
+  /** The sums over a node that were to be compared: workers whose bits are equal stand together. */
+  | { type: "compared"; work: WorkName; node: TreeNode; groups: readonly (readonly WorkerId[])[] }
+  /** Whose sums over a node have the bits that the coordinator's own engine gives; undefined if its arithmetic is another. */
+  | { type: "judged"; work: WorkName; node: TreeNode; right: readonly WorkerId[] | undefined }
   /** A segment's bytes are not those that were sent. */
   | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }
   /** The open work's sums are complete: for a training step the next parameters are in place, unless not finite. */
@@ -37,6 +41,10 @@ export type CoordinatorEffect =
   | { type: "open"; work: Work }
   /** Take the bytes that came with this message. */
   | { type: "receive"; worker: WorkerId; partial: Partial }
+  /** Compare these workers' assembled partials, and say `compared`. */
+  | { type: "compare"; work: WorkName; node: TreeNode; workers: readonly WorkerId[] }
+  /** Compute the node here, and say `judged` of all that is assembled for it by then. */
+  | { type: "judge"; work: Work; node: TreeNode }
   /** Put an assembled partial into the reduction tree. */
   | { type: "fold"; worker: WorkerId; node: TreeNode }
   /** Throw an assembled partial away. */

@@ -4,9 +4,11 @@ import type { WorkerId } from "../../shared/ids.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Hello, Ready } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
-import { reassignFrom } from "./planning.ts";
+import { quarantineError } from "./audit.ts";
+import { takeFrom } from "./planning.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Member } from "./state.ts";
+import { noteFailure } from "./trust.ts";
 
 /** A connection that says nothing of use for this long is closed. */
 const HANDSHAKE_DEADLINE = 10_000;
@@ -38,6 +40,8 @@ export function objectionToHello(state: CoordinatorState, member: Member, hello:
           "give it the coordinator's token, with --token-file FILE or in the variable LOCKSTEP_TOKEN",
         );
   }
+  const quarantine = state.quarantined.get(hello.name);
+  if (quarantine !== undefined) return quarantineError(hello.name, quarantine.step);
   if (state.phase === "ended") {
     return new LockstepError("RUN_ENDED", `the run is over, worker ${hello.name} is not needed any more`);
   }
@@ -95,13 +99,17 @@ export function refuse(
   ];
 }
 
-/** Takes a member out; what it had not finished goes to the others at once. */
+/** The reason of a worker that goes in good order. */
+export const LEFT = "left";
+
+/** Takes a member out; what it had not finished is then given to the others. */
 export function lose(state: CoordinatorState, worker: WorkerId, reason: string, now: number): CoordinatorEffect[] {
   const member = state.members.get(worker);
   if (member === undefined) return [];
   state.members.delete(worker);
   if (member.phase !== "ready") return [];
-  const { effects, reassigned } = reassignFrom(state, worker, now);
+  if (reason !== LEFT) noteFailure(state, member, now);
+  const { effects, reassigned } = takeFrom(state, worker);
   const workers = readyMembers(state).length;
   return [
     { type: "notify", event: { type: "worker-lost", worker: member.name, reason, reassigned, workers } },

@@ -5,6 +5,7 @@ import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { Answer, Partial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
+import { noteFailure } from "./trust.ts";
 import { noteComputing, noteDelivered } from "./speed.ts";
 import type { CoordinatorState, Piece } from "./state.ts";
 
@@ -16,7 +17,7 @@ function wanted(state: CoordinatorState, worker: WorkerId, name: WorkName, node:
   if (work === undefined || work.name.kind !== name.kind || work.name.step !== name.step) return "PARTIAL_STALE";
   const piece = work.pieces.get(nodeKey(node));
   if (piece === undefined) return "PARTIAL_STALE";
-  if (piece.done) return "PARTIAL_DUPLICATE";
+  if (piece.done || piece.held.includes(worker)) return "PARTIAL_DUPLICATE";
   if (!piece.owners.includes(worker)) return "PARTIAL_STALE";
   return piece;
 }
@@ -40,26 +41,26 @@ export function onPartialSegment(state: CoordinatorState, worker: WorkerId, part
   return offset + length === total ? [answer(worker, piece, partial.work, node)] : [];
 }
 
-/** A whole partial is here: it is folded into the sum, or dropped if another copy was first or the step is over. */
+/** A whole partial is here: it is kept to be used (audit.ts), or dropped if another copy was first or the step is over. */
 export function onAssembled(
   state: CoordinatorState,
   worker: WorkerId,
   name: WorkName,
   node: TreeNode,
+  finite: boolean,
 ): CoordinatorEffect[] {
   const piece = wanted(state, worker, name, node);
   if (typeof piece === "string") return [{ type: "drop", worker, node }, answer(worker, piece, name, node)];
-  piece.done = true;
-  noteDelivered(state.members.get(worker)!, node.end - node.start);
   const work = state.work!;
-  const complete = [...work.pieces.values()].every((each) => each.done);
-  const others = piece.owners.filter((owner) => owner !== worker);
-  return [
-    { type: "fold", worker, node },
-    // Half a copy that is still arriving would hold its buffer for nothing.
-    ...others.map((owner): CoordinatorEffect => ({ type: "drop", worker: owner, node })),
-    ...(complete ? [{ type: "commit", work } as const] : []),
-  ];
+  noteDelivered(state.members.get(worker)!, node.end - node.start);
+  piece.held.push(worker);
+  work.unsettled.add(piece);
+  if (!finite && piece.copies === 1) {
+    // Either training has diverged, which another worker will confirm, or this one cannot compute.
+    piece.copies = 2;
+    work.disturbed = true;
+  }
+  return [];
 }
 
 /** Damaged bytes are never used: the sender is told, and the subtree is computed again. */
@@ -73,5 +74,6 @@ export function onCorrupt(
   const effects: CoordinatorEffect[] = [{ type: "drop", worker, node }, answer(worker, "PARTIAL_CORRUPT", name, node)];
   const piece = wanted(state, worker, name, node);
   if (typeof piece === "string") return effects;
+  noteFailure(state, state.members.get(worker)!, now);
   return [...effects, ...assignToAnother(state, piece, worker, now)];
 }

@@ -36,6 +36,8 @@ export interface Settings {
   readonly checkpointEvery: number;
   /** Whether a worker whose arithmetic differs is refused. */
   readonly exact: boolean;
+  /** Share of the partials that a second worker computes too, before they are used. */
+  readonly audit: number;
 }
 
 /** A worker's connection. `joining`: welcomed, reading its data and probing its engine. */
@@ -49,6 +51,10 @@ export interface Member {
   readonly nonce: string;
   readonly token: JoinToken;
   lastHeard: number;
+  /** Steps taken when it became ready. */
+  since: StepNumber;
+  /** After failures it is given nothing new until then, unless nobody else is there. */
+  restsUntil: number;
   /** The parameters' version that was sent last. */
   sentVersion: StepNumber | undefined;
   /** What it has done of the open work. */
@@ -62,6 +68,13 @@ export interface Piece {
   readonly node: TreeNode;
   /** Empty when its owner was lost and nobody is there to take over. */
   owners: WorkerId[];
+  /** The owners whose sum is here and waits to be compared with another's. */
+  held: WorkerId[];
+  /** Sums of different workers that must agree before one is used: 2 under audit, or when one is not finite. */
+  copies: number;
+  /** Whether the coordinator's own engine was asked, and cannot tell because its arithmetic is another. */
+  judge: "idle" | "asked" | "unable";
+  /** The sum is used. */
   done: boolean;
   deadline: number;
 }
@@ -75,6 +88,10 @@ export interface Work {
   readonly shards: number;
   readonly openedAt: number;
   readonly pieces: Map<string, Piece>;
+  /** Pieces about which there is something to decide: too few owners, or sums that wait. Looked at after every event. */
+  readonly unsettled: Set<Piece>;
+  /** Pieces that are not done. */
+  left: number;
   /** A piece had to be given to someone else: its duration says nothing about the next one's. */
   disturbed: boolean;
 }
@@ -99,9 +116,30 @@ export interface Steering {
   lastEvaluation: Evaluation | undefined;
 }
 
+/** How often a worker of this name has failed; every failure counts half as much a minute later. */
+export interface FailureRecord {
+  readonly score: number;
+  readonly at: number;
+}
+
+/** A worker that sent a wrong sum; it was proved by computing the sum again. */
+export interface Quarantine {
+  readonly worker: string;
+  /** The step of the wrong sum, and the first the worker took part in, counted from 1. */
+  readonly step: number;
+  readonly since: number;
+}
+
 export interface CoordinatorState {
   readonly settings: Settings;
   readonly members: Map<WorkerId, Member>;
+  /** By name, as everything that outlives a connection. */
+  readonly failures: Map<string, FailureRecord>;
+  readonly quarantined: Map<string, Quarantine>;
+  /** Decides which partials are audited; workers don't know it. */
+  readonly auditKey: number;
+  /** Partials that were compared with another computation of them, and found equal. */
+  audits: number;
   phase: "gathering" | "running" | "ended";
   readonly startedAt: number;
   /** Steps taken: the parameters' version. */
@@ -125,12 +163,22 @@ export const noSums: Sums = { loss: 0, correct: 0, samples: 0 };
 /** The state a run starts from, fresh or from a checkpoint. */
 export function initialState(
   settings: Settings,
-  from: { steps: StepNumber; steering: Steering; fingerprint: string | undefined },
+  from: {
+    readonly steps: StepNumber;
+    readonly steering: Steering;
+    readonly fingerprint: string | undefined;
+    readonly quarantined: readonly Quarantine[];
+    readonly auditKey: number;
+  },
   now: number,
 ): CoordinatorState {
   return {
     settings,
     members: new Map(),
+    failures: new Map(),
+    quarantined: new Map(from.quarantined.map((each) => [each.worker, each])),
+    auditKey: from.auditKey,
+    audits: 0,
     phase: "gathering",
     startedAt: now,
     steps: from.steps,

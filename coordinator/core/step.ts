@@ -8,17 +8,20 @@ import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkerMessage } from "../../shared/protocol/messages.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
-import { inexactness, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
+import { onCompared, onJudged, settlePieces } from "./audit.ts";
+import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
 import { onAssembled, onCorrupt, onPartialSegment } from "./partials.ts";
-import { assignLatePieces, assignOrphans } from "./planning.ts";
+import { assignLatePieces } from "./planning.ts";
 import { onCommitted, proceed } from "./progress.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState } from "./state.ts";
+import { restsUntil } from "./trust.ts";
 
 /** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
 export function step(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
   const effects = react(state, event, now);
-  return [...effects, ...proceed(state, now)];
+  effects.push(...proceed(state, now), ...settlePieces(state, now));
+  return effects;
 }
 
 function react(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
@@ -33,6 +36,8 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         nonce: event.nonce,
         token: event.token,
         lastHeard: now,
+        since: state.steps,
+        restsUntil: 0,
         sentVersion: undefined,
         effort: { shards: 0, microseconds: 0 },
         speed: undefined,
@@ -46,9 +51,13 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "disconnected":
       return lose(state, event.worker, event.reason, now);
     case "assembled":
-      return onAssembled(state, event.worker, event.work, event.node);
+      return onAssembled(state, event.worker, event.work, event.node, event.finite);
     case "corrupt":
       return onCorrupt(state, event.worker, event.work, event.node, now);
+    case "compared":
+      return onCompared(state, event.work, event.node, event.groups);
+    case "judged":
+      return onJudged(state, event.work, event.node, event.right);
     case "committed":
       return onCommitted(state, event.sums, event.finite, now);
     case "tick":
@@ -94,11 +103,12 @@ function onMessage(
       if (objection !== undefined) return refuse(state, worker, objection, now);
       state.fingerprint ??= message.fingerprint;
       member.phase = "ready";
+      member.since = state.steps;
+      member.restsUntil = restsUntil(state, member.name);
       const workers = readyMembers(state).length;
       return [
         ...inexactness(state, member.name, message.fingerprint),
         { type: "notify", event: { type: "worker-joined", worker: member.name, workers } },
-        ...assignOrphans(state, now),
       ];
     }
     case "failed": {
@@ -112,7 +122,7 @@ function onMessage(
     case "partial":
       return onPartialSegment(state, worker, message);
     case "leave":
-      return [{ type: "close", worker }, ...lose(state, worker, "left", now)];
+      return [{ type: "close", worker }, ...lose(state, worker, LEFT, now)];
     case "heartbeat":
       return [];
     default:

@@ -17,12 +17,22 @@ export interface CheckpointFile {
   readonly path: string;
 }
 
+/** A checkpoint that is to be written. */
+interface Saving {
+  readonly step: number;
+  readonly bytes: Uint8Array;
+  readonly keep: number;
+  readonly after: Promise<unknown>;
+  readonly done: PromiseWithResolvers<string | undefined>;
+}
+
 export const checkpointFolder = (runPath: string): string => join(runPath, "checkpoints");
 
 export class Checkpoints {
   readonly #folder: string;
   readonly #layout: Layout;
-  #writing: Promise<unknown> = Promise.resolve();
+  #waiting: Saving | undefined;
+  #writing = false;
 
   constructor(runPath: string, layout: Layout) {
     this.#folder = checkpointFolder(runPath);
@@ -31,16 +41,17 @@ export class Checkpoints {
 
   /**
    * Writes a checkpoint and removes all but the newest `keep` up to it; resolves to its path when it is durable. The snapshot
-   * is copied before this returns, and written once `after` has settled. Throws DISK_FAILED: the checkpoints before it are then
-   * untouched.
+   * is copied before this returns, and written once `after` has settled. Checkpoints are written one after the other; of those
+   * that wait for that, only the newest is kept, the others resolve to undefined: a slow disk must not fill the memory. Rejects
+   * with DISK_FAILED: the checkpoints before it are then untouched.
    */
-  save(snapshot: Snapshot, keep: number, after: Promise<unknown> = Promise.resolve()): Promise<string> {
+  save(snapshot: Snapshot, keep: number, after: Promise<unknown> = Promise.resolve()): Promise<string | undefined> {
+    const done = Promise.withResolvers<string | undefined>();
     const bytes = encodeSnapshot(this.#layout, snapshot);
-    // One after the other, also behind one that failed: its own caller hears of that.
-    const earlier = Promise.allSettled([this.#writing, after]);
-    const saved = earlier.then(() => this.#write(snapshot.step, bytes, Math.max(1, keep)));
-    this.#writing = saved.catch(() => {});
-    return saved;
+    this.#waiting?.done.resolve(undefined);
+    this.#waiting = { step: snapshot.step, bytes, keep: Math.max(1, keep), after, done };
+    if (!this.#writing) void this.#writeAll();
+    return done.promise;
   }
 
   /** All checkpoints, oldest first. */
@@ -98,7 +109,18 @@ export class Checkpoints {
     return snapshot;
   }
 
-  async #write(step: number, bytes: Uint8Array, keep: number): Promise<string> {
+  /** Writes until none waits; each one's own caller hears of its failure. */
+  async #writeAll(): Promise<void> {
+    this.#writing = true;
+    for (let next = this.#waiting; next !== undefined; next = this.#waiting) {
+      this.#waiting = undefined;
+      await Promise.allSettled([next.after]);
+      await this.#write(next).then(next.done.resolve, next.done.reject);
+    }
+    this.#writing = false;
+  }
+
+  async #write({ step, bytes, keep }: Saving): Promise<string> {
     const path = join(this.#folder, `step-${String(step).padStart(8, "0")}.safetensors`);
     await writeAtomically(path, bytes);
     // What lies beyond this step is damaged, or the run would have continued from there: it doesn't count as kept.

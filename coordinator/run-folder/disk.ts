@@ -3,7 +3,8 @@
  * folder synced, without which a rename may be forgotten by a power cut.
  */
 
-import { open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
@@ -30,6 +31,22 @@ export function writeAtomically(path: string, content: Uint8Array | string): Pro
       throw error;
     }
     await syncFolder(dirname(path));
+  });
+}
+
+/** Makes a folder and those above it that are missing. Node's own way says ENOENT where a disk is read-only. */
+export function makeFolders(path: string): Promise<void> {
+  const unlessThere = (error: unknown): void => {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  };
+  return onDisk(path, async () => {
+    try {
+      await mkdir(path);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT" || dirname(path) === path) return unlessThere(error);
+      await makeFolders(dirname(path));
+      await mkdir(path).catch(unlessThere);
+    }
   });
 }
 
@@ -62,9 +79,16 @@ export async function onDisk<T>(path: string, operation: () => Promise<T>): Prom
     if (code === undefined || cause instanceof LockstepError) throw cause;
     throw new LockstepError(
       "DISK_FAILED",
-      `cannot use ${path}: ${code}`,
-      "Check that the disk has room and the folder may be written, then continue with --resume.",
+      `cannot use ${path}: ${nameOf(code)}`,
+      "Check that the disk has room and the folder may be written; a run that has begun goes on with --resume.",
       { cause },
     );
   }
+}
+
+/** The system's name for a code; Node has none for some, such as a used-up quota: "Unknown system error -122". */
+function nameOf(code: string): string {
+  const number = /^Unknown system error -(\d+)$/.exec(code)?.[1];
+  const known = Object.entries(constants.errno).find(([, value]) => value === Number(number));
+  return known?.[0] ?? code;
 }

@@ -8,7 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { checkpointFolder } from "./checkpoints.ts";
-import { onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
+import { makeFolders, onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
 import { lockRun } from "./lock.ts";
 
 /** What a run folder says about itself, as parsed JSON; whoever reads it checks it. */
@@ -36,10 +36,8 @@ export async function createRun(path: string, record: RunRecord): Promise<RunFol
       `${JSON.stringify(name)} is no name for a run`,
       "Use up to 100 letters, digits, dots, dashes and underscores, starting with a letter or digit.",
     );
-  const draft = await onDisk(path, async () => {
-    await mkdir(dirname(path), { recursive: true });
-    return mkdtemp(join(dirname(path), `.${name}-`));
-  });
+  await makeFolders(dirname(path));
+  const draft = await onDisk(path, () => mkdtemp(join(dirname(path), `.${name}-`)));
   try {
     await onDisk(path, () => mkdir(checkpointFolder(draft)));
     await writeAtomically(join(draft, "config.json"), jsonText(record.config));

@@ -19,6 +19,9 @@ interface Claim {
   readonly start: string;
 }
 
+/** Claims that this process has given back, of which a failing disk kept the file. */
+const leftBehind = new Set<string>();
+
 /** Locks `folder` until the returned function is called or this process ends. Throws RUN_LOCKED. */
 export async function lockRun(folder: string): Promise<() => Promise<void>> {
   const own = fileName({ host: hostname(), pid: process.pid, start: await ownStart() });
@@ -26,10 +29,11 @@ export async function lockRun(folder: string): Promise<() => Promise<void>> {
   try {
     await onDisk(path, async () => (await open(path, "wx")).close());
   } catch (error) {
-    if (error instanceof LockstepError && errnoOf(error.cause) === "EEXIST") throw locked(folder, own);
-    throw error;
+    if (!(error instanceof LockstepError) || errnoOf(error.cause) !== "EEXIST") throw error;
+    if (!leftBehind.delete(path)) throw locked(folder, own);
   }
-  const release = (): Promise<void> => onDisk(path, () => rm(path, { force: true }));
+  // What cannot be removed is soon a dead process's claim: no reason for a run to fail at its end.
+  const release = (): Promise<void> => rm(path, { force: true }).catch(() => void leftBehind.add(path));
   for (const name of await onDisk(folder, () => readdir(folder))) {
     const claim = parse(name);
     if (claim === undefined || name === own) continue;

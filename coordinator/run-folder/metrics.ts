@@ -1,12 +1,18 @@
 /**
  * metrics.jsonl: one JSON object a line, each with the number of its step. Lines are gathered in memory and written by
- * `flush`. Before a run continues from a checkpoint, `cutBackMetrics` removes the lines of the steps that will be done again.
+ * `flush`; the file is open only meanwhile. Before a run continues from a checkpoint, `cutBackMetrics` removes the lines of the
+ * steps that will be done again.
  */
 
 import { open, readFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { onDisk, writeAtomically } from "./disk.ts";
+
+/** Each time so many more characters of lines wait, they should be written. */
+const FLUSH_EVERY = 2 ** 20;
+/** So many characters wait for a disk that fails. */
+const WAITING_AT_MOST = 64 * 2 ** 20;
 
 /** One line; `step` counts the steps taken when it was written, from 1. */
 export interface MetricsRecord {
@@ -16,64 +22,101 @@ export interface MetricsRecord {
 
 export class MetricsLog {
   readonly #path: string;
-  readonly #file: FileHandle;
+  readonly #waitingAtMost: number;
   #pending = "";
-  #writing: Promise<void> = Promise.resolve();
+  /** Characters that are being written; they are pending again if that fails. */
+  #underway = 0;
+  #lost: { lines: number; since: number; step: number } | undefined;
+  /** Where half a line begins that could not be removed. */
+  #tornAt: number | undefined;
+  #writing: Promise<unknown> = Promise.resolve();
+  #next: Promise<number> | undefined;
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, waitingAtMost: number) {
     this.#path = path;
-    this.#file = file;
+    this.#waitingAtMost = waitingAtMost;
   }
 
-  /** Opens the file to add to it, creating it where needed. Throws DISK_FAILED. */
-  static async open(runPath: string): Promise<MetricsLog> {
+  /** Adds to the file from now on, creating it where needed. Throws DISK_FAILED. */
+  static async open(runPath: string, waitingAtMost = WAITING_AT_MOST): Promise<MetricsLog> {
     const path = metricsPath(runPath);
-    return new MetricsLog(path, await onDisk(path, () => open(path, "a")));
+    await onDisk(path, async () => (await open(path, "a")).close());
+    return new MetricsLog(path, waitingAtMost);
   }
 
-  append(record: MetricsRecord): void {
-    this.#pending += `${JSON.stringify(record)}\n`;
+  /**
+   * Adds a line to those that wait; returns whether it is time to flush. When too many wait for a disk that fails, the line is
+   * lost, and a line of type "lost" will say so in its place.
+   */
+  append(record: MetricsRecord): boolean {
+    const before = this.#pending.length;
+    if (before + this.#underway >= this.#waitingAtMost) {
+      const { lines, since } = this.#lost ?? { lines: 0, since: record.step };
+      this.#lost = { lines: lines + 1, since, step: record.step };
+      return false;
+    }
+    this.#pending += lineOf(record);
+    return Math.floor(this.#pending.length / FLUSH_EVERY) > Math.floor(before / FLUSH_EVERY);
   }
 
-  /** Resolves when every line appended so far is durable. Throws DISK_FAILED; the next flush then tries again. */
-  flush(): Promise<void> {
-    const written = this.#writing.then(() => onDisk(this.#path, () => this.#write()));
-    // One after the other, also behind one that failed: its own caller hears of that.
-    this.#writing = written.catch(() => {});
-    return written;
+  /**
+   * Resolves when every line appended so far is durable, to the number of lines before it that are lost. Throws DISK_FAILED;
+   * the next flush then tries again.
+   */
+  flush(): Promise<number> {
+    // One after the other, also behind one that failed; what waits for its turn takes all lines there are by then.
+    this.#next ??= this.#writing.then(() => {
+      this.#next = undefined;
+      return onDisk(this.#path, () => this.#write());
+    });
+    this.#writing = this.#next.catch(() => {});
+    return this.#next;
   }
 
-  async #write(): Promise<void> {
-    const { size } = await this.#file.stat();
-    // Taken and emptied in one go: lines come in while this waits.
-    const lines = this.#pending;
-    this.#pending = "";
-    if (lines === "") return;
+  async #write(): Promise<number> {
+    if (this.#pending === "") return 0;
+    const file = await open(this.#path, "a");
     try {
-      await this.#file.appendFile(lines);
-      await this.#file.datasync();
-    } catch (error) {
-      // A full disk may have taken half of it; what is left must not be torn lines with whole ones behind them.
-      await this.#file.truncate(size).catch(() => {});
-      this.#pending = lines + this.#pending;
-      throw error;
+      const { size } = await file.stat();
+      const start = Math.min(size, this.#tornAt ?? size);
+      if (start < size) await file.truncate(start);
+      this.#tornAt = undefined;
+      return await this.#writeTo(file, start);
+    } finally {
+      await file.close();
     }
   }
 
-  async close(): Promise<void> {
+  async #writeTo(file: FileHandle, start: number): Promise<number> {
+    const lost = this.#lost;
+    const lines = lost === undefined ? this.#pending : this.#pending + lineOf({ type: "lost", ...lost });
+    // Taken and emptied in one go: lines come in while this waits.
+    this.#pending = "";
+    this.#lost = undefined;
+    this.#underway = lines.length;
     try {
-      await this.flush();
+      await file.appendFile(lines);
+      await file.datasync();
+      return lost?.lines ?? 0;
+    } catch (error) {
+      this.#pending = lines + this.#pending;
+      // A full disk may have taken half of it; what is left must not be torn lines with whole ones behind them.
+      await file.truncate(start).catch(() => (this.#tornAt = start));
+      throw error;
     } finally {
-      await this.#file.close();
+      this.#underway = 0;
     }
   }
 }
 
 /**
  * Keeps the lines of steps below `step`, in one atomic replacement; a line that is torn is dropped. Resolves to the numbers of
- * lines kept and dropped. Throws DISK_FAILED.
+ * lines kept and dropped, and of steps that have their line. Throws DISK_FAILED.
  */
-export async function cutBackMetrics(runPath: string, step: number): Promise<{ kept: number; dropped: number }> {
+export async function cutBackMetrics(
+  runPath: string,
+  step: number,
+): Promise<{ kept: number; dropped: number; steps: number }> {
   const path = metricsPath(runPath);
   const text = await onDisk(path, async () => {
     try {
@@ -84,21 +127,24 @@ export async function cutBackMetrics(runPath: string, step: number): Promise<{ k
     }
   });
   const lines = text.split("\n").filter((line) => line !== "");
-  const kept = lines.filter((line) => stepOf(line) < step);
-  const remaining = kept.map((line) => `${line}\n`).join("");
+  const kept = lines.map((line) => ({ line, record: recordOf(line) })).filter(({ record }) => record.step < step);
+  const remaining = kept.map(({ line }) => `${line}\n`).join("");
   if (remaining !== text) await writeAtomically(path, remaining);
-  return { kept: kept.length, dropped: lines.length - kept.length };
+  const steps = new Set(kept.flatMap(({ record }) => (record["type"] === "step" ? [record.step] : [])));
+  return { kept: kept.length, dropped: lines.length - kept.length, steps: steps.size };
 }
 
 const metricsPath = (runPath: string): string => join(runPath, "metrics.jsonl");
 
-/** The step of a line; infinite, so never kept, for one that is not whole. */
-function stepOf(line: string): number {
+const lineOf = (record: MetricsRecord): string => `${JSON.stringify(record)}\n`;
+
+/** What a line holds; its step is infinite, so it is never kept, where it is not whole. */
+function recordOf(line: string): MetricsRecord {
   try {
     const record: unknown = JSON.parse(line);
     const isRecord = typeof record === "object" && record !== null && "step" in record;
-    return isRecord && typeof record.step === "number" ? record.step : Infinity;
+    return isRecord && typeof record.step === "number" ? { ...record, step: record.step } : { step: Infinity };
   } catch {
-    return Infinity;
+    return { step: Infinity };
   }
 }

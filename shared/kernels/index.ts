@@ -41,6 +41,7 @@ interface ModuleExports {
   ) => void;
   readonly allFinite: (values: number, count: number) => number;
   readonly sumOfSquares: (values: number, count: number) => number;
+  readonly checksum: (values: number, count: number) => number;
   readonly dropoutMask: (
     out: number,
     count: number,
@@ -68,6 +69,8 @@ export interface Kernels {
   allFinite(values: number, count: number): boolean;
   /** Σ value² in float64, added in an order that depends on `count` alone. */
   readonly sumOfSquares: ModuleExports["sumOfSquares"];
+  /** A checksum, an unsigned 32-bit integer, of a vector of whole 64-byte lines; see assembly/checksum.ts. */
+  checksum(values: number, count: number): number;
   /** out[i] = dropoutMaskAt(key, first + i, rate) of shared/random.ts, same bits. */
   dropoutMask(out: number, count: number, key: RandomStream["key"], first: number, rate: number): void;
 }
@@ -80,6 +83,7 @@ const names: readonly (keyof ModuleExports)[] = [
   "divideByRoot",
   "allFinite",
   "sumOfSquares",
+  "checksum",
   "dropoutMask",
 ];
 
@@ -119,10 +123,11 @@ export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
       "It was built from older sources: run `npm run build:kernels`.",
     );
   }
-  const { allFinite, dropoutMask, ...others } = exports;
+  const { allFinite, checksum, dropoutMask, ...others } = exports;
   return {
     ...others,
     allFinite: (values, count) => allFinite(values, count) === 1,
+    checksum: (values, count) => checksum(values, count) >>> 0,
     dropoutMask: (out, count, [key0, key1], first, rate) =>
       dropoutMask(out, count, key0, key1, BigInt(first), dropoutThreshold(rate), 1 / (1 - rate)),
   };

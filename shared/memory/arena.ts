@@ -34,9 +34,12 @@ export class Arena {
     this.#end = pages * pageBytes;
   }
 
-  /** Reserves `bytes` bytes and returns the byte offset of the first. Throws RangeError where the arena is full. */
-  allocate(bytes: number): number {
-    const offset = this.#next;
+  /**
+   * Reserves `bytes` bytes and returns the byte offset of the first, a multiple of `alignment`, itself one of 64. Throws
+   * RangeError where the arena is full.
+   */
+  allocate(bytes: number, alignment = alignmentBytes): number {
+    const offset = Math.ceil(this.#next / alignment) * alignment;
     const next = offset + Math.ceil(bytes / alignmentBytes) * alignmentBytes;
     if (!(next <= this.#end)) {
       throw new RangeError(`${bytes} bytes don't fit: ${this.#end - offset} of the arena's bytes are left`);

@@ -21,6 +21,10 @@ export class Assembly {
     if (this.#seen.has(segment.offset)) return "partial";
     this.#seen.add(segment.offset);
     this.#target.set(section, segment.offset);
-    return this.#seen.size === Math.ceil(this.#target.length / SEGMENT_BYTES) ? "complete" : "partial";
+    return this.isComplete ? "complete" : "partial";
+  }
+
+  get isComplete(): boolean {
+    return this.#seen.size === Math.ceil(this.#target.length / SEGMENT_BYTES);
   }
 }

@@ -14,8 +14,8 @@ import { LockstepError } from "../errors.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
 
-/** Room for a header in front of a full segment, and for the largest message a worker may send. */
-export const WORKER_FRAME_LIMIT = SEGMENT_BYTES + 16_384;
+/** The longest frame of a worker whose partials have so many bytes: a segment and its header, or a message. */
+export const workerFrameLimit = (partialBytes: number): number => Math.min(partialBytes, SEGMENT_BYTES) + 16_384;
 /** The welcome carries the graphs. */
 export const COORDINATOR_FRAME_LIMIT = 64 << 20;
 

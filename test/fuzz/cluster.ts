@@ -6,6 +6,7 @@ import { initialState, noSums } from "../../coordinator/core/state.ts";
 import type { CoordinatorState } from "../../coordinator/core/state.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
+import { EngineReferee } from "../../coordinator/referee.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
@@ -89,7 +90,11 @@ export class Cluster {
     this.#store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
     initialParameters(job.model, layouts.parameters, config.seed, this.#store.vector);
     const fresh = { steps: stepNumber(0), steering: { epochSums: noSums, lastEvaluation: undefined } };
-    this.state = initialState({ ...job.settings, epochs }, { ...fresh, fingerprint: undefined }, 0);
+    this.state = initialState(
+      { ...job.settings, epochs },
+      { ...fresh, fingerprint: undefined, quarantined: [], auditKey: 1 },
+      0,
+    );
     this.#hijack = hijack;
     this.runtime = new CoordinatorRuntime({
       state: this.state,
@@ -99,6 +104,7 @@ export class Cluster {
       kernels,
       store: this.#store,
       reduction: new Reduction(arena, kernels, layouts, shards),
+      referee: new EngineReferee(() => referencePool(job.plan)),
       clock: this.clock,
       notify: () => {},
       record: () => {},

@@ -15,3 +15,16 @@ test("a local worker that ends again and again ends the run with what it said la
   );
   expect(error.hint).toContain("--resume");
 });
+
+test("a quarantined local worker is not started again; with the last one the run ends", async () => {
+  const { promise, resolve } = Promise.withResolvers<LockstepError>();
+  const options = { url: "ws://127.0.0.1:9", token: JoinToken.none, threads: 1 };
+  const workers = startLocalWorkers(options, 2, resolve);
+  workers.abandon("worker-1");
+  workers.abandon("somebody else");
+  workers.abandon("worker-2");
+  const error = await promise;
+  await workers.close();
+  expect(error.code).toBe("WORKERS_EXHAUSTED");
+  expect(error.message).toBe("every local worker sent wrong gradients, and none is left to compute");
+});

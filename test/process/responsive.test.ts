@@ -37,7 +37,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
     connection!.outbox.send(encodeFrame(message, section));
   const next = <Type extends WorkerMessage["type"]>(type: Type): Promise<Extract<WorkerMessage, { type: Type }>> =>
     new Promise((found) => waiting.push({ type, found: found as (message: WorkerMessage) => void }));
-  const server = await listen({ host: "127.0.0.1", port: 0, token, maxConnections: 2 });
+  const server = await listen({ host: "127.0.0.1", port: 0, token, maxConnections: 2, partialBytes: 1 << 20 });
   onTestFinished(() => server.close());
   server.serve({
     onConnection(opened) {

@@ -73,7 +73,14 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
     // No coordinator starts with one that has expired, but one that runs for months may come to it.
     const { cert, key } = authority.issue("old", "IP:127.0.0.1", -1);
     const tls = { cert: await readFile(cert), key: await readFile(key) };
-    const server = await listen({ host: "127.0.0.1", port: 0, token: JoinToken.none, maxConnections: 9, tls });
+    const server = await listen({
+      host: "127.0.0.1",
+      port: 0,
+      token: JoinToken.none,
+      maxConnections: 9,
+      partialBytes: 1 << 20,
+      tls,
+    });
     onTestFinished(() => server.close());
     const expired = await joining(server.url, "--tls-ca", authority.ca).finished;
     expect(expired.stderr).toMatch(/the certificate of 127\.0\.0\.1:\d+ has expired .*\[TLS_REFUSED\]/);

@@ -98,7 +98,13 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
     batch: 8,
     shards: 4,
   };
-  const server = await listen({ host: "127.0.0.1", port: 0, token: JoinToken.none, maxConnections: 9 });
+  const server = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    token: JoinToken.none,
+    maxConnections: 9,
+    partialBytes: 1 << 20,
+  });
   onTestFinished(() => server.close());
   server.serve(impostor);
   const { stderr } = await refusal(worker([server.url, "--name", "wary"], { LOCKSTEP_TOKEN: secret }));

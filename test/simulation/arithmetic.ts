@@ -47,6 +47,8 @@ export const outputBytes = ({ kind }: ComputeTask): number => vectorBytes(job.la
 /** Computes a task in a worker's memory; resolves to the samples it used. */
 export async function compute(memory: WebAssembly.Memory, task: ComputeTask): Promise<readonly number[]> {
   arena.bytes(parameters, parameterBytes).set(new Uint8Array(memory.buffer, task.parameters, parameterBytes));
+  // Nobody else writes what lies between the values.
+  arena.bytes(output, outputBytes(task)).fill(0);
   await runner.run({ ...task, parameters, output });
   new Uint8Array(memory.buffer, task.output, outputBytes(task)).set(arena.bytes(output, outputBytes(task)));
   return samples;

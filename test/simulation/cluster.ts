@@ -36,17 +36,21 @@ export class Cluster {
   result: Outcome | undefined;
   readonly #settings: Settings;
   readonly #restored: (snapshot: Snapshot) => Snapshot;
+  readonly #canJudge: boolean;
+  readonly #liars: ReadonlySet<string>;
   readonly #hosts = new Map<string, Host>();
   #coordinator: SimulatedCoordinator | undefined;
   /** Milliseconds until a run that was stopped is started again. */
   #stoppedFor = 0;
 
   constructor(world: World, schedule: Schedule, restored: (snapshot: Snapshot) => Snapshot) {
-    const { minWorkers, checkpointSteps, workers, faults } = schedule;
+    const { minWorkers, checkpointSteps, audit, referee, workers, faults } = schedule;
     this.world = world;
     this.network = new Network(world);
     this.#restored = restored;
-    this.#settings = { ...job.settings, minWorkers, startWorkers: minWorkers, checkpointSteps };
+    this.#settings = { ...job.settings, minWorkers, startWorkers: minWorkers, checkpointSteps, audit };
+    this.#canJudge = referee;
+    this.#liars = new Set(workers.flatMap(({ name, lies }) => (lies === undefined ? [] : [name])));
     this.#startCoordinator();
     for (const part of workers) {
       const speed = { pace: part.pace, slowUntil: 0 };
@@ -67,7 +71,15 @@ export class Cluster {
   #startCoordinator(): void {
     const process = new SimulatedProcess(COORDINATOR, this.world);
     const { network, disk, ledger } = this;
-    const surroundings = { network, disk, ledger, settings: this.#settings, restored: this.#restored };
+    const surroundings = {
+      network,
+      disk,
+      ledger,
+      settings: this.#settings,
+      canJudge: this.#canJudge,
+      liars: this.#liars,
+      restored: this.#restored,
+    };
     process.perform(() => {
       this.#coordinator = new SimulatedCoordinator(process, surroundings, (result) => {
         this.world.tell?.(`coordinator ends: ${String(result.outcome)}`);
@@ -88,16 +100,17 @@ export class Cluster {
 
   #startWorker(host: Host): void {
     if (host.process?.alive === true) return;
-    const { name, threads } = host.part;
+    const { name, lies } = host.part;
     const process = new SimulatedProcess(name, this.world);
     host.process = process;
     host.dismissed = false;
     host.back = undefined;
     this.world.tell?.(`${name} starts`);
     process.perform(() => {
-      host.runtime = startWorker(process, threads, host.speed, this, (error) => {
+      host.runtime = startWorker(process, host.part, host.speed, this, (error) => {
         this.world.tell?.(`${name} ends${error === undefined ? "" : `: ${error.message}`}`);
-        const isFailure = error !== undefined && error.code !== "RUN_ENDED";
+        const isFailure =
+          error !== undefined && error.code !== "RUN_ENDED" && (error.code !== "QUARANTINED" || lies === undefined);
         if (isFailure) this.world.fail(new Error(`${name} gave up: ${error.message}`));
         this.#kill(process, false);
         host.dismissed = host.back === undefined;

@@ -21,6 +21,7 @@ import type { Ledger, Life } from "./ledger.ts";
 import { buffersInUse } from "./memory.ts";
 import type { Network } from "./network.ts";
 import type { SimulatedProcess } from "./process.ts";
+import { SimulatedReferee } from "./referee.ts";
 
 const { config, layouts, model, plan, shards } = job;
 const optimizer = optimizerOf(config.optimizer);
@@ -71,6 +72,10 @@ export interface Surroundings {
   readonly disk: Disk;
   readonly ledger: Ledger;
   readonly settings: Settings;
+  /** Whether the coordinator's own engine has the run's arithmetic. */
+  readonly canJudge: boolean;
+  /** Names of workers that may be quarantined. */
+  readonly liars: ReadonlySet<string>;
   /** What of a checkpoint goes on; the identity unless a test wants a fault. */
   readonly restored: (snapshot: Snapshot) => Snapshot;
 }
@@ -89,7 +94,7 @@ export class SimulatedCoordinator {
   #lines: MetricsLine[] = [];
 
   constructor(process: SimulatedProcess, surroundings: Surroundings, finished: (outcome: Outcome) => void) {
-    const { network, disk, ledger, settings, restored } = surroundings;
+    const { network, disk, ledger, settings, canJudge, liars, restored } = surroundings;
     this.process = process;
     this.#disk = disk;
     const tell = process.world.tell ?? (() => {});
@@ -104,7 +109,9 @@ export class SimulatedCoordinator {
     if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, this.#store.vector);
     else this.#store.restore(snapshot);
     const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
-    this.state = initialState(settings, { steps, steering, fingerprint: disk.fingerprint }, process.now());
+    const { fingerprint, quarantined } = disk;
+    const auditKey = Math.floor(process.world.random() * 2 ** 32);
+    this.state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, process.now());
     tell(`coordinator starts ${snapshot === undefined ? "afresh" : `from checkpoint ${steps}`}`);
     this.#runtime = new CoordinatorRuntime({
       state: this.state,
@@ -114,9 +121,14 @@ export class SimulatedCoordinator {
       kernels,
       store: this.#store,
       reduction: new WatchedReduction(life, process, arena, kernels, layouts, shards),
+      referee: new SimulatedReferee(process, canJudge),
       clock: process,
       notify: (event) => {
         if (event.type === "worker-joined") disk.fingerprint = this.state.fingerprint;
+        if (event.type === "quarantined") {
+          if (!liars.has(event.worker)) throw new Error(`the honest ${event.worker} is quarantined`);
+          disk.quarantined = [...this.state.quarantined.values()];
+        }
         if (process.world.tell !== undefined) tell(`coordinator: ${JSON.stringify(event)}`);
       },
       record: (line) => {

@@ -57,6 +57,10 @@ vi.mock(import("../../shared/gradient/reducer.ts"), async (original) => {
       this.#addsOnArrival = broken.addsOnArrival && targets.some(({ start, end }) => end - start === shards);
     }
 
+    override get waiting(): Iterable<number> {
+      return this.#sum === undefined ? super.waiting : [this.#sum];
+    }
+
     override add(node: TreeNode, buffer: number): ReturnType<InstanceType<typeof TreeReducer>["add"]> {
       if (!this.#addsOnArrival) return super.add(node, buffer);
       if (this.#sum !== undefined) this.#combine(this.#sum, buffer);
@@ -102,18 +106,22 @@ test("the stale-step check is skipped", async () => {
       return step(state, event, now);
     return step(state, { ...event, message: { ...event.message, work: state.work.name } }, now);
   };
-  expect(await found()).toMatch(/parameters hash|metrics|never computed/);
+  expect(await found()).toMatch(/parameters hash|metrics|never computed|wrong gradient/);
 });
 
 test("partials are added in the order of their arrival", async () => {
   broken.addsOnArrival = true;
-  expect(await found()).toMatch(/parameters hash|metrics/);
+  expect(await found()).toMatch(/parameters hash|metrics|honest/);
 });
 
 test("a departed worker's lost pieces count as done", async () => {
   broken.coordinator = (step) => (state, event, now) => {
     if (event.type === "disconnected") {
-      for (const piece of state.work?.pieces.values() ?? []) piece.done ||= piece.owners.includes(event.worker);
+      for (const piece of state.work?.pieces.values() ?? []) {
+        if (piece.done || !piece.owners.includes(event.worker)) continue;
+        piece.done = true;
+        state.work!.left -= 1;
+      }
     }
     return step(state, event, now);
   };
@@ -125,7 +133,7 @@ test("a duplicate is applied", async () => {
     if (event.type === "message" && event.message.type === "partial") {
       const [start, end] = event.message.node;
       const piece = state.work?.pieces.get(nodeKey({ start, end }));
-      if (piece !== undefined) piece.done = false;
+      if (piece?.done === true) Object.assign(piece, { done: false, held: [] });
     }
     return step(state, event, now);
   };
@@ -146,7 +154,29 @@ test("a worker computes before the parameters are here", async () => {
     if (event.type === "message" && event.message.type === "assignment") state.version = event.message.work.step;
     return step(state, event, now);
   };
-  expect(await found()).toMatch(/parameters hash|metrics|not finite/);
+  expect(await found()).toMatch(/parameters hash|metrics|not finite|wrong gradient/);
+});
+
+test("audited sums are used without being compared", async () => {
+  broken.coordinator = (step) => (state, event, now) =>
+    step(state, event.type === "compared" ? { ...event, groups: [event.groups.flat()] } : event, now);
+  expect(await found()).toMatch(/parameters hash|metrics/);
+});
+
+test("sums that are not finite are used as they come", async () => {
+  broken.coordinator = (step) => (state, event, now) =>
+    step(state, event.type === "assembled" ? { ...event, finite: true } : event, now);
+  expect(await found()).toMatch(/not finite/);
+});
+
+test("of two that differ the wrong one is believed", async () => {
+  broken.coordinator = (step) => (state, event, now) => {
+    if (event.type !== "judged" || event.right === undefined) return step(state, event, now);
+    const piece = state.work?.pieces.get(nodeKey(event.node));
+    const wrong = piece?.held.filter((worker) => !event.right!.includes(worker)) ?? [];
+    return step(state, { ...event, right: wrong.length > 0 ? wrong : event.right }, now);
+  };
+  expect(await found()).toMatch(/wrong gradient|honest/);
 });
 
 test("the last sample of an uneven batch is dropped", async () => {
@@ -156,7 +186,7 @@ test("the last sample of an uneven batch is dropped", async () => {
 
 test("damaged bytes are taken", async () => {
   broken.takesDamage = true;
-  expect(await found()).toMatch(/parameters hash|metrics|not finite/);
+  expect(await found()).toMatch(/parameters hash|metrics|not finite|wrong gradient/);
 });
 
 test("a worker keeps the buffers of what it has sent", async () => {

@@ -5,6 +5,7 @@
  */
 import { encodeSnapshot, decodeSnapshot } from "../../shared/checkpoint/snapshot.ts";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
+import type { Quarantine } from "../../coordinator/core/state.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { job } from "./job.ts";
 import type { SimulatedProcess } from "./process.ts";
@@ -19,6 +20,7 @@ export class Disk {
   /** What happens to the next writes. */
   fault: DiskFault | undefined;
   fingerprint: string | undefined;
+  quarantined: readonly Quarantine[] = [];
   metrics: MetricsLine[] = [];
   readonly #files = new Map<number, Uint8Array>();
   #pending = 0;

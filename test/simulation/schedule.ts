@@ -7,6 +7,8 @@ export interface WorkerPart {
   /** Milliseconds it computes on a sample. */
   readonly pace: number;
   readonly joinsAt: number;
+  /** How it computes wrongly, now and then: a bit of the sum is another, or all of it is no number. */
+  readonly lies?: "bit" | "nan";
 }
 
 /** `back`: milliseconds until it is started again; absent, it never is. `silently`: its machine is gone, nobody is told. */
@@ -33,6 +35,9 @@ export interface Schedule {
   readonly minWorkers: number;
   /** Steps between checkpoints. */
   readonly checkpointSteps: number;
+  /** Share of the partials that are audited, and whether the coordinator's own engine can tell what is right. */
+  readonly audit: number;
+  readonly referee: boolean;
   readonly workers: readonly WorkerPart[];
   readonly faults: readonly Fault[];
 }
@@ -48,10 +53,11 @@ export function faultsEnd({ faults, workers }: Schedule): number {
 }
 
 /** A schedule for people, one line for each thing. */
-export const linesOf = ({ workers, faults, seed, minWorkers, checkpointSteps }: Schedule): string[] => [
-  `seed ${seed}: at least ${minWorkers} workers, a checkpoint every ${checkpointSteps} steps`,
+export const linesOf = ({ workers, faults, seed, minWorkers, checkpointSteps, audit, referee }: Schedule): string[] => [
+  `seed ${seed}: at least ${minWorkers} workers, a checkpoint every ${checkpointSteps} steps, audit ${audit}${referee ? " with a referee" : ""}`,
   ...workers.map(
-    ({ name, threads, pace, joinsAt }) => `  ${name}: ${threads} threads, ${pace} ms a sample, joins at ${joinsAt}`,
+    ({ name, threads, pace, joinsAt, lies }) =>
+      `  ${name}: ${threads} threads, ${pace} ms a sample, joins at ${joinsAt}${lies === undefined ? "" : `, lies (${lies})`}`,
   ),
   ...faults.map(({ at, kind, ...rest }) => `  at ${at}: ${kind} ${JSON.stringify(rest).replaceAll('"', "")}`),
 ];

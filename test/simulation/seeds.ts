@@ -1,4 +1,4 @@
-/** The schedule of a seed: up to 8 workers (for 5 shards) and up to 9 faults. */
+/** The schedule of a seed: up to 8 workers (for 5 shards), of which one may lie, and up to 9 faults. */
 import { unreachable } from "../../shared/errors.ts";
 import { randomStream } from "../../shared/random.ts";
 import { COORDINATOR } from "./schedule.ts";
@@ -66,7 +66,13 @@ export function scheduleOf(seed: number): Schedule {
     joinsAt: index === 0 || dice.happens(0.7) ? 0 : dice.whole(0, 4_000),
   }));
   const minWorkers = Math.min(count, dice.oneOf(1, 1, 1, 2, 3));
-  const drawn = new FaultDraw(dice, workers, count - minWorkers);
+  // One that lies counts as gone, and there must be enough others: two to outvote it if nobody else can tell.
+  const referee = dice.happens(0.5);
+  const lies = minWorkers >= 2 && count > minWorkers && dice.happens(0.7) ? dice.oneOf("bit", "nan") : undefined;
+  const liar = dice.whole(0, count - 1);
+  if (lies !== undefined) workers[liar] = { ...workers[liar]!, lies };
+  const audit = lies === "bit" ? 1 : dice.oneOf(0, 0, 0.3, 1);
+  const drawn = new FaultDraw(dice, workers, count - minWorkers - (lies === undefined ? 0 : 1));
   const faults: Fault[] = [];
   for (let left = dice.whole(1, 9); left > 0; left--) {
     const last = faults.at(-1);
@@ -75,7 +81,7 @@ export function scheduleOf(seed: number): Schedule {
     faults.push(last === undefined || dice.happens(0.5) ? next : { ...next, at: last.at + dice.whole(0, 600) });
   }
   faults.sort((left, right) => left.at - right.at);
-  return { seed, minWorkers, checkpointSteps: dice.oneOf(1, 2, 3, 5), workers, faults };
+  return { seed, minWorkers, checkpointSteps: dice.oneOf(1, 2, 3, 5), audit, referee, workers, faults };
 }
 
 class FaultDraw {

@@ -51,6 +51,8 @@ const undisturbed: Schedule = {
   seed: 0,
   minWorkers: 1,
   checkpointSteps: 4,
+  audit: 0,
+  referee: false,
   workers: [1, 2, 3].map((number) => ({ name: `worker-${number}`, threads: number, pace: 5, joinsAt: 0 })),
   faults: [],
 };

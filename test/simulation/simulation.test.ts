@@ -22,6 +22,8 @@ const schedule = (names: string, faults: readonly Fault[], changes: Partial<Sche
   seed: 1,
   minWorkers: 1,
   checkpointSteps: 2,
+  audit: 0,
+  referee: false,
   workers: names.split(" ").map((name) => ({ name, threads: 1, pace: 40, joinsAt: 0 })),
   faults,
   ...changes,
@@ -63,4 +65,38 @@ test("a worker frozen while it joins is taken when it wakes", async () => {
   const lines: string[] = [];
   await check(schedule("a", faults), { tell: (line) => lines.push(line) });
   expect(lines.join("\n")).toContain("HANDSHAKE_TIMEOUT");
+});
+
+/** What a schedule with a liar, a, tells. */
+async function tellOfLiar(names: string, lies: "bit" | "nan", changes: Partial<Schedule> = {}): Promise<string> {
+  const lines: string[] = [];
+  const honest = schedule(names, [], changes);
+  const workers = honest.workers.map((part) => (part.name === "a" ? { ...part, lies } : part));
+  await check({ ...honest, workers }, { tell: (line) => lines.push(line) });
+  return lines.join("\n");
+}
+
+test("a worker that sends wrong bits is quarantined under audit, by the coordinator's engine or by a third worker", async () => {
+  const quarantined = /"quarantined","worker":"a"/;
+  expect(await tellOfLiar("a b", "bit", { audit: 1, referee: true })).toMatch(quarantined);
+  expect(await tellOfLiar("a b c", "bit", { audit: 1 })).toMatch(quarantined);
+});
+
+test("a worker that sends no numbers is quarantined without audit", async () => {
+  expect(await tellOfLiar("a b", "nan", { referee: true })).toMatch(/"quarantined","worker":"a"/);
+  expect(await tellOfLiar("a b c", "nan")).toMatch(/"quarantined","worker":"a"/);
+});
+
+test("where two differ and nobody can tell, the step waits for a third", async () => {
+  const two = schedule("a b", [], { audit: 1 });
+  const lines: string[] = [];
+  const workers = [
+    { ...two.workers[0]!, lies: "bit" as const },
+    two.workers[1]!,
+    { ...two.workers[1]!, name: "c", joinsAt: 30_000 },
+  ];
+  await check({ ...two, workers }, { tell: (line) => lines.push(line) });
+  expect(lines.join("\n")).toMatch(
+    /one more worker has to decide[^]*c joins|one more worker has to decide[^]*"worker":"c"/,
+  );
 });

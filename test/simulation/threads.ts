@@ -8,6 +8,7 @@ import { compute, outputBytes } from "./arithmetic.ts";
 import type { Ledger } from "./ledger.ts";
 import { buffersInUse } from "./memory.ts";
 import type { SimulatedProcess } from "./process.ts";
+import type { WorkerPart } from "./schedule.ts";
 
 /** How fast a worker's machine is, for now. */
 export interface Speed {
@@ -23,12 +24,21 @@ export class SimulatedThreads implements Threads {
   readonly #memory: WebAssembly.Memory;
   readonly #speed: Speed;
   readonly #ledger: Ledger;
+  readonly #lies: WorkerPart["lies"];
   readonly #waiting: (() => void)[] = [];
   #free: number;
   #underWay = 0;
   #idle: (() => void) | undefined;
 
-  constructor(process: SimulatedProcess, { memory }: ThreadSetup, count: number, speed: Speed, ledger: Ledger) {
+  constructor(
+    process: SimulatedProcess,
+    { memory }: ThreadSetup,
+    count: number,
+    speed: Speed,
+    ledger: Ledger,
+    lies: WorkerPart["lies"],
+  ) {
+    this.#lies = lies;
     this.#process = process;
     this.#memory = memory;
     this.#free = count;
@@ -70,6 +80,7 @@ export class SimulatedThreads implements Threads {
     world.computing += 1;
     try {
       this.#ledger.gathered(task, await compute(this.#memory, task));
+      this.#lie(task);
     } catch (error) {
       world.fail(error);
     }
@@ -82,6 +93,16 @@ export class SimulatedThreads implements Threads {
     this.#idle?.();
     // Whoever waits for the last result takes it before the next event.
     world.after(0, () => this.#process.perform(() => this.#checkBuffers()));
+  }
+
+  /** Spoils a sum now and then; never the first step's, which the probe of the arithmetic looks like. */
+  #lie(task: ComputeTask): void {
+    const { world } = this.#process;
+    if (this.#lies === undefined || task.step === 0 || world.random() < 0.6) return;
+    const bytes = new Uint8Array(this.#memory.buffer, task.output, outputBytes(task));
+    if (this.#lies === "nan") bytes.fill(0xff);
+    else bytes[Math.floor(world.random() * 4)]! ^= 1 << Math.floor(world.random() * 8);
+    world.tell?.(`${this.#process.name} lies about ${task.kind} ${task.step}`);
   }
 
   #checkBuffers(): void {

@@ -7,6 +7,7 @@ import { data, job } from "./job.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Network } from "./network.ts";
 import type { SimulatedProcess } from "./process.ts";
+import type { WorkerPart } from "./schedule.ts";
 import { SimulatedThreads } from "./threads.ts";
 import type { Speed } from "./threads.ts";
 
@@ -16,7 +17,7 @@ const PATIENCE = 300_000;
 /** Starts a worker in a process; `ended` is told how it ended. */
 export function startWorker(
   process: SimulatedProcess,
-  threads: number,
+  { threads, lies }: WorkerPart,
   speed: Speed,
   { network, ledger }: { readonly network: Network; readonly ledger: Ledger },
   ended: (error: LockstepError | undefined) => void,
@@ -33,7 +34,7 @@ export function startWorker(
         plan,
         threads,
         data,
-        (setup) => new SimulatedThreads(process, setup, threads, speed, ledger),
+        (setup) => new SimulatedThreads(process, setup, threads, speed, ledger, lies),
       );
     },
     random: () => world.random(),

@@ -4,7 +4,7 @@
  */
 import type { CoordinatorEffect, CoordinatorEvent } from "../../coordinator/core/events.ts";
 import { initialState, noSums } from "../../coordinator/core/state.ts";
-import type { CoordinatorState, Settings, Steering } from "../../coordinator/core/state.ts";
+import type { CoordinatorState, Quarantine, Settings, Steering } from "../../coordinator/core/state.ts";
 import { step } from "../../coordinator/core/step.ts";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
@@ -34,6 +34,7 @@ const settings: Settings = {
   checkpointSteps: 0,
   checkpointEvery: 0,
   exact: true,
+  audit: 0,
 };
 
 const nodeOf = (key: string): TreeNode => {
@@ -65,10 +66,11 @@ export class CoordinatorTrace {
 
   constructor(
     changes: Partial<Settings> = {},
-    from: { steps?: number; steering?: Steering; fingerprint?: string } = {},
+    from: { steps?: number; steering?: Steering; fingerprint?: string; quarantined?: readonly Quarantine[] } = {},
   ) {
     const steering = from.steering ?? { epochSums: noSums, lastEvaluation: undefined };
-    const started = { steps: stepNumber(from.steps ?? 0), steering, fingerprint: from.fingerprint };
+    const { steps = 0, fingerprint, quarantined = [] } = from;
+    const started = { steps: stepNumber(steps), steering, fingerprint, quarantined, auditKey: 1 };
     this.state = initialState({ ...settings, ...changes }, started, 0);
   }
 
@@ -128,8 +130,29 @@ export class CoordinatorTrace {
     return this.feed({ type: "corrupt", worker: workerId(worker), work: this.state.work!.name, node: nodeOf(node) });
   }
 
-  assembled(worker: string, node: string, work: string = workText(this.state.work!.name)): string[] {
-    return this.feed({ type: "assembled", worker: workerId(worker), work: workOf(work), node: nodeOf(node) });
+  assembled(
+    worker: string,
+    node: string,
+    work: string = workText(this.state.work!.name),
+    finite: boolean = true,
+  ): string[] {
+    return this.feed({ type: "assembled", worker: workerId(worker), work: workOf(work), node: nodeOf(node), finite });
+  }
+
+  /** The sums over a node were compared: workers of equal bits stand together, as in "a b". */
+  compared(node: string, ...groups: readonly string[]): string[] {
+    const byBits = groups.map((group) => group.split(" ").map(workerId));
+    return this.feed({ type: "compared", work: this.state.work!.name, node: nodeOf(node), groups: byBits });
+  }
+
+  /** The coordinator's own engine agrees with these workers, or cannot tell. */
+  judged(node: string, right: readonly string[] | undefined): string[] {
+    return this.feed({
+      type: "judged",
+      work: this.state.work!.name,
+      node: nodeOf(node),
+      right: right?.map(workerId),
+    });
   }
 
   committed(loss = 8, finite = true): string[] {
@@ -201,6 +224,10 @@ function line(effect: CoordinatorEffect): string {
       return `${effect.type} ${workText(effect.work.name)}`;
     case "receive":
       return `receive ${effect.worker} ${effect.partial.node.join("-")}`;
+    case "compare":
+      return `compare ${effect.workers.join(" ")} ${nodeKey(effect.node)}`;
+    case "judge":
+      return `judge ${nodeKey(effect.node)}`;
     case "fold":
     case "drop":
       return `${effect.type} ${effect.worker} ${nodeKey(effect.node)}`;

@@ -16,3 +16,7 @@ export const lockstep = (args: readonly string[], cwd?: string, environment = {}
 /** A worker process, without the command around it. */
 export const worker = (args: readonly string[], environment = {}): Lockstep =>
   watched(new Lockstep("worker/main.ts", args, undefined, environment));
+
+/** Another program of the tests, by its file. */
+export const program = (file: `test/support/${string}.ts`, args: readonly string[]): Lockstep =>
+  watched(new Lockstep(file, args));

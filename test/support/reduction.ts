@@ -1,6 +1,6 @@
 /** A reduction over small partials in an arena of its own, and the oracle of what it must give. */
 import { crc32 } from "node:zlib";
-import type { Work } from "../../coordinator/core/state.ts";
+import type { Piece, Work } from "../../coordinator/core/state.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
 import { partialLayouts } from "../../shared/gradient/partial.ts";
 import { childrenOf } from "../../shared/gradient/tree.ts";
@@ -37,13 +37,26 @@ export class ReductionBench {
     this.#work = { kind, step: stepNumber(step) };
     this.#shards = shards;
     this.#sums.clear();
-    const rest = { epoch: 0, offset: 0, samples: shards, openedAt: 0, disturbed: false, pieces: new Map() };
+    const rest = {
+      epoch: 0,
+      offset: 0,
+      samples: shards,
+      openedAt: 0,
+      disturbed: false,
+      pieces: new Map(),
+      unsettled: new Set<Piece>(),
+      left: 1,
+    };
     this.reduction.open({ name: this.#work, shards, ...rest } satisfies Work);
   }
 
   /** Sends a partial, or its first `segments` segments; returns what was said of the last. */
-  send(worker: string, node: TreeNode, options: { segments?: number; damaged?: boolean } = {}): string {
-    const sum = this.sumOver(node);
+  send(
+    worker: string,
+    node: TreeNode,
+    options: { segments?: number; damaged?: boolean; sum?: Float32Array } = {},
+  ): string {
+    const sum = options.sum ?? this.sumOver(node);
     const bytes = new Uint8Array(sum.buffer, 0, sum.byteLength);
     const count = Math.ceil(bytes.length / SEGMENT_BYTES);
     let said = "";
@@ -68,6 +81,18 @@ export class ReductionBench {
 
   drop(worker: string, node: TreeNode): void {
     this.reduction.drop(workerId(worker), node);
+  }
+
+  compare(workers: string, node: TreeNode): string[] {
+    return this.reduction.compare(node, workers.split(" ").map(workerId)).map((group) => group.join(" "));
+  }
+
+  equalTo(node: TreeNode, sum: Float32Array): string {
+    return this.reduction.equalTo(node, new Uint8Array(sum.buffer)).join(" ");
+  }
+
+  isFinite(worker: string, node: TreeNode): boolean {
+    return this.reduction.isFinite(workerId(worker), node);
   }
 
   /** The bits the finished reduction holds. */

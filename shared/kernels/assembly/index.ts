@@ -7,5 +7,6 @@
  * so any number of threads may run it on one memory.
  */
 export { add, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
+export { checksum } from "./checksum";
 export { allFinite, sumOfSquares } from "./reduce";
 export { dropoutMask } from "./dropout";

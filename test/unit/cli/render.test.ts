@@ -34,6 +34,7 @@ const result: RunResult = {
   parametersSha256: "ab".repeat(32),
   folder: "runs/mnist-1",
   models: ["runs/mnist-1/model.onnx", "runs/mnist-1/model.safetensors"],
+  audits: 0,
   profile: { compute: 6, reduce: 1, wire: 2, wait: 1, bytesSent: 382_700_000, bytesReceived: 999 },
 };
 

@@ -279,6 +279,16 @@ const options: readonly OptionCase[] = [
     ],
   },
   {
+    key: "audit",
+    value: ({ audit }) => audit,
+    byDefault: 0,
+    accepted: [
+      ["audit: 0.02", 0.02],
+      ["audit: 1", 1],
+    ],
+    refused: [["audit: 2", "audit: found 2, expected a number from 0 to 1"]],
+  },
+  {
     key: "exact",
     value: ({ exact }) => exact,
     byDefault: true,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { COPIES_PER_SHARD } from "../../../coordinator/core/planning.ts";
+import { mostCopies } from "../../../coordinator/core/assigning.ts";
 import { maximalSubtrees } from "../../../shared/gradient/tree.ts";
 import { randomStream } from "../../../shared/random.ts";
 import { ReductionBench } from "../../support/reduction.ts";
@@ -50,15 +50,15 @@ describe("a reduction", () => {
     for (let step = 0; step < 5; step++) {
       bench.open("train", step, shards);
       const leaves = [0, 1, 2].map((start) => ({ start, end: start + 1 }));
-      for (const leaf of leaves) {
-        for (let copy = 0; copy < COPIES_PER_SHARD; copy++) bench.send(`w${copy}`, leaf, { segments: 1 });
+      for (let copy = 0; copy < mostCopies(shards); copy++) {
+        bench.send(`w${copy}`, leaves[copy % shards]!, { segments: 1 });
       }
       expect(() => bench.send("w9", leaves[0]!, { segments: 1 })).toThrow(
         "more partials are arriving than were assigned",
       );
-      for (const leaf of leaves.toReversed()) {
-        bench.send("w1", leaf);
-        bench.fold("w1", leaf);
+      for (const [index, leaf] of [...leaves.entries()].toReversed()) {
+        bench.send(`w${index}`, leaf);
+        bench.fold(`w${index}`, leaf);
       }
       expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
     }
@@ -76,9 +76,9 @@ describe("a reduction", () => {
       bench.send("a", leaf);
       bench.fold("a", leaf);
     }
-    // Two leaves are one sum: of six buffers five are free.
-    for (let copy = 0; copy < 5; copy++) bench.send(`w${copy}`, third, { segments: 1 });
-    expect(() => bench.send("w5", third, { segments: 1 })).toThrow("more partials are arriving than were assigned");
+    // Two leaves are one sum: of all buffers one is in use.
+    for (let copy = 1; copy < mostCopies(3); copy++) bench.send(`w${copy}`, third, { segments: 1 });
+    expect(() => bench.send("w0", third, { segments: 1 })).toThrow("more partials are arriving than were assigned");
   });
 
   it("forgets what a work left behind when the next is opened", () => {
@@ -105,5 +105,24 @@ describe("a reduction", () => {
     expect(bench.send("a", root(1))).toBe("complete");
     bench.fold("a", root(1));
     expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+  });
+
+  it("tells apart whose sums over a node are equal, finite ones first, and which have given bits", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    bench.open("train", 0, 2);
+    const leaf = { start: 0, end: 1 };
+    const right = bench.sumOver(leaf);
+    const other = right.with(3, right[3]! + 1);
+    const noNumber = right.with(3, Number.NaN);
+    bench.send("n", leaf, { sum: noNumber });
+    bench.send("a", leaf);
+    bench.send("b", leaf, { sum: other });
+    bench.send("c", leaf);
+    bench.send("half", leaf, { segments: 1 });
+    expect(bench.compare("n a b c", leaf)).toEqual(["a c", "b", "n"]);
+    expect(bench.isFinite("a", leaf)).toBe(true);
+    expect(bench.isFinite("n", leaf)).toBe(false);
+    expect(bench.equalTo(leaf, other)).toBe("b");
+    expect(bench.equalTo(leaf, right)).toBe("a c");
   });
 });

@@ -24,8 +24,8 @@ class Watching implements ServerListener {
   }
 }
 
-async function serving(maxConnections = 9): Promise<{ server: Server; watching: Watching }> {
-  const server = await listen({ host: "127.0.0.1", port: 0, token: JoinToken.none, maxConnections });
+async function serving(maxConnections = 9, partialBytes = 8 << 20): Promise<{ server: Server; watching: Watching }> {
+  const server = await listen({ host: "127.0.0.1", port: 0, token: JoinToken.none, maxConnections, partialBytes });
   onTestFinished(() => server.close());
   const watching = new Watching();
   server.serve(watching);
@@ -61,13 +61,16 @@ describe("a stranger", () => {
     }
   });
 
-  it("may send frames of a mebibyte once it is none, and still none that is longer", async () => {
-    const { server, watching } = await serving();
+  it.each([
+    ["a mebibyte", 8 << 20, 1 << 20, 2 << 20],
+    ["the model's size if that is less", 50_000, 50_000, 70_000],
+  ])("may send frames of %s once it is none, and still none that is longer", async (_what, model, most, longer) => {
+    const { server, watching } = await serving(9, model);
     const socket = await open(server.url);
     watching.connections[0]!.proven();
-    for (let count = 0; count < 3; count++) socket.send(Buffer.alloc(1 << 20));
-    await expect.poll(() => watching.received).toBe(3 << 20);
-    socket.send(Buffer.alloc(2 << 20));
+    for (let count = 0; count < 3; count++) socket.send(Buffer.alloc(most));
+    await expect.poll(() => watching.received).toBe(3 * most);
+    socket.send(Buffer.alloc(longer));
     await closing(socket);
     await expect.poll(() => watching.closed).toEqual(["Max payload size exceeded"]);
   });

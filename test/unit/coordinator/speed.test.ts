@@ -14,6 +14,8 @@ const member = (threads = 1): Member => ({
   nonce: "",
   token: JoinToken.none,
   lastHeard: 0,
+  since: stepNumber(0),
+  restsUntil: 0,
   sentVersion: undefined,
   effort: { shards: 0, microseconds: 0 },
   speed: undefined,
@@ -28,6 +30,8 @@ const work = (kind: "train" | "evaluate"): Work => ({
   openedAt: 0,
   disturbed: false,
   pieces: new Map(),
+  unsettled: new Set(),
+  left: 0,
 });
 
 /** Lets each member compute 4 of 8 shards in so many microseconds, again and again. */

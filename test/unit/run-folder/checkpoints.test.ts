@@ -57,14 +57,27 @@ it("keeps the newest few, in the order of steps and not of names", async () => {
   expect((await newest(checkpoints)).step).toBe(100_000_001);
 });
 
-it("copies the snapshot before it returns, and writes one after the other", async () => {
-  const { checkpoints } = await newCheckpoints();
+it("copies the snapshot before it returns, and writes one after the other, of those that wait the newest", async () => {
+  const { folder, checkpoints } = await newCheckpoints();
   const snapshots = [1, 2, 3, 4].map(exampleSnapshot);
   const saved = snapshots.map((snapshot) => checkpoints.save(snapshot, 2));
   for (const { parameters } of snapshots) parameters.fill(-1);
-  await Promise.all(saved);
-  expect((await checkpoints.list()).map(({ step }) => step)).toEqual([3, 4]);
+  const paths = [join(folder, fileOf(1)), undefined, undefined, join(folder, fileOf(4))];
+  expect(await Promise.all(saved)).toEqual(paths);
+  expect((await checkpoints.list()).map(({ step }) => step)).toEqual([1, 4]);
   expect(await checkpoints.readNewest(refuse)).toEqual(exampleSnapshot(4));
+});
+
+it("writes once what comes before has settled, also where that failed", async () => {
+  const { checkpoints } = await newCheckpoints();
+  const before = Promise.withResolvers<void>();
+  const saved = checkpoints.save(exampleSnapshot(1), 2, before.promise);
+  const next = checkpoints.save(exampleSnapshot(2), 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await checkpoints.list()).toEqual([]);
+  before.reject(new Error("not this time"));
+  await Promise.all([saved, next]);
+  expect((await checkpoints.list()).map(({ step }) => step)).toEqual([1, 2]);
 });
 
 it("names damaged checkpoints and uses the one before", async () => {
@@ -97,7 +110,7 @@ it("passes over an empty file, a folder, and a checkpoint under another step's n
 
 it("fails where no checkpoint is whole", async () => {
   const { folder, checkpoints } = await newCheckpoints();
-  for (const step of [1, 2]) await damage(await checkpoints.save(exampleSnapshot(step), 4));
+  for (const step of [1, 2]) await damage((await checkpoints.save(exampleSnapshot(step), 4))!);
   const passed: LockstepError[] = [];
   const error = await failureOf(() => checkpoints.readNewest((each) => passed.push(each)));
   expect(error).toMatchObject({

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -94,6 +94,23 @@ it("does not mind other files", async () => {
   const release = await lockRun(folder);
   await release();
   expect((await readdir(folder)).sort()).toEqual([...names].sort());
+});
+
+it("is given back on a disk that keeps the file, and taken again by the same process", async () => {
+  const folder = await temporaryFolder();
+  const release = await lockRun(folder);
+  const [name] = await readdir(folder);
+  const [file, aside] = [join(folder, name!), join(folder, "aside")];
+  // A folder with something in it stays where a file would go.
+  await rename(file, aside);
+  await mkdir(join(file, "something"), { recursive: true });
+  await release();
+  await rm(file, { recursive: true });
+  await rename(aside, file);
+  const again = await lockRun(folder);
+  expect((await failureOf(() => lockRun(folder))).code).toBe("RUN_LOCKED");
+  await again();
+  expect(await readdir(folder)).toEqual([]);
 });
 
 it("fails with DISK_FAILED where it cannot write", async () => {

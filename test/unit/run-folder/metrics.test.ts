@@ -1,10 +1,11 @@
-import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, open, readdir, readFile, writeFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { cutBackMetrics, MetricsLog } from "../../../coordinator/run-folder/metrics.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
 const line = (step: number): string => `${JSON.stringify({ step, loss: step / 3 })}\n`;
+const stepLine = (step: number): string => `${JSON.stringify({ type: "step", step })}\n`;
 const read = (run: string): Promise<string> => readFile(join(run, "metrics.jsonl"), "utf8");
 
 it("writes lines when flushed, and not before", async () => {
@@ -16,7 +17,7 @@ it("writes lines when flushed, and not before", async () => {
   await log.flush();
   expect(await read(run)).toBe(line(0) + line(1));
   log.append({ step: 2, loss: 2 / 3 });
-  await log.close();
+  await log.flush();
   expect(await read(run)).toBe(line(0) + line(1) + line(2));
 });
 
@@ -28,7 +29,7 @@ it("keeps the order of lines when flushes overlap", async () => {
     return log.flush();
   });
   await Promise.all(flushes);
-  await log.close();
+  await log.flush();
   expect(await read(run)).toBe(Array.from({ length: 50 }, (_, step) => line(step)).join(""));
 });
 
@@ -37,7 +38,7 @@ it("adds to what is there", async () => {
   for (const step of [0, 1]) {
     const log = await MetricsLog.open(run);
     log.append({ step, loss: step / 3 });
-    await log.close();
+    await log.flush();
   }
   expect(await read(run)).toBe(line(0) + line(1));
 });
@@ -55,7 +56,7 @@ it.each([
   const run = await temporaryFolder();
   await writeFile(join(run, "metrics.jsonl"), text);
   const kept = remaining.split("\n").length - 1;
-  expect(await cutBackMetrics(run, step)).toEqual({ kept, dropped });
+  expect(await cutBackMetrics(run, step)).toEqual({ kept, dropped, steps: 0 });
   expect(await read(run)).toBe(remaining);
   expect(await readdir(run)).toEqual(["metrics.jsonl"]);
 });
@@ -63,15 +64,22 @@ it.each([
 it("completes a whole last line that lacks its line end, so that the next one stands alone", async () => {
   const run = await temporaryFolder();
   await writeFile(join(run, "metrics.jsonl"), line(0) + line(1).trimEnd());
-  expect(await cutBackMetrics(run, 2)).toEqual({ kept: 2, dropped: 0 });
+  expect(await cutBackMetrics(run, 2)).toEqual({ kept: 2, dropped: 0, steps: 0 });
   await appendFile(join(run, "metrics.jsonl"), line(2));
   expect(await read(run)).toBe(line(0) + line(1) + line(2));
 });
 
 it("cuts back nothing where there is no file", async () => {
   const run = await temporaryFolder();
-  expect(await cutBackMetrics(run, 5)).toEqual({ kept: 0, dropped: 0 });
+  expect(await cutBackMetrics(run, 5)).toEqual({ kept: 0, dropped: 0, steps: 0 });
   expect(await readdir(run)).toEqual([]);
+});
+
+it("counts the steps that have their line", async () => {
+  const run = await temporaryFolder();
+  const other = `${JSON.stringify({ type: "epoch", step: 3 })}\n`;
+  await writeFile(join(run, "metrics.jsonl"), stepLine(1) + stepLine(2) + stepLine(2) + other + stepLine(4));
+  expect(await cutBackMetrics(run, 4)).toEqual({ kept: 4, dropped: 1, steps: 2 });
 });
 
 it("fails with DISK_FAILED, naming the file", async () => {
@@ -97,6 +105,78 @@ it("loses no line that is appended while a flush is under way", async () => {
     appended += 1;
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await log.close();
+  await log.flush();
   expect(await read(run)).toBe(Array.from({ length: appended }, (_, step) => line(step)).join(""));
+});
+
+/** From now on every file's appending takes half of it and then fails, as on a full disk; `cutting` may fail too. */
+async function fullDisk(run: string, cutting: "works" | "fails"): Promise<void> {
+  const file = await open(run);
+  const files = Object.getPrototypeOf(file) as FileHandle;
+  await file.close();
+  const fault = (code: string): Error => Object.assign(new Error(code), { code });
+  vi.spyOn(files, "appendFile").mockImplementation(async function (this: FileHandle, text) {
+    const half = (text as string).slice(0, (text as string).length / 2);
+    await this.write(half);
+    throw fault("ENOSPC");
+  });
+  if (cutting === "fails") vi.spyOn(files, "truncate").mockRejectedValue(fault("EIO"));
+  onTestFinished(() => void vi.restoreAllMocks());
+}
+
+it.each(["works", "fails"] as const)(
+  "writes every line once a full disk has room, where cutting half lines %s",
+  async (cutting) => {
+    const run = await temporaryFolder();
+    const log = await MetricsLog.open(run);
+    log.append({ step: 0, loss: 0 });
+    await log.flush();
+    await fullDisk(run, cutting);
+    log.append({ step: 1, loss: 1 / 3 });
+    for (let time = 0; time < 2; time++)
+      expect((await failureOf(() => log.flush())).message).toBe(
+        `cannot use ${join(run, "metrics.jsonl")}: ${time === 1 && cutting === "fails" ? "EIO" : "ENOSPC"}`,
+      );
+    expect(await read(run)).toBe(line(0) + (cutting === "fails" ? line(1).slice(0, line(1).length / 2) : ""));
+    vi.restoreAllMocks();
+    log.append({ step: 2, loss: 2 / 3 });
+    expect(await log.flush()).toBe(0);
+    expect(await read(run)).toBe(line(0) + line(1) + line(2));
+  },
+);
+
+it("keeps so many lines for a disk that fails and says in their place how many are lost", async () => {
+  const run = await temporaryFolder();
+  const log = await MetricsLog.open(run, line(0).length + 1);
+  await fullDisk(run, "works");
+  for (const step of [0, 1]) log.append({ step, loss: step / 3 });
+  await failureOf(() => log.flush());
+  for (const step of [2, 3, 4]) log.append({ step, loss: step / 3 });
+  vi.restoreAllMocks();
+  expect(await log.flush()).toBe(3);
+  log.append({ step: 5, loss: 5 / 3 });
+  expect(await log.flush()).toBe(0);
+  const lost = `${JSON.stringify({ type: "lost", lines: 3, since: 2, step: 4 })}\n`;
+  expect(await read(run)).toBe(line(0) + line(1) + lost + line(5));
+});
+
+it("says when so much waits that it should be written", async () => {
+  const log = await MetricsLog.open(await temporaryFolder());
+  const text = "x".repeat(2 ** 19);
+  const due = Array.from({ length: 6 }, (_, step) => log.append({ step, text }));
+  expect(due).toEqual([false, true, false, true, false, true]);
+});
+
+it("writes for those who wait in one go", async () => {
+  const run = await temporaryFolder();
+  const log = await MetricsLog.open(run);
+  log.append({ step: 0, loss: 0 });
+  const first = log.flush();
+  await Promise.resolve();
+  const [second, third] = [log.flush(), log.flush()];
+  expect(second).not.toBe(first);
+  expect(third).toBe(second);
+  log.append({ step: 1, loss: 1 / 3 });
+  await third;
+  expect(await read(run)).toBe(line(0) + line(1));
 });

@@ -1,0 +1,85 @@
+/** Who is given a piece of the open work, and by when it is wanted. Decides time, never bits. */
+import type { WorkerId } from "../../shared/ids.ts";
+import type { WorkKind } from "../../shared/protocol/messages.ts";
+import type { CoordinatorEffect } from "./events.ts";
+import { readyMembers } from "./state.ts";
+import type { CoordinatorState, Member, Piece, Work } from "./state.ts";
+
+/** Before a step's usual duration is known, and at least, a piece is given this long before someone else computes it too. */
+const FIRST_DEADLINE = 30_000;
+const SHORTEST_DEADLINE = 2_000;
+/** A piece that takes this many times the usual duration is late. */
+const PATIENCE = 8;
+/** A worker that has missed two heartbeats may be frozen: it is given nothing new until it is heard again. */
+const QUIET_AFTER = 2_500;
+
+/** Copies of subtrees that may be on their way or here at a time: as many as there are buffers for. */
+export const mostCopies = (shards: number): number => 2 * shards + 2;
+
+export function deadline(state: CoordinatorState, kind: WorkKind, now: number): number {
+  const usual = state.meanDuration[kind];
+  return now + (usual === undefined ? FIRST_DEADLINE : Math.max(SHORTEST_DEADLINE, PATIENCE * usual));
+}
+
+/** Those of the members to whom new work is best given: heard lately, and not resting after failures; else the next best. */
+export function bestOf(members: readonly Member[], now: number): readonly Member[] {
+  const heard = members.filter((member) => now - member.lastHeard < QUIET_AFTER);
+  const rested = heard.filter((member) => member.restsUntil <= now);
+  return rested.length > 0 ? rested : heard.length > 0 ? heard : members;
+}
+
+/** Sends each piece to its latest owner, one assignment a worker, the parameters behind it where they are new to it. */
+export function assign(state: CoordinatorState, work: Work, pieces: readonly Piece[]): CoordinatorEffect[] {
+  const nodesOf = new Map<WorkerId, [number, number][]>();
+  for (const { node, owners } of pieces) {
+    const owner = owners[owners.length - 1]!;
+    const nodes = nodesOf.get(owner);
+    if (nodes === undefined) nodesOf.set(owner, [[node.start, node.end]]);
+    else nodes.push([node.start, node.end]);
+  }
+  const { name, epoch, offset, samples, shards } = work;
+  return [...nodesOf].flatMap(([worker, nodes]): CoordinatorEffect[] => {
+    const assignment: CoordinatorEffect = {
+      type: "send",
+      worker,
+      message: { type: "assignment", work: name, epoch, offset, samples, shards, nodes },
+    };
+    const member = state.members.get(worker)!;
+    if (member.sentVersion === name.step) return [assignment];
+    member.sentVersion = name.step;
+    return [assignment, { type: "send-parameters", worker }];
+  });
+}
+
+/** Adds one more owner to each piece, as far as there are workers and buffers: of the best, the one with the least to do. */
+export function giveAway(
+  state: CoordinatorState,
+  work: Work,
+  pieces: readonly Piece[],
+  now: number,
+): CoordinatorEffect[] {
+  if (pieces.length === 0) return [];
+  const load = new Map<WorkerId, number>();
+  const ready = readyMembers(state);
+  let room = mostCopies(work.shards);
+  for (const piece of work.pieces.values()) {
+    room -= piece.done ? 1 : piece.owners.length;
+    if (!piece.done) for (const owner of piece.owners) load.set(owner, (load.get(owner) ?? 0) + sizeOf(piece));
+  }
+  const given = pieces.filter((piece) => {
+    piece.deadline = deadline(state, work.name.kind, now);
+    const others = ready.filter((member) => !piece.owners.includes(member.id));
+    const taker = bestOf(others, now).reduce<Member | undefined>(
+      (best, member) => (best === undefined || (load.get(member.id) ?? 0) < (load.get(best.id) ?? 0) ? member : best),
+      undefined,
+    );
+    if (taker === undefined || room <= 0) return false;
+    room -= 1;
+    piece.owners.push(taker.id);
+    load.set(taker.id, (load.get(taker.id) ?? 0) + sizeOf(piece));
+    return true;
+  });
+  return assign(state, work, given);
+}
+
+const sizeOf = (piece: Piece): number => piece.node.end - piece.node.start;

@@ -1,0 +1,167 @@
+/**
+ * Whose sums are used. Sums are the same bit by bit whoever computes them, so a wrong one can be proved: it is computed
+ * again by another worker, and where two differ the coordinator's own engine decides if its arithmetic is the run's, else a
+ * third worker. Some partials are checked so at random, and each that is not finite.
+ */
+import { LockstepError } from "../../shared/errors.ts";
+import { nodeKey } from "../../shared/gradient/tree.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import type { WorkName } from "../../shared/protocol/messages.ts";
+import { randomStream } from "../../shared/random.ts";
+import { giveAway } from "./assigning.ts";
+import type { CoordinatorEffect } from "./events.ts";
+import type { CoordinatorState, Piece, Work } from "./state.ts";
+
+/** Whether a second worker computes this node too. Drawn from a key that the workers don't know. */
+export function isAudited({ settings, auditKey }: CoordinatorState, { kind, step }: WorkName, node: TreeNode): boolean {
+  if (settings.audit === 0) return false;
+  const draw = 2 * node.start + (kind === "train" ? 0 : 1);
+  return randomStream(auditKey, "audit", step).uniform(draw) < settings.audit;
+}
+
+/** Decides what there is to decide about the open work's pieces. Called after every event, and after work is opened. */
+export function settlePieces(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  const { work } = state;
+  if (work === undefined || work.unsettled.size === 0) return [];
+  const short = [...work.unsettled].filter((piece) => piece.owners.length < piece.copies);
+  return [...giveAway(state, work, short, now), ...[...work.unsettled].flatMap((piece) => settle(state, work, piece))];
+}
+
+function settle(state: CoordinatorState, work: Work, piece: Piece): CoordinatorEffect[] {
+  const { held, owners, copies, node } = piece;
+  if (owners.length >= copies) work.unsettled.delete(piece);
+  if (held.length >= copies) {
+    return copies === 1 ? use(work, piece, held[0]!) : [{ type: "compare", work: work.name, node, workers: held }];
+  }
+  // Somebody is still computing it, or nobody is there to do so.
+  if (owners.length >= copies || owners.length > held.length || held.length === 0) return [];
+  // A second opinion is wanted, and there is no other worker to ask.
+  if (piece.judge === "idle" && state.settings.exact) {
+    piece.judge = "asked";
+    return [{ type: "judge", work, node }];
+  }
+  return piece.judge !== "asked" && held.length === 1 ? use(work, piece, held[0]!) : [];
+}
+
+/** Adds a worker's sum; other copies are not needed any more. */
+function use(work: Work, piece: Piece, worker: WorkerId): CoordinatorEffect[] {
+  piece.done = true;
+  work.left -= 1;
+  work.unsettled.delete(piece);
+  const others = piece.owners.filter((owner) => owner !== worker);
+  return [
+    { type: "fold", worker, node: piece.node },
+    // Half a copy that is still arriving would hold its buffer for nothing.
+    ...others.map((owner): CoordinatorEffect => ({ type: "drop", worker: owner, node: piece.node })),
+    ...(work.left === 0 ? [{ type: "commit", work } as const] : []),
+  ];
+}
+
+/** The sums of several workers over one node are compared. */
+export function onCompared(
+  state: CoordinatorState,
+  name: WorkName,
+  node: TreeNode,
+  groups: readonly (readonly WorkerId[])[],
+): CoordinatorEffect[] {
+  const { work, piece } = find(state, name, node);
+  if (work === undefined || piece === undefined) return [];
+  const [largest, second] = groups.toSorted((left, right) => right.length - left.length);
+  if (largest === undefined) return [];
+  if (second === undefined) return agreed(state, work, piece, largest[0]!);
+  if (!state.settings.exact) return [...disputed(state, work, piece), ...use(work, piece, largest[0]!)];
+  if (largest.length > second.length) return quarantine(state, work, piece, largest);
+  if (piece.judge === "idle") {
+    piece.judge = "asked";
+    return [...disputed(state, work, piece), { type: "judge", work, node }];
+  }
+  return piece.judge === "unable" ? askAnother(state, work, piece) : [];
+}
+
+/** The coordinator's own engine has computed a node, or cannot say what is right. */
+export function onJudged(
+  state: CoordinatorState,
+  name: WorkName,
+  node: TreeNode,
+  right: readonly WorkerId[] | undefined,
+): CoordinatorEffect[] {
+  const { work, piece } = find(state, name, node);
+  if (work === undefined || piece === undefined || piece.judge !== "asked") return [];
+  if (right === undefined) {
+    piece.judge = "unable";
+    return piece.held.length > 1 ? askAnother(state, work, piece) : [];
+  }
+  piece.judge = "idle";
+  const honest = piece.held.filter((worker) => right.includes(worker));
+  if (honest.length < piece.held.length) return quarantine(state, work, piece, honest);
+  return honest.length > 0 ? agreed(state, work, piece, honest[0]!) : [];
+}
+
+function find(
+  state: CoordinatorState,
+  name: WorkName,
+  node: TreeNode,
+): { work?: Work | undefined; piece?: Piece | undefined } {
+  const { work } = state;
+  if (work?.name.kind !== name.kind || work.name.step !== name.step) return {};
+  const piece = work.pieces.get(nodeKey(node));
+  return piece?.done === false ? { work, piece } : {};
+}
+
+function agreed(state: CoordinatorState, work: Work, piece: Piece, worker: WorkerId): CoordinatorEffect[] {
+  state.audits += 1;
+  return use(work, piece, worker);
+}
+
+/** One more worker decides; while there is none, the step waits for it. */
+function askAnother(state: CoordinatorState, work: Work, piece: Piece): CoordinatorEffect[] {
+  piece.copies = piece.held.length + 1;
+  work.unsettled.add(piece);
+  return disputed(state, work, piece, "this coordinator's own arithmetic is another, so one more worker has to decide");
+}
+
+function disputed(
+  state: CoordinatorState,
+  { name }: Work,
+  { held, node }: Piece,
+  consequence = state.settings.exact ? "the coordinator computes it too" : "under `exact: off` the first is used",
+): CoordinatorEffect[] {
+  const names = held.map((worker) => state.members.get(worker)!.name).join(" and ");
+  const message = `workers ${names} sent different bits for shards ${node.start} to ${node.end - 1} of ${name.kind} step ${name.step}: ${consequence}`;
+  return [{ type: "notify", event: { type: "warning", code: "PARTIAL_DISPUTED", message } }];
+}
+
+/** Whoever sent other bits than the honest is let go, and the work begins anew: what it had sent before may be in the sum. */
+function quarantine(
+  state: CoordinatorState,
+  work: Work,
+  { held, node }: Piece,
+  honest: readonly WorkerId[],
+): CoordinatorEffect[] {
+  state.work = undefined;
+  const step = work.name.step + (work.name.kind === "train" ? 1 : 0);
+  return held
+    .filter((worker) => !honest.includes(worker))
+    .flatMap((worker): CoordinatorEffect[] => {
+      const member = state.members.get(worker)!;
+      const { name } = member;
+      const since = member.since + 1;
+      state.quarantined.set(name, { worker: name, step, since });
+      state.members.delete(worker);
+      const { code, message, hint } = quarantineError(name, step);
+      return [
+        { type: "send", worker, message: { type: "refused", code, message, hint } },
+        { type: "close", worker },
+        { type: "notify", event: { type: "quarantined", worker: name, step, since, shards: [node.start, node.end] } },
+      ];
+    });
+}
+
+/** What a quarantined worker is told, then and whenever it comes back. */
+export const quarantineError = (name: string, step: number): LockstepError =>
+  new LockstepError(
+    "QUARANTINED",
+    `worker ${name} sent a wrong gradient for step ${step} of this run: computed again, it has other bits`,
+    "check that machine's memory, processor and Lockstep; once mended it may join under another --name",
+  );

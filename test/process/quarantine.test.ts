@@ -1,0 +1,67 @@
+/** A worker that computes wrongly is found out and let go, and the run ends in the bits of honest ones. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../support/files.ts";
+import { lockstep, program, worker } from "../support/lockstep.ts";
+import { freePort } from "../support/ports.ts";
+import { writeMnistPart } from "../support/mnist.ts";
+
+const job = (runs: string): string => `
+data: { idx: data }
+runs: ${runs}
+model: { layers: [{ dense: { units: 24, activation: relu } }, { dense: 10 }] }
+optimizer: { adam: { learningRate: 0.002 } }
+batch: 60
+shards: 5
+epochs: 2
+minWorkers: 2
+`;
+
+async function prepare(): Promise<{
+  folder: string;
+  config: string;
+  undisturbed: { parametersSha256: string; audits: number };
+}> {
+  const folder = await temporaryFolder();
+  const config = join(folder, "job.yaml");
+  await writeMnistPart(join(folder, "data"), 2_003, 300);
+  await writeFile(config, job(join(folder, "runs")));
+  const undisturbed = await lockstep(["train", config, "--name", "undisturbed", "--audit", "0.5", "--json"]).result();
+  return { folder, config, undisturbed };
+}
+
+test.each([
+  ["sends wrong bits, under audit", "bit", "1"],
+  ["sends what is no number, without audit", "nan", "0"],
+])(
+  "a worker that %s",
+  async (_what, lie, audit) => {
+    const { folder, config, undisturbed } = await prepare();
+    expect(undisturbed.audits).toBeGreaterThan(20);
+    const port = await freePort();
+    const url = `ws://127.0.0.1:${port}`;
+    const run = lockstep(["coordinator", config, "--name", "lied-to", "--port", `${port}`, "--audit", audit, "--json"]);
+    await run.event("listening");
+    const liar = program("test/support/lying-worker.ts", [url, "liar", lie, "30"]);
+    worker([url, "--name", "a"]);
+    const { step, since } = await run.event("quarantined", (event) => event.worker === "liar");
+    expect(step).toBeGreaterThan(30);
+    expect(since).toBeLessThanOrEqual(31);
+    expect(await liar.finished).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("sent a wrong gradient for step"),
+    });
+    // The run waits: one worker is too few. The liar is not taken back under its name.
+    const again = program("test/support/lying-worker.ts", [url, "liar", lie, "30"]);
+    expect((await again.finished).stderr).toContain(
+      "the coordinator refused this worker: worker liar sent a wrong gradient",
+    );
+    worker([url, "--name", "b"]);
+    const result = await run.result();
+    expect(result.parametersSha256).toBe(undisturbed.parametersSha256);
+    const manifest = JSON.parse(await readFile(join(folder, "runs/lied-to/manifest.json"), "utf8")) as object;
+    expect(manifest).toMatchObject({ quarantined: [{ worker: "liar", step, since }] });
+  },
+  120_000,
+);

@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import type { Settings } from "../../../coordinator/core/state.ts";
+import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
+
+/** Workers that wait for each other; with two, a has 0-2 and b has 2-4 of the open step. */
+function cluster(names: string, changes: Partial<Settings> = {}): CoordinatorTrace {
+  const workers = names.split(" ");
+  const run = new CoordinatorTrace({ startWorkers: workers.length, ...changes });
+  for (const worker of workers) run.join(worker);
+  return run;
+}
+
+const letGo = (worker: string): string[] => [
+  `${worker} ← refused QUARANTINED`,
+  `${worker} close`,
+  "notify quarantined",
+];
+
+describe("an audited partial", () => {
+  it("is given to two workers at once, and used when both have sent the same bits", () => {
+    const run = cluster("a b", { audit: 1 });
+    expect(run.owners()).toEqual({ "0-2": "a b", "2-4": "b a" });
+    expect(run.assembled("a", "0-2")).toEqual([]);
+    expect(run.segment("a", "0-2")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-2"]);
+    expect(run.assembled("b", "0-2")).toEqual(["compare a b 0-2"]);
+    expect(run.compared("0-2", "a b")).toEqual(["fold a 0-2", "drop b 0-2"]);
+    run.assembled("b", "2-4");
+    run.assembled("a", "2-4");
+    expect(run.compared("2-4", "b a").at(-1)).toBe("commit train 0");
+    expect(run.state.audits).toBe(2);
+  });
+
+  it("is as often one as was asked for, and not always the same ones", () => {
+    const audited: string[] = [];
+    const run = cluster("a b", { audit: 0.25, epochs: 1_000, testSamples: 0 });
+    for (let step = 0; step < 2_000; step++) {
+      for (const [key, piece] of run.state.work!.pieces) if (piece.copies === 2) audited.push(key);
+      run.state.work!.pieces.forEach((piece) => (piece.copies = 1));
+      run.finishWork();
+    }
+    const half = audited.filter((key) => key === "0-2").length;
+    expect(audited.length / 4_000).toBeCloseTo(0.25, 1);
+    expect(half / audited.length).toBeCloseTo(0.5, 1);
+  });
+
+  it("is not audited at 0", () => {
+    expect(cluster("a b").owners()).toEqual({ "0-2": "a", "2-4": "b" });
+  });
+
+  it("of the only worker is computed by the coordinator's own engine", () => {
+    const run = cluster("a", { audit: 1 });
+    expect(run.assembled("a", "0-4")).toEqual(["judge 0-4"]);
+    expect(run.judged("0-4", ["a"])).toEqual(["fold a 0-4", "commit train 0"]);
+    expect(run.state.audits).toBe(1);
+  });
+
+  it("of the only worker is used unaudited where the coordinator's arithmetic is another", () => {
+    const run = cluster("a", { audit: 1 });
+    run.assembled("a", "0-4");
+    expect(run.judged("0-4", undefined)).toEqual(["fold a 0-4", "commit train 0"]);
+    expect(run.state.audits).toBe(0);
+  });
+
+  it("is given to a third when the second worker is lost, whose sum is then worth nothing", () => {
+    const run = cluster("a b c", { audit: 1, shards: 3 });
+    expect(run.owners()["0-1"]).toBe("a b");
+    run.assembled("b", "0-1");
+    expect(run.disconnect("b")).toContain("drop b 0-1");
+    expect(run.owners()["0-1"]).toBe("a c");
+    run.assembled("a", "0-1");
+    expect(run.assembled("c", "0-1")).toEqual(["compare a c 0-1"]);
+  });
+});
+
+describe("two workers that differ", () => {
+  function differing(names = "a b", changes: Partial<Settings> = {}): CoordinatorTrace {
+    const run = cluster(names, { audit: 1, ...changes });
+    run.assembled("a", "0-2");
+    run.assembled("b", "0-2");
+    return run;
+  }
+
+  it("are told apart by the coordinator's engine; the step begins anew without the liar, who is not let in again", () => {
+    const run = differing();
+    expect(run.compared("0-2", "a", "b")).toEqual(["notify warning", "judge 0-2"]);
+    expect(run.judged("0-2", ["b"])).toEqual([...letGo("a"), "open train 0", "b ← assignment train 0: 0-4"]);
+    run.connect("x");
+    expect(run.hello("x", { name: "a" }).slice(0, 2)).toEqual(["x ← refused QUARANTINED", "x close"]);
+    expect([...run.state.quarantined.values()]).toEqual([{ worker: "a", step: 1, since: 1 }]);
+  });
+
+  it("may both be wrong", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    expect(run.judged("0-2", [])).toEqual([...letGo("a"), ...letGo("b"), "notify waiting"]);
+    expect(run.join("c").slice(0, 2)).toEqual(["notify worker-joined", "open train 0"]);
+  });
+
+  it("are told apart by a third worker where the coordinator's arithmetic is another, and wait for it", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    expect(run.judged("0-2", undefined)).toEqual(["notify warning"]);
+    expect(run.pass(5_000)).toEqual([]);
+    expect(run.join("c")).toContain("c ← assignment train 0: 0-2");
+    expect(run.assembled("c", "0-2")).toEqual(["compare a b c 0-2"]);
+    expect(run.compared("0-2", "a c", "b").slice(0, 3)).toEqual(letGo("b"));
+  });
+
+  it("ask a fourth when the third agrees with neither", () => {
+    const run = differing("a b c d", { shards: 2 });
+    run.compared("0-1", "a", "b");
+    run.assembled("a", "0-1");
+    run.assembled("b", "0-1");
+    run.compared("0-1", "a", "b");
+    run.judged("0-1", undefined);
+    run.assembled("c", "0-1");
+    expect(run.compared("0-1", "a", "b", "c")).toContain("notify warning");
+    expect(run.owners()["0-1"]).toBe("a b c d");
+  });
+
+  it("under `exact: off` are reported, and neither is let go", () => {
+    const run = differing("a b", { exact: false });
+    expect(run.compared("0-2", "a", "b")).toEqual(["notify warning", "fold a 0-2", "drop b 0-2"]);
+  });
+
+  it("are judged once: what the engine says later changes nothing", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    run.judged("0-2", ["a"]);
+    expect(run.judged("0-2", ["b"])).toEqual([]);
+  });
+});
+
+describe("a partial that is not finite", () => {
+  it("is computed by another worker, and used if that one's bits are the same: training has diverged", () => {
+    const run = cluster("a b");
+    expect(run.assembled("a", "0-2", "train 0", false)).toEqual(["b ← assignment train 0: 0-2"]);
+    run.assembled("b", "2-4");
+    expect(run.assembled("b", "0-2", "train 0", false)).toEqual(["compare a b 0-2"]);
+    expect(run.compared("0-2", "b a")).toEqual(["fold b 0-2", "drop a 0-2", "commit train 0"]);
+    expect(run.committed(Number.NaN, false)).toContain("finish LOSS_NOT_FINITE");
+  });
+
+  it("of one worker alone quarantines it", () => {
+    const run = cluster("a b");
+    run.assembled("a", "0-2", "train 0", false);
+    run.assembled("b", "0-2");
+    run.compared("0-2", "b", "a");
+    expect(run.judged("0-2", ["b"]).slice(0, 3)).toEqual(letGo("a"));
+  });
+
+  it("without another worker is computed by the coordinator, and used where that cannot tell", () => {
+    const run = cluster("a");
+    expect(run.assembled("a", "0-4", "train 0", false)).toEqual(["judge 0-4"]);
+    expect(run.judged("0-4", undefined)).toEqual(["fold a 0-4", "commit train 0"]);
+  });
+});
+
+it("a resumed run remembers who was quarantined", () => {
+  const run = new CoordinatorTrace({}, { quarantined: [{ worker: "a", step: 7, since: 3 }] });
+  run.connect("x");
+  expect(run.hello("x", { name: "a" })[0]).toBe("x ← refused QUARANTINED");
+});
