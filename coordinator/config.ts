@@ -8,7 +8,7 @@ import type { DataSpec } from "../shared/data/spec.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
 import type { OptimizerSpec } from "../shared/optim/spec.ts";
 import { dataSchema } from "./config/data.ts";
-import { share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
+import { onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
 import { modelSchema } from "./config/model.ts";
 import { optimizerSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
@@ -54,6 +54,8 @@ export interface RunConfig {
   readonly exact: boolean;
   /** Share of the partials that a second worker computes too, before they are used; 0 to 1. */
   readonly audit: number;
+  /** Workers of this host get parameters and leave gradients in memory that they share with the coordinator. */
+  readonly sharedMemory: boolean;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
@@ -98,11 +100,9 @@ export const configSchema = strict({
     everySeconds: z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" }).default(30),
     keep: wholeNumber(1).default(3),
   }).prefault({}),
-  exact: z
-    .union([z.boolean(), z.enum(["on", "off"])], { error: "on or off" })
-    .transform((value) => value === true || value === "on")
-    .default(true),
+  exact: onOrOff.default(true),
   audit: share.default(0),
+  sharedMemory: onOrOff.default(true),
   host: text("the address to listen at").default("127.0.0.1"),
   port: wholeNumber(0, 65_535).default(0),
   tokenFile: filePath.optional(),

@@ -83,4 +83,6 @@ export interface RunProfile {
   readonly wait: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
+  /** Gradients that workers of this host left in shared memory. */
+  readonly bytesShared: number;
 }

@@ -8,13 +8,18 @@ import { vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
+import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 
-/** Bytes of an arena that the two blocks need. */
+/** Bytes of one of the two blocks: whole pages, so that it can be shared with workers of this host. */
+const blockBytes = (layout: Layout, optimizer: Optimizer): number =>
+  wholePages((1 + optimizer.stateNames.length) * vectorBytes(layout));
+
+/** Bytes of an arena that they need. */
 export const parameterBytes = (layout: Layout, optimizer: Optimizer): number =>
-  2 * (1 + optimizer.stateNames.length) * vectorBytes(layout);
+  HOST_PAGE + 2 * blockBytes(layout, optimizer);
 
 export class ParameterStore {
   readonly layout: Layout;
@@ -22,8 +27,10 @@ export class ParameterStore {
   readonly #kernels: Kernels;
   readonly #optimizer: Optimizer;
   readonly #learningRate: number;
-  #current: number;
-  #next: number;
+  /** Version v of the parameters is in block v mod 2, which workers that share them rely on. */
+  readonly #blocks: readonly [number, number];
+  readonly #blockBytes: number;
+  #version = 0;
   #frames: { readonly version: number; readonly frames: readonly Buffer[] } | undefined;
 
   constructor(arena: Arena, kernels: Kernels, layout: Layout, optimizer: Optimizer, learningRate: number) {
@@ -32,9 +39,25 @@ export class ParameterStore {
     this.#kernels = kernels;
     this.#optimizer = optimizer;
     this.#learningRate = learningRate;
-    const block = parameterBytes(layout, optimizer) / 2;
-    this.#current = arena.allocate(block);
-    this.#next = arena.allocate(block);
+    this.#blockBytes = blockBytes(layout, optimizer);
+    this.#blocks = [arena.allocate(this.#blockBytes, HOST_PAGE), arena.allocate(this.#blockBytes, HOST_PAGE)];
+  }
+
+  /** Lays the blocks into a file that workers of this host can read, before they hold anything; undefined if there is none. */
+  async share(): Promise<HostFile | undefined> {
+    const file = await HostFile.create(2 * this.#blockBytes);
+    this.#blocks.forEach((block, index) =>
+      file?.mapOver(this.#arena, block, index * this.#blockBytes, this.#blockBytes, "write"),
+    );
+    return file;
+  }
+
+  get #current(): number {
+    return this.#blocks[(this.#version % 2) as 0 | 1];
+  }
+
+  get #next(): number {
+    return this.#blocks[((this.#version + 1) % 2) as 0 | 1];
   }
 
   /** The current parameters, in layout order with padding; a view that is valid until the next update. */
@@ -60,6 +83,7 @@ export class ParameterStore {
       const sentence = `the checkpoint holds the optimizer state [${held}], the config's optimizer keeps [${wanted}]`;
       throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
     }
+    this.#version = snapshot.step;
     this.vector.set(snapshot.parameters);
     snapshot.state.forEach(({ vector }, index) => this.#stateVector(index).set(vector));
   }
@@ -81,7 +105,7 @@ export class ParameterStore {
     });
     // A finite gradient can still overflow them.
     if (!this.#kernels.allFinite(this.#next, this.layout.size)) return false;
-    [this.#current, this.#next] = [this.#next, this.#current];
+    this.#version = steps + 1;
     this.#frames = undefined;
     return true;
   }

@@ -14,6 +14,7 @@ export class Profiler {
   #wire = 0;
   #bytesSent = 0;
   #bytesReceived = 0;
+  #bytesShared = 0;
   #begun = 0;
   #reduceAtBegin = 0;
   #wireAtBegin = 0;
@@ -71,6 +72,11 @@ export class Profiler {
     this.#bytesReceived += bytes;
   }
 
+  /** Read from a worker's shared memory. */
+  shared(bytes: number): void {
+    this.#bytesShared += bytes;
+  }
+
   get profile(): RunProfile {
     const wait = Math.max(0, this.#elapsed - this.#compute - this.#reduce - this.#wire);
     return {
@@ -80,6 +86,7 @@ export class Profiler {
       wait: wait / 1000,
       bytesSent: this.#bytesSent,
       bytesReceived: this.#bytesReceived,
+      bytesShared: this.#bytesShared,
     };
   }
 }

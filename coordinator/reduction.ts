@@ -12,7 +12,7 @@ import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
-import type { Partial, WorkKind } from "../shared/protocol/messages.ts";
+import type { Partial, PlacedPartial, WorkKind } from "../shared/protocol/messages.ts";
 import { mostCopies } from "./core/assigning.ts";
 import type { Work } from "./core/state.ts";
 
@@ -20,7 +20,9 @@ interface Inbound {
   readonly worker: WorkerId;
   readonly node: TreeNode;
   readonly buffer: number;
-  readonly assembly: Assembly;
+  /** Undefined for one that comes whole. */
+  readonly assembly: Assembly | undefined;
+  isComplete: boolean;
 }
 
 /** Bytes of an arena that a reduction needs. */
@@ -65,16 +67,41 @@ export class Reduction {
   /** Takes a segment of a partial of the open work. */
   take(worker: WorkerId, partial: Partial, section: Uint8Array): "corrupt" | "partial" | "complete" {
     const node = toNode(partial.node);
-    const key = keyOf(worker, node);
-    let inbound = this.#inbound.get(key);
-    if (inbound === undefined) {
-      const buffer = this.#pools[this.#kind].acquire();
-      if (buffer === undefined) throw new Error(`more partials are arriving than were assigned; the last is ${key}`);
-      this.#held.add(buffer);
-      inbound = { worker, node, buffer, assembly: new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])) };
-      this.#inbound.set(key, inbound);
+    let inbound = this.#inbound.get(keyOf(worker, node));
+    if (inbound?.assembly === undefined) {
+      // In place of one that was announced whole and damaged, if there was one.
+      this.drop(worker, node);
+      inbound = this.#begin(worker, node, (buffer) => new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])));
     }
-    return inbound.assembly.take(partial.segment, section);
+    const taken = inbound.assembly!.take(partial.segment, section);
+    inbound.isComplete ||= taken === "complete";
+    return taken;
+  }
+
+  /** Takes a whole partial of the open work from shared memory; `read` fills its buffer or says that it cannot. */
+  takePlaced(
+    worker: WorkerId,
+    { node: [start, end], checksum }: PlacedPartial,
+    read: (into: Uint8Array) => boolean,
+  ): "corrupt" | "complete" {
+    const node = { start, end };
+    this.drop(worker, node);
+    const inbound = this.#begin(worker, node, () => undefined);
+    const bytes = this.#bytes[this.#kind];
+    const isIntact =
+      read(this.#arena.bytes(inbound.buffer, bytes)) && this.#kernels.checksum(inbound.buffer, bytes / 4) === checksum;
+    inbound.isComplete = isIntact;
+    return isIntact ? "complete" : "corrupt";
+  }
+
+  #begin(worker: WorkerId, node: TreeNode, assemblyIn: (buffer: number) => Assembly | undefined): Inbound {
+    const key = keyOf(worker, node);
+    const buffer = this.#pools[this.#kind].acquire();
+    if (buffer === undefined) throw new Error(`more partials are arriving than were assigned; the last is ${key}`);
+    this.#held.add(buffer);
+    const inbound: Inbound = { worker, node, buffer, assembly: assemblyIn(buffer), isComplete: false };
+    this.#inbound.set(key, inbound);
+    return inbound;
   }
 
   /** Adds a whole partial to the sum. */
@@ -109,7 +136,7 @@ export class Reduction {
   /** The workers whose assembled partials over a node of the open work have these bits. */
   equalTo(node: TreeNode, bytes: Uint8Array): WorkerId[] {
     return [...this.#inbound.values()]
-      .filter((each) => nodeKey(each.node) === nodeKey(node) && each.assembly.isComplete)
+      .filter((each) => nodeKey(each.node) === nodeKey(node) && each.isComplete)
       .filter((each) => Buffer.compare(this.#bytesOf(each.worker, node), bytes) === 0)
       .map((each) => each.worker);
   }

@@ -56,7 +56,8 @@ export class EngineReferee implements Referee {
     pool.parametersOf(name.step).set(parameters);
     const nodes = [[node.start, node.end]] as const;
     return new Promise((resolve) => {
-      pool.compute({ type: "assignment", work: name, epoch, offset, samples, shards, nodes }, (_node, buffer) => {
+      const assignment = { work: name, epoch, offset, samples, shards, nodes, placed: false };
+      pool.compute({ type: "assignment", ...assignment }, (_node, buffer) => {
         resolve(Uint8Array.from(pool.bytesOf(name.kind, buffer)));
         pool.release(name.kind, buffer);
       });

@@ -13,6 +13,7 @@ import { partialLayouts, vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import { instantiateKernels } from "../shared/kernels/index.ts";
 import { Arena } from "../shared/memory/arena.ts";
+import { placedBytes } from "../shared/memory/host-memory.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
@@ -135,6 +136,7 @@ async function startIn(
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
   const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
+  const shared = config.sharedMemory ? await store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
@@ -159,6 +161,10 @@ async function startIn(
     store,
     reduction: new Reduction(arena, kernels, layouts, shards),
     referee,
+    memory: shared && {
+      parameters: shared.name,
+      slots: () => shared.another(placedBytes(vectorBytes(layouts.partial.train))),
+    },
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);

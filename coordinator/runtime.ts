@@ -13,9 +13,10 @@ import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import type { Arena } from "../shared/memory/arena.ts";
+import type { HostFile, HostFileName } from "../shared/memory/host-memory.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, RunPlan } from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import type { CoordinatorState, Sums, Work } from "./core/state.ts";
@@ -30,6 +31,12 @@ import type { Connection, ServerListener } from "./server.ts";
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
 
+export interface SharedMemory {
+  readonly parameters: HostFileName;
+  /** A file for one worker's partials; undefined when memory is short. */
+  slots(): HostFile | undefined;
+}
+
 export interface RuntimeParts {
   readonly state: CoordinatorState;
   readonly plan: RunPlan;
@@ -39,6 +46,8 @@ export interface RuntimeParts {
   readonly store: ParameterStore;
   readonly reduction: Reduction;
   readonly referee: Referee;
+  /** Memory to share with workers of this host; undefined where there is none, or none is wanted. */
+  readonly memory: SharedMemory | undefined;
   readonly clock: Clock;
   readonly notify: (event: RunEvent) => void;
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
@@ -53,6 +62,8 @@ export class CoordinatorRuntime implements ServerListener {
   readonly #parts: RuntimeParts;
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
+  /** Where workers of this host leave their partials. */
+  readonly #slots = new Map<WorkerId, HostFile>();
   readonly #timers: readonly Cancel[];
   readonly #events: CoordinatorEvent[] = [];
   #handling = false;
@@ -82,6 +93,8 @@ export class CoordinatorRuntime implements ServerListener {
       onFrame: (frame) => this.#onFrame(worker, frame),
       onClose: (reason) => {
         this.#connections.delete(worker);
+        this.#slots.get(worker)?.close();
+        this.#slots.delete(worker);
         this.#handle({ type: "disconnected", worker, reason });
       },
     };
@@ -131,13 +144,9 @@ export class CoordinatorRuntime implements ServerListener {
       case "send":
         this.#send(effect.worker, effect.message);
         return;
-      case "welcome": {
-        const { plan, state } = this.#parts;
-        const { worker, proof } = effect;
-        this.#connections.get(worker)?.proven();
-        this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan });
+      case "welcome":
+        this.#welcome(effect.worker, effect.proof);
         return;
-      }
       case "send-parameters":
         this.#sendParameters(effect.worker);
         return;
@@ -187,6 +196,16 @@ export class CoordinatorRuntime implements ServerListener {
     }
   }
 
+  #welcome(worker: WorkerId, proof: string): void {
+    const { plan, state, memory } = this.#parts;
+    const connection = this.#connections.get(worker);
+    connection?.proven();
+    const slots = connection?.isLocal === true ? memory?.slots() : undefined;
+    if (slots !== undefined) this.#slots.set(worker, slots);
+    const offer = slots === undefined ? {} : { memory: { parameters: memory!.parameters, partials: slots.name } };
+    this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, ...offer });
+  }
+
   #send(worker: WorkerId, message: CoordinatorMessage): void {
     const frame = encodeFrame(message);
     this.profiler.sent(frame.length);
@@ -203,9 +222,13 @@ export class CoordinatorRuntime implements ServerListener {
     outbox?.sendBulk(frames);
   }
 
-  #receive(worker: WorkerId, partial: Partial): void {
+  #receive(worker: WorkerId, partial: Partial | PlacedPartial): void {
     this.profiler.computed(worker, partial.computeMicroseconds);
-    const taken = this.#parts.reduction.take(worker, partial, this.#section);
+    const { reduction } = this.#parts;
+    const taken =
+      partial.type === "partial"
+        ? reduction.take(worker, partial, this.#section)
+        : reduction.takePlaced(worker, partial, (into) => this.#read(worker, into, partial.position));
     if (taken === "partial") return;
     const [start, end] = partial.node;
     const named = { worker, work: partial.work, node: { start, end } };
@@ -214,6 +237,11 @@ export class CoordinatorRuntime implements ServerListener {
       const finite = this.#parts.reduction.isFinite(worker, named.node);
       this.#events.push({ type: "assembled", ...named, finite });
     }
+  }
+
+  #read(worker: WorkerId, into: Uint8Array, position: number): boolean {
+    this.profiler.shared(into.length);
+    return this.#slots.get(worker)?.read(into, position) ?? false;
   }
 
   /** Has the coordinator's own engine compute a node of the open work. */

@@ -6,7 +6,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server as HttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
@@ -24,6 +24,8 @@ export interface Connection {
   readonly outbox: Outbox;
   /** What whoever is at the other end must prove to know. */
   readonly token: JoinToken;
+  /** Whether it comes from an address of this host; it may still have been forwarded from another. */
+  readonly isLocal: boolean;
   /** It has; from now on it may send more than a stranger. */
   proven(): void;
   /** Closes in good order once what was sent is out, and by force if the other side does not answer. */
@@ -175,7 +177,9 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
     wire.off("data", countStranger);
     visit.proven();
   };
-  const handlers = listener.onConnection({ outbox, token, proven, close: () => socket.close() });
+  const { remoteAddress, localAddress } = wire as Partial<Socket>;
+  const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
+  const handlers = listener.onConnection({ outbox, token, isLocal, proven, close: () => socket.close() });
   socket.on("message", (data) => {
     // What was still on the way when it was cut off changes nothing.
     if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer);

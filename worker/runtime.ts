@@ -9,7 +9,14 @@ import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Parameters, RunPlan, WorkName } from "../shared/protocol/messages.ts";
+import type {
+  CoordinatorMessage,
+  MemoryOffer,
+  Parameters,
+  RunPlan,
+  WorkKind,
+  WorkName,
+} from "../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
 import type { ComputePool } from "../shared/compute/pool.ts";
@@ -51,6 +58,8 @@ export class WorkerRuntime {
   #incoming: Incoming | undefined;
   /** Buffers of sums that the core has not yet said what to do with. */
   readonly #sums = new Map<string, number>();
+  /** Buffers of sums that the coordinator reads from shared memory, until it begins another work. */
+  readonly #placed = new Map<string, { readonly kind: WorkKind; readonly buffer: number }>();
   /** The section of the message the core is handling. */
   #section: Uint8Array = new Uint8Array(0);
 
@@ -85,7 +94,7 @@ export class WorkerRuntime {
         this.#client?.terminate();
         return;
       case "prepare":
-        void this.#prepare(effect.plan);
+        void this.#prepare(effect.plan, effect.memory);
         return;
       case "receive":
         this.#receive(effect.parameters);
@@ -105,6 +114,8 @@ export class WorkerRuntime {
       }
       case "forget":
         this.#ready?.forget();
+        for (const { kind, buffer } of this.#placed.values()) this.#ready?.release(kind, buffer);
+        this.#placed.clear();
         this.#client?.outbox.dropBulk();
         return;
       case "deliver":
@@ -149,15 +160,17 @@ export class WorkerRuntime {
     this.#handle({ type: "message", message });
   }
 
-  async #prepare(plan: RunPlan): Promise<void> {
+  async #prepare(plan: RunPlan, memory: MemoryOffer | undefined): Promise<void> {
     const opened = this.#poolFor(plan);
     try {
       const pool = await opened;
       const fingerprint = await pool.fingerprint();
+      const sharesMemory = await pool.share(memory);
       // Meanwhile the connection was lost and the next coordinator runs something else.
       if (this.#pool?.opened !== opened) return;
       this.#ready = pool;
-      this.#handle({ type: "prepared", dataSha256: pool.dataSha256, layoutHash: pool.layoutHash, fingerprint });
+      const { dataSha256, layoutHash } = pool;
+      this.#handle({ type: "prepared", dataSha256, layoutHash, fingerprint, sharesMemory });
     } catch (error) {
       if (this.#pool?.opened === opened) this.#handle({ type: "unprepared", error: unusable(error) });
     }
@@ -199,9 +212,22 @@ export class WorkerRuntime {
   #deliver(work: WorkName, node: TreeNode, computeMicroseconds: number): void {
     const pool = this.#ready!;
     const { run } = this.#state.welcome!;
-    const bytes = pool.bytesOf(work.kind, this.#sums.get(sumKey(work, node))!);
+    const key = sumKey(work, node);
+    const buffer = this.#sums.get(key)!;
+    const common = { run, work, node: [node.start, node.end], computeMicroseconds } as const;
+    const place = pool.placeOf(work.kind, buffer);
+    if (place !== undefined) {
+      this.#client?.outbox.send(encodeFrame({ type: "placed-partial", ...common, ...place }));
+      this.#sums.delete(key);
+      // Computed once more, the older copy was not wanted.
+      const older = this.#placed.get(key);
+      if (older !== undefined) pool.release(older.kind, older.buffer);
+      this.#placed.set(key, { kind: work.kind, buffer });
+      return;
+    }
+    const bytes = pool.bytesOf(work.kind, buffer);
     const frames = [...segmentsOf(bytes)].map(({ segment, section }) =>
-      encodeFrame({ type: "partial", run, work, node: [node.start, node.end], computeMicroseconds, segment }, section),
+      encodeFrame({ type: "partial", ...common, segment }, section),
     );
     this.#client?.outbox.sendBulk(frames);
     this.#release(work, node);

@@ -66,6 +66,8 @@ checkpoint: {everySteps: 0, everySeconds: 30, keep: 3}   # 0: not by steps, or n
 exact: on
 # The share of the gradients that a second worker computes too, before they are used; who sends wrong ones is quarantined.
 audit: 0
+# off sends everything over sockets, also to workers of this host.
+sharedMemory: on
 # Other addresses than loopback need a join token, or insecure: true, as anyone could join.
 host: 127.0.0.1
 port: 0                                    # 0: any free one

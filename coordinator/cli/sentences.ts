@@ -40,12 +40,12 @@ export function sentenceOf(event: RunEvent): string | undefined {
 
 /** What the run took and left behind. The lines of `verdict` follow it. */
 export function summary(result: RunResult): string[] {
-  const { compute, reduce, wire, wait, bytesSent, bytesReceived } = result.profile;
+  const { compute, reduce, wire, wait, bytesSent, bytesReceived, bytesShared } = result.profile;
   const total = compute + reduce + wire + wait;
   const share = (part: number): string => percent(total === 0 ? 0 : part / total, 0);
   const lines = [
     `${plural(result.steps, "step")} in ${duration(result.seconds)}, ${count(result.samplesPerSecond)} samples/s`,
-    `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received`,
+    `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received${bytesShared === 0 ? "" : `, ${bytes(bytesShared)} through shared memory`}`,
   ];
   if (result.audits > 0) lines.push(`audited: ${plural(result.audits, "gradient")} computed twice, the same bits`);
   if (result.models.length > 0) lines.push(`model: ${result.models.join(", ")}`);

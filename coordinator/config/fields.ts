@@ -28,6 +28,10 @@ export const share = z
   .min(0, { error: "a number from 0 to 1" })
   .max(1, { error: "a number from 0 to 1" });
 
+export const onOrOff = z
+  .union([z.boolean(), z.enum(["on", "off"])], { error: "on or off" })
+  .transform((value) => value === true || value === "on");
+
 export const yesOrNo = z.boolean({ error: "true or false" });
 
 export const text = (what: string): z.ZodType<string> => z.string({ error: what }).min(1, { error: what });

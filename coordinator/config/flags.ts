@@ -24,6 +24,7 @@ export interface ConfigFlags {
   readonly name?: string;
   readonly runs?: string;
   readonly exact?: string;
+  readonly sharedMemory?: string;
   readonly audit?: string;
   readonly host?: string;
   readonly port?: string;
@@ -36,7 +37,7 @@ export interface ConfigFlags {
 }
 
 const numberFlags = ["batch", "shards", "epochs", "seed", "workers", "threads", "audit", "port"] as const;
-const plainFlags = ["name", "runs", "exact", "host", "insecure"] as const;
+const plainFlags = ["name", "runs", "exact", "sharedMemory", "host", "insecure"] as const;
 const layersRule =
   "whole numbers joined by commas: the values of a sample, each hidden layer, the outputs, as in 784,64,10";
 

@@ -39,13 +39,14 @@ export function assign(state: CoordinatorState, work: Work, pieces: readonly Pie
   }
   const { name, epoch, offset, samples, shards } = work;
   return [...nodesOf].flatMap(([worker, nodes]): CoordinatorEffect[] => {
+    const member = state.members.get(worker)!;
+    const placed = member.sharesMemory;
     const assignment: CoordinatorEffect = {
       type: "send",
       worker,
-      message: { type: "assignment", work: name, epoch, offset, samples, shards, nodes },
+      message: { type: "assignment", work: name, epoch, offset, samples, shards, nodes, placed },
     };
-    const member = state.members.get(worker)!;
-    if (member.sentVersion === name.step) return [assignment];
+    if (placed || member.sentVersion === name.step) return [assignment];
     member.sentVersion = name.step;
     return [assignment, { type: "send-parameters", worker }];
   });

@@ -3,7 +3,13 @@ import type { LockstepError } from "../../shared/errors.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, WorkerMessage, WorkName } from "../../shared/protocol/messages.ts";
+import type {
+  CoordinatorMessage,
+  Partial,
+  PlacedPartial,
+  WorkerMessage,
+  WorkName,
+} from "../../shared/protocol/messages.ts";
 import type { RunEvent } from "../events.ts";
 import type { Sums, Work } from "./state.ts";
 
@@ -40,7 +46,7 @@ export type CoordinatorEffect =
   /** Make ready to receive partials of this work. */
   | { type: "open"; work: Work }
   /** Take the bytes that came with this message. */
-  | { type: "receive"; worker: WorkerId; partial: Partial }
+  | { type: "receive"; worker: WorkerId; partial: Partial | PlacedPartial }
   /** Compare these workers' assembled partials, and say `compared`. */
   | { type: "compare"; work: WorkName; node: TreeNode; workers: readonly WorkerId[] }
   /** Compute the node here, and say `judged` of all that is assembled for it by then. */

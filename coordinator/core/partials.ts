@@ -2,7 +2,7 @@
 import type { WorkerId } from "../../shared/ids.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
-import type { Answer, Partial, WorkName } from "../../shared/protocol/messages.ts";
+import type { Answer, Partial, PlacedPartial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
 import { noteFailure } from "./trust.ts";
@@ -28,8 +28,12 @@ const answer = (worker: WorkerId, code: Answer["code"], work: WorkName, node: Tr
   message: { type: "answer", code, work, node: [node.start, node.end] },
 });
 
-/** A segment has come in: its bytes are taken only if the partial is still wanted. */
-export function onPartialSegment(state: CoordinatorState, worker: WorkerId, partial: Partial): CoordinatorEffect[] {
+/** A segment has come in, or a whole partial is in shared memory: its bytes are taken only if it is still wanted. */
+export function onPartial(
+  state: CoordinatorState,
+  worker: WorkerId,
+  partial: Partial | PlacedPartial,
+): CoordinatorEffect[] {
   const node = toNode(partial.node);
   const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
   if (typeof piece !== "string") {
@@ -37,8 +41,9 @@ export function onPartialSegment(state: CoordinatorState, worker: WorkerId, part
     return [{ type: "receive", worker, partial }];
   }
   // One answer a partial, not one a segment; with the last, since another copy may be whole while this one arrives.
-  const { offset, length, total } = partial.segment;
-  return offset + length === total ? [answer(worker, piece, partial.work, node)] : [];
+  const isLast =
+    partial.type === "placed-partial" || partial.segment.offset + partial.segment.length === partial.segment.total;
+  return isLast ? [answer(worker, piece, partial.work, node)] : [];
 }
 
 /** A whole partial is here: it is kept to be used (audit.ts), or dropped if another copy was first or the step is over. */

@@ -51,6 +51,8 @@ export interface Member {
   readonly nonce: string;
   readonly token: JoinToken;
   lastHeard: number;
+  /** Parameters need not be sent to it. */
+  sharesMemory: boolean;
   /** Steps taken when it became ready. */
   since: StepNumber;
   /** After failures it is given nothing new until then, unless nobody else is there. */

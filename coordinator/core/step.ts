@@ -10,7 +10,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { onCompared, onJudged, settlePieces } from "./audit.ts";
 import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
-import { onAssembled, onCorrupt, onPartialSegment } from "./partials.ts";
+import { onAssembled, onCorrupt, onPartial } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
 import { onCommitted, proceed } from "./progress.ts";
 import { readyMembers } from "./state.ts";
@@ -36,6 +36,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         nonce: event.nonce,
         token: event.token,
         lastHeard: now,
+        sharesMemory: false,
         since: state.steps,
         restsUntil: 0,
         sentVersion: undefined,
@@ -80,7 +81,7 @@ function onMessage(
   // Its connection is being closed; what was still on the way changes nothing.
   if (member === undefined) return [];
   member.lastHeard = now;
-  const expected = { hello: "connected", ready: "joining", partial: "ready" } as const;
+  const expected = { hello: "connected", ready: "joining", partial: "ready", "placed-partial": "ready" } as const;
   const phase = message.type in expected ? expected[message.type as keyof typeof expected] : member.phase;
   // Whoever has not said hello is a stranger, whose sentences nobody should read.
   const stranger = member.phase === "connected" && message.type === "failed";
@@ -103,6 +104,7 @@ function onMessage(
       if (objection !== undefined) return refuse(state, worker, objection, now);
       state.fingerprint ??= message.fingerprint;
       member.phase = "ready";
+      member.sharesMemory = message.sharesMemory;
       member.since = state.steps;
       member.restsUntil = restsUntil(state, member.name);
       const workers = readyMembers(state).length;
@@ -120,7 +122,8 @@ function onMessage(
       ];
     }
     case "partial":
-      return onPartialSegment(state, worker, message);
+    case "placed-partial":
+      return onPartial(state, worker, message);
     case "leave":
       return [{ type: "close", worker }, ...lose(state, worker, LEFT, now)];
     case "heartbeat":

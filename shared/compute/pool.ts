@@ -15,7 +15,8 @@ import { instantiateKernels } from "../kernels/index.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { Arena } from "../memory/arena.ts";
 import { BufferPool } from "../memory/buffers.ts";
-import type { Assignment, RunPlan, WorkKind } from "../protocol/messages.ts";
+import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
+import type { Assignment, MemoryOffer, RunPlan, WorkKind } from "../protocol/messages.ts";
 import { randomStream } from "../random.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
@@ -25,6 +26,10 @@ import type { StartThreads, Threads } from "./threads.ts";
 
 /** Metrics are a cache line each; an evaluation may have thousands of shards. */
 const EVALUATION_SUMS = 4096;
+
+/** The buffers of the slots, one behind the other. */
+const slotsFrom = (start: number, bytes: number): number[] =>
+  Array.from({ length: PLACED_PARTIALS }, (_, slot) => start + slot * bytes);
 
 /** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
 export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
@@ -50,6 +55,10 @@ export class ComputePool {
   readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #parameterBytes: number;
+  /** Where partials lie that the coordinator can read from shared memory. */
+  readonly #slots: number;
+  /** The files laid over the parameters and the slots, if memory is shared. */
+  #files: readonly HostFile[] = [];
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
   #queue: { kind: WorkKind; start: (buffer: number) => void }[] = [];
@@ -67,13 +76,16 @@ export class ComputePool {
     this.#threads = threads;
     this.#bytes = { train: vectorBytes(train), evaluate: vectorBytes(evaluate) };
     this.#parameterBytes = vectorBytes(layouts.parameters);
+    const block = wholePages(this.#parameterBytes);
+    const slotBytes = placedBytes(this.#bytes.train);
     this.#arena = new Arena(
-      2 * this.#parameterBytes + sums * this.#bytes.train + EVALUATION_SUMS * this.#bytes.evaluate,
+      HOST_PAGE + 2 * block + slotBytes + sums * this.#bytes.train + EVALUATION_SUMS * this.#bytes.evaluate,
     );
     this.#kernels = instantiateKernels(this.#arena.memory);
-    this.#parameters = [this.#arena.allocate(this.#parameterBytes), this.#arena.allocate(this.#parameterBytes)];
+    this.#parameters = [this.#arena.allocate(block, HOST_PAGE), this.#arena.allocate(block, HOST_PAGE)];
+    this.#slots = this.#arena.allocate(slotBytes, HOST_PAGE);
     this.#buffers = {
-      train: new BufferPool(this.#arena, this.#bytes.train, sums),
+      train: new BufferPool(this.#arena, this.#bytes.train, sums, slotsFrom(this.#slots, this.#bytes.train)),
       evaluate: new BufferPool(this.#arena, this.#bytes.evaluate, EVALUATION_SUMS),
     };
     this.#pool = start({
@@ -131,6 +143,48 @@ export class ComputePool {
     const hash = createHash("sha256").update(this.bytesOf("train", output)).digest("hex");
     this.#buffers.train.release(output);
     return hash;
+  }
+
+  /**
+   * Takes an offer of memory, in place of an earlier one; whether it could be taken. Where it can't, because the coordinator
+   * is on another host after all, or without an offer, parameters and partials go over the socket.
+   */
+  async share(offer: MemoryOffer | undefined): Promise<boolean> {
+    this.#unshare();
+    if (offer === undefined) return false;
+    const block = wholePages(this.#parameterBytes);
+    const slotBytes = placedBytes(this.#bytes.train);
+    const parameters = await HostFile.open(offer.parameters, "read");
+    const partials = await HostFile.open(offer.partials, "write");
+    const files = [parameters, partials].filter((file) => file !== undefined);
+    const stride = offer.parameters.bytes / 2;
+    const fits = stride % HOST_PAGE === 0 && stride >= block && offer.partials.bytes === slotBytes;
+    if (parameters === undefined || partials === undefined || !fits) {
+      for (const file of files) file.close();
+      return false;
+    }
+    this.#files = files;
+    this.#parameters.forEach((at, index) => parameters.mapOver(this.#arena, at, index * stride, block, "read"));
+    partials.mapOver(this.#arena, this.#slots, 0, slotBytes, "write");
+    return true;
+  }
+
+  #unshare(): void {
+    const [file] = this.#files;
+    if (file === undefined) return;
+    const [first] = this.#parameters;
+    // The parameters, and behind them the slots.
+    file.unmap(this.#arena, first, this.#slots + placedBytes(this.#bytes.train) - first);
+    for (const each of this.#files) each.close();
+    this.#files = [];
+  }
+
+  /** Where the coordinator finds a finished sum in shared memory; undefined if it must be sent. */
+  placeOf(kind: WorkKind, buffer: number): { readonly position: number; readonly checksum: number } | undefined {
+    const position = buffer - this.#slots;
+    if (this.#files.length === 0 || kind !== "train" || position >= PLACED_PARTIALS * this.#bytes.train)
+      return undefined;
+    return { position, checksum: this.#kernels.checksum(buffer, this.#bytes.train / 4) };
   }
 
   /** Where the parameters of a version go. */
@@ -226,6 +280,7 @@ export class ComputePool {
   async close(): Promise<void> {
     this.#queue = [];
     await this.#pool.close();
+    this.#unshare();
   }
 
   #dispatch(): void {

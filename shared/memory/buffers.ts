@@ -4,25 +4,33 @@ import type { Arena } from "./arena.ts";
 export class BufferPool {
   readonly #arena: Arena;
   readonly #bytes: number;
+  readonly #given: ReadonlySet<number>;
+  readonly #preferred: number[];
   readonly #free: number[] = [];
   #unused: number;
 
-  /** At most `count` buffers of `bytes` bytes; each is taken from the arena when it is first needed. */
-  constructor(arena: Arena, bytes: number, count: number) {
+  /**
+   * `count` buffers of `bytes` bytes, taken from the arena when they are first needed, besides those `given`, which are
+   * handed out before any other.
+   */
+  constructor(arena: Arena, bytes: number, count: number, given: readonly number[] = []) {
     this.#arena = arena;
     this.#bytes = bytes;
     this.#unused = count;
+    this.#given = new Set(given);
+    this.#preferred = [...given];
   }
 
   /** The offset of a buffer, whose floats are those its last user left; undefined when all are in use. */
   acquire(): number | undefined {
-    const free = this.#free.pop();
+    const free = this.#preferred.pop() ?? this.#free.pop();
     if (free !== undefined || this.#unused === 0) return free;
     this.#unused -= 1;
     return this.#arena.allocate(this.#bytes);
   }
 
   release(offset: number): void {
-    this.#free.push(offset);
+    if (this.#given.has(offset)) this.#preferred.push(offset);
+    else this.#free.push(offset);
   }
 }

@@ -21,10 +21,6 @@ export class Assembly {
     if (this.#seen.has(segment.offset)) return "partial";
     this.#seen.add(segment.offset);
     this.#target.set(section, segment.offset);
-    return this.isComplete ? "complete" : "partial";
-  }
-
-  get isComplete(): boolean {
-    return this.#seen.size === Math.ceil(this.#target.length / SEGMENT_BYTES);
+    return this.#seen.size === Math.ceil(this.#target.length / SEGMENT_BYTES) ? "complete" : "partial";
   }
 }

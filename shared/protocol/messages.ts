@@ -8,15 +8,16 @@
  *                      ←        welcome | refused
  *     ready            →                              (data read, engine probed)
  *                      ←        assignment, parameters…   (once a step)
- *     partial…         →                              (one for each subtree, in segments)
+ *     partial…         →                              (one for each subtree, in segments or in shared memory)
  *                      ←        answer                (only for a partial that is not used)
  *     leave            →        end
  */
 import type { ErrorCode } from "../errors.ts";
 import type { RunId, StepNumber, WorkerId } from "../ids.ts";
+import type { HostFileName } from "../memory/host-memory.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
@@ -64,6 +65,16 @@ export interface Welcome {
   /** That the coordinator knows the join token, hex. */
   readonly proof: string;
   readonly plan: RunPlan;
+  /** Offered to who connects from the same host: memory instead of the socket for all that is large. */
+  readonly memory?: MemoryOffer;
+}
+
+/** Files that a worker of the same host may lay over its own memory (shared/memory/host-memory.ts). */
+export interface MemoryOffer {
+  /** The two blocks of the coordinator's parameters, one behind the other; version v is at the start of block v mod 2. */
+  readonly parameters: HostFileName;
+  /** This worker's alone: slots for its partials. */
+  readonly partials: HostFileName;
 }
 
 /** The run as its workers see it. The graphs and the data are checked by the worker; nothing in them is code. */
@@ -93,6 +104,8 @@ export interface Ready {
   readonly layoutHash: string;
   /** SHA-256 of a probe gradient: the worker's arithmetic. */
   readonly fingerprint: string;
+  /** Whether it took the coordinator's offer of memory. */
+  readonly sharesMemory: boolean;
 }
 
 /** The worker cannot take part; it says why and leaves. */
@@ -123,6 +136,8 @@ export interface Assignment {
   readonly shards: number;
   /** Nodes [start, end) of the canonical tree. */
   readonly nodes: readonly (readonly [number, number])[];
+  /** The parameters are in shared memory already; none follow. */
+  readonly placed: boolean;
 }
 
 /** One segment of the parameters; the float32 bytes follow. */
@@ -152,6 +167,19 @@ export interface Partial {
   readonly segment: Segment;
 }
 
+/** The sums over a subtree's samples are in shared memory, and stay there until the worker's next work begins. */
+export interface PlacedPartial {
+  readonly type: "placed-partial";
+  readonly run: RunId;
+  readonly work: WorkName;
+  readonly node: readonly [number, number];
+  readonly computeMicroseconds: number;
+  /** Where they start in the worker's file, in bytes. */
+  readonly position: number;
+  /** `Kernels.checksum` of the whole vector. */
+  readonly checksum: number;
+}
+
 /** A partial was not used, and why. */
 export interface Answer {
   readonly type: "answer";
@@ -176,5 +204,5 @@ interface Heartbeat {
   readonly type: "heartbeat";
 }
 
-export type WorkerMessage = Hello | Ready | Failed | Partial | Leave | Heartbeat;
+export type WorkerMessage = Hello | Ready | Failed | Partial | PlacedPartial | Leave | Heartbeat;
 export type CoordinatorMessage = Challenge | Welcome | Refused | Assignment | Parameters | Answer | End | Heartbeat;

@@ -71,20 +71,34 @@ const plan = Type.Object(
   strict,
 );
 
+const hostFile = Type.Object(
+  { path: short, bytes: positive, nonce: Type.String({ pattern: "^[0-9a-f]{32}$" }) },
+  strict,
+);
+const memory = Type.Optional(Type.Object({ parameters: hostFile, partials: hostFile }, strict));
+
 const heartbeat = message("heartbeat", {});
 
 const workerMessages = {
   hello: message("hello", { protocol: count, version: short, name: short, threads, nonce: hex, proof: hex }),
-  ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex }),
+  ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex, sharesMemory: Type.Boolean() }),
   failed: message("failed", { code, message: sentence }),
   partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment }),
+  "placed-partial": message("placed-partial", {
+    run: short,
+    work,
+    node,
+    computeMicroseconds: count,
+    position: count,
+    checksum: ordinal,
+  }),
   leave: message("leave", {}),
   heartbeat,
 };
 
 const coordinatorMessages = {
   challenge: message("challenge", { nonce: hex }),
-  welcome: message("welcome", { run: short, worker: short, proof: hex, plan }),
+  welcome: message("welcome", { run: short, worker: short, proof: hex, plan, memory }),
   refused: message("refused", { code, message: sentence, hint: sentence }),
   assignment: message("assignment", {
     work,
@@ -93,6 +107,7 @@ const coordinatorMessages = {
     samples: positive,
     shards: positive,
     nodes: Type.Array(node, { minItems: 1, maxItems: 10_000 }),
+    placed: Type.Boolean(),
   }),
   parameters: message("parameters", { version: ordinal, segment }),
   answer: message("answer", { code, work, node }),

@@ -105,6 +105,7 @@ export class Cluster {
       store: this.#store,
       reduction: new Reduction(arena, kernels, layouts, shards),
       referee: new EngineReferee(() => referencePool(job.plan)),
+      memory: undefined,
       clock: this.clock,
       notify: () => {},
       record: () => {},
@@ -177,7 +178,7 @@ export class Cluster {
     });
     this.#open.add(close);
     send(() => listener.onOpen());
-    const handlers = this.runtime.onConnection({ outbox: toWorker, token, proven() {}, close });
+    const handlers = this.runtime.onConnection({ outbox: toWorker, token, isLocal: false, proven() {}, close });
     return { outbox: toCoordinator, close, terminate: close };
   }
 }

@@ -26,7 +26,14 @@ export const assignmentOf = (kind: "train" | "evaluate", step: number): Assignme
   samples: 10,
   shards: 5,
   nodes: [[0, 4]],
+  placed: false,
 });
+
+/** Files that there are not, or that are none to share. */
+const memory = {
+  parameters: { path: "/proc/1/fd/0", bytes: 65_536, nonce: "0".repeat(32) },
+  partials: { path: "/proc/self/fd/../../../etc/passwd", bytes: 65_536, nonce: "0".repeat(32) },
+};
 
 /** Any message of a coordinator, well-formed, at any time. */
 function anyMessage(dice: Dice): CoordinatorMessage {
@@ -34,8 +41,8 @@ function anyMessage(dice: Dice): CoordinatorMessage {
   const step = dice.below(4);
   const messages: (() => CoordinatorMessage)[] = [
     () => ({ type: "challenge", nonce }),
-    () => ({ type: "welcome", run: runId("r"), worker: workerId("w"), proof: "0".repeat(64), plan: job.plan }),
-    () => assignmentOf(kind, step),
+    () => ({ type: "welcome", run: runId("r"), worker: workerId("w"), proof: "0".repeat(64), plan: job.plan, memory }),
+    () => ({ ...assignmentOf(kind, step), placed: dice.chance(0.3) }),
     () => ({
       ...assignmentOf(kind, step),
       epoch: dice.one([0, 7, 2 ** 32 - 1, 2 ** 53 - 1]),

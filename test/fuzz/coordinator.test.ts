@@ -44,6 +44,7 @@ class Attacker {
     });
     this.#handlers = cluster.runtime.onConnection({
       outbox,
+      isLocal: false,
       token,
       proven: () => (this.isWronglyProven ||= !this.#knowsToken),
       close: () => (this.isClosed = true),
@@ -90,7 +91,7 @@ class Attacker {
   #ready(): Ready {
     const { dataSha256, layoutHash } = job.settings;
     const fingerprint = this.#cluster.state.fingerprint ?? "0".repeat(64);
-    return { type: "ready", dataSha256, layoutHash, fingerprint };
+    return { type: "ready", dataSha256, layoutHash, fingerprint, sharesMemory: this.#dice.chance(0.5) };
   }
 
   /** A partial of any node, mostly of the open work; the checksum is never right. */
@@ -120,6 +121,10 @@ class Attacker {
       () => this.#hello(),
       () => this.#ready(),
       () => this.#partial(),
+      () => {
+        const { segment: _, ...partial } = this.#partial();
+        return { ...partial, type: "placed-partial", position: dice.one([0, 64, 2 ** 53 - 1]), checksum: 1 };
+      },
       () => ({ type: "failed", code: "DATA_MISSING", message: "x" }),
       () => ({ type: "leave" }),
       () => ({ type: "heartbeat" }),

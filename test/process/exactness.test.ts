@@ -48,13 +48,17 @@ const resume = ({ runs }: Place, name: string): Lockstep =>
 
 const hashOf = async (run: Lockstep): Promise<string> => (await run.result()).parametersSha256;
 
-test("1, 2, 3 and 5 workers, several threads, and a worker killed mid-epoch end in the same bits", async () => {
+test("1, 2, 3 and 5 workers, several threads, sockets alone, and a worker killed mid-epoch end in the same bits", async () => {
   const where = await place();
   const undisturbed = train(where, "one", 1);
   const hash = await hashOf(undisturbed);
   const { testAccuracy } = await undisturbed.result();
   for (const workers of [2, 3, 5]) expect(await hashOf(train(where, `with-${workers}`, workers))).toBe(hash);
   expect(await hashOf(train(where, "threads", 2, "--threads", "3"))).toBe(hash);
+  const overSockets = train(where, "sockets", 2, "--shared-memory", "off");
+  expect(await hashOf(overSockets)).toBe(hash);
+  expect((await overSockets.result()).profile.bytesShared).toBe(0);
+  expect((await undisturbed.result()).profile.bytesShared).toBeGreaterThan(0);
 
   const disturbed = train(where, "killed", 2);
   await disturbed.event("step", ({ step }) => step >= 60);

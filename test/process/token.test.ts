@@ -123,7 +123,9 @@ test("who cannot prove it hears a nonce and a refusal, and after ten attempts no
     socket.on("message", (frame: Buffer) => frames.push(frame));
     await new Promise((resolve) => socket.once("open", resolve));
     // Skipping the hello is no way in either.
-    socket.send(encodeFrame({ type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash }));
+    socket.send(
+      encodeFrame({ type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash, sharesMemory: false }),
+    );
     await new Promise((resolve) => socket.once("close", resolve));
     const [challenge, refused, ...others] = frames.map((frame) => checkCoordinatorMessage(decodeFrame(frame).header));
     expect(others).toEqual([]);

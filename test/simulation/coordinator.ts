@@ -122,11 +122,12 @@ export class SimulatedCoordinator {
       store: this.#store,
       reduction: new WatchedReduction(life, process, arena, kernels, layouts, shards),
       referee: new SimulatedReferee(process, canJudge),
+      memory: undefined,
       clock: process,
       notify: (event) => {
         if (event.type === "worker-joined") disk.fingerprint = this.state.fingerprint;
         if (event.type === "quarantined") {
-          if (!liars.has(event.worker)) throw new Error(`the honest ${event.worker} is quarantined`);
+          if (!liars.has(event.worker)) process.world.fail(new Error(`the honest ${event.worker} is quarantined`));
           disk.quarantined = [...this.state.quarantined.values()];
         }
         if (process.world.tell !== undefined) tell(`coordinator: ${JSON.stringify(event)}`);

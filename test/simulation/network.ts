@@ -94,6 +94,7 @@ export class Network {
     const { outbox } = end;
     end.listener = listener.onConnection({
       outbox,
+      isLocal: false,
       token: JoinToken.none,
       proven: () => {},
       close: () => end.close(),

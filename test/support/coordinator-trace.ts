@@ -97,7 +97,14 @@ export class CoordinatorTrace {
 
   ready(worker: string, changes: Partial<Ready> = {}): string[] {
     const { dataSha256, layoutHash } = settings;
-    const message = { type: "ready", dataSha256, layoutHash, fingerprint: "f".repeat(64), ...changes } as const;
+    const message = {
+      type: "ready",
+      dataSha256,
+      layoutHash,
+      fingerprint: "f".repeat(64),
+      sharesMemory: false,
+      ...changes,
+    } as const;
     return this.feed({ type: "message", worker: workerId(worker), message });
   }
 
@@ -123,6 +130,14 @@ export class CoordinatorTrace {
       computeMicroseconds: options.microseconds ?? 1,
       segment: options.segment ?? { offset: 0, length: 64, total: 64, crc32: 0 },
     };
+    return this.feed({ type: "message", worker: workerId(worker), message });
+  }
+
+  /** A whole partial of the open work, in shared memory. */
+  placed(worker: string, node: string): string[] {
+    const { start, end } = nodeOf(node);
+    const named = { run: runId("run"), work: this.state.work!.name, node: [start, end] } as const;
+    const message = { type: "placed-partial", ...named, computeMicroseconds: 1, position: 0, checksum: 0 } as const;
     return this.feed({ type: "message", worker: workerId(worker), message });
   }
 

@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import type { Piece, Work } from "../../coordinator/core/state.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
-import { partialLayouts } from "../../shared/gradient/partial.ts";
+import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
 import { childrenOf } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
@@ -23,6 +23,9 @@ const layouts = partialLayouts(
 export class ReductionBench {
   readonly reduction: Reduction;
   readonly #arena: Arena;
+  readonly #scratch = new Arena(vectorBytes(layouts.partial.train));
+  readonly #scratchKernels = instantiateKernels(this.#scratch.memory);
+  readonly #sum = this.#scratch.allocate(vectorBytes(layouts.partial.train));
   readonly #sums = new Map<string, Float32Array>();
   #work: WorkName = { kind: "train", step: stepNumber(0) };
   #shards = 1;
@@ -73,6 +76,21 @@ export class ReductionBench {
       said = this.reduction.take(workerId(worker), { ...header, computeMicroseconds: 0, segment }, section);
     }
     return said;
+  }
+
+  /** Leaves a partial in memory that is shared; returns what was said of it. */
+  place(worker: string, node: TreeNode, options: { damaged?: boolean; missing?: boolean } = {}): string {
+    const sum = this.sumOver(node);
+    const scratch = this.#scratch.floats(this.#sum, sum.length);
+    scratch.set(sum);
+    const checksum = this.#scratchKernels.checksum(this.#sum, sum.length);
+    if (options.damaged === true) scratch[1]! += 1;
+    const header = { type: "placed-partial", run: runId("run"), work: this.#work } as const;
+    const named = { ...header, node: [node.start, node.end], computeMicroseconds: 0, position: 0, checksum } as const;
+    return this.reduction.takePlaced(workerId(worker), named, (into) => {
+      into.set(this.#scratch.bytes(this.#sum, into.length));
+      return options.missing !== true;
+    });
   }
 
   fold(worker: string, node: TreeNode): void {

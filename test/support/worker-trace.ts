@@ -43,8 +43,8 @@ export class WorkerTrace {
     return this.message({ type: "welcome", run: runId("run"), worker: workerId("w1"), proof, plan });
   }
 
-  prepared(): string[] {
-    return this.feed({ type: "prepared", dataSha256: "d", layoutHash: "e", fingerprint: "f" });
+  prepared(sharesMemory = false): string[] {
+    return this.feed({ type: "prepared", dataSha256: "d", layoutHash: "e", fingerprint: "f", sharesMemory });
   }
 
   /** From connecting to ready. */
@@ -61,7 +61,13 @@ export class WorkerTrace {
 
   assign(kind: WorkName["kind"], number: number, ...nodes: (readonly [number, number])[]): string[] {
     const work = { kind, step: stepNumber(number) };
-    return this.message({ type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes });
+    return this.message({ type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes, placed: false });
+  }
+
+  /** An assignment whose parameters are in shared memory. */
+  assignPlaced(number: number, ...nodes: (readonly [number, number])[]): string[] {
+    const work = { kind: "train", step: stepNumber(number) } as const;
+    return this.message({ type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes, placed: true });
   }
 
   parameters(version: number): string[] {

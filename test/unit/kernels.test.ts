@@ -187,3 +187,44 @@ describe("the kernels' module", () => {
     expect(load()).toMatch(/^DISK_FAILED kernels\.wasm lacks add, .*dropoutMask .*npm run build:kernels/);
   });
 });
+
+describe("checksum", () => {
+  const rotate = (word: number, by: number): number => (word << by) | (word >>> (32 - by));
+  const mix = (hash: number, word: number): number => Math.imul(rotate(hash, 5) ^ word, 0x9e3779b1);
+
+  /** What assembly/checksum.ts says, in plain arithmetic. */
+  function plain(words: Int32Array): number {
+    const sums = new Int32Array(16);
+    const orders = new Int32Array(16);
+    words.forEach((word, index) => {
+      sums[index % 16]! += word;
+      orders[index % 16]! += sums[index % 16]!;
+    });
+    return [...sums, ...orders].reduce(mix, words.length) >>> 0;
+  }
+
+  it("is that of the formula", () => {
+    for (const count of [0, 16, 32, 1008]) {
+      const { offset, values } = vectorAt(0, 0, count);
+      values.set(sample(count, 3 * count));
+      expect(kernels.checksum(offset, count)).toBe(plain(new Int32Array(values.buffer, offset, count)));
+    }
+  });
+
+  it("changes with any bit, and with the order of lines", () => {
+    const count = 1008;
+    const { offset, values } = vectorAt(0, 0, count);
+    values.set(sample(count, 1));
+    const right = kernels.checksum(offset, count);
+    const words = new Int32Array(values.buffer, offset, count);
+    for (let bit = 0; bit < 32; bit++) {
+      for (const at of [0, 17, 500, 1007]) {
+        words[at]! ^= 1 << bit;
+        expect(kernels.checksum(offset, count)).not.toBe(right);
+        words[at]! ^= 1 << bit;
+      }
+    }
+    values.set([...values.subarray(16, 32), ...values.subarray(0, 16)]);
+    expect(kernels.checksum(offset, count)).not.toBe(right);
+  });
+});

@@ -6,6 +6,7 @@ import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type {
   Assignment,
   CoordinatorMessage,
+  MemoryOffer,
   Parameters,
   RunPlan,
   Welcome,
@@ -39,6 +40,8 @@ export interface WorkerState {
   lastHeard: number;
   lastSent: number;
   welcome: Welcome | undefined;
+  /** Whether the coordinator's parameters are also this worker's, in shared memory. */
+  sharesMemory: boolean;
   /** The version of the parameters that is here whole. */
   version: StepNumber | undefined;
   /** Assignments that wait for their parameters. */
@@ -58,7 +61,7 @@ export type WorkerEvent =
   | { type: "message"; message: CoordinatorMessage }
   /** Bytes that are no message, or damaged parameters: the connection cannot be trusted any more. */
   | { type: "violation"; error: LockstepError }
-  | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string }
+  | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string; sharesMemory: boolean }
   /** The data or the model cannot be used here. */
   | { type: "unprepared"; error: LockstepError }
   /** All segments of these parameters have arrived and are intact. */
@@ -72,8 +75,8 @@ export type WorkerEffect =
   | { type: "connect"; after: number }
   | { type: "send"; message: WorkerMessage }
   | { type: "disconnect" }
-  /** Read the data, build the programs, probe the engine, then say `prepared`. */
-  | { type: "prepare"; plan: RunPlan }
+  /** Read the data, build the programs, probe the engine, take the memory if it can be had, then say `prepared`. */
+  | { type: "prepare"; plan: RunPlan; memory: MemoryOffer | undefined }
   /** Take the bytes that came with this message. */
   | { type: "receive"; parameters: Parameters }
   | { type: "compute"; assignment: Assignment }
@@ -98,6 +101,7 @@ export const initialWorkerState = (settings: WorkerSettings): WorkerState => ({
   lastHeard: 0,
   lastSent: 0,
   welcome: undefined,
+  sharesMemory: false,
   version: undefined,
   waiting: [],
   current: undefined,

@@ -115,7 +115,7 @@ function onWelcome(state: WorkerState, welcome: Welcome): WorkerEffect[] {
   }
   state.phase = "preparing";
   state.welcome = welcome;
-  return [{ type: "prepare", plan: welcome.plan }];
+  return [{ type: "prepare", plan: welcome.plan, memory: welcome.memory }];
 }
 
 /** A message that no coordinator sends at this point: whoever sent it cannot be trusted. */
@@ -127,6 +127,7 @@ function onClosed(state: WorkerState, reason: string, jitter: number, now: numbe
   state.waiting = [];
   state.current = undefined;
   state.version = undefined;
+  state.sharesMemory = false;
   state.failures += 1;
   state.failingSince ??= now;
   if (now - state.failingSince > state.settings.patience) {
@@ -159,10 +160,11 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
     }
     case "assignment":
       if (state.phase !== "ready") return [];
-      if (!isComputable(message)) {
+      if (!isComputable(message) || (message.placed && !state.sharesMemory)) {
         const sentence = `assigned nodes ${JSON.stringify(message.nodes)} of ${message.shards} shards of ${message.samples} samples`;
         return onViolation(new LockstepError("PROTOCOL_VIOLATION", sentence));
       }
+      if (message.placed) state.version = message.work.step;
       if (sameWork(state.current, message.work)) {
         state.waiting.push(message);
         return startWaiting(state);
@@ -171,6 +173,8 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
       state.waiting = [message];
       return [{ type: "forget" }, ...startWaiting(state)];
     case "parameters":
+      // In shared memory they are the coordinator's to write.
+      if (state.sharesMemory) return onMisplaced(state, "parameters message");
       return state.phase === "ready" ? [{ type: "receive", parameters: message }] : [];
     case "answer":
       // Nothing is lost: another worker's copy was used, or the step is over.
@@ -188,17 +192,15 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
   }
 }
 
-function onPrepared(
-  state: WorkerState,
-  event: { dataSha256: string; layoutHash: string; fingerprint: string },
-): WorkerEffect[] {
+function onPrepared(state: WorkerState, event: Extract<WorkerEvent, { type: "prepared" }>): WorkerEffect[] {
   // The connection was lost while the data was read; the next welcome asks again.
   if (state.phase !== "preparing") return [];
   state.phase = "ready";
   state.failures = 0;
   state.failingSince = undefined;
-  const { dataSha256, layoutHash, fingerprint } = event;
-  return [{ type: "send", message: { type: "ready", dataSha256, layoutHash, fingerprint } }];
+  const { dataSha256, layoutHash, fingerprint, sharesMemory } = event;
+  state.sharesMemory = sharesMemory;
+  return [{ type: "send", message: { type: "ready", dataSha256, layoutHash, fingerprint, sharesMemory } }];
 }
 
 /** Computes the assignments whose parameters are here. */

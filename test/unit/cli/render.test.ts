@@ -35,7 +35,7 @@ const result: RunResult = {
   folder: "runs/mnist-1",
   models: ["runs/mnist-1/model.onnx", "runs/mnist-1/model.safetensors"],
   audits: 0,
-  profile: { compute: 6, reduce: 1, wire: 2, wait: 1, bytesSent: 382_700_000, bytesReceived: 999 },
+  profile: { compute: 6, reduce: 1, wire: 2, wait: 1, bytesSent: 382_700_000, bytesReceived: 999, bytesShared: 0 },
 };
 
 /** Each event with the milliseconds at which it happens. */

@@ -50,7 +50,16 @@ async function poolOf(plan: RunPlan, threads: number): Promise<ComputePool> {
 
 const assignmentOf = (step: number): Assignment => {
   const work = { kind: "train", step: stepNumber(step) } as const;
-  return { type: "assignment", work, epoch: 0, offset: 0, samples: SAMPLES, shards: SHARDS, nodes: [[0, SHARDS]] };
+  return {
+    type: "assignment",
+    work,
+    epoch: 0,
+    offset: 0,
+    samples: SAMPLES,
+    shards: SHARDS,
+    nodes: [[0, SHARDS]],
+    placed: false,
+  };
 };
 
 /** Parameters of a version: any numbers. */

@@ -300,6 +300,13 @@ const options: readonly OptionCase[] = [
     refused: [["exact: of", `exact: found "of", expected on or off`]],
   },
   {
+    key: "sharedMemory",
+    value: ({ sharedMemory }) => sharedMemory,
+    byDefault: true,
+    accepted: [["sharedMemory: off", false]],
+    refused: [["sharedMemory: 3", "sharedMemory: found 3, expected on or off"]],
+  },
+  {
     key: "host",
     value: ({ host }) => host,
     byDefault: "127.0.0.1",

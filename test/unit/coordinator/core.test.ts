@@ -167,4 +167,19 @@ describe("a checkpoint", () => {
       expect(resumed.state.steering.epochSums.samples).toBe(0);
     }
   });
+
+  it("sends no parameters to who shares its memory, and takes what is placed there as what is sent", () => {
+    const run = new CoordinatorTrace();
+    run.connect("a");
+    run.hello("a");
+    expect(run.ready("a", { sharesMemory: true })).toEqual([
+      "notify worker-joined",
+      "open train 0",
+      "a ← assignment train 0: 0-4",
+    ]);
+    expect(run.placed("a", "0-4")).toEqual(["receive a 0-4"]);
+    expect(run.placed("a", "0-2")).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);
+    run.assembled("a", "0-4");
+    expect(run.placed("a", "0-4")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-4"]);
+  });
 });

@@ -1,6 +1,7 @@
 /** What the coordinator's core says to strangers: a challenge, and why not; everything else comes after the proof. */
 import { describe, expect, it } from "vitest";
 import { workerId } from "../../../shared/ids.ts";
+import { PROTOCOL_VERSION } from "../../../shared/protocol/messages.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
@@ -47,7 +48,7 @@ describe("a stranger", () => {
       const nonce = "b".repeat(64);
       const hello = {
         type: "hello",
-        protocol: 2,
+        protocol: PROTOCOL_VERSION,
         version: "1.0.0",
         name: "c",
         threads: 1,

@@ -125,4 +125,19 @@ describe("a reduction", () => {
     expect(bench.equalTo(leaf, other)).toBe("b");
     expect(bench.equalTo(leaf, right)).toBe("a c");
   });
+
+  it("takes a partial from shared memory whole, or not at all", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    bench.open("train", 0, 2);
+    const [left, right] = [0, 1].map((start) => ({ start, end: start + 1 })) as [Leaf, Leaf];
+    expect(bench.place("a", left, { damaged: true })).toBe("corrupt");
+    expect(bench.place("a", left, { missing: true })).toBe("corrupt");
+    bench.send("a", left, { segments: 1 });
+    expect(bench.place("a", left)).toBe("complete");
+    bench.fold("a", left);
+    bench.place("b", right, { damaged: true });
+    expect(bench.send("b", right)).toBe("complete");
+    bench.fold("b", right);
+    expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+  });
 });

@@ -31,7 +31,16 @@ async function expected(step: number, start: number, end: number): Promise<Uint8
   pool.parametersOf(step).set(parametersOf(step));
   return new Promise((resolve) => {
     const { name: work, epoch, offset, samples, shards } = workAt(step);
-    const assignment = { type: "assignment", work, epoch, offset, samples, shards, nodes: [[start, end]] } as const;
+    const assignment = {
+      type: "assignment",
+      work,
+      epoch,
+      offset,
+      samples,
+      shards,
+      nodes: [[start, end]],
+      placed: false,
+    } as const;
     pool.compute(assignment, (_node, buffer) => resolve(Uint8Array.from(pool.bytesOf("train", buffer))));
   });
 }

@@ -14,6 +14,7 @@ const member = (threads = 1): Member => ({
   nonce: "",
   token: JoinToken.none,
   lastHeard: 0,
+  sharesMemory: false,
   since: stepNumber(0),
   restsUntil: 0,
   sentVersion: undefined,

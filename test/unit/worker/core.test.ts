@@ -38,6 +38,28 @@ describe("a worker", () => {
     expect(worker.assign("train", 4, [0, 4])).toEqual(["forget", "compute train 4: 0-4"]);
   });
 
+  it("that shares the coordinator's memory computes at once, and takes no parameters over the socket", () => {
+    const worker = new WorkerTrace();
+    worker.feed({ type: "start" });
+    worker.opened();
+    worker.challenge();
+    worker.welcome();
+    worker.prepared(true);
+    expect(worker.assign("train", 0, [0, 2])).toEqual(["forget"]);
+    expect(worker.assignPlaced(1, [0, 2])).toEqual(["forget", "compute train 1: 0-2"]);
+    const segment = { offset: 0, length: 4, total: 4, crc32: 0 };
+    expect(worker.message({ type: "parameters", version: stepNumber(2), segment })).toEqual([
+      "say the coordinator sent a parameters message while this worker was ready",
+      "disconnect",
+    ]);
+    worker.closed();
+    expect(worker.state.sharesMemory).toBe(false);
+  });
+
+  it("that shares no memory leaves a coordinator that places parameters in it", () => {
+    expect(joined().assignPlaced(0, [0, 2]).at(-1)).toBe("disconnect");
+  });
+
   it("waits with every piece of a work until its parameters are here, whatever else arrives", () => {
     const worker = joined();
     worker.assign("train", 3, [0, 1]);

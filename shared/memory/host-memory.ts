@@ -1,0 +1,154 @@
+/**
+ * Memory that processes of one user on one host share (Linux): a file in tmpfs that has no name, laid over a region of an
+ * arena, so that kernels, engines and threads of several processes work on the same bytes. Others reach the file through the
+ * open descriptor of the process that made it; nothing is left behind however that process ends.
+ */
+import { randomBytes } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import type { Arena } from "./arena.ts";
+
+/** Where a file can be reached. Whether that is the same host shows in the nonce behind its bytes. */
+export interface HostFileName {
+  readonly path: string;
+  readonly bytes: number;
+  readonly nonce: string;
+}
+
+/** Files and mapped regions are whole pages of this many bytes. */
+export const HOST_PAGE = 65_536;
+export const wholePages = (bytes: number): number => Math.ceil(bytes / HOST_PAGE) * HOST_PAGE;
+
+/** Partials that a worker can leave in shared memory at a time; what is more goes over its socket. */
+export const PLACED_PARTIALS = 4;
+
+/** Bytes of the file they are in. */
+export const placedBytes = (partialBytes: number): number => wholePages(PLACED_PARTIALS * partialBytes);
+
+const FOLDER = "/dev/shm";
+const NONCE_BYTES = 16;
+const namePattern = /^\/proc\/\d+\/fd\/\d+$/;
+
+/** The C library's functions. Sizes and offsets are bytes. */
+interface System {
+  mmap(address: Uint8Array, length: number, protection: number, flags: number, file: number, offset: number): unknown;
+  posix_fallocate(file: number, offset: number, length: number): number;
+  readonly failed: (address: unknown) => boolean;
+}
+const READ = 1;
+const WRITE = 2;
+const SHARED = 1;
+const PRIVATE = 2;
+const FIXED = 0x10;
+const ANONYMOUS = 0x20;
+
+let system: Promise<System | undefined> | undefined;
+
+/** Undefined where there is no such memory; processes then talk over sockets alone. */
+async function loadSystem(): Promise<System | undefined> {
+  if (process.platform !== "linux") return undefined;
+  try {
+    const { default: koffi } = await import("koffi");
+    const library = koffi.load(null);
+    return {
+      mmap: library.func(
+        "void *mmap(void *address, size_t length, int protection, int flags, int file, int64_t offset)",
+      ),
+      posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
+      failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
+    };
+  } catch {
+    // The library has no build for this processor.
+    return undefined;
+  }
+}
+
+export class HostFile {
+  readonly name: HostFileName;
+  readonly #system: System;
+  readonly #descriptor: number;
+
+  private constructor(system: System, descriptor: number, name: HostFileName) {
+    this.#system = system;
+    this.#descriptor = descriptor;
+    this.name = name;
+  }
+
+  /** Makes a file of whole pages, all of them there; undefined where the system has no such memory, or not so much. */
+  static async create(bytes: number): Promise<HostFile | undefined> {
+    const loaded = await (system ??= loadSystem());
+    return loaded && HostFile.#create(loaded, bytes);
+  }
+
+  /** Makes another file of that kind. */
+  another(bytes: number): HostFile | undefined {
+    return HostFile.#create(this.#system, bytes);
+  }
+
+  static #create(loaded: System, bytes: number): HostFile | undefined {
+    const nonce = randomBytes(NONCE_BYTES).toString("hex");
+    const path = `${FOLDER}/lockstep-${nonce}`;
+    let descriptor: number;
+    try {
+      descriptor = openSync(path, "wx+", 0o600);
+      unlinkSync(path);
+    } catch {
+      return undefined;
+    }
+    // A page that is missing when it is first written would end the process.
+    if (loaded.posix_fallocate(descriptor, 0, bytes + HOST_PAGE) !== 0) {
+      closeSync(descriptor);
+      return undefined;
+    }
+    writeSync(descriptor, Buffer.from(nonce, "hex"), 0, NONCE_BYTES, bytes);
+    return new HostFile(loaded, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce });
+  }
+
+  /** Opens another process's file; undefined unless it is this user's, on this host, and the one that is meant. */
+  static async open(name: HostFileName, access: "read" | "write"): Promise<HostFile | undefined> {
+    const loaded = await (system ??= loadSystem());
+    if (loaded === undefined || !namePattern.test(name.path)) return undefined;
+    let descriptor: number;
+    try {
+      descriptor = openSync(name.path, access === "read" ? "r" : "r+");
+    } catch {
+      return undefined;
+    }
+    const file = new HostFile(loaded, descriptor, name);
+    if (file.#isMeant()) return file;
+    file.close();
+    return undefined;
+  }
+
+  #isMeant(): boolean {
+    const { bytes, nonce } = this.name;
+    const { uid, size } = fstatSync(this.#descriptor);
+    const found = Buffer.alloc(NONCE_BYTES);
+    const isWhole = uid === process.getuid!() && size === bytes + HOST_PAGE && this.read(found, bytes);
+    return isWhole && found.toString("hex") === nonce;
+  }
+
+  /** Lays bytes of the file over a region of an arena. All numbers are whole pages. */
+  mapOver(arena: Arena, offset: number, position: number, bytes: number, access: "read" | "write"): void {
+    const region = arena.bytes(offset, bytes);
+    const protection = access === "read" ? READ : READ | WRITE;
+    const address = this.#system.mmap(region, bytes, protection, SHARED | FIXED, this.#descriptor, position);
+    if (this.#system.failed(address)) throw new Error(`${bytes} bytes of shared memory cannot be mapped`);
+  }
+
+  /** Gives a region memory of its own again, all zeros. */
+  unmap(arena: Arena, offset: number, bytes: number): void {
+    const flags = PRIVATE | FIXED | ANONYMOUS;
+    const address = this.#system.mmap(arena.bytes(offset, bytes), bytes, READ | WRITE, flags, -1, 0);
+    if (this.#system.failed(address)) throw new Error(`${bytes} bytes of memory cannot be mapped`);
+  }
+
+  /** Reads bytes from a position; whether there were so many. Safe whatever other processes do to the file. */
+  read(into: Uint8Array, position: number): boolean {
+    return readSync(this.#descriptor, into, 0, into.length, position) === into.length;
+  }
+
+  /** What is mapped stays. */
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}

@@ -1,0 +1,115 @@
+/** Memory shared between real processes, and what is not taken for it. Linux only, as the memory itself. */
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync, readdirSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { Arena } from "../../shared/memory/arena.ts";
+import { HOST_PAGE, HostFile } from "../../shared/memory/host-memory.ts";
+import type { HostFileName } from "../../shared/memory/host-memory.ts";
+
+const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+
+/** Runs code in another process, with `arena`, `HostFile` and `name`; returns what it printed. */
+function elsewhere(name: HostFileName, code: string): string {
+  const program = `
+    const { HOST_PAGE, HostFile } = await import(${moduleUrl("../../shared/memory/host-memory.ts")});
+    const { Arena } = await import(${moduleUrl("../../shared/memory/arena.ts")});
+    const name = ${JSON.stringify(name)};
+    const arena = new Arena(4 * HOST_PAGE);
+    const region = arena.allocate(2 * HOST_PAGE, HOST_PAGE);
+    ${code}`;
+  const { stdout, stderr, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", program]);
+  return `${stdout}${stderr}${signal ?? ""}`.trim();
+}
+
+async function created(): Promise<{ file: HostFile; arena: Arena; region: number; floats: Float32Array }> {
+  const file = (await HostFile.create(2 * HOST_PAGE))!;
+  const arena = new Arena(4 * HOST_PAGE);
+  const region = arena.allocate(2 * HOST_PAGE, HOST_PAGE);
+  file.mapOver(arena, region, 0, 2 * HOST_PAGE, "write");
+  return { file, arena, region, floats: arena.floats(region, HOST_PAGE / 2) };
+}
+
+describe.skipIf(process.platform !== "linux")("memory of this host", () => {
+  it("is the same bytes in two processes, wherever each has it in its arena", async () => {
+    const { file, floats } = await created();
+    floats[HOST_PAGE / 4] = 41;
+    const printed = elsewhere(
+      file.name,
+      `const file = await HostFile.open(name, "write");
+       file.mapOver(arena, region, HOST_PAGE, HOST_PAGE, "write");
+       arena.floats(region, 1)[0] += 1;
+       console.log(arena.floats(region, 1)[0]);`,
+    );
+    expect(printed).toBe("42");
+    expect(floats[HOST_PAGE / 4]).toBe(42);
+    file.close();
+  });
+
+  it("that is only to be read ends a process that writes it, and no other", async () => {
+    const { file, floats } = await created();
+    const printed = elsewhere(
+      file.name,
+      `(await HostFile.open(name, "read")).mapOver(arena, region, 0, HOST_PAGE, "read");
+       arena.floats(region, 1)[0] = 1;`,
+    );
+    expect(printed).toContain("SIGSEGV");
+    expect(floats[0]).toBe(0);
+    file.close();
+  });
+
+  it("has no name in a folder, so that nothing stays behind", async () => {
+    const before = readdirSync("/dev/shm").filter((name) => name.startsWith("lockstep-"));
+    const { file } = await created();
+    expect(readdirSync("/dev/shm").filter((name) => name.startsWith("lockstep-"))).toEqual(before);
+    file.close();
+  });
+
+  it("is not taken for another's: by its nonce, its size, its path, or after its process is gone", async () => {
+    const { file } = await created();
+    const { name } = file;
+    expect(await HostFile.open({ ...name, nonce: "0".repeat(32) }, "read")).toBeUndefined();
+    expect(await HostFile.open({ ...name, bytes: HOST_PAGE }, "read")).toBeUndefined();
+    expect(await HostFile.open({ ...name, path: "/etc/passwd" }, "read")).toBeUndefined();
+    expect(await HostFile.open({ ...name, path: "/proc/self/fd/../../etc/passwd" }, "read")).toBeUndefined();
+    expect(await HostFile.open(name, "read")).toBeDefined();
+    file.close();
+    expect(await HostFile.open(name, "read")).toBeUndefined();
+  });
+
+  it("is not taken where the path leads to another kind of file", async () => {
+    const path = join(tmpdir(), `lockstep-other-${process.pid}`);
+    const descriptor = openSync(path, "w+");
+    const name = { path: `/proc/${process.pid}/fd/${descriptor}`, bytes: HOST_PAGE, nonce: "0".repeat(32) };
+    expect(await HostFile.open(name, "write")).toBeUndefined();
+    closeSync(descriptor);
+    unlinkSync(path);
+  });
+
+  it("that is more than there is, is none", async () => {
+    expect(await HostFile.create(2 ** 50)).toBeUndefined();
+  });
+
+  it("reads as short after another process has cut it off", async () => {
+    const { file, floats } = await created();
+    floats[0] = 7;
+    const into = new Uint8Array(HOST_PAGE);
+    expect(file.read(into, 0)).toBe(true);
+    expect(new Float32Array(into.buffer)[0]).toBe(7);
+    elsewhere(file.name, `(await import("node:fs")).truncateSync(name.path, 100);`);
+    expect(file.read(into, 0)).toBe(false);
+    file.close();
+  });
+
+  it("can be given back: the region has memory of its own again", async () => {
+    const { file, arena, region, floats } = await created();
+    floats[0] = 3;
+    file.unmap(arena, region, 2 * HOST_PAGE);
+    expect(floats[0]).toBe(0);
+    floats[0] = 5;
+    file.mapOver(arena, region, 0, 2 * HOST_PAGE, "write");
+    expect(floats[0]).toBe(3);
+    file.close();
+  });
+});
