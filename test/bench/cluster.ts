@@ -1,39 +1,44 @@
-/** One round of a coordinator and local worker processes over WebSockets, timed between steps in the middle of the run. */
+/** One round of a coordinator and local worker processes, timed between two steps, with all workers there from the first. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
+import type { TrainConfig } from "../../coordinator/config/resolve.ts";
 import type { RunProfile } from "../../coordinator/events.ts";
 import { startRun } from "../../coordinator/run.ts";
-import { configOf } from "./workloads.ts";
+import { configOf, warmUpOf } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
 export interface ClusterRound {
   readonly millisecondsAStep: number;
+  /** Of the last step's minibatch: that it has learned. */
+  readonly loss: number;
   readonly profile: RunProfile;
 }
 
-/** Steps before this share of the run warm up sessions and sockets and are not timed. */
-const WARM_UP = 0.1;
-
-export async function cluster(workload: Workload, workers: number): Promise<ClusterRound> {
+/** @param changes what the run's config says differently */
+export async function cluster(workload: Workload, workers: number, changes: TrainConfig = {}): Promise<ClusterRound> {
   const runs = await mkdtemp(join(tmpdir(), "lockstep-bench-"));
+  const warmUp = warmUpOf(workload);
   try {
-    const config = configFromObject(configOf(workload, workers, runs));
-    let first: { step: number; at: number } | undefined;
-    let last = { step: 0, at: 0 };
+    let began = 0;
+    let ended = 0;
+    let loss = Number.NaN;
     const run = await startRun({
-      config,
+      config: configFromObject(configOf(workload, runs, { workers, minWorkers: workers, ...changes })),
       resume: false,
       localWorkers: workers,
       onEvent(event) {
         if (event.type !== "step") return;
-        last = { step: event.step, at: performance.now() };
-        if (event.step >= WARM_UP * event.steps) first ??= last;
+        if (event.step === warmUp) began = performance.now();
+        if (event.step !== workload.steps) return;
+        ended = performance.now();
+        loss = event.loss;
+        run.stop();
       },
     });
     const { profile } = await run.finished;
-    return { millisecondsAStep: (last.at - first!.at) / (last.step - first!.step), profile };
+    return { millisecondsAStep: (ended - began) / (workload.steps - warmUp), loss, profile };
   } finally {
     await rm(runs, { recursive: true, force: true });
   }

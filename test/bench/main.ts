@@ -1,74 +1,110 @@
 /**
- * `npm run bench [-- --rounds N] [--workers N] [--json FILE]`: steps and samples a second of each workload in one
- * process against a coordinator and worker processes, in alternation, and where a distributed step's time goes. The
- * machine is named, medians are printed with their spread, and ratios are taken within a round.
+ * `npm run bench -- [WHAT] [options]`: one benchmark, described by --help. Everything is measured in alternating rounds and
+ * printed as medians with their spread; --json keeps every round, with the machine, the date and the versions.
  */
 import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { cluster } from "./cluster.ts";
-import type { ClusterRound } from "./cluster.ts";
-import { singleProcess } from "./single.ts";
-import type { SingleRound } from "./single.ts";
+import { version } from "../../shared/version.ts";
+import type { Benchmark, BenchmarkOptions } from "./benchmark.ts";
+import { ddp } from "./ddp.ts";
+import { recovery } from "./recovery.ts";
+import { single } from "./single.ts";
+import { tfjs } from "./tfjs.ts";
+import { wire } from "./wire.ts";
 import { titleOf, workloads } from "./workloads.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    workers: { type: "string", default: "2" },
-    json: { type: "string" },
-  },
-});
-const rounds = Number(values.rounds);
-const workers = Number(values.workers);
+const benchmarks: Readonly<Record<string, Benchmark>> = { single, ddp, tfjs, recovery, wire };
 
-interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
+const help = `npm run bench -- [WHAT] [options]
+
+${Object.entries(benchmarks)
+  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .join("\n")}
+
+Workloads:
+${workloads.map((workload) => `  ${titleOf(workload)}, ${workload.steps} steps a round`).join("\n")}
+
+Options:
+  --rounds N       alternating rounds (5)
+  --workers N      processes that compute (2)
+  --only S,M       these workloads, where the benchmark has a choice
+  --steps N        steps of a round, for a quick look
+  --json FILE      every round's figures, with machine, date and versions
+  --python FILE    ddp: a Python that has PyTorch, instead of a virtual environment made here
+
+Examples:
+  npm run bench
+  npm run bench -- ddp --only M --rounds 7 --json ddp.json
+  npm run bench -- recovery`;
+
+class Mistake extends Error {}
+
+function whole(option: string, text: string): number {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number >= 1) return number;
+  throw new Mistake(`--${option} is "${text}", expected a whole number from 1 on`);
 }
 
-function spread(numbers: readonly number[]): Spread {
-  const sorted = numbers.toSorted((left, right) => left - right);
-  return { median: sorted[Math.floor(sorted.length / 2)]!, min: sorted[0]!, max: sorted.at(-1) };
+function read(
+  words: readonly string[],
+): { name: string; options: BenchmarkOptions; json: string | undefined } | "help" {
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string", default: "5" },
+      workers: { type: "string", default: "2" },
+      only: { type: "string" },
+      steps: { type: "string" },
+      json: { type: "string" },
+      python: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const [name = "single", ...others] = positionals;
+  const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+  if (benchmark === undefined || others.length > 0)
+    throw new Mistake(`found "${positionals.join(" ")}", expected one of ${Object.keys(benchmarks).join(", ")}`);
+  const chosen = (values.only?.split(",") ?? benchmark.workloads).map((wanted) => {
+    const workload = workloads.find((candidate) => candidate.name === wanted);
+    if (workload === undefined)
+      throw new Mistake(`--only ${wanted}: expected ${workloads.map((each) => each.name).join(", ")}`);
+    return values.steps === undefined ? workload : { ...workload, steps: whole("steps", values.steps) };
+  });
+  const [rounds, workers] = [whole("rounds", values.rounds), whole("workers", values.workers)];
+  return { name, options: { rounds, workers, workloads: chosen, python: values.python }, json: values.json };
 }
 
-const shown = ({ median, min, max }: Spread): string => `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`;
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
-
-const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}`;
-console.log(`${machine}; ${rounds} alternating rounds, ms a step as median (min–max)\n`);
-const results = [];
-for (const workload of workloads) {
-  const single: SingleRound[] = [];
-  const distributed: ClusterRound[] = [];
-  for (let round = 0; round < rounds; round++) {
-    single.push(await singleProcess(workload, Math.min(workload.steps, 400)));
-    distributed.push(await cluster(workload, workers));
+async function main(): Promise<void> {
+  const asked = read(process.argv.slice(2));
+  if (asked === "help") {
+    console.log(help);
+    return;
   }
-  const one = spread(single.map((round) => round.millisecondsAStep));
-  const many = spread(distributed.map((round) => round.millisecondsAStep));
-  const ratio = spread(single.map((round, index) => round.millisecondsAStep / distributed[index]!.millisecondsAStep));
-  const rate = (step: Spread): string =>
-    `${(1000 / step.median).toFixed(0)} steps/s, ${((1000 * workload.batch) / step.median).toFixed(0)} samples/s`;
-  // Of the round in the middle by time.
-  const { profile } = distributed.find((round) => round.millisecondsAStep === many.median)!;
-  const total = profile.compute + profile.reduce + profile.wire + profile.wait;
-  const inEngine = spread(single.map((round) => round.computeMilliseconds / round.millisecondsAStep)).median;
-  console.log(titleOf(workload));
-  console.log(`  one process               ${shown(one)}   ${rate(one)}   ${percent(inEngine)} in the engine`);
-  console.log(
-    `  coordinator + ${workers} workers   ${shown(many)}   ${rate(many)}   ${shown(ratio)} times one process`,
-  );
-  console.log(
-    `  of a distributed step: compute ${percent(profile.compute / total)}, reduction and update ${percent(profile.reduce / total)}, ` +
-      `wire on the coordinator ${percent(profile.wire / total)}, waiting ${percent(profile.wait / total)}\n`,
-  );
-  results.push({ workload, workers, single, distributed, speedup: ratio });
+  const { name, options, json } = asked;
+  const { rounds, workers } = options;
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores, ${memory}, ${process.platform}`;
+  console.log(`${machine}; Lockstep ${version}, Node ${process.version}; ${rounds} rounds, median (min–max)\n`);
+  const { versions, results } = await benchmarks[name]!.run(options);
+  if (json === undefined) return;
+  const facts = {
+    benchmark: name,
+    date: new Date().toISOString(),
+    machine,
+    versions: { lockstep: version, node: process.version, ...versions },
+  };
+  writeFileSync(json, `${JSON.stringify({ ...facts, rounds, workers, results }, null, 2)}\n`);
 }
-if (values.json !== undefined) {
-  writeFileSync(
-    values.json,
-    `${JSON.stringify({ machine, rounds, date: new Date().toISOString(), results }, null, 2)}\n`,
-  );
+
+// Whatever runs for a benchmark is ended with it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+try {
+  await main();
+} catch (error) {
+  const isMistake = error instanceof Mistake || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  console.error(isMistake ? `error: ${(error as Error).message}\n  what to do: npm run bench -- --help` : error);
+  process.exitCode = isMistake ? 2 : 1;
 }

@@ -1,87 +1,47 @@
-/**
- * The floor of a step in one process: gather the samples, one fused call of the engine for the whole batch, one update.
- * No socket, no second process, no thread: what distribution costs is measured against this.
- */
-import { configFromObject } from "../../coordinator/config/resolve.ts";
-import { modelFor } from "../../coordinator/model.ts";
-import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
-import { openData } from "../../shared/data/open.ts";
-import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
-import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
-import { cutIntoShards } from "../../shared/gradient/plan.ts";
-import { fuse } from "../../shared/graph/fuse.ts";
-import { instantiateKernels } from "../../shared/kernels/index.ts";
-import { Arena } from "../../shared/memory/arena.ts";
-import { slotView } from "../../shared/memory/layout.ts";
-import { initialParameters } from "../../shared/nn/model.ts";
-import { optimizerOf } from "../../shared/optim/optimizer.ts";
-import { permutation } from "../../shared/random.ts";
-import { configOf } from "./workloads.ts";
-import type { Workload } from "./workloads.ts";
+/** One process, a bare loop around the engine, against a coordinator and worker processes: what distribution costs. */
+import type { Benchmark } from "./benchmark.ts";
+import { cluster } from "./cluster.ts";
+import type { ClusterRound } from "./cluster.ts";
+import { alternate, line, percent, shown, speedup, spread, stepTimes } from "./measure.ts";
+import { oneProcess } from "./one-process.ts";
+import { titleOf } from "./workloads.ts";
 
-export interface SingleRound {
-  readonly millisecondsAStep: number;
-  /** Of which inside the engine. */
-  readonly computeMilliseconds: number;
-}
-
-export async function singleProcess(workload: Workload, steps: number): Promise<SingleRound> {
-  const config = configFromObject(configOf(workload, 1, "runs"));
-  const { train } = await openData(config.data);
-  const model = modelFor(config, train);
-  const layouts = partialLayouts(model.parameters, model.metrics);
-  const optimizer = optimizerOf(config.optimizer);
-  const { batch, seed } = config;
-  const width = workload.widths[0]!;
-  const layout = layouts.partial.train;
-  const arena = new Arena(
-    2 * parameterBytes(layouts.parameters, optimizer) + 2 * vectorBytes(layout) + 8 * batch * (width + 16),
-  );
-  const kernels = instantiateKernels(arena.memory);
-  const rate = config.optimizer.learningRate;
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, rate);
-  initialParameters(model, layouts.parameters, seed, store.vector);
-  const program = await onnxRuntimeEngine().prepare(fuse(model.train, cutIntoShards(batch, config.shards).sizes));
-  const features = arena.floats(arena.allocate(4 * batch * width), batch * width);
-  const targets = new Int32Array(arena.memory.buffer, arena.allocate(4 * batch), batch);
-  const gradient = arena.allocate(vectorBytes(layout));
-  const sums = arena.floats(gradient, layout.size);
-  const outputs = Object.fromEntries([
-    ...model.parameters.map(({ name }) => [`gradient:${name}`, slotView(layout, name, sums)]),
-    ...model.metrics.map((name) => [`metric:${name}`, slotView(layout, `metric:${name}`, sums)]),
-  ]) as Record<string, Float32Array>;
-  // The store alternates between two blocks: one set of views each, as the engine keeps what it derives from them.
-  const views = new Map<number, Record<string, Float32Array | Int32Array>>();
-  const inputs = (): Record<string, Float32Array | Int32Array> => {
-    const { vector } = store;
-    const known = views.get(vector.byteOffset);
-    if (known !== undefined) return known;
-    const made = {
-      features,
-      targets,
-      ...Object.fromEntries(
-        model.parameters.map(({ name }) => [`parameter:${name}`, slotView(layouts.parameters, name, vector)]),
-      ),
-    };
-    views.set(vector.byteOffset, made);
-    return made;
+/** Where a distributed step's time goes. */
+function sharesOf({ profile }: ClusterRound): string {
+  const total = profile.compute + profile.reduce + profile.wire + profile.wait;
+  const parts = {
+    compute: profile.compute,
+    "reduction and update": profile.reduce,
+    "wire on the coordinator": profile.wire,
+    waiting: profile.wait,
   };
-  const order = permutation(seed, 0, train.length);
-  const indices = new Uint32Array(batch);
-  let compute = 0;
-  const warmUp = Math.min(20, steps);
-  let start = 0;
-  for (let step = -warmUp; step < steps; step++) {
-    if (step === 0) [start, compute] = [performance.now(), 0];
-    const first = ((step + warmUp) * batch) % (train.length - batch);
-    for (let row = 0; row < batch; row++) indices[row] = order(first + row);
-    train.batch(indices, features, targets);
-    const before = performance.now();
-    await program.run(inputs(), outputs);
-    compute += performance.now() - before;
-    store.update(gradient, batch, Math.max(0, step));
-  }
-  const elapsed = performance.now() - start;
-  await program.close();
-  return { millisecondsAStep: elapsed / steps, computeMilliseconds: compute / steps };
+  return Object.entries(parts)
+    .map(([name, seconds]) => `${name} ${percent(seconds / total)}`)
+    .join(", ");
 }
+
+export const single: Benchmark = {
+  about: "one process against a coordinator and workers, and where a distributed step's time goes (default)",
+  workloads: ["S", "M"],
+  async run({ rounds, workers, workloads }) {
+    const results = [];
+    for (const workload of workloads) {
+      const title = titleOf(workload);
+      const { alone, distributed } = await alternate(title, rounds, {
+        alone: () => oneProcess(workload),
+        distributed: () => cluster(workload, workers),
+      });
+      const many = stepTimes(distributed);
+      const ratio = speedup(distributed, alone);
+      const inEngine = spread(alone.map((round) => round.computeMilliseconds / round.millisecondsAStep)).median;
+      console.log(`${title}, ms a step`);
+      console.log(`${line("one process", stepTimes(alone), workload)}, ${percent(inEngine)} in the engine`);
+      console.log(line(`coordinator + ${workers} workers`, many, workload));
+      console.log(`  distributed, ${shown(ratio)} times the samples/s of one process`);
+      const inTheMiddle = distributed.find((round) => round.millisecondsAStep === many.median)!;
+      console.log(`  of a distributed step: ${sharesOf(inTheMiddle)}\n`);
+      results.push({ workload, alone, distributed, speedup: ratio });
+    }
+    return { results };
+  },
+};

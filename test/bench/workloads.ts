@@ -6,30 +6,40 @@ export interface Workload {
   readonly widths: readonly number[];
   /** Samples in a global minibatch. */
   readonly batch: number;
-  /** Steps of one round. */
+  /** Steps of one round, with those that warm up. */
   readonly steps: number;
 }
 
 export const workloads: readonly Workload[] = [
-  { name: "S", widths: [784, 64, 10], batch: 128, steps: 1_407 },
-  { name: "M", widths: [784, 1024, 1024, 10], batch: 512, steps: 118 },
+  { name: "S", widths: [784, 64, 10], batch: 128, steps: 1_400 },
+  { name: "M", widths: [784, 1024, 1024, 10], batch: 512, steps: 110 },
+  { name: "L", widths: [784, 4096, 4096, 10], batch: 1024, steps: 20 },
 ];
 
-export const titleOf = ({ name, widths, batch }: Workload): string => `${name} ${widths.join("-")} at ${batch}`;
+export const LEARNING_RATE = 0.05;
 
 const trainSamples = 60_000;
 
-/** The run of one round, in a folder of its own. */
-export function configOf({ widths, batch, steps }: Workload, workers: number, runs: string): TrainConfig {
+export const titleOf = ({ name, widths, batch }: Workload): string => `${name} ${widths.join("-")} at ${batch}`;
+
+/** The first steps of a round, which fill caches, compile code and open sockets, are not timed. */
+export const warmUpOf = ({ steps }: Workload): number => Math.min(steps - 1, Math.max(2, Math.ceil(steps / 10)));
+
+/** Weights and biases together. */
+export const parametersOf = ({ widths }: Workload): number =>
+  widths.slice(1).reduce((sum, units, index) => sum + (widths[index]! + 1) * units, 0);
+
+/** A run of the workload that is long enough to be stopped after its steps, in a folder of its own. */
+export function configOf({ widths, batch, steps }: Workload, runs: string, changes: TrainConfig = {}): TrainConfig {
   const hidden = widths.slice(1, -1).map((units) => ({ kind: "dense", units, activation: "relu" }) as const);
   return {
     runs,
-    workers,
     batch,
-    epochs: Math.round(steps / Math.ceil(trainSamples / batch)),
-    evaluateEvery: 1_000,
+    epochs: 1 + Math.ceil(steps / Math.ceil(trainSamples / batch)),
+    evaluateEvery: 1_000_000,
     model: { layers: [...hidden, { kind: "dense", units: widths.at(-1)! }], loss: { kind: "crossEntropy" } },
-    optimizer: { kind: "sgd", learningRate: 0.05 },
+    optimizer: { kind: "sgd", learningRate: LEARNING_RATE },
     checkpoint: { everySteps: 0, everySeconds: 0, keep: 1 },
+    ...changes,
   };
 }
