@@ -34,6 +34,7 @@ shards: 7
 epochs: ${epochs}
 checkpoint: { everySeconds: 2 }
 evaluateEvery: 5
+audit: 0.02
 `;
 const train = (name: string): Lockstep =>
   new Lockstep("coordinator/cli/main.ts", ["train", config, "--name", name, "--workers", "2", "--json"]);
