@@ -1,7 +1,7 @@
 /**
  * `npm run soak -- --minutes M [--seed N]`: a real coordinator and three workers train while every few seconds one of them
- * is killed, frozen or asked to leave. At the end the same run is done undisturbed, and parameters, losses and figures
- * must be the same to the last bit. Exit code 0 only then.
+ * is killed, frozen or asked to leave. A run that completes goes on with more epochs until the time is over. Then the same
+ * run is done undisturbed, and parameters, losses and figures must be the same to the last bit. Exit code 0 only then.
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -51,14 +51,15 @@ async function figures(name: string): Promise<string[]> {
     });
 }
 
-// How many epochs keep the disturbed run busy for the time asked for: a run long enough that its start doesn't count gives
-// the undisturbed rate, and disturbances cost about a fifth of it.
+// Epochs for about a minute, after which the run is over or gets as many again: a multiple of evaluateEvery, as the last
+// epoch is evaluated in any case.
 const calibrationEpochs = 60;
 await writeFile(config, job(calibrationEpochs));
 const { seconds } = await train("calibration").result();
-const epochs = Math.max(3, Math.round((0.8 * 60 * minutes * calibrationEpochs) / seconds));
+const stretch = 5 * Math.ceil((60 * Math.min(1, minutes / 2) * calibrationEpochs) / seconds / 5);
+let epochs = stretch;
 await writeFile(config, job(epochs));
-console.log(`soak of about ${minutes} min, seed ${values.seed}: ${epochs} epochs`);
+console.log(`soak of ${minutes} min, seed ${values.seed}: ${stretch} epochs at a time`);
 
 const port = await freePort();
 const again = ["--name", "disturbed", "--port", `${port}`, "--continue", "--json"];
@@ -71,7 +72,6 @@ const elapsed = (): string => `${((performance.now() - started) / 60_000).toFixe
 let coordinator = startCoordinator();
 const workers = new Map(["a", "b", "c"].map((name) => [name, startWorker(name)]));
 const counts = { "coordinator killed": 0, "worker killed": 0, "worker frozen": 0, "worker left": 0 };
-let ended = false;
 const isOver = (): boolean => coordinator.events.some(({ type }) => type === "finished");
 
 async function disturb(): Promise<void> {
@@ -102,12 +102,29 @@ async function disturb(): Promise<void> {
   workers.set(name, startWorker(name));
 }
 
+/** The run is over before the time is: it gets more epochs, and workers again. */
+async function goOn(): Promise<void> {
+  await coordinator.finished;
+  epochs += stretch;
+  await writeFile(config, job(epochs));
+  coordinator = startCoordinator();
+  for (const [name, worker] of workers) {
+    // One that missed the end would look for a coordinator for minutes.
+    worker.killAll();
+    await worker.finished;
+    workers.set(name, startWorker(name));
+  }
+}
+
 try {
   let said = 0;
-  while (!ended) {
+  for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 1_000 + below(3_000)));
-    ended = isOver();
-    if (!ended) await disturb();
+    if (isOver()) {
+      if (performance.now() - started > 60_000 * minutes) break;
+      await goOn();
+    }
+    await disturb();
     const step = coordinator.events.findLast((event) => event.type === "step");
     if (performance.now() - said > 30_000 && step !== undefined) {
       said = performance.now();

@@ -26,10 +26,13 @@ export class Lockstep {
     args: readonly string[],
     cwd?: string,
     environment = {},
+    /** A command that runs the command behind it in its own place, such as `ip netns exec NAME`. */
+    prefix: readonly string[] = [],
   ) {
     // A group of its own, so that a test can kill a command with everything it started.
     const env = { ...process.env, ...environment };
-    this.process = spawn(process.execPath, [file(program), ...args], { detached: true, cwd, env });
+    const [command, ...words] = [...prefix, process.execPath, file(program), ...args];
+    this.process = spawn(command!, words, { detached: true, cwd, env });
     let stdout = "";
     let stderr = "";
     this.process.stderr!.on("data", (text: Buffer) => (stderr += text.toString()));
