@@ -251,7 +251,7 @@ function line(effect: CoordinatorEffect): string {
     case "record":
       return `record ${String(effect.line["type"])} ${effect.line.step}`;
     case "notify":
-      return `notify ${effect.event.type}`;
+      return `notify ${effect.event.type}${effect.event.type === "warning" ? ` ${effect.event.code}` : ""}`;
     case "finish":
       return `finish ${effect.outcome instanceof LockstepError ? effect.outcome.code : effect.outcome}`;
     default:

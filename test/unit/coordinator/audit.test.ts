@@ -82,7 +82,7 @@ describe("two workers that differ", () => {
 
   it("are told apart by the coordinator's engine; the step begins anew without the liar, who is not let in again", () => {
     const run = differing();
-    expect(run.compared("0-2", "a", "b")).toEqual(["notify warning", "judge 0-2"]);
+    expect(run.compared("0-2", "a", "b")).toEqual(["notify warning PARTIAL_DISPUTED", "judge 0-2"]);
     expect(run.judged("0-2", ["b"])).toEqual([...letGo("a"), "open train 0", "b ← assignment train 0: 0-4"]);
     run.connect("x");
     expect(run.hello("x", { name: "a" }).slice(0, 2)).toEqual(["x ← refused QUARANTINED", "x close"]);
@@ -99,7 +99,7 @@ describe("two workers that differ", () => {
   it("are told apart by a third worker where the coordinator's arithmetic is another, and wait for it", () => {
     const run = differing();
     run.compared("0-2", "a", "b");
-    expect(run.judged("0-2", undefined)).toEqual(["notify warning"]);
+    expect(run.judged("0-2", undefined)).toEqual(["notify warning PARTIAL_DISPUTED"]);
     expect(run.pass(5_000)).toEqual([]);
     expect(run.join("c")).toContain("c ← assignment train 0: 0-2");
     expect(run.assembled("c", "0-2")).toEqual(["compare a b c 0-2"]);
@@ -114,13 +114,13 @@ describe("two workers that differ", () => {
     run.compared("0-1", "a", "b");
     run.judged("0-1", undefined);
     run.assembled("c", "0-1");
-    expect(run.compared("0-1", "a", "b", "c")).toContain("notify warning");
+    expect(run.compared("0-1", "a", "b", "c")).toContain("notify warning PARTIAL_DISPUTED");
     expect(run.owners()["0-1"]).toBe("a b c d");
   });
 
   it("under `exact: off` are reported, and neither is let go", () => {
     const run = differing("a b", { exact: false });
-    expect(run.compared("0-2", "a", "b")).toEqual(["notify warning", "fold a 0-2", "drop b 0-2"]);
+    expect(run.compared("0-2", "a", "b")).toEqual(["notify warning PARTIAL_DISPUTED", "fold a 0-2", "drop b 0-2"]);
   });
 
   it("are judged once: what the engine says later changes nothing", () => {

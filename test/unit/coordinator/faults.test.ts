@@ -196,7 +196,7 @@ describe("a worker that may not stay", () => {
       expect(run.ready("c", changes)).toEqual(refused(code));
     }
     const inexact = new CoordinatorTrace({ exact: false }, { fingerprint: "1".repeat(64) });
-    expect(inexact.join("a").slice(0, 2)).toEqual(["notify warning", "notify worker-joined"]);
+    expect(inexact.join("a").slice(0, 2)).toEqual(["notify warning FINGERPRINT_MISMATCH", "notify worker-joined"]);
   });
 
   it("says nothing after connecting", () => {
