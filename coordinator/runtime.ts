@@ -91,6 +91,7 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handle({ type: "connected", worker, nonce, token: connection.token });
     return {
       onFrame: (frame) => this.#onFrame(worker, frame),
+      onBytes: () => this.#handle({ type: "heard", worker }),
       onClose: (reason) => {
         this.#connections.delete(worker);
         this.#slots.get(worker)?.close();

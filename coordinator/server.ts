@@ -14,6 +14,7 @@ import { LockstepError } from "../shared/errors.ts";
 import { workerFrameLimit } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
+import { everySecond } from "../shared/clock.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { Gate } from "./gate.ts";
@@ -32,8 +33,15 @@ export interface Connection {
   close(): void;
 }
 
+export interface ConnectionHandlers {
+  onFrame(frame: Buffer): void;
+  /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
+  onBytes(): void;
+  onClose(reason: string): void;
+}
+
 export interface ServerListener {
-  onConnection(connection: Connection): { onFrame(frame: Buffer): void; onClose(reason: string): void };
+  onConnection(connection: Connection): ConnectionHandlers;
   /** Someone at this address was not let as far as a connection. Said once a second at most. */
   onRefused(address: string, error: LockstepError): void;
 }
@@ -167,6 +175,10 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
   };
   // Before ws looks at them.
   wire.prependListener("data", countStranger);
+  wire.on(
+    "data",
+    everySecond(() => handlers.onBytes()),
+  );
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; its close event says so.
     if (socket.readyState !== socket.OPEN) return;

@@ -23,3 +23,14 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
 };
+
+/** Does something at once, but not again within a second, however often it is called. */
+export function everySecond(action: () => void): () => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - last < 1_000) return;
+    last = now;
+    action();
+  };
+}

@@ -1,5 +1,6 @@
 /** The worker's edge to the network: one WebSocket to the coordinator, frames in and out. */
 import { WebSocket } from "ws";
+import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import { LockstepError } from "../shared/errors.ts";
@@ -11,6 +12,8 @@ export interface ClientListener {
   /** The connection was refused for a reason that waiting doesn't cure; said instead of `onClose`. */
   onUnusable(error: LockstepError): void;
   onFrame(frame: Buffer): void;
+  /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
+  onBytes(): void;
   /** Said once for every client, also when it never opened. */
   onClose(reason: string): void;
 }
@@ -50,6 +53,12 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   });
   socket.binaryType = "nodebuffer";
   socket.on("open", () => listener.onOpen());
+  socket.on("upgrade", ({ socket: wire }) =>
+    wire.on(
+      "data",
+      everySecond(() => listener.onBytes()),
+    ),
+  );
   socket.on("message", (data) => listener.onFrame(data as Buffer));
   socket.on("unexpected-response", (_request, response) => {
     reason = describeAnswer(response, address);

@@ -141,6 +141,7 @@ export class WorkerRuntime {
     this.#client = this.#options.connect({
       onOpen: () => this.#handle({ type: "opened", nonce: randomBytes(NONCE_BYTES).toString("hex") }),
       onFrame: (frame) => this.#onFrame(frame),
+      onBytes: () => this.#handle({ type: "heard" }),
       onUnusable: (error) => this.#handle({ type: "unusable", error }),
       onClose: (reason) => this.#handle({ type: "closed", reason, jitter: this.#options.random() }),
     });

@@ -17,6 +17,8 @@ export type CoordinatorEvent =
   /** `nonce` is fresh, for the challenge; `token` is what this connection must prove to know. */
   | { type: "connected"; worker: WorkerId; nonce: string; token: JoinToken }
   | { type: "message"; worker: WorkerId; message: WorkerMessage }
+  /** Bytes have come, of a message that is not whole yet. */
+  | { type: "heard"; worker: WorkerId }
   /** Bytes that are no message: the sender is cut off. */
   | { type: "violation"; worker: WorkerId; error: LockstepError }
   | { type: "disconnected"; worker: WorkerId; reason: string }

@@ -46,6 +46,11 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
       return [{ type: "send", worker: event.worker, message: { type: "challenge", nonce: event.nonce } }];
     case "message":
       return onMessage(state, event.worker, event.message, now);
+    case "heard": {
+      const member = state.members.get(event.worker);
+      if (member !== undefined) member.lastHeard = now;
+      return [];
+    }
     case "violation":
       // Of one that is already being closed nothing is heard any more.
       return state.members.has(event.worker) ? refuse(state, event.worker, event.error, now) : [];

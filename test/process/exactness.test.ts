@@ -95,7 +95,7 @@ test("a run of which everything is killed mid-epoch resumes to the same bits, an
 test("workers that join, leave in good order and are frozen change nothing; the frozen one's shards go to others", async () => {
   const where = await place();
   // Long enough that workers can come and go.
-  const long = ["--epochs", "40"];
+  const long = ["--epochs", "120"];
   const hash = await hashOf(train(where, "whole", 2, ...long));
   const coordinator = lockstep(["coordinator", where.config, "--name", "elastic", "--json", ...long]);
   const { url } = await coordinator.event("listening");

@@ -50,6 +50,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
           for (const { found } of waiting.filter(({ type }) => type === message.type)) found(message);
           waiting = waiting.filter(({ type }) => type !== message.type);
         },
+        onBytes() {},
         onClose() {},
       };
     },

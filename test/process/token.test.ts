@@ -80,6 +80,7 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
           const { proof } = message;
           outbox.send(encodeFrame({ type: "welcome", run: runId("r"), worker: workerId("w1"), proof, plan }));
         },
+        onBytes() {},
         onClose() {},
       };
     },
@@ -147,7 +148,7 @@ test.each([
 ])("a token from %s is in no file of the run, no output and no process list", async (_from, flags, environment) => {
   const folder = await prepared();
   const runs = join(folder, "runs");
-  const run = lockstep(["train", ...short, ...flags, "--epochs", "200", "--runs", runs], folder, environment);
+  const run = lockstep(["train", ...short, ...flags, "--epochs", "100000", "--runs", runs], folder, environment);
   await run.event("step", ({ step, workers }) => step > 40 && workers === 2);
   const processes = [run.process.pid!, ...run.children()];
   expect(processes).toHaveLength(3);

@@ -59,6 +59,8 @@ export type WorkerEvent =
   /** There can be no connection, however often it is tried. */
   | { type: "unusable"; error: LockstepError }
   | { type: "message"; message: CoordinatorMessage }
+  /** Bytes have come, of a message that is not whole yet. */
+  | { type: "heard" }
   /** Bytes that are no message, or damaged parameters: the connection cannot be trusted any more. */
   | { type: "violation"; error: LockstepError }
   | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string; sharesMemory: boolean }

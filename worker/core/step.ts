@@ -39,6 +39,9 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
     case "message":
       state.lastHeard = now;
       return onMessage(state, event.message);
+    case "heard":
+      state.lastHeard = now;
+      return [];
     case "violation":
       return onViolation(event.error);
     case "prepared":

@@ -58,6 +58,14 @@ describe("a lost worker", () => {
     expect(run.pass(1_000, ["a"])).toEqual(["a close", "notify worker-lost", ...given]);
   });
 
+  it("is none whose bytes still come, of a message that takes long on a slow link", () => {
+    const run = pair();
+    for (let second = 0; second < 60; second++) {
+      expect(run.pass(1_000, ["a"]).filter((line) => line.includes("lost"))).toEqual([]);
+      run.feed({ type: "heard", worker: workerId("a") });
+    }
+  });
+
   it("makes the run wait below the minimum after the open step, and go on with the next that joins", () => {
     const run = new CoordinatorTrace({ minWorkers: 2, startWorkers: 2 });
     run.join("a");

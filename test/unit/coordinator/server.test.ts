@@ -1,5 +1,6 @@
 /** The coordinator's edge, over real sockets on loopback: what strangers, pages of other sites and slow readers may cost. */
 import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { listen } from "../../../coordinator/server.ts";
@@ -13,10 +14,15 @@ class Watching implements ServerListener {
   readonly refused: LockstepError[] = [];
   readonly closed: string[] = [];
   received = 0;
+  heard = 0;
 
   onConnection(connection: Connection): ReturnType<ServerListener["onConnection"]> {
     this.connections.push(connection);
-    return { onFrame: (frame) => (this.received += frame.length), onClose: (reason) => this.closed.push(reason) };
+    return {
+      onFrame: (frame) => (this.received += frame.length),
+      onBytes: () => (this.heard += 1),
+      onClose: (reason) => this.closed.push(reason),
+    };
   }
 
   onRefused(_address: string, error: LockstepError): void {
@@ -118,6 +124,20 @@ describe("connections", () => {
 });
 
 describe("a connection that does not read", () => {
+  it("are heard while a frame of theirs is on its way, once a second", async () => {
+    const { server, watching } = await serving();
+    const socket = await open(server.url);
+    // The start of a frame of 1,000 bytes that are not masked, which ws would refuse at the end.
+    const wire = (socket as unknown as { readonly _socket: Socket })._socket;
+    wire.write(Buffer.from([0x82, 0xfe, 0x03, 0xe8, 0, 0, 0, 0]));
+    await expect.poll(() => watching.heard).toBe(1);
+    wire.write(Buffer.alloc(10));
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    wire.write(Buffer.alloc(10));
+    await expect.poll(() => watching.heard).toBe(2);
+    expect(watching.received).toBe(0);
+  });
+
   it("is cut off with what it left unread", async () => {
     const { server, watching } = await serving();
     const socket = await open(server.url);

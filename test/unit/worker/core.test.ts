@@ -60,6 +60,15 @@ describe("a worker", () => {
     expect(joined().assignPlaced(0, [0, 2]).at(-1)).toBe("disconnect");
   });
 
+  it("stays with a coordinator whose bytes still come, of a message that takes long on a slow link", () => {
+    const worker = joined();
+    for (let second = 0; second < 60; second++) {
+      expect(worker.pass(1_000)).not.toContain("disconnect");
+      worker.feed({ type: "heard" });
+    }
+    expect(worker.pass(16_000)).toContain("disconnect");
+  });
+
   it("waits with every piece of a work until its parameters are here, whatever else arrives", () => {
     const worker = joined();
     worker.assign("train", 3, [0, 1]);
