@@ -6,7 +6,7 @@ import { configFromObject } from "../../coordinator/config/resolve.ts";
 import type { TrainConfig } from "../../coordinator/config/resolve.ts";
 import type { RunProfile } from "../../coordinator/events.ts";
 import { startRun } from "../../coordinator/run.ts";
-import { configOf, warmUpOf } from "./workloads.ts";
+import { configOf, titleOf, warmUpOf } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
 export interface ClusterRound {
@@ -24,11 +24,16 @@ export async function cluster(workload: Workload, workers: number, changes: Trai
     let began = 0;
     let ended = 0;
     let loss = Number.NaN;
+    let lost: string | undefined;
     const run = await startRun({
       config: configFromObject(configOf(workload, runs, { workers, minWorkers: workers, ...changes })),
       resume: false,
       localWorkers: workers,
       onEvent(event) {
+        if (event.type === "worker-lost" && ended === 0) {
+          lost = `${event.worker} was lost: ${event.reason}`;
+          run.stop();
+        }
         if (event.type !== "step") return;
         if (event.step === warmUp) began = performance.now();
         if (event.step !== workload.steps) return;
@@ -38,6 +43,8 @@ export async function cluster(workload: Workload, workers: number, changes: Trai
       },
     });
     const { profile } = await run.finished;
+    // Its time would be that of something else.
+    if (lost !== undefined) throw new Error(`the round of ${titleOf(workload)} cannot be used: ${lost}`);
     return { millisecondsAStep: (ended - began) / (workload.steps - warmUp), loss, profile };
   } finally {
     await rm(runs, { recursive: true, force: true });
