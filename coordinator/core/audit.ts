@@ -11,6 +11,7 @@ import type { WorkName } from "../../shared/protocol/messages.ts";
 import { randomStream } from "../../shared/random.ts";
 import { giveAway } from "./assigning.ts";
 import type { CoordinatorEffect } from "./events.ts";
+import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Piece, Work } from "./state.ts";
 
 /** Whether a second worker computes this node too. Drawn from a key that the workers don't know. */
@@ -41,7 +42,13 @@ function settle(state: CoordinatorState, work: Work, piece: Piece): CoordinatorE
     piece.judge = "asked";
     return [{ type: "judge", work, node }];
   }
-  return piece.judge !== "asked" && held.length === 1 ? use(work, piece, held[0]!) : [];
+  if (piece.judge === "asked") return [];
+  // A run that is content with one worker is not kept waiting for another, unless workers have differed.
+  if (!piece.disputed && state.settings.minWorkers === 1) return use(work, piece, held[0]!);
+  if (piece.waiting) return [];
+  piece.waiting = true;
+  const workers = readyMembers(state).length;
+  return [{ type: "notify", event: { type: "waiting", workers, needed: workers + 1 } }];
 }
 
 /** Adds a worker's sum; other copies are not needed any more. */
@@ -72,6 +79,7 @@ export function onCompared(
   if (second === undefined) return agreed(state, work, piece, largest[0]!);
   if (!state.settings.exact) return [...disputed(state, work, piece), ...use(work, piece, largest[0]!)];
   if (largest.length > second.length) return quarantine(state, work, piece, largest);
+  piece.disputed = true;
   if (piece.judge === "idle") {
     piece.judge = "asked";
     return [...disputed(state, work, piece), { type: "judge", work, node }];
@@ -117,6 +125,7 @@ function agreed(state: CoordinatorState, work: Work, piece: Piece, worker: Worke
 /** One more worker decides; while there is none, the step waits for it. */
 function askAnother(state: CoordinatorState, work: Work, piece: Piece): CoordinatorEffect[] {
   piece.copies = piece.held.length + 1;
+  piece.waiting = true;
   work.unsettled.add(piece);
   return disputed(state, work, piece, "this coordinator's own arithmetic is another, so one more worker has to decide");
 }

@@ -26,6 +26,8 @@ export function openWork(state: CoordinatorState, planned: PlannedWork, now: num
       held: [],
       copies: isAudited(state, planned.name, node) ? 2 : 1,
       judge: "idle",
+      disputed: false,
+      waiting: false,
       done: false,
       deadline: by,
     }));

@@ -76,6 +76,10 @@ export interface Piece {
   copies: number;
   /** Whether the coordinator's own engine was asked, and cannot tell because its arithmetic is another. */
   judge: "idle" | "asked" | "unable";
+  /** Workers have differed: no sum is used that nobody confirms. */
+  disputed: boolean;
+  /** It waits for another worker, and that has been said. */
+  waiting: boolean;
   /** The sum is used. */
   done: boolean;
   deadline: number;

@@ -1,6 +1,6 @@
 /**
  * `npm run simulate -- --seeds N [--from K] [--trace]`: simulates a cluster under the schedules of N seeds and stops at
- * the first that does not end in the undisturbed run's bits.
+ * the first that does not end in the undisturbed run's bits. Says how many schedules had which fault.
  */
 import { parseArgs } from "node:util";
 import { linesOf } from "./schedule.ts";
@@ -39,8 +39,13 @@ process.on("uncaughtException", (error) => void failed(current, error).then(() =
 const begun = performance.now();
 let virtualSeconds = 0;
 let events = 0;
+const schedulesWith = new Map<string, number>();
 for (let seed = from; seed < from + count; seed++) {
   current = seed;
+  const { faults, workers } = scheduleOf(seed);
+  const kinds = new Set<string>(faults.map(({ kind }) => kind));
+  for (const { lies } of workers) if (lies !== undefined) kinds.add(`lies (${lies})`);
+  for (const kind of kinds) schedulesWith.set(kind, (schedulesWith.get(kind) ?? 0) + 1);
   try {
     const tell = values.trace ? { tell: (line: string) => console.log(line) } : {};
     if (values.trace) console.log(linesOf(scheduleOf(seed)).join("\n"));
@@ -57,3 +62,5 @@ console.log(
   `${count} schedules from seed ${from}: all in the same bits; ${(count / seconds).toFixed(0)} schedules/s, ` +
     `${(virtualSeconds / count).toFixed(1)} virtual seconds and ${Math.round(events / count)} events each`,
 );
+const most = [...schedulesWith].toSorted(([, left], [, right]) => right - left);
+console.log(`schedules with ${most.map(([kind, schedules]) => `${kind}: ${schedules}`).join(", ")}`);

@@ -61,6 +61,16 @@ describe("an audited partial", () => {
     expect(run.state.audits).toBe(0);
   });
 
+  it("waits for a second worker where the run wants two", () => {
+    const run = cluster("a b", { audit: 1, minWorkers: 2 });
+    run.assembled("a", "0-2");
+    run.disconnect("b");
+    expect(run.judged("0-2", undefined)).toEqual(["notify waiting"]);
+    expect(run.pass(1_000)).toEqual([]);
+    run.join("c");
+    expect(run.assembled("c", "0-2")).toEqual(["compare a c 0-2"]);
+  });
+
   it("is given to a third when the second worker is lost, whose sum is then worth nothing", () => {
     const run = cluster("a b c", { audit: 1, shards: 3 });
     expect(run.owners()["0-1"]).toBe("a b");
@@ -104,6 +114,16 @@ describe("two workers that differ", () => {
     expect(run.join("c")).toContain("c ← assignment train 0: 0-2");
     expect(run.assembled("c", "0-2")).toEqual(["compare a b c 0-2"]);
     expect(run.compared("0-2", "a c", "b").slice(0, 3)).toEqual(letGo("b"));
+  });
+
+  it("are told apart by another even when one of them is gone: nobody has confirmed the other", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    run.judged("0-2", undefined);
+    expect(run.disconnect("b")).toEqual(["notify worker-lost", "drop b 0-2", "drop b 2-4"]);
+    run.join("c");
+    run.assembled("c", "0-2");
+    expect(run.owners()["0-2"]).toBe("a c");
   });
 
   it("ask a fourth when the third agrees with neither", () => {
