@@ -163,17 +163,20 @@ export class WorkerRuntime {
 
   async #prepare(plan: RunPlan, memory: MemoryOffer | undefined): Promise<void> {
     const opened = this.#poolFor(plan);
+    const client = this.#client;
+    // Once the connection is lost the next welcome asks again, for this coordinator's memory or another's.
+    const isWanted = (): boolean => this.#client === client && this.#pool?.opened === opened;
     try {
       const pool = await opened;
       const fingerprint = await pool.fingerprint();
+      if (!isWanted()) return;
       const sharesMemory = await pool.share(memory);
-      // Meanwhile the connection was lost and the next coordinator runs something else.
-      if (this.#pool?.opened !== opened) return;
+      if (!isWanted()) return;
       this.#ready = pool;
       const { dataSha256, layoutHash } = pool;
       this.#handle({ type: "prepared", dataSha256, layoutHash, fingerprint, sharesMemory });
     } catch (error) {
-      if (this.#pool?.opened === opened) this.#handle({ type: "unprepared", error: unusable(error) });
+      if (isWanted()) this.#handle({ type: "unprepared", error: unusable(error) });
     }
   }
 

@@ -16,6 +16,8 @@ const HANDSHAKE_DEADLINE = 10_000;
 const PREPARE_DEADLINE = 600_000;
 /** A member from which no byte came for this long is lost; heartbeats come every second. */
 const SILENCE_DEADLINE = 15_000;
+/** Ticks so far apart mean that this process was frozen or busy. */
+const FROZEN_AFTER = 1_000;
 
 /** Why a worker's hello is refused, or undefined. Before its proof it hears of versions, and of nothing else. */
 export function objectionToHello(state: CoordinatorState, member: Member, hello: Hello): LockstepError | undefined {
@@ -119,6 +121,12 @@ export function lose(state: CoordinatorState, worker: WorkerId, reason: string, 
 
 /** Closes connections that are silent or never became workers. */
 export function loseTheSilent(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  // While this process did not run itself, it could hear nobody.
+  const gap = now - state.lastTick;
+  state.lastTick = now;
+  if (gap > FROZEN_AFTER) {
+    for (const member of state.members.values()) member.lastHeard = Math.min(now, member.lastHeard + gap);
+  }
   return [...state.members.values()].flatMap((member): CoordinatorEffect[] => {
     if (member.phase === "connected" && now - member.connectedAt > HANDSHAKE_DEADLINE) {
       const seconds = HANDSHAKE_DEADLINE / 1000;

@@ -147,6 +147,7 @@ export interface CoordinatorState {
   /** Partials that were compared with another computation of them, and found equal. */
   audits: number;
   phase: "gathering" | "running" | "ended";
+  lastTick: number;
   readonly startedAt: number;
   /** Steps taken: the parameters' version. */
   steps: StepNumber;
@@ -186,6 +187,7 @@ export function initialState(
     auditKey: from.auditKey,
     audits: 0,
     phase: "gathering",
+    lastTick: now,
     startedAt: now,
     steps: from.steps,
     steering: from.steering,

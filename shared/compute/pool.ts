@@ -27,6 +27,9 @@ import type { StartThreads, Threads } from "./threads.ts";
 /** Metrics are a cache line each; an evaluation may have thousands of shards. */
 const EVALUATION_SUMS = 4096;
 
+/** Random values among the parameters of the probe, which repeat. */
+const PROBE_VALUES = 10_007;
+
 /** The buffers of the slots, one behind the other. */
 const slotsFrom = (start: number, bytes: number): number[] =>
   Array.from({ length: PLACED_PARTIALS }, (_, slot) => start + slot * bytes);
@@ -126,7 +129,10 @@ export class ComputePool {
     const stream = randomStream(seed, "probe");
     const [target] = this.#parameters;
     const parameters = this.#arena.floats(target, this.#parameterBytes / 4);
-    for (let index = 0; index < parameters.length; index++) parameters[index] = 0.1 * (stream.uniform(index) - 0.5);
+    // Drawing each of millions of values would block the process for seconds.
+    const drawn = Math.min(PROBE_VALUES, parameters.length);
+    for (let index = 0; index < drawn; index++) parameters[index] = 0.1 * (stream.uniform(index) - 0.5);
+    for (let index = drawn; index < parameters.length; index += drawn) parameters.copyWithin(index, 0, drawn);
     const { sizes } = cutIntoShards(batch, shards);
     const output = this.#buffers.train.acquire()!;
     const task = {

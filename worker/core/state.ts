@@ -39,6 +39,7 @@ export interface WorkerState {
   nonces: Nonces | undefined;
   lastHeard: number;
   lastSent: number;
+  lastTick: number;
   welcome: Welcome | undefined;
   /** Whether the coordinator's parameters are also this worker's, in shared memory. */
   sharesMemory: boolean;
@@ -69,6 +70,7 @@ export type WorkerEvent =
   /** All segments of these parameters have arrived and are intact. */
   | { type: "parameters"; version: StepNumber }
   | { type: "computed"; work: WorkName; node: TreeNode; computeMicroseconds: number }
+  /** Time passes; a few times a second unless this process is kept from running. */
   | { type: "tick" }
   /** Leave in good order: by the user or by the parent process. */
   | { type: "leave" };
@@ -102,6 +104,7 @@ export const initialWorkerState = (settings: WorkerSettings): WorkerState => ({
   nonces: undefined,
   lastHeard: 0,
   lastSent: 0,
+  lastTick: 0,
   welcome: undefined,
   sharesMemory: false,
   version: undefined,

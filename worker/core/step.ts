@@ -13,6 +13,8 @@ const HEARTBEAT_EVERY = 1_000;
 const SILENCE_DEADLINE = 15_000;
 /** Heartbeats alone make no coordinator: one that has not welcomed this worker for this long is left. */
 const HANDSHAKE_DEADLINE = 15_000;
+/** Ticks so far apart mean that this process was frozen or busy. */
+const FROZEN_AFTER = 1_000;
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 5_000;
 
@@ -215,6 +217,10 @@ function startWaiting(state: WorkerState): WorkerEffect[] {
 }
 
 function onTick(state: WorkerState, now: number): WorkerEffect[] {
+  // While it did not run itself, it could hear nobody.
+  const gap = now - state.lastTick;
+  state.lastTick = now;
+  if (gap > FROZEN_AFTER) state.lastHeard = Math.min(now, state.lastHeard + gap);
   if (state.phase === "connecting") return [];
   if (now - state.lastHeard > SILENCE_DEADLINE) {
     const sentence = `the coordinator was silent for ${SILENCE_DEADLINE / 1000} s`;

@@ -66,6 +66,14 @@ describe("a lost worker", () => {
     }
   });
 
+  it("is none that could not be heard because the coordinator itself was frozen", () => {
+    const run = pair();
+    run.pass(1_000);
+    run.now += 60_000;
+    expect(run.feed({ type: "tick" }).filter((line) => line.includes("lost"))).toEqual([]);
+    expect(run.pass(16_000, ["a"])).toContain("notify worker-lost");
+  });
+
   it("makes the run wait below the minimum after the open step, and go on with the next that joins", () => {
     const run = new CoordinatorTrace({ minWorkers: 2, startWorkers: 2 });
     run.join("a");

@@ -69,6 +69,15 @@ describe("a worker", () => {
     expect(worker.pass(16_000)).toContain("disconnect");
   });
 
+  it("that was frozen itself does not blame the coordinator for its silence", () => {
+    const worker = joined();
+    worker.pass(10_000);
+    worker.now += 60_000;
+    expect(worker.feed({ type: "tick" })).toEqual(["send heartbeat"]);
+    expect(worker.pass(4_000)).not.toContain("disconnect");
+    expect(worker.pass(2_000)).toContain("disconnect");
+  });
+
   it("waits with every piece of a work until its parameters are here, whatever else arrives", () => {
     const worker = joined();
     worker.assign("train", 3, [0, 1]);
