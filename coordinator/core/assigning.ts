@@ -69,7 +69,7 @@ export function giveAway(
   }
   const given = pieces.filter((piece) => {
     piece.deadline = deadline(state, work.name.kind, now);
-    const others = ready.filter((member) => !piece.owners.includes(member.id));
+    const others = ready.filter((member) => !piece.owners.includes(member.id) && isAnother(state, piece, member));
     const taker = bestOf(others, now).reduce<Member | undefined>(
       (best, member) => (best === undefined || (load.get(member.id) ?? 0) < (load.get(best.id) ?? 0) ? member : best),
       undefined,
@@ -82,5 +82,9 @@ export function giveAway(
   });
   return assign(state, work, given);
 }
+
+/** A second opinion must be another worker's: one that comes back while its old connection still counts is the same. */
+const isAnother = (state: CoordinatorState, { copies, owners }: Piece, member: Member): boolean =>
+  copies === 1 || owners.every((owner) => state.members.get(owner)?.name !== member.name);
 
 const sizeOf = (piece: Piece): number => piece.node.end - piece.node.start;

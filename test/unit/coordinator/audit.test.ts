@@ -126,6 +126,29 @@ describe("two workers that differ", () => {
     expect(run.owners()["0-2"]).toBe("a c");
   });
 
+  it("are decided by a third also after one of those that differed is gone", () => {
+    const run = differing("a b c", { shards: 2 });
+    run.assembled("a", "0-1");
+    run.assembled("b", "0-1");
+    run.compared("0-1", "a", "b");
+    run.judged("0-1", undefined);
+    run.assembled("c", "0-1");
+    run.compared("0-1", "a", "b", "c");
+    run.disconnect("a");
+    run.join("d");
+    expect(run.assembled("d", "0-1")).toEqual(["compare b c d 0-1"]);
+  });
+
+  it("are not one worker that has come back while its old connection still counts", () => {
+    const run = cluster("a b", { audit: 1, shards: 2 });
+    expect(run.owners()).toEqual({ "0-1": "a b", "1-2": "b a" });
+    run.connect("x");
+    run.hello("x", { name: "a" });
+    run.ready("x");
+    run.disconnect("b");
+    expect(run.owners()).toEqual({ "0-1": "a", "1-2": "a" });
+  });
+
   it("ask a fourth when the third agrees with neither", () => {
     const run = differing("a b c d", { shards: 2 });
     run.compared("0-1", "a", "b");

@@ -1,0 +1,46 @@
+/** Against PyTorch's DistributedDataParallel over gloo: the same network, batch, optimiser, data, processes and threads. */
+import { fileURLToPath } from "node:url";
+import type { Benchmark } from "./benchmark.ts";
+import { cluster } from "./cluster.ts";
+import { measuredBy, mnistFolder } from "./peer.ts";
+import type { PeerRound } from "./peer.ts";
+import { pythonWithTorch } from "./python.ts";
+import { versus } from "./versus.ts";
+import { LEARNING_RATE, warmUpOf } from "./workloads.ts";
+import type { Workload } from "./workloads.ts";
+
+const script = fileURLToPath(new URL("ddp.py", import.meta.url));
+
+/** One round of it, started as its documentation says: by torchrun. */
+function distributedDataParallel(python: string, processes: number, workload: Workload): Promise<PeerRound> {
+  const launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", `${processes}`, script];
+  const options = {
+    data: mnistFolder(),
+    widths: workload.widths.join(","),
+    batch: workload.batch,
+    steps: workload.steps,
+    "warm-up": warmUpOf(workload),
+    "learning-rate": LEARNING_RATE,
+  };
+  return measuredBy(python, [...launch, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)]);
+}
+
+export const ddp: Benchmark = {
+  about: "coordinator and workers against PyTorch DistributedDataParallel over gloo in as many processes",
+  workloads: ["S", "M", "L"],
+  run(options) {
+    const { workers } = options;
+    const python = pythonWithTorch(options.python);
+    const ours = {
+      name: "Lockstep",
+      how: `coordinator + ${workers} workers`,
+      round: (workload: Workload) => cluster(workload, workers),
+    };
+    const peer = python !== undefined && {
+      name: "PyTorch",
+      how: `DDP, gloo, ${workers} processes`,
+      round: (workload: Workload) => distributedDataParallel(python, workers, workload),
+    };
+    return versus(options, ours, peer || undefined);
+  },
+};

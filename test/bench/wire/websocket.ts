@@ -1,0 +1,63 @@
+/** Everything over WebSockets, as with workers of other machines: segments with checksums, through outbox and assembly. */
+import { runId, stepNumber } from "../../../shared/ids.ts";
+import { Assembly } from "../../../shared/protocol/assembly.ts";
+import { encodeFrame, segmentsOf } from "../../../shared/protocol/codec.ts";
+import { acceptPeers, joinParent } from "./connections.ts";
+import { allocate, Arrivals } from "./path.ts";
+import type { WirePath } from "./path.ts";
+
+const run = runId("bench");
+
+export const websocket: WirePath = {
+  name: "Lockstep over WebSockets",
+  async open(bytes, peers) {
+    const parameters = allocate(bytes);
+    const gradients = Array.from({ length: peers }, () => allocate(bytes));
+    const arrivals = new Arrivals();
+    let assemblies: Assembly[] = [];
+    let version = 0;
+    const connections = await acceptPeers(bytes, peers, (message, section, index) => {
+      if (message.type !== "partial") throw new Error(`a ${message.type} came instead of gradients`);
+      if (assemblies[index]!.take(message.segment, section) === "complete") arrivals.arrived();
+    });
+    return {
+      parameters,
+      gradients,
+      addresses: gradients.map(() => connections.url),
+      add: async () => {},
+      async exchange() {
+        const outboxes = await connections.outboxes;
+        version += 1;
+        assemblies = gradients.map((target) => new Assembly(target));
+        const all = arrivals.expect(peers);
+        // Encoded once for all peers, as ParameterStore does.
+        const frames = Array.from(segmentsOf(parameters), ({ segment, section }) =>
+          encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
+        );
+        for (const outbox of outboxes) outbox.sendBulk(frames);
+        await all;
+      },
+      close: () => connections.close(),
+    };
+  },
+  async join(address, bytes, onParameters) {
+    const [parameters, gradients] = [allocate(bytes), allocate(bytes)];
+    let version = 0;
+    let assembly = new Assembly(parameters);
+    await joinParent(address, (message, section, outbox) => {
+      if (message.type !== "parameters") throw new Error(`a ${message.type} came instead of parameters`);
+      if (message.version !== version) {
+        version = message.version;
+        assembly = new Assembly(parameters);
+      }
+      if (assembly.take(message.segment, section) !== "complete") return;
+      onParameters(parameters, gradients);
+      const work = { kind: "train", step: stepNumber(version) } as const;
+      const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
+      outbox.sendBulk(
+        Array.from(segmentsOf(gradients), ({ segment, section: part }) => encodeFrame({ ...common, segment }, part)),
+      );
+    });
+    return "";
+  },
+};
