@@ -53,12 +53,12 @@ export class EngineReferee implements Referee {
   ): Promise<Uint8Array | undefined> {
     const pool = (this.#pool ??= this.#open());
     if ((await pool.fingerprint()) !== fingerprint) return undefined;
-    pool.parametersOf(name.step).set(parameters);
+    pool.memory.parametersOf(name.step).set(parameters);
     const nodes = [[node.start, node.end]] as const;
     return new Promise((resolve) => {
       const assignment = { work: name, epoch, offset, samples, shards, nodes, placed: false };
       pool.compute({ type: "assignment", ...assignment }, (_node, buffer) => {
-        resolve(Uint8Array.from(pool.bytesOf(name.kind, buffer)));
+        resolve(Uint8Array.from(pool.memory.bytesOf(name.kind, buffer)));
         pool.release(name.kind, buffer);
       });
     });

@@ -170,7 +170,7 @@ export class WorkerRuntime {
       const pool = await opened;
       const fingerprint = await pool.fingerprint();
       if (!isWanted()) return;
-      const sharesMemory = await pool.share(memory);
+      const sharesMemory = await pool.memory.share(memory);
       if (!isWanted()) return;
       this.#ready = pool;
       const { dataSha256, layoutHash } = pool;
@@ -198,7 +198,7 @@ export class WorkerRuntime {
     const pool = this.#ready;
     if (pool === undefined) return;
     if (this.#incoming?.version !== version) {
-      this.#incoming = { version, assembly: new Assembly(pool.parametersOf(version)) };
+      this.#incoming = { version, assembly: new Assembly(pool.memory.parametersOf(version)) };
     }
     switch (this.#incoming.assembly.take(segment, this.#section)) {
       case "partial":
@@ -219,7 +219,7 @@ export class WorkerRuntime {
     const key = sumKey(work, node);
     const buffer = this.#sums.get(key)!;
     const common = { run, work, node: [node.start, node.end], computeMicroseconds } as const;
-    const place = pool.placeOf(work.kind, buffer);
+    const place = pool.memory.placeOf(work.kind, buffer);
     if (place !== undefined) {
       this.#client?.outbox.send(encodeFrame({ type: "placed-partial", ...common, ...place }));
       this.#sums.delete(key);
@@ -229,7 +229,7 @@ export class WorkerRuntime {
       this.#placed.set(key, { kind: work.kind, buffer });
       return;
     }
-    const bytes = pool.bytesOf(work.kind, buffer);
+    const bytes = pool.memory.bytesOf(work.kind, buffer);
     const frames = [...segmentsOf(bytes)].map(({ segment, section }) =>
       encodeFrame({ type: "partial", ...common, segment }, section),
     );

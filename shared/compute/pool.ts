@@ -1,38 +1,26 @@
 /**
- * A worker's arithmetic: the data, the parameters of the last two versions, and the piscina pool whose threads run the
- * engine. The main thread only cuts assignments into tasks and adds partial sums, so its socket is never kept waiting.
+ * A worker's arithmetic: the data, the memory, and the piscina pool whose threads run the engine. The main thread only cuts assignments into tasks and adds partial sums, so its socket is never kept waiting.
  */
 import { createHash } from "node:crypto";
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { LockstepError } from "../errors.ts";
-import { partialLayouts, vectorBytes } from "../gradient/partial.ts";
+import { partialLayouts } from "../gradient/partial.ts";
 import { cutIntoShards } from "../gradient/plan.ts";
 import { TreeReducer } from "../gradient/reducer.ts";
 import type { TreeNode } from "../gradient/tree.ts";
-import { instantiateKernels } from "../kernels/index.ts";
-import type { Kernels } from "../kernels/index.ts";
-import { Arena } from "../memory/arena.ts";
-import { BufferPool } from "../memory/buffers.ts";
-import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
-import type { Assignment, MemoryOffer, RunPlan, WorkKind } from "../protocol/messages.ts";
+import type { Assignment, RunPlan, WorkKind } from "../protocol/messages.ts";
 import { randomStream } from "../random.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
+import { ComputeMemory } from "./memory.ts";
 import type { ComputeTask } from "./task.ts";
 import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
-/** Metrics are a cache line each; an evaluation may have thousands of shards. */
-const EVALUATION_SUMS = 4096;
-
 /** Random values among the parameters of the probe, which repeat. */
 const PROBE_VALUES = 10_007;
-
-/** The buffers of the slots, one behind the other. */
-const slotsFrom = (start: number, bytes: number): number[] =>
-  Array.from({ length: PLACED_PARTIALS }, (_, slot) => start + slot * bytes);
 
 /** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
 export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
@@ -48,20 +36,10 @@ interface Job {
 export class ComputePool {
   readonly dataSha256: string;
   readonly layoutHash: string;
+  readonly memory: ComputeMemory;
   readonly #plan: RunPlan;
   readonly #threads: number;
   readonly #pool: Threads;
-  readonly #arena: Arena;
-  readonly #kernels: Kernels;
-  /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
-  readonly #parameters: readonly [number, number];
-  readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
-  readonly #bytes: Readonly<Record<WorkKind, number>>;
-  readonly #parameterBytes: number;
-  /** Where partials lie that the coordinator can read from shared memory. */
-  readonly #slots: number;
-  /** The files laid over the parameters and the slots, if memory is shared. */
-  #files: readonly HostFile[] = [];
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
   #queue: { kind: WorkKind; start: (buffer: number) => void }[] = [];
@@ -72,27 +50,12 @@ export class ComputePool {
   constructor(plan: RunPlan, threads: number, data: OpenedData, start: StartThreads) {
     const layouts = partialLayouts(plan.parameters, plan.metrics);
     checkPlan(plan, layouts);
-    const { train, evaluate } = layouts.partial;
-    // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
-    const sums = 2 * plan.shards + threads;
     this.#plan = plan;
     this.#threads = threads;
-    this.#bytes = { train: vectorBytes(train), evaluate: vectorBytes(evaluate) };
-    this.#parameterBytes = vectorBytes(layouts.parameters);
-    const block = wholePages(this.#parameterBytes);
-    const slotBytes = placedBytes(this.#bytes.train);
-    this.#arena = new Arena(
-      HOST_PAGE + 2 * block + slotBytes + sums * this.#bytes.train + EVALUATION_SUMS * this.#bytes.evaluate,
-    );
-    this.#kernels = instantiateKernels(this.#arena.memory);
-    this.#parameters = [this.#arena.allocate(block, HOST_PAGE), this.#arena.allocate(block, HOST_PAGE)];
-    this.#slots = this.#arena.allocate(slotBytes, HOST_PAGE);
-    this.#buffers = {
-      train: new BufferPool(this.#arena, this.#bytes.train, sums, slotsFrom(this.#slots, this.#bytes.train)),
-      evaluate: new BufferPool(this.#arena, this.#bytes.evaluate, EVALUATION_SUMS),
-    };
+    // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
+    this.memory = new ComputeMemory(layouts, 2 * plan.shards + threads);
     this.#pool = start({
-      memory: this.#arena.memory,
+      memory: this.memory.arena.memory,
       plan,
       train: data.train.transfer(),
       test: data.test?.transfer(),
@@ -127,14 +90,15 @@ export class ComputePool {
   async #probe(): Promise<string> {
     const { seed, batch, shards } = this.#plan;
     const stream = randomStream(seed, "probe");
-    const [target] = this.#parameters;
-    const parameters = this.#arena.floats(target, this.#parameterBytes / 4);
+    const { memory } = this;
+    const { buffer, byteOffset, byteLength } = memory.parametersOf(0);
+    const parameters = new Float32Array(buffer, byteOffset, byteLength / 4);
     // Drawing each of millions of values would block the process for seconds.
     const drawn = Math.min(PROBE_VALUES, parameters.length);
     for (let index = 0; index < drawn; index++) parameters[index] = 0.1 * (stream.uniform(index) - 0.5);
     for (let index = drawn; index < parameters.length; index += drawn) parameters.copyWithin(index, 0, drawn);
     const { sizes } = cutIntoShards(batch, shards);
-    const output = this.#buffers.train.acquire()!;
+    const output = memory.acquire("train")!;
     const task = {
       kind: "train",
       step: 0,
@@ -142,68 +106,17 @@ export class ComputePool {
       offset: 0,
       first: 0,
       sizes: [sizes[0]!],
-      parameters: target,
+      parameters: memory.offsetOf(0),
       output,
     } as const;
     await this.#pool.run(task);
-    const hash = createHash("sha256").update(this.bytesOf("train", output)).digest("hex");
-    this.#buffers.train.release(output);
+    const hash = createHash("sha256").update(memory.bytesOf("train", output)).digest("hex");
+    memory.release("train", output);
     return hash;
   }
 
-  /**
-   * Takes an offer of memory, in place of an earlier one; whether it could be taken. Where it can't, because the coordinator
-   * is on another host after all, or without an offer, parameters and partials go over the socket.
-   */
-  async share(offer: MemoryOffer | undefined): Promise<boolean> {
-    this.#unshare();
-    if (offer === undefined) return false;
-    const block = wholePages(this.#parameterBytes);
-    const slotBytes = placedBytes(this.#bytes.train);
-    const parameters = await HostFile.open(offer.parameters, "read");
-    const partials = await HostFile.open(offer.partials, "write");
-    const files = [parameters, partials].filter((file) => file !== undefined);
-    const stride = offer.parameters.bytes / 2;
-    const fits = stride % HOST_PAGE === 0 && stride >= block && offer.partials.bytes === slotBytes;
-    if (parameters === undefined || partials === undefined || !fits) {
-      for (const file of files) file.close();
-      return false;
-    }
-    this.#files = files;
-    this.#parameters.forEach((at, index) => parameters.mapOver(this.#arena, at, index * stride, block, "read"));
-    partials.mapOver(this.#arena, this.#slots, 0, slotBytes, "write");
-    return true;
-  }
-
-  #unshare(): void {
-    const [file] = this.#files;
-    if (file === undefined) return;
-    const [first] = this.#parameters;
-    // The parameters, and behind them the slots.
-    file.unmap(this.#arena, first, this.#slots + placedBytes(this.#bytes.train) - first);
-    for (const each of this.#files) each.close();
-    this.#files = [];
-  }
-
-  /** Where the coordinator finds a finished sum in shared memory; undefined if it must be sent. */
-  placeOf(kind: WorkKind, buffer: number): { readonly position: number; readonly checksum: number } | undefined {
-    const position = buffer - this.#slots;
-    if (this.#files.length === 0 || kind !== "train" || position >= PLACED_PARTIALS * this.#bytes.train)
-      return undefined;
-    return { position, checksum: this.#kernels.checksum(buffer, this.#bytes.train / 4) };
-  }
-
-  /** Where the parameters of a version go. */
-  parametersOf(version: number): Uint8Array {
-    return this.#arena.bytes(this.#parameters[(version % 2) as 0 | 1], this.#parameterBytes);
-  }
-
-  bytesOf(kind: WorkKind, buffer: number): Uint8Array {
-    return this.#arena.bytes(buffer, this.#bytes[kind]);
-  }
-
   release(kind: WorkKind, buffer: number): void {
-    this.#buffers[kind].release(buffer);
+    this.memory.release(kind, buffer);
     this.#dispatch();
   }
 
@@ -212,7 +125,7 @@ export class ComputePool {
     this.#queue = [];
     for (const job of this.#jobs) {
       job.forgotten = true;
-      for (const buffer of job.reducer.waiting) this.#buffers[job.kind].release(buffer);
+      for (const buffer of job.reducer.waiting) this.memory.release(job.kind, buffer);
     }
     this.#jobs.clear();
   }
@@ -234,10 +147,8 @@ export class ComputePool {
     const { kind, step } = assignment.work;
     const cut = cutIntoShards(assignment.samples, assignment.shards);
     const nodes = assignment.nodes.map(([start, end]) => ({ start, end }));
-    const reducer = new TreeReducer(cut.sizes.length, nodes, (left, right) => {
-      this.#kernels.add(left, left, right, this.#bytes[kind] / 4);
-      this.#buffers[kind].release(right);
-    });
+    const { memory } = this;
+    const reducer = new TreeReducer(cut.sizes.length, nodes, (left, right) => memory.add(kind, left, right));
     let microseconds = 0;
     const tasks = nodesToCompute(nodes, cut.sizes, this.#threads);
     const job: Job = { kind, reducer, tasksLeft: tasks.length, forgotten: false };
@@ -251,7 +162,7 @@ export class ComputePool {
           offset: assignment.offset,
           first: cut.starts[node.start]!,
           sizes: cut.sizes.slice(node.start, node.end),
-          parameters: this.#parameters[(step % 2) as 0 | 1],
+          parameters: memory.offsetOf(step),
           output,
         };
         this.#running += 1;
@@ -286,14 +197,14 @@ export class ComputePool {
   async close(): Promise<void> {
     this.#queue = [];
     await this.#pool.close();
-    this.#unshare();
+    this.memory.unshare();
   }
 
   #dispatch(): void {
     // One task waits behind each running one, so that no thread idles while the main thread hands out the next.
     while (this.#queue.length > 0 && this.#running < 2 * this.#threads) {
       const { kind } = this.#queue[0]!;
-      const buffer = this.#buffers[kind].acquire();
+      const buffer = this.memory.acquire(kind);
       if (buffer === undefined) return;
       this.#queue.shift()!.start(buffer);
     }

@@ -64,7 +64,7 @@ const assignmentOf = (step: number): Assignment => {
 
 /** Parameters of a version: any numbers. */
 function fill(pool: ComputePool, version: number): void {
-  const bytes = pool.parametersOf(version);
+  const bytes = pool.memory.parametersOf(version);
   const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   floats.forEach((_, index) => (floats[index] = Math.sin(index + 1) / 4));
 }
@@ -73,7 +73,7 @@ function fill(pool: ComputePool, version: number): void {
 const sumOf = (pool: ComputePool, step: number): Promise<string> =>
   new Promise((resolve) => {
     pool.compute(assignmentOf(step), (_node, buffer) => {
-      resolve(Buffer.from(pool.bytesOf("train", buffer)).toString("hex"));
+      resolve(Buffer.from(pool.memory.bytesOf("train", buffer)).toString("hex"));
       pool.release("train", buffer);
     });
   });
@@ -111,8 +111,8 @@ describe("a worker's pool", () => {
     const pool = await poolOf(await planOf(), 1);
     const first = await pool.fingerprint();
     fill(pool, 0);
-    const before = Buffer.from(pool.parametersOf(0));
+    const before = Buffer.from(pool.memory.parametersOf(0));
     expect(await pool.fingerprint()).toBe(first);
-    expect(Buffer.from(pool.parametersOf(0)).equals(before)).toBe(true);
+    expect(Buffer.from(pool.memory.parametersOf(0)).equals(before)).toBe(true);
   });
 });

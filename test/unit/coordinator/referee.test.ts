@@ -28,7 +28,7 @@ const workAt = (step: number): Work => ({
 async function expected(step: number, start: number, end: number): Promise<Uint8Array> {
   const pool = referencePool(job.plan);
   await pool.fingerprint();
-  pool.parametersOf(step).set(parametersOf(step));
+  pool.memory.parametersOf(step).set(parametersOf(step));
   return new Promise((resolve) => {
     const { name: work, epoch, offset, samples, shards } = workAt(step);
     const assignment = {
@@ -41,7 +41,7 @@ async function expected(step: number, start: number, end: number): Promise<Uint8
       nodes: [[start, end]],
       placed: false,
     } as const;
-    pool.compute(assignment, (_node, buffer) => resolve(Uint8Array.from(pool.bytesOf("train", buffer))));
+    pool.compute(assignment, (_node, buffer) => resolve(Uint8Array.from(pool.memory.bytesOf("train", buffer))));
   });
 }
 

@@ -1,0 +1,119 @@
+/**
+ * The memory of a compute pool: the parameters of the last two versions and buffers for sums, in one arena that threads,
+ * kernels and engine work on. Parts of it can be the coordinator's too, where that runs on the same host.
+ */
+import { vectorBytes } from "../gradient/partial.ts";
+import type { PartialLayouts } from "../gradient/partial.ts";
+import { instantiateKernels } from "../kernels/index.ts";
+import type { Kernels } from "../kernels/index.ts";
+import { Arena } from "../memory/arena.ts";
+import { BufferPool } from "../memory/buffers.ts";
+import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
+import type { MemoryOffer, WorkKind } from "../protocol/messages.ts";
+
+/** Metrics are a cache line each; an evaluation may have thousands of shards. */
+const EVALUATION_SUMS = 4096;
+
+export class ComputeMemory {
+  readonly arena: Arena;
+  readonly kernels: Kernels;
+  readonly #bytes: Readonly<Record<WorkKind, number>>;
+  readonly #parameterBytes: number;
+  /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
+  readonly #parameters: readonly [number, number];
+  /** Where partials lie that the coordinator can read; the buffers there are used before any other. */
+  readonly #slots: number;
+  readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
+  /** The files laid over the parameters and the slots, if memory is shared. */
+  #files: readonly HostFile[] = [];
+
+  /** @param sums sums of training steps that may be held at a time */
+  constructor({ parameters, partial }: PartialLayouts, sums: number) {
+    this.#bytes = { train: vectorBytes(partial.train), evaluate: vectorBytes(partial.evaluate) };
+    this.#parameterBytes = vectorBytes(parameters);
+    const { train, evaluate } = this.#bytes;
+    const block = wholePages(this.#parameterBytes);
+    const slotBytes = placedBytes(train);
+    this.arena = new Arena(HOST_PAGE + 2 * block + slotBytes + sums * train + EVALUATION_SUMS * evaluate);
+    this.kernels = instantiateKernels(this.arena.memory);
+    this.#parameters = [this.arena.allocate(block, HOST_PAGE), this.arena.allocate(block, HOST_PAGE)];
+    this.#slots = this.arena.allocate(slotBytes, HOST_PAGE);
+    const slots = Array.from({ length: PLACED_PARTIALS }, (_, slot) => this.#slots + slot * train);
+    this.#buffers = {
+      train: new BufferPool(this.arena, train, sums, slots),
+      evaluate: new BufferPool(this.arena, evaluate, EVALUATION_SUMS),
+    };
+  }
+
+  /** Byte offset of a version's parameters. */
+  offsetOf(version: number): number {
+    return this.#parameters[(version % 2) as 0 | 1];
+  }
+
+  /** Where the parameters of a version go. */
+  parametersOf(version: number): Uint8Array {
+    return this.arena.bytes(this.offsetOf(version), this.#parameterBytes);
+  }
+
+  /** A buffer for a sum; undefined when all are in use. */
+  acquire(kind: WorkKind): number | undefined {
+    return this.#buffers[kind].acquire();
+  }
+
+  release(kind: WorkKind, buffer: number): void {
+    this.#buffers[kind].release(buffer);
+  }
+
+  bytesOf(kind: WorkKind, buffer: number): Uint8Array {
+    return this.arena.bytes(buffer, this.#bytes[kind]);
+  }
+
+  /** left += right; the right buffer is free afterwards. */
+  add(kind: WorkKind, left: number, right: number): void {
+    this.kernels.add(left, left, right, this.#bytes[kind] / 4);
+    this.release(kind, right);
+  }
+
+  /**
+   * Takes an offer of memory, in place of an earlier one; whether it could be taken. Where it can't, because the coordinator
+   * is on another host after all, or without an offer, parameters and partials go over the socket.
+   */
+  async share(offer: MemoryOffer | undefined): Promise<boolean> {
+    this.unshare();
+    if (offer === undefined) return false;
+    const block = wholePages(this.#parameterBytes);
+    const slotBytes = placedBytes(this.#bytes.train);
+    const parameters = await HostFile.open(offer.parameters, "read");
+    const partials = await HostFile.open(offer.partials, "write");
+    const files = [parameters, partials].filter((file) => file !== undefined);
+    const stride = offer.parameters.bytes / 2;
+    const fits = stride % HOST_PAGE === 0 && stride >= block && offer.partials.bytes === slotBytes;
+    if (parameters === undefined || partials === undefined || !fits) {
+      for (const file of files) file.close();
+      return false;
+    }
+    this.#files = files;
+    this.#parameters.forEach((at, index) => parameters.mapOver(this.arena, at, index * stride, block, "read"));
+    partials.mapOver(this.arena, this.#slots, 0, slotBytes, "write");
+    return true;
+  }
+
+  /** Gives shared memory back. */
+  unshare(): void {
+    const [file] = this.#files;
+    if (file === undefined) return;
+    const [first] = this.#parameters;
+    // The parameters, and behind them the slots.
+    file.unmap(this.arena, first, this.#slots + placedBytes(this.#bytes.train) - first);
+    for (const each of this.#files) each.close();
+    this.#files = [];
+  }
+
+  /** Where the coordinator finds a finished sum in shared memory; undefined if it must be sent. */
+  placeOf(kind: WorkKind, buffer: number): { readonly position: number; readonly checksum: number } | undefined {
+    const position = buffer - this.#slots;
+    const { train } = this.#bytes;
+    if (this.#files.length === 0 || kind !== "train" || position >= PLACED_PARTIALS * train) return undefined;
+    return { position, checksum: this.kernels.checksum(buffer, train / 4) };
+  }
+}
