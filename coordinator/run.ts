@@ -13,7 +13,6 @@ import { partialLayouts, vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import { instantiateKernels } from "../shared/kernels/index.ts";
 import { Arena } from "../shared/memory/arena.ts";
-import { placedBytes } from "../shared/memory/host-memory.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
@@ -38,6 +37,7 @@ import { createRun, resumeRun } from "./run-folder/folder.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
+import { SharedMemory } from "./shared-memory.ts";
 import type { ListenOptions, Server } from "./server.ts";
 
 export interface StartOptions {
@@ -161,10 +161,7 @@ async function startIn(
     store,
     reduction: new Reduction(arena, kernels, layouts, shards),
     referee,
-    memory: shared && {
-      parameters: shared.name,
-      slots: () => shared.another(placedBytes(vectorBytes(layouts.partial.train))),
-    },
+    memory: shared && new SharedMemory(shared, vectorBytes(layouts.partial.train)),
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);

@@ -13,7 +13,6 @@ import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import type { HostFile, HostFileName } from "../shared/memory/host-memory.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
@@ -27,15 +26,10 @@ import { Profiler } from "./profiler.ts";
 import type { Reduction } from "./reduction.ts";
 import type { Referee } from "./referee.ts";
 import type { Connection, ServerListener } from "./server.ts";
+import type { SharedMemory } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
-
-export interface SharedMemory {
-  readonly parameters: HostFileName;
-  /** A file for one worker's partials; undefined when memory is short. */
-  slots(): HostFile | undefined;
-}
 
 export interface RuntimeParts {
   readonly state: CoordinatorState;
@@ -62,8 +56,6 @@ export class CoordinatorRuntime implements ServerListener {
   readonly #parts: RuntimeParts;
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
-  /** Where workers of this host leave their partials. */
-  readonly #slots = new Map<WorkerId, HostFile>();
   readonly #timers: readonly Cancel[];
   readonly #events: CoordinatorEvent[] = [];
   #handling = false;
@@ -94,8 +86,7 @@ export class CoordinatorRuntime implements ServerListener {
       onBytes: () => this.#handle({ type: "heard", worker }),
       onClose: (reason) => {
         this.#connections.delete(worker);
-        this.#slots.get(worker)?.close();
-        this.#slots.delete(worker);
+        this.#parts.memory?.forget(worker);
         this.#handle({ type: "disconnected", worker, reason });
       },
     };
@@ -201,10 +192,9 @@ export class CoordinatorRuntime implements ServerListener {
     const { plan, state, memory } = this.#parts;
     const connection = this.#connections.get(worker);
     connection?.proven();
-    const slots = connection?.isLocal === true ? memory?.slots() : undefined;
-    if (slots !== undefined) this.#slots.set(worker, slots);
-    const offer = slots === undefined ? {} : { memory: { parameters: memory!.parameters, partials: slots.name } };
-    this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, ...offer });
+    const offer = connection?.isLocal === true ? memory?.offer(worker) : undefined;
+    const shared = offer === undefined ? {} : { memory: offer };
+    this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, ...shared });
   }
 
   #send(worker: WorkerId, message: CoordinatorMessage): void {
@@ -242,7 +232,7 @@ export class CoordinatorRuntime implements ServerListener {
 
   #read(worker: WorkerId, into: Uint8Array, position: number): boolean {
     this.profiler.shared(into.length);
-    return this.#slots.get(worker)?.read(into, position) ?? false;
+    return this.#parts.memory?.read(worker, into, position) ?? false;
   }
 
   /** Has the coordinator's own engine compute a node of the open work. */
