@@ -10,6 +10,7 @@ import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
+import { checkedVector } from "../shared/memory/vector.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 
@@ -113,8 +114,9 @@ export class ParameterStore {
   /** The current parameters as frames, encoded once for all workers. */
   framesOf(version: number): readonly Buffer[] {
     if (this.#frames?.version !== version) {
-      const frames = Array.from(segmentsOf(this.bytes), ({ segment, section }) =>
-        encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
+      const frames = Array.from(
+        segmentsOf(checkedVector(this.#arena, this.#kernels, this.#current, vectorBytes(this.layout))),
+        ({ segment, section }) => encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
       );
       this.#frames = { version, frames };
     }

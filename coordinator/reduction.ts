@@ -11,6 +11,7 @@ import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
+import { checkedVector } from "../shared/memory/vector.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import type { Partial, PlacedPartial, WorkKind } from "../shared/protocol/messages.ts";
 import { mostCopies } from "./core/assigning.ts";
@@ -71,7 +72,10 @@ export class Reduction {
     if (inbound?.assembly === undefined) {
       // In place of one that was announced whole and damaged, if there was one.
       this.drop(worker, node);
-      inbound = this.#begin(worker, node, (buffer) => new Assembly(this.#arena.bytes(buffer, this.#bytes[this.#kind])));
+      inbound = this.#begin(worker, node, (buffer) => {
+        const bytes = this.#bytes[this.#kind];
+        return new Assembly(checkedVector(this.#arena, this.#kernels, buffer, bytes));
+      });
     }
     const taken = inbound.assembly!.take(partial.segment, section);
     inbound.isComplete ||= taken === "complete";

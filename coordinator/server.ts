@@ -33,7 +33,7 @@ export interface Connection {
   close(): void;
 }
 
-export interface ConnectionHandlers {
+interface ConnectionHandlers {
   onFrame(frame: Buffer): void;
   /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
   onBytes(): void;

@@ -198,7 +198,7 @@ export class WorkerRuntime {
     const pool = this.#ready;
     if (pool === undefined) return;
     if (this.#incoming?.version !== version) {
-      this.#incoming = { version, assembly: new Assembly(pool.memory.parametersOf(version)) };
+      this.#incoming = { version, assembly: new Assembly(pool.memory.incoming(version)) };
     }
     switch (this.#incoming.assembly.take(segment, this.#section)) {
       case "partial":
@@ -229,8 +229,7 @@ export class WorkerRuntime {
       this.#placed.set(key, { kind: work.kind, buffer });
       return;
     }
-    const bytes = pool.memory.bytesOf(work.kind, buffer);
-    const frames = [...segmentsOf(bytes)].map(({ segment, section }) =>
+    const frames = [...segmentsOf(pool.memory.outgoing(work.kind, buffer))].map(({ segment, section }) =>
       encodeFrame({ type: "partial", ...common, segment }, section),
     );
     this.#client?.outbox.sendBulk(frames);

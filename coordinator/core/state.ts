@@ -123,7 +123,7 @@ export interface Steering {
 }
 
 /** How often a worker of this name has failed; every failure counts half as much a minute later. */
-export interface FailureRecord {
+interface FailureRecord {
   readonly score: number;
   readonly at: number;
 }

@@ -9,6 +9,8 @@ import type { Kernels } from "../kernels/index.ts";
 import { Arena } from "../memory/arena.ts";
 import { BufferPool } from "../memory/buffers.ts";
 import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
+import { checkedVector } from "../memory/vector.ts";
+import type { CheckedVector } from "../memory/vector.ts";
 import type { MemoryOffer, WorkKind } from "../protocol/messages.ts";
 
 /** Metrics are a cache line each; an evaluation may have thousands of shards. */
@@ -62,6 +64,16 @@ export class ComputeMemory {
 
   release(kind: WorkKind, buffer: number): void {
     this.#buffers[kind].release(buffer);
+  }
+
+  /** The parameters of a version as they are received. */
+  incoming(version: number): CheckedVector {
+    return checkedVector(this.arena, this.kernels, this.offsetOf(version), this.#parameterBytes);
+  }
+
+  /** A sum as it is sent. */
+  outgoing(kind: WorkKind, buffer: number): CheckedVector {
+    return checkedVector(this.arena, this.kernels, buffer, this.#bytes[kind]);
   }
 
   bytesOf(kind: WorkKind, buffer: number): Uint8Array {

@@ -2,25 +2,36 @@
  * Puts the segments of one vector together, in whatever order they come. A segment is counted once, however often it
  * arrives, so that a duplicate can never make a vector look complete.
  */
-import { segmentIsIntact } from "./codec.ts";
+import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { Segment } from "./messages.ts";
 
 export class Assembly {
-  readonly #target: Uint8Array;
+  readonly #target: CheckedVector;
   readonly #seen = new Set<number>();
 
   /** @param target where the bytes go; its length is the vector's. */
-  constructor(target: Uint8Array) {
+  constructor(target: CheckedVector) {
     this.#target = target;
   }
 
-  /** Takes a segment; `corrupt` leaves everything as it was, `complete` is said once, with the last missing segment. */
+  /** Takes a segment; one that is `corrupt` may come once more, `complete` is said once, with the last missing segment. */
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
-    if (!segmentIsIntact(segment, section, this.#target.length)) return "corrupt";
+    const { bytes, checksum } = this.#target;
+    if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
     if (this.#seen.has(segment.offset)) return "partial";
+    bytes.set(section, segment.offset);
+    if (checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
     this.#seen.add(segment.offset);
-    this.#target.set(section, segment.offset);
-    return this.#seen.size === Math.ceil(this.#target.length / SEGMENT_BYTES) ? "complete" : "partial";
+    return this.#seen.size === Math.ceil(bytes.length / SEGMENT_BYTES) ? "complete" : "partial";
   }
 }
+
+/** Whether a section is a segment of a vector of so many bytes, by its place and length. */
+const segmentFits = ({ offset, length, total }: Segment, received: number, bytes: number): boolean =>
+  total === bytes &&
+  length === received &&
+  offset % SEGMENT_BYTES === 0 &&
+  // An empty segment at the very end would count as the one that is missing.
+  offset < total &&
+  offset + length === Math.min(offset + SEGMENT_BYTES, total);

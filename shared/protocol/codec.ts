@@ -8,9 +8,9 @@
  *
  * Tensors stay out of msgpack: it would copy them and lose their alignment.
  */
-import { crc32 } from "node:zlib";
 import { Packr, Unpackr } from "msgpackr";
 import { LockstepError } from "../errors.ts";
+import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
 
@@ -60,23 +60,11 @@ export function decodeFrame(frame: Buffer): { header: unknown; section: Uint8Arr
   return { header, section: frame.subarray(Math.min(start, frame.length)) };
 }
 
-/** The segments a vector of `bytes` is sent in, each with its header part. */
-export function* segmentsOf(bytes: Uint8Array): Generator<{ segment: Segment; section: Uint8Array }> {
+/** The segments a vector is sent in, each with its header part. */
+export function* segmentsOf({ bytes, checksum }: CheckedVector): Generator<{ segment: Segment; section: Uint8Array }> {
   for (let offset = 0; offset < bytes.length; offset += SEGMENT_BYTES) {
-    const section = bytes.subarray(offset, Math.min(offset + SEGMENT_BYTES, bytes.length));
-    yield { segment: { offset, length: section.length, total: bytes.length, crc32: crc32(section) }, section };
+    const length = Math.min(SEGMENT_BYTES, bytes.length - offset);
+    const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
+    yield { segment, section: bytes.subarray(offset, offset + length) };
   }
-}
-
-/** Whether a section's bytes are those its header speaks of: the length, the place in the vector and the checksum. */
-export function segmentIsIntact(segment: Segment, section: Uint8Array, total: number): boolean {
-  return (
-    segment.total === total &&
-    segment.length === section.length &&
-    segment.offset % SEGMENT_BYTES === 0 &&
-    // An empty segment at the very end would count as the one that is missing.
-    segment.offset < total &&
-    segment.offset + segment.length === Math.min(segment.offset + SEGMENT_BYTES, total) &&
-    crc32(section) === segment.crc32
-  );
 }

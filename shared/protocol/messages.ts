@@ -148,12 +148,12 @@ export interface Parameters {
   readonly segment: Segment;
 }
 
-/** Where a segment belongs in its vector, in bytes, and the CRC-32 of its bytes. */
+/** Where a segment belongs in its vector, in bytes, and `Kernels.checksum` of its bytes. */
 export interface Segment {
   readonly offset: number;
   readonly length: number;
   readonly total: number;
-  readonly crc32: number;
+  readonly checksum: number;
 }
 
 /** One segment of the sums over a subtree's samples: gradients in layout order, then the metrics. */

@@ -27,7 +27,7 @@ const strict = { additionalProperties: false };
 const ordinal = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
 const work = Type.Object({ kind: Type.Enum(["train", "evaluate"]), step: ordinal }, strict);
 const segment = Type.Object(
-  { offset: count, length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }), total: count, crc32: count },
+  { offset: count, length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }), total: count, checksum: ordinal },
   strict,
 );
 const message = <const Name extends string, Fields extends Record<string, Type.TSchema>>(name: Name, fields: Fields) =>

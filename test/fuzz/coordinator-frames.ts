@@ -5,6 +5,7 @@ import { encodeFrame, segmentsOf } from "../../shared/protocol/codec.ts";
 import type { Assignment, CoordinatorMessage } from "../../shared/protocol/messages.ts";
 import { job } from "../simulation/job.ts";
 import type { Dice } from "./dice.ts";
+import { vectorOf } from "../support/vector.ts";
 
 /** The nonce of every challenge. */
 export const nonce = "c".repeat(64);
@@ -12,7 +13,7 @@ export const nonce = "c".repeat(64);
 /** The parameters of a version, all in one segment. */
 export function parametersOf(version: number): Buffer {
   const bytes = new Uint8Array(vectorBytes(job.layouts.parameters)).fill(version % 60);
-  const [{ segment, section }] = [...segmentsOf(bytes)] as [
+  const [{ segment, section }] = [...segmentsOf(vectorOf(bytes))] as [
     ReturnType<typeof segmentsOf> extends Iterable<infer S> ? S : never,
   ];
   return encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section);

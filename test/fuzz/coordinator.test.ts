@@ -110,7 +110,7 @@ class Attacker {
       work: name,
       node: node !== undefined && dice.chance(0.7) ? [node.start, node.end] : [start, start + dice.below(6)],
       computeMicroseconds: dice.one([0, 5, 2 ** 53 - 1]),
-      segment: { offset: 0, length: sizes[name.kind], total: sizes[name.kind], crc32: 1 },
+      segment: { offset: 0, length: sizes[name.kind], total: sizes[name.kind], checksum: 1 },
     };
   }
 

@@ -12,6 +12,7 @@ import { checkWorkerMessage } from "../../shared/protocol/validate.ts";
 import { listen } from "../../coordinator/server.ts";
 import type { Connection } from "../../coordinator/server.ts";
 import { worker } from "../support/lockstep.ts";
+import { vectorOf } from "../support/vector.ts";
 
 const batch = 12_000;
 const token = JoinToken.none;
@@ -87,7 +88,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
   const work = { kind: "train", step: stepNumber(0) } as const;
   send({ type: "assignment", work, epoch: 0, offset: 0, samples: batch, shards: 1, nodes: [[0, 1]], placed: false });
   const parameters = new Uint8Array(4 * layouts.parameters.size);
-  for (const { segment, section } of segmentsOf(parameters)) {
+  for (const { segment, section } of segmentsOf(vectorOf(parameters))) {
     send({ type: "parameters", version: stepNumber(0), segment }, section);
   }
   await partial;

@@ -5,6 +5,8 @@ import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { ComputePool } from "../../shared/compute/pool.ts";
+import type { CheckedVector } from "../../shared/memory/vector.ts";
+import type { Segment } from "../../shared/protocol/messages.ts";
 import type { WorkerEffect } from "../../worker/core/state.ts";
 import type { step as workerStep } from "../../worker/core/step.ts";
 import { scheduleOf } from "./seeds.ts";
@@ -71,9 +73,24 @@ vi.mock(import("../../shared/gradient/reducer.ts"), async (original) => {
   }
   return { TreeReducer: ArrivalReducer };
 });
-vi.mock(import("../../shared/protocol/codec.ts"), async (original) => {
-  const codec = await original();
-  return { ...codec, segmentIsIntact: (...given) => broken.takesDamage || codec.segmentIsIntact(...given) };
+vi.mock(import("../../shared/protocol/assembly.ts"), async (original) => {
+  const { Assembly } = await original();
+  class BlindAssembly extends Assembly {
+    readonly #target: CheckedVector;
+
+    constructor(target: CheckedVector) {
+      super(target);
+      this.#target = target;
+    }
+
+    override take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
+      const taken = super.take(segment, section);
+      if (taken !== "corrupt" || !broken.takesDamage) return taken;
+      const { offset, length } = segment;
+      return super.take({ ...segment, checksum: this.#target.checksum(offset, length) }, section);
+    }
+  }
+  return { Assembly: BlindAssembly };
 });
 
 beforeAll(async () => {

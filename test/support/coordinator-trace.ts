@@ -128,7 +128,7 @@ export class CoordinatorTrace {
       work: options.work === undefined ? this.state.work!.name : workOf(options.work),
       node: [start, end],
       computeMicroseconds: options.microseconds ?? 1,
-      segment: options.segment ?? { offset: 0, length: 64, total: 64, crc32: 0 },
+      segment: options.segment ?? { offset: 0, length: 64, total: 64, checksum: 0 },
     };
     return this.feed({ type: "message", worker: workerId(worker), message });
   }

@@ -1,5 +1,4 @@
 /** A reduction over small partials in an arena of its own, and the oracle of what it must give. */
-import { crc32 } from "node:zlib";
 import type { Piece, Work } from "../../coordinator/core/state.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
 import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
@@ -10,6 +9,7 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { SEGMENT_BYTES } from "../../shared/protocol/messages.ts";
 import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
+import { vectorOf } from "./vector.ts";
 
 /** A model of 262,160 floats: its partials take two segments. */
 const layouts = partialLayouts(
@@ -69,7 +69,7 @@ export class ReductionBench {
         offset: index * SEGMENT_BYTES,
         length: section.length,
         total: bytes.length,
-        crc32: crc32(section),
+        checksum: vectorOf(section).checksum(0, section.length),
       };
       if (options.damaged === true) section[0]! ^= 1;
       const header = { type: "partial", run: runId("run"), work: this.#work, node: [node.start, node.end] } as const;

@@ -19,7 +19,9 @@ function elsewhere(name: HostFileName, code: string): string {
     const arena = new Arena(4 * HOST_PAGE);
     const region = arena.allocate(2 * HOST_PAGE, HOST_PAGE);
     ${code}`;
-  const { stdout, stderr, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", program]);
+  const { stdout, stderr, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+    encoding: "utf8",
+  });
   return `${stdout}${stderr}${signal ?? ""}`.trim();
 }
 

@@ -2,6 +2,10 @@
  * What bytes can travel by between a parent process and its peers: each exchange, the parent's parameters go to every
  * peer, and every peer's gradients come back. One file for each path, with both of its ends.
  */
+import { instantiateKernels } from "../../../shared/kernels/index.ts";
+import { Arena } from "../../../shared/memory/arena.ts";
+import { checkedVector } from "../../../shared/memory/vector.ts";
+import type { CheckedVector } from "../../../shared/memory/vector.ts";
 
 export interface WirePath {
   readonly name: string;
@@ -30,7 +34,13 @@ interface Parent {
 }
 
 /** Plain memory for a vector. */
-export const allocate = (bytes: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(bytes));
+export const allocate = (bytes: number): Uint8Array => allocateVector(bytes).bytes;
+
+/** As above, with the checksums that Lockstep sends. */
+export function allocateVector(bytes: number): CheckedVector {
+  const arena = new Arena(bytes);
+  return checkedVector(arena, instantiateKernels(arena.memory), arena.allocate(bytes), bytes);
+}
 
 /** Resolves when it was told so many times that something arrived. */
 export class Arrivals {

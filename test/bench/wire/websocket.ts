@@ -3,7 +3,7 @@ import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame, segmentsOf } from "../../../shared/protocol/codec.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
-import { allocate, Arrivals } from "./path.ts";
+import { allocateVector, Arrivals } from "./path.ts";
 import type { WirePath } from "./path.ts";
 
 const run = runId("bench");
@@ -11,8 +11,8 @@ const run = runId("bench");
 export const websocket: WirePath = {
   name: "Lockstep over WebSockets",
   async open(bytes, peers) {
-    const parameters = allocate(bytes);
-    const gradients = Array.from({ length: peers }, () => allocate(bytes));
+    const parameters = allocateVector(bytes);
+    const gradients = Array.from({ length: peers }, () => allocateVector(bytes));
     const arrivals = new Arrivals();
     let assemblies: Assembly[] = [];
     let version = 0;
@@ -21,8 +21,8 @@ export const websocket: WirePath = {
       if (assemblies[index]!.take(message.segment, section) === "complete") arrivals.arrived();
     });
     return {
-      parameters,
-      gradients,
+      parameters: parameters.bytes,
+      gradients: gradients.map((gradient) => gradient.bytes),
       addresses: gradients.map(() => connections.url),
       add: async () => {},
       async exchange() {
@@ -41,7 +41,7 @@ export const websocket: WirePath = {
     };
   },
   async join(address, bytes, onParameters) {
-    const [parameters, gradients] = [allocate(bytes), allocate(bytes)];
+    const [parameters, gradients] = [allocateVector(bytes), allocateVector(bytes)];
     let version = 0;
     let assembly = new Assembly(parameters);
     await joinParent(address, (message, section, outbox) => {
@@ -51,7 +51,7 @@ export const websocket: WirePath = {
         assembly = new Assembly(parameters);
       }
       if (assembly.take(message.segment, section) !== "complete") return;
-      onParameters(parameters, gradients);
+      onParameters(parameters.bytes, gradients.bytes);
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
       outbox.sendBulk(

@@ -101,7 +101,7 @@ describe("a late piece", () => {
     expect(run.pass(29_000)).toEqual([]);
     expect(run.pass(1_000)).toEqual(["b ← assignment train 0: 0-2"]);
     expect(run.owners()).toEqual({ "0-2": "a b" });
-    const large = { length: 1 << 20, total: 2 << 20, crc32: 0 };
+    const large = { length: 1 << 20, total: 2 << 20, checksum: 0 };
     expect(run.segment("a", "0-2", { segment: { offset: 0, ...large } })).toEqual(["receive a 0-2"]);
     expect(run.assembled("b", "0-2")).toEqual(["fold b 0-2", "drop a 0-2", "commit train 0"]);
     // The copy that lost is answered with its last segment.
@@ -157,7 +157,7 @@ describe("a partial that is not wanted", () => {
     expect(run.segment("a", "0-2", { work: "evaluate 0" })).toEqual(["a ← PARTIAL_STALE evaluate 0: 0-2"]);
     run.assembled("a", "0-2");
     expect(run.segment("a", "0-2")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-2"]);
-    const first = { offset: 0, length: 1 << 20, total: 2 << 20, crc32: 0 };
+    const first = { offset: 0, length: 1 << 20, total: 2 << 20, checksum: 0 };
     expect(run.segment("a", "0-2", { segment: first })).toEqual([]);
     run.finishWork();
     expect(run.segment("a", "0-2", { work: "train 0" })).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);

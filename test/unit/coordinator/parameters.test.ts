@@ -7,6 +7,7 @@ import { optimizerOf } from "../../../shared/optim/optimizer.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import { checkCoordinatorMessage } from "../../../shared/protocol/validate.ts";
+import { vectorOf } from "../../support/vector.ts";
 
 const layout = layoutOf([{ name: "0.weight", shape: [3, 5] }]);
 const optimizer = optimizerOf({ kind: "sgd", learningRate: 0.5, momentum: 0.9 });
@@ -51,9 +52,9 @@ describe("the parameters", () => {
     const { header, section } = decodeFrame(frames[0]!);
     const message = checkCoordinatorMessage(header);
     if (message.type !== "parameters") throw new Error(message.type);
-    const received = new Float32Array(layout.size);
-    expect(new Assembly(new Uint8Array(received.buffer)).take(message.segment, section)).toBe("complete");
-    expect([...received.subarray(0, 15)]).toEqual(Array(15).fill(1));
+    const received = vectorOf(new Uint8Array(4 * layout.size));
+    expect(new Assembly(received).take(message.segment, section)).toBe("complete");
+    expect([...new Float32Array(Uint8Array.from(received.bytes).buffer, 0, 15)]).toEqual(Array(15).fill(1));
     expect(parameters.framesOf(1)).not.toBe(frames);
   });
 });

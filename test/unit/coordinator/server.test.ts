@@ -128,7 +128,7 @@ describe("a connection that does not read", () => {
     const { server, watching } = await serving();
     const socket = await open(server.url);
     // The start of a frame of 1,000 bytes that are not masked, which ws would refuse at the end.
-    const wire = (socket as unknown as { readonly _socket: Socket })._socket;
+    const wire = Reflect.get(socket, "_socket") as Socket;
     wire.write(Buffer.from([0x82, 0xfe, 0x03, 0xe8, 0, 0, 0, 0]));
     await expect.poll(() => watching.heard).toBe(1);
     wire.write(Buffer.alloc(10));

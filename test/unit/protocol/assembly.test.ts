@@ -1,18 +1,18 @@
-import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { segmentsOf } from "../../../shared/protocol/codec.ts";
 import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+import { vectorOf } from "../../support/vector.ts";
 
 const vector = Uint8Array.from({ length: 3 * SEGMENT_BYTES + 64 }, (_, index) => (index * 31) % 251);
-const segments = [...segmentsOf(vector)];
+const segments = [...segmentsOf(vectorOf(vector))];
 
 describe("Assembly", () => {
   it("puts segments together in any order, and counts each once however often it comes", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(3), { minLength: 1, maxLength: 12 }), (order) => {
-        const target = new Uint8Array(vector.length);
+        const target = vectorOf(new Uint8Array(vector.length));
         const assembly = new Assembly(target);
         const seen = new Set<number>();
         for (const index of order) {
@@ -23,9 +23,8 @@ describe("Assembly", () => {
         }
         for (const index of seen) {
           const at = index * SEGMENT_BYTES;
-          expect(Buffer.compare(target.subarray(at, at + SEGMENT_BYTES), vector.subarray(at, at + SEGMENT_BYTES))).toBe(
-            0,
-          );
+          const [taken, sent] = [target.bytes, vector].map((bytes) => bytes.subarray(at, at + SEGMENT_BYTES));
+          expect(Buffer.compare(taken!, sent!)).toBe(0);
         }
       }),
       { numRuns: 30 },
@@ -33,30 +32,41 @@ describe("Assembly", () => {
   });
 
   it("refuses damaged bytes and another vector's, and goes on as if they had not come", () => {
-    const target = new Uint8Array(vector.length);
+    const target = vectorOf(new Uint8Array(vector.length));
     const assembly = new Assembly(target);
     const { segment, section } = segments[0]!;
     const damaged = section.slice();
     damaged[5]! ^= 1;
     expect(assembly.take(segment, damaged)).toBe("corrupt");
-    expect(assembly.take({ ...segment, total: segment.total + 4 }, section)).toBe("corrupt");
-    expect(target.every((byte) => byte === 0)).toBe(true);
+    for (const changes of [
+      { offset: 64 },
+      { offset: 4 * SEGMENT_BYTES },
+      { length: 64 },
+      { total: segment.total + 64 },
+      { checksum: 1 },
+    ]) {
+      expect(assembly.take({ ...segment, ...changes }, section)).toBe("corrupt");
+    }
+    expect(assembly.take(segment, section.subarray(64))).toBe("corrupt");
     expect(segments.map((each) => assembly.take(each.segment, each.section))).toEqual([
       "partial",
       "partial",
       "partial",
       "complete",
     ]);
-    expect(Buffer.compare(target, vector)).toBe(0);
+    expect(Buffer.compare(target.bytes, vector)).toBe(0);
+    // A damaged copy of one that was taken changes nothing.
+    expect(assembly.take(segment, damaged)).toBe("partial");
+    expect(Buffer.compare(target.bytes, vector)).toBe(0);
   });
 
   it("is not completed by an empty segment at the end of a vector of whole segments", () => {
     const bytes = vector.subarray(0, 2 * SEGMENT_BYTES);
-    const assembly = new Assembly(new Uint8Array(bytes.length));
-    const [first, second] = [...segmentsOf(bytes)];
+    const assembly = new Assembly(vectorOf(new Uint8Array(bytes.length)));
+    const [first, second] = [...segmentsOf(vectorOf(bytes))];
     expect(assembly.take(first!.segment, first!.section)).toBe("partial");
     const nothing = new Uint8Array(0);
-    const empty = { offset: bytes.length, length: 0, total: bytes.length, crc32: crc32(nothing) };
+    const empty = { offset: bytes.length, length: 0, total: bytes.length, checksum: vectorOf(bytes).checksum(0, 0) };
     expect(assembly.take(empty, nothing)).toBe("corrupt");
     expect(assembly.take(second!.segment, second!.section)).toBe("complete");
   });

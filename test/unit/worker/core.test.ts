@@ -23,7 +23,7 @@ describe("a worker", () => {
   it("computes an assignment once its parameters are here, and delivers the sums", () => {
     const worker = joined();
     expect(worker.assign("train", 0, [0, 2], [2, 3])).toEqual(["forget"]);
-    const segment = { offset: 0, length: 4, total: 4, crc32: 0 };
+    const segment = { offset: 0, length: 4, total: 4, checksum: 0 };
     expect(worker.message({ type: "parameters", version: stepNumber(0), segment })).toEqual(["receive 0"]);
     expect(worker.parameters(0)).toEqual(["compute train 0: 0-2 2-3"]);
     expect(worker.computed("train", 0, 0, 2)).toEqual(["deliver train 0: 0-2"]);
@@ -47,7 +47,7 @@ describe("a worker", () => {
     worker.prepared(true);
     expect(worker.assign("train", 0, [0, 2])).toEqual(["forget"]);
     expect(worker.assignPlaced(1, [0, 2])).toEqual(["forget", "compute train 1: 0-2"]);
-    const segment = { offset: 0, length: 4, total: 4, crc32: 0 };
+    const segment = { offset: 0, length: 4, total: 4, checksum: 0 };
     expect(worker.message({ type: "parameters", version: stepNumber(2), segment })).toEqual([
       "say the coordinator sent a parameters message while this worker was ready",
       "disconnect",

@@ -61,7 +61,7 @@ describe("a worker with a token", () => {
     worker.prepared();
     worker.closed();
     worker.opened();
-    const segment = { offset: 0, length: 4, total: 4, crc32: 0 };
+    const segment = { offset: 0, length: 4, total: 4, checksum: 0 };
     expect(worker.message({ type: "parameters", version: stepNumber(0), segment })).toEqual([]);
     expect(worker.assign("train", 0, [0, 1])).toEqual([]);
   });

@@ -1,0 +1,12 @@
+/** Bytes as a vector in an arena of its own, for what is sent in segments or put together of them. */
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { checkedVector } from "../../shared/memory/vector.ts";
+import type { CheckedVector } from "../../shared/memory/vector.ts";
+
+export function vectorOf(bytes: Uint8Array): CheckedVector {
+  const arena = new Arena(bytes.length);
+  const vector = checkedVector(arena, instantiateKernels(arena.memory), arena.allocate(bytes.length), bytes.length);
+  vector.bytes.set(bytes);
+  return vector;
+}
