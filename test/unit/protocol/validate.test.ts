@@ -45,7 +45,7 @@ const leftOut = Symbol("left out");
 
 /** Values of a wrong type or out of range for whatever a field holds; the lists fit no field of the protocol. */
 function wrongFor(value: unknown): unknown[] {
-  const never = [null, leftOut, [[[]]], new Map(), 5n];
+  const never: unknown[] = [null, leftOut, [[[]]], new Map(), 5n];
   if (typeof value === "boolean") return [...never, 1, "true", {}];
   never.push(true);
   if (typeof value === "number") return [...never, "1", -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53];
