@@ -53,10 +53,13 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   });
   socket.binaryType = "nodebuffer";
   socket.on("open", () => listener.onOpen());
+  // Not before ws listens too: bytes that came with the answer to the upgrade would go to this listener alone.
   socket.on("upgrade", ({ socket: wire }) =>
-    wire.on(
-      "data",
-      everySecond(() => listener.onBytes()),
+    socket.once("open", () =>
+      wire.on(
+        "data",
+        everySecond(() => listener.onBytes()),
+      ),
     ),
   );
   socket.on("message", (data) => listener.onFrame(data as Buffer));

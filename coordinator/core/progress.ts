@@ -12,8 +12,9 @@ import type { CoordinatorState, Evaluation, Sums, Work } from "./state.ts";
 /** Goes on with the run if nothing is open. Called after every event; the order of the questions is the priority. */
 export function proceed(state: CoordinatorState, now: number): CoordinatorEffect[] {
   const { settings, stopRequested } = state;
+  // Most events find work open; what follows looks at every member.
+  if (state.phase === "ended" || (state.work !== undefined && stopRequested === undefined)) return [];
   const ready = readyMembers(state).length;
-  if (state.phase === "ended") return [];
   // A stop lets the open step finish, unless nobody is left to finish it.
   if (stopRequested !== undefined && (state.work === undefined || ready === 0)) {
     return end(state, stopRequested === "user" ? "stopped" : stopRequested);

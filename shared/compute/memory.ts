@@ -91,12 +91,15 @@ export class ComputeMemory {
    * is on another host after all, or without an offer, parameters and partials go over the socket.
    */
   async share(offer: MemoryOffer | undefined): Promise<boolean> {
-    this.unshare();
-    if (offer === undefined) return false;
+    if (offer === undefined) {
+      this.unshare();
+      return false;
+    }
     const block = wholePages(this.#parameterBytes);
     const slotBytes = placedBytes(this.#bytes.train);
     const parameters = await HostFile.open(offer.parameters, "read");
     const partials = await HostFile.open(offer.partials, "write");
+    this.unshare();
     const files = [parameters, partials].filter((file) => file !== undefined);
     const stride = offer.parameters.bytes / 2;
     const fits = stride % HOST_PAGE === 0 && stride >= block && offer.partials.bytes === slotBytes;

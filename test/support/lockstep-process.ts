@@ -39,12 +39,12 @@ export class Lockstep {
     createInterface({ input: this.process.stdout! }).on("line", (line) => {
       stdout += `${line}\n`;
       if (line.startsWith("{")) this.events.push(JSON.parse(line) as RunEvent);
-      for (const watcher of this.#watchers) watcher();
+      this.#wake();
     });
     this.finished = new Promise((resolve) => {
       this.process.on("close", (code) => {
         resolve({ code, stdout, stderr });
-        for (const watcher of this.#watchers) watcher();
+        this.#wake();
       });
     });
   }
@@ -65,8 +65,13 @@ export class Lockstep {
         throw new Error(`the process ended before ${type}:\n${stdout.slice(-2000)}\n${stderr}`);
       }
       await new Promise<void>((resolve) => this.#watchers.push(resolve));
-      this.#watchers = [];
     }
+  }
+
+  #wake(): void {
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const watcher of watchers) watcher();
   }
 
   /** The result of a run that ends well. */

@@ -1,0 +1,46 @@
+/** The worker's edge, against a server made of bytes. */
+import { createHash } from "node:crypto";
+import { createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { expect, it, onTestFinished } from "vitest";
+import { connect, coordinatorAddress } from "../../../worker/client.ts";
+
+/** A server that answers the upgrade with these bytes behind its answer, in one piece. */
+async function answering(bytes: Buffer): Promise<{ url: URL; wire: Promise<Socket> }> {
+  const { promise: wire, resolve } = Promise.withResolvers<Socket>();
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", (request) => {
+      const [, key] = /sec-websocket-key: (\S+)/i.exec(request.toString())!;
+      const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+      const lines = ["HTTP/1.1 101 x", "upgrade: websocket", "connection: upgrade", `sec-websocket-accept: ${accept}`];
+      socket.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), bytes]));
+      resolve(socket);
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  onTestFinished(() => void server.close());
+  return { url: coordinatorAddress(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`), wire };
+}
+
+it("hears a frame that comes with the answer to the upgrade, and bytes of one that is on its way", async () => {
+  const { url, wire } = await answering(Buffer.from([0x82, 2, 65, 66]));
+  const frames: string[] = [];
+  let heard = 0;
+  const client = connect(
+    url,
+    {},
+    {
+      onOpen: () => {},
+      onUnusable: (error) => frames.push(String(error)),
+      onFrame: (frame) => frames.push(frame.toString()),
+      onBytes: () => (heard += 1),
+      onClose: () => {},
+    },
+  );
+  onTestFinished(() => client.terminate());
+  await expect.poll(() => frames).toEqual(["AB"]);
+  (await wire).write(Buffer.from([0x82, 126, 4, 0, 1, 2, 3]));
+  await expect.poll(() => heard).toBeGreaterThan(0);
+  expect(frames).toEqual(["AB"]);
+});
