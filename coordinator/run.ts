@@ -107,10 +107,15 @@ async function openFolder({ config, resume }: StartOptions, ingredients: Ingredi
   const manifest = folder.manifest as Manifest;
   const { dataSha256 } = manifest;
   if (dataSha256 === found) {
-    // What may change on the way, such as more epochs, holds from here on.
-    await folder.writeConfig(config);
-    await folder.writeManifest({ ...manifest, exact: config.exact });
-    return folder;
+    try {
+      // What may change on the way, such as more epochs, holds from here on.
+      await folder.writeConfig(config);
+      await folder.writeManifest({ ...manifest, exact: config.exact });
+      return folder;
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
   }
   await folder.close();
   const sentence = `the run ${config.name} trains on data with SHA-256 ${dataSha256}, this data has ${found}`;
@@ -194,8 +199,10 @@ async function startIn(
     const seconds = secondsOf(state);
     await workers.close();
     await referee.close();
-    await recorder.close();
+    const unsaved = await recorder.close();
     if (outcome instanceof LockstepError) throw outcome;
+    // Whoever stops a run counts on the checkpoint that it ends with.
+    if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
     const models = outcome === "completed" ? await recorder.writeModels(model, data.train.sampleShape) : [];
     const since = state.trainingSince?.steps ?? state.steps;
     const result: RunResult = {

@@ -23,13 +23,18 @@ export function buildProgram(): Command {
 
 /** Runs one command; resolves to the exit code. Rejects with the command's error. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
-  // A reader that goes away, as in `lockstep train | head`, must not end the training.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+  // A reader that goes away, as in `lockstep train | head`, must not end the training, nor a log on a full disk.
+  let lost = false;
+  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+    if (code === "EPIPE" || lost) return;
+    lost = true;
+    process.stderr.write(`warning: cannot write to the standard output: ${code} [DISK_FAILED]\n`);
   });
+  // Where it goes to the same log there is nobody left to tell.
+  process.stderr.on("error", () => {});
   try {
     await buildProgram().parseAsync(words, { from: "user" });
-    return Number(process.exitCode ?? 0);
+    return lost ? 1 : Number(process.exitCode ?? 0);
   } catch (error) {
     // Commander has printed its message already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
