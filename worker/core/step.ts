@@ -16,7 +16,7 @@ const HANDSHAKE_DEADLINE = 15_000;
 /** Ticks so far apart mean that this process was frozen or busy. */
 const FROZEN_AFTER = 1_000;
 const FIRST_DELAY = 100;
-const LONGEST_DELAY = 5_000;
+const LONGEST_DELAY = 2_500;
 
 /** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
 export function step(state: WorkerState, event: WorkerEvent, now: number): WorkerEffect[] {
