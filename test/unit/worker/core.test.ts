@@ -136,7 +136,7 @@ describe("a lost connection", () => {
     const delay = (jitter: number) => worker.feed({ type: "closed", reason: "gone", jitter }).at(-1);
     const delays = Array.from({ length: 9 }, () => delay(1));
     expect(delays).toEqual([100, 200, 400, 800, 1600, 2500, 2500, 2500, 2500].map((after) => `connect after ${after}`));
-    expect(delay(0)).toBe("connect after 2500");
+    expect(delay(0)).toBe("connect after 1250");
     for (let failures = 0; failures < 2000; failures++) delay(1);
     expect(delay(1)).toBe("connect after 2500");
     worker.join();
