@@ -141,13 +141,14 @@ async function startIn(
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
   const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
-  const shared = config.sharedMemory ? await store.share() : undefined;
+  const shared = config.sharedMemory ? store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
   const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
   if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
   else store.restore(snapshot);
+  store.publish();
   const steps = stepNumber(snapshot?.step ?? 0);
   const { fingerprint, quarantined = [] } = manifest;
   // Which partials are audited must not be foreseen by those who know the seed.

@@ -26,10 +26,12 @@ import { Profiler } from "./profiler.ts";
 import type { Reduction } from "./reduction.ts";
 import type { Referee } from "./referee.ts";
 import type { Connection, ServerListener } from "./server.ts";
-import type { SharedMemory } from "./shared-memory.ts";
+import type { LineListener, SharedMemory } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
+/** What bulk frames to a worker are about. */
+const PARAMETERS = "parameters";
 
 export interface RuntimeParts {
   readonly state: CoordinatorState;
@@ -188,11 +190,18 @@ export class CoordinatorRuntime implements ServerListener {
     }
   }
 
+  #lineOf(worker: WorkerId): LineListener {
+    return {
+      onFrame: (frame) => this.#onFrame(worker, frame),
+      onViolation: (error) => this.#handle({ type: "violation", worker, error }),
+    };
+  }
+
   #welcome(worker: WorkerId, proof: string): void {
     const { plan, state, memory } = this.#parts;
     const connection = this.#connections.get(worker);
     connection?.proven();
-    const offer = connection?.isLocal === true ? memory?.offer(worker) : undefined;
+    const offer = connection?.isLocal === true ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
     const shared = offer === undefined ? {} : { memory: offer };
     this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, ...shared });
   }
@@ -209,24 +218,25 @@ export class CoordinatorRuntime implements ServerListener {
     const outbox = this.#connections.get(worker)?.outbox;
     for (const frame of frames) this.profiler.sent(frame.length);
     // Parameters of a step that is over help nobody.
-    outbox?.dropBulk();
-    outbox?.sendBulk(frames);
+    outbox?.dropBulk(PARAMETERS);
+    outbox?.sendBulk(frames, PARAMETERS);
   }
 
   #receive(worker: WorkerId, partial: Partial | PlacedPartial): void {
-    this.profiler.computed(worker, partial.computeMicroseconds);
     const { reduction } = this.#parts;
     const taken =
       partial.type === "partial"
         ? reduction.take(worker, partial, this.#section)
-        : reduction.takePlaced(worker, partial, (into) => this.#read(worker, into, partial.position));
+        : reduction.takePlaced(worker, partial, (into, from) => this.#read(worker, into, partial.position + from));
     if (taken === "partial") return;
+    const { computeMicroseconds } = partial;
+    this.profiler.computed(worker, computeMicroseconds);
     const [start, end] = partial.node;
     const named = { worker, work: partial.work, node: { start, end } };
     if (taken === "corrupt") this.#events.push({ type: "corrupt", ...named });
     else {
       const finite = this.#parts.reduction.isFinite(worker, named.node);
-      this.#events.push({ type: "assembled", ...named, finite });
+      this.#events.push({ type: "assembled", ...named, finite, computeMicroseconds });
     }
   }
 
@@ -264,9 +274,11 @@ export class CoordinatorRuntime implements ServerListener {
     const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
     const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
     const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples };
-    const sumsAreFinite = kernels.allFinite(reduction.root, layout.size);
-    const takeStep = (): boolean => store.update(reduction.root, work.samples, work.name.step);
-    return { sums, finite: sumsAreFinite && (kind === "evaluate" || takeStep()) };
+    const isTrained = kind === "train" && Number.isFinite(sums.loss);
+    const finite = isTrained
+      ? store.update(reduction.root, work.samples, work.name.step)
+      : kernels.allFinite(reduction.root, layout.size);
+    return { sums, finite: finite && Number.isFinite(sums.loss) };
   }
 
   #heartbeat(): void {

@@ -21,6 +21,10 @@ export interface Dataset {
    * Throws a RangeError for an index outside the dataset or an array that is too short.
    */
   batch(indices: ArrayLike<number>, features: Float32Array, targets: Int32Array | Float32Array): void;
+  /** How features are stored. */
+  readonly stored: "uint8" | "float32";
+  /** As `batch`, with features as they are stored: an array of that type. */
+  rows(indices: ArrayLike<number>, features: Uint8Array | Float32Array, targets: Int32Array | Float32Array): void;
   /** The same dataset as structured-cloneable data; a thread makes a Dataset of it with `datasetFrom`. */
   transfer(): DatasetTransfer;
 }
@@ -56,40 +60,51 @@ export function datasetFrom(transfer: DatasetTransfer): Dataset {
   const targetWidth = target.kind === "class" ? 1 : target.width;
   const length = features.length / width;
 
+  const stored = features instanceof Uint8Array ? "uint8" : "float32";
+  /** Checks and copies one sample after the other; `copy` does its features. */
+  const each = (
+    indices: ArrayLike<number>,
+    featureRows: Uint8Array | Float32Array,
+    targetRows: Int32Array | Float32Array,
+    copy: (from: number, to: number) => void,
+  ): void => {
+    if (featureRows.length < indices.length * width || targetRows.length < indices.length * targetWidth)
+      throw new RangeError(
+        `a batch of ${indices.length} samples needs ${indices.length * width} features and ${indices.length * targetWidth} targets, the arrays hold ${featureRows.length} and ${targetRows.length}`,
+      );
+    if (targetRows instanceof Int32Array !== (target.kind === "class"))
+      throw new RangeError(`targets of kind ${target.kind} cannot be written to this type of array`);
+    for (let row = 0; row < indices.length; row++) {
+      const index = indices[row]!;
+      if (!Number.isInteger(index) || index < 0 || index >= length)
+        throw new RangeError(`sample ${index} is outside the dataset's ${length} samples`);
+      copy(index * width, row * width);
+      for (let column = 0; column < targetWidth; column++)
+        targetRows[row * targetWidth + column] = targets[index * targetWidth + column]!;
+    }
+  };
+
   return {
     length,
     sampleShape,
     target,
     sha256,
+    stored,
     batch(indices, featureRows, targetRows) {
-      if (featureRows.length < indices.length * width || targetRows.length < indices.length * targetWidth)
+      each(indices, featureRows, targetRows, (from, to) => {
+        if (features instanceof Float32Array) featureRows.set(features.subarray(from, from + width), to);
+        else for (let i = 0; i < width; i++) featureRows[to + i] = byteToUnit[features[from + i]!]!;
+      });
+    },
+    rows(indices, featureRows, targetRows) {
+      if (featureRows instanceof Uint8Array !== (stored === "uint8"))
         throw new RangeError(
-          `a batch of ${indices.length} samples needs ${indices.length * width} features and ${indices.length * targetWidth} targets, the arrays hold ${featureRows.length} and ${targetRows.length}`,
+          `features are stored as ${stored} and cannot be written as they are to this type of array`,
         );
-      if (targetRows instanceof Int32Array !== (target.kind === "class"))
-        throw new RangeError(`targets of kind ${target.kind} cannot be written to this type of array`);
-      for (let row = 0; row < indices.length; row++) {
-        const index = indices[row]!;
-        if (!Number.isInteger(index) || index < 0 || index >= length)
-          throw new RangeError(`sample ${index} is outside the dataset's ${length} samples`);
-        copyFeatures(features, index * width, featureRows, row * width, width);
-        for (let column = 0; column < targetWidth; column++)
-          targetRows[row * targetWidth + column] = targets[index * targetWidth + column]!;
-      }
+      each(indices, featureRows, targetRows, (from, to) => featureRows.set(features.subarray(from, from + width), to));
     },
     transfer: () => ({ sampleShape, target, features, targets, sha256 }),
   };
-}
-
-function copyFeatures(
-  from: Uint8Array | Float32Array,
-  start: number,
-  to: Float32Array,
-  at: number,
-  width: number,
-): void {
-  if (from instanceof Float32Array) to.set(from.subarray(start, start + width), at);
-  else for (let i = 0; i < width; i++) to[at + i] = byteToUnit[from[start + i]!]!;
 }
 
 function contentSha256(content: DatasetContent): string {

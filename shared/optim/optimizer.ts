@@ -29,8 +29,11 @@ interface OptimizerStep {
 export interface Optimizer {
   /** The state vectors in the order they have in a block; all zero before the first step. */
   readonly stateNames: readonly string[];
-  /** θ' = θ − learningRate · u, where u is what the rules make of the mean gradient. A float that is 0 with gradient 0 stays 0. */
-  update(kernels: Kernels, step: OptimizerStep): void;
+  /**
+   * θ' = θ − learningRate · u, where u is what the rules make of the mean gradient. A float that is 0 with gradient 0 stays 0.
+   * Whether the gradient and the next parameters are finite: a finite gradient can still overflow them.
+   */
+  update(kernels: Kernels, step: OptimizerStep): boolean;
 }
 
 /** The rules of each optimizer, applied in order to the mean gradient. */
@@ -73,6 +76,7 @@ export function optimizerOf(spec: OptimizerSpec): Optimizer {
     update(kernels, { from, to, gradient, count, samples, stepNumber, learningRate }) {
       const divisor = samples * overlength(kernels, spec.clipNorm, gradient, count, samples);
       const vectorBytes = 4 * count;
+      let isFinite = true;
       for (let start = 0; start < count; start += chunkFloats) {
         const length = Math.min(chunkFloats, count - start);
         const at = 4 * start;
@@ -86,10 +90,13 @@ export function optimizerOf(spec: OptimizerSpec): Optimizer {
           previous: (name: string) => from + state(name),
           next: (name: string) => to + state(name),
         };
+        isFinite &&= kernels.allFinite(scratch, length);
         kernels.divide(scratch, scratch, divisor, length);
         const update = rules.reduce((place, rule) => rule.apply(kernels, place, chunk), scratch);
         kernels.weightedSum(to + at, from + at, update, 1, -learningRate, length);
+        isFinite &&= kernels.allFinite(to + at, length);
       }
+      return isFinite;
     },
   };
 }
