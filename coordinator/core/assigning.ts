@@ -35,7 +35,7 @@ export function bestOf(members: readonly Member[], now: number): readonly Member
 export function assign(state: CoordinatorState, work: Work, pieces: readonly Piece[], works = 1): CoordinatorEffect[] {
   const nodesOf = new Map<WorkerId, [number, number][]>();
   for (const piece of pieces) {
-    const owner = piece.owners.at(-1) as WorkerId;
+    const owner = piece.owners[piece.owners.length - 1]!;
     const node: [number, number] = [piece.node.start, piece.node.end];
     const nodes = nodesOf.get(owner);
     if (nodes === undefined) nodesOf.set(owner, [node]);

@@ -219,7 +219,7 @@ test("a worker keeps the buffers of what it has sent", async () => {
 });
 
 test("a worker frees a result twice", async () => {
-  const release = Reflect.get(ComputePool.prototype, "release") as ComputePool["release"];
+  const release: ComputePool["release"] = Reflect.get(ComputePool.prototype, "release");
   vi.spyOn(ComputePool.prototype, "release").mockImplementation(function (this: ComputePool, ...given) {
     release.apply(this, given);
     release.apply(this, given);
