@@ -2,7 +2,7 @@
 import type { Kernels } from "../kernels/index.ts";
 
 /** Bytes of a block, whole 64-byte lines; the last may be shorter. */
-export const BLOCK_BYTES = 262_144;
+const BLOCK_BYTES = 262_144;
 
 /** A checksum over all blocks of a vector, made of `Kernels.checksum` of each: an unsigned 32-bit integer. */
 export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: number): number {
