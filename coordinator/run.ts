@@ -189,6 +189,7 @@ async function startIn(
   const site = siteOf({
     config,
     manifest,
+    data,
     folder: folder.path,
     state,
     parameters: parameterCount(layouts),

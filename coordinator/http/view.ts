@@ -1,4 +1,5 @@
 /** A run as its pages see it. They read; what they may ask for is a method here. */
+import type { OpenedData } from "../../shared/data/open.ts";
 import type { RunConfig } from "../config.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { RunEvent, RunProfile } from "../events.ts";
@@ -7,6 +8,7 @@ import type { Manifest } from "../plan.ts";
 export interface RunView {
   readonly config: RunConfig;
   readonly manifest: Manifest;
+  readonly data: OpenedData;
   /** Path of the run folder. */
   readonly folder: string;
   /** What the core knows at this moment; nobody changes it but the core. */
