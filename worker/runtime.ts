@@ -176,7 +176,10 @@ export class WorkerRuntime {
       const { dataSha256, layoutHash } = pool;
       this.#handle({ type: "prepared", dataSha256, layoutHash, fingerprint, sharesMemory });
     } catch (error) {
-      if (isWanted()) this.#handle({ type: "unprepared", error: unusable(error) });
+      const wanted = isWanted();
+      // The next welcome may find what was missing, such as a coordinator that data can be fetched from.
+      if (this.#pool?.opened === opened) this.#pool = undefined;
+      if (wanted) this.#handle({ type: "unprepared", error: unusable(error) });
     }
   }
 

@@ -21,6 +21,18 @@ import type { Announcement, ComputeResult, ComputeTask } from "./task.ts";
 import { piscinaThreads, TASKS_PER_THREAD } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
+/** The plan's data, from this machine. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH. */
+export async function readHere(plan: RunPlan): Promise<OpenedData> {
+  const data = await openData(plan.data as DataSpec);
+  // The coordinator checks this too; but with data of another size even the probe would fail.
+  if (data.sha256 === plan.dataSha256) return data;
+  throw new LockstepError(
+    "DATA_MISMATCH",
+    `this worker's data has SHA-256 ${data.sha256}, the run trains on ${plan.dataSha256}`,
+    "give the worker a copy of the coordinator's data",
+  );
+}
+
 /** Random values among the parameters of the probe, which repeat. */
 const PROBE_VALUES = 10_007;
 
@@ -98,17 +110,12 @@ export class ComputePool {
     this.layoutHash = layouts.parameters.hash;
   }
 
-  /** Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH, GRAPH_INVALID. */
-  static async open(plan: RunPlan, threads: number): Promise<ComputePool> {
-    const data = await openData(plan.data as DataSpec);
-    // The coordinator checks this too; but with data of another size even the probe would fail.
-    if (data.sha256 !== plan.dataSha256)
-      throw new LockstepError(
-        "DATA_MISMATCH",
-        `this worker's data has SHA-256 ${data.sha256}, the run trains on ${plan.dataSha256}`,
-        "give the worker a copy of the coordinator's data",
-      );
-    return new ComputePool(plan, threads, data, piscinaThreads(threads));
+  /**
+   * Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH, GRAPH_INVALID.
+   * @param read where the data is from: this machine unless said otherwise
+   */
+  static async open(plan: RunPlan, threads: number, read = readHere): Promise<ComputePool> {
+    return new ComputePool(plan, threads, await read(plan), piscinaThreads(threads));
   }
 
   /**

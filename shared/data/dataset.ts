@@ -108,6 +108,18 @@ export function datasetFrom(transfer: DatasetTransfer): Dataset {
 }
 
 function contentSha256(content: DatasetContent): string {
+  const hash = createHash("sha256");
+  for (const bytes of contentBytes(content)) hash.update(bytes);
+  return hash.digest("hex");
+}
+
+/**
+ * The bytes that name a dataset by their SHA-256, and that it travels as: a line of JSON, the features, the targets. Of this
+ * machine's byte order, which is little-endian wherever Node runs. `parseContent` reads them.
+ */
+export function contentBytes(
+  content: DatasetContent,
+): readonly [header: Uint8Array, features: Uint8Array, targets: Uint8Array] {
   const { sampleShape, target, features, targets } = content;
   const type = features instanceof Uint8Array ? { type: "uint8", scale: 255 } : { type: "float32", scale: 1 };
   // Key order is part of the hash: a spec that arrives with its keys in another order is still the same content.
@@ -115,11 +127,8 @@ function contentSha256(content: DatasetContent): string {
     target.kind === "class"
       ? { kind: target.kind, classes: target.classes }
       : { kind: target.kind, width: target.width };
-  const hash = createHash("sha256");
-  hash.update(`${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`);
-  hash.update(bytesOf(features));
-  hash.update(bytesOf(targets));
-  return hash.digest("hex");
+  const header = `${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`;
+  return [Buffer.from(header), bytesOf(features), bytesOf(targets)];
 }
 
 function checkContent({ sampleShape, target, features, targets }: DatasetContent): void {

@@ -9,7 +9,8 @@ import { openData } from "../../shared/data/open.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { version } from "../../shared/version.ts";
-import { connect, coordinatorAddress } from "../../worker/client.ts";
+import { coordinatorAddress } from "../../shared/address.ts";
+import { connect } from "../../worker/client.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
 
 const [address, name, lie, from] = process.argv.slice(2) as [string, string, "bit" | "nan", string];

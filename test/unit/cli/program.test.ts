@@ -35,6 +35,8 @@ describe("help", () => {
       "evaluate",
       "predict",
       "init",
+      "token",
+      "health",
     ]);
     for (const command of commands) {
       let text = "";
