@@ -147,8 +147,8 @@ export function problemsBetweenFields({ data, model, optimizer }: RunConfig): Pr
       path: ["model", "layers", softmax],
       message: "softmax can only be the last layer, under the loss crossEntropy",
     });
-  if (!layers.some((layer) => layer.kind === "dense"))
-    problems.push({ path: ["model", "layers"], message: "no dense layer: there is nothing to train" });
+  if (!layers.some((layer) => layer.kind === "dense" || layer.kind === "conv2d"))
+    problems.push({ path: ["model", "layers"], message: "no layer with parameters: there is nothing to train" });
   const labels = classesOf(data) !== undefined;
   if (labels !== (loss.kind === "crossEntropy"))
     problems.push({

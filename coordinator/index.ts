@@ -11,16 +11,22 @@ export type { TrainConfig } from "./config/resolve.ts";
 export type { RunConfig } from "./config.ts";
 export type { RunEvent, RunProfile, RunResult } from "./events.ts";
 export {
+  averagePool,
   binaryCrossEntropy,
+  conv2d,
   crossEntropy,
   dense,
   dropout,
   elu,
+  flatten,
   gelu,
   geluTanh,
+  globalAveragePool,
   leakyRelu,
+  maxPool,
   meanSquaredError,
   relu,
+  reshape,
   sequential,
   sigmoid,
   silu,

@@ -1,10 +1,38 @@
 /** Layers, losses and models in TypeScript: thin builders of the plain-data specs a config file resolves to. */
-import type { Activation, LayerSpec, LossSpec } from "./spec.ts";
+import type { Activation, LayerSpec, LossSpec, Sizes } from "./spec.ts";
 
 type DenseOptions = Omit<Extract<LayerSpec, { kind: "dense" }>, "kind" | "units">;
+type Conv2dOptions = Omit<Extract<LayerSpec, { kind: "conv2d" }>, "kind" | "filters" | "kernel">;
+type PoolOptions = Omit<Extract<LayerSpec, { kind: "maxPool" }>, "kind" | "size">;
 
 /** Every output is a weighted sum of all inputs plus a bias: y = x·Wᵀ + b, W [units, inputs]; other shapes are flattened. */
 export const dense = (units: number, options: DenseOptions = {}): LayerSpec => ({ kind: "dense", units, ...options });
+
+/**
+ * Cross-correlates images [channels, height, width] with kernels W [filters, channels / groups, kernel] and adds a bias. Images
+ * without channels, such as MNIST's, have one.
+ */
+export const conv2d = (filters: number, kernel: Sizes, options: Conv2dOptions = {}): LayerSpec => ({
+  kind: "conv2d",
+  filters,
+  kernel,
+  ...options,
+});
+
+/** The largest entry of every window; windows lie side by side unless there is a stride. */
+export const maxPool = (size: Sizes, options: PoolOptions = {}): LayerSpec => ({ kind: "maxPool", size, ...options });
+/** The mean of every window; padding counts as zeros. */
+export const averagePool = (size: Sizes, options: PoolOptions = {}): LayerSpec => ({
+  kind: "averagePool",
+  size,
+  ...options,
+});
+/** The mean of every channel: [channels, height, width] → [channels]. */
+export const globalAveragePool = (): LayerSpec => ({ kind: "globalAveragePool" });
+/** One row of all of a sample's values. */
+export const flatten = (): LayerSpec => ({ kind: "flatten" });
+/** The same values in row-major order under another shape of the sample. */
+export const reshape = (...shape: readonly number[]): LayerSpec => ({ kind: "reshape", shape });
 
 const activation = (name: Activation) => (): LayerSpec => ({ kind: "activation", activation: name });
 

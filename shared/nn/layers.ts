@@ -1,10 +1,11 @@
 /** Layers as functions of tensors. Each takes parameters and masks from its context and returns its output. */
 import { type Tensor } from "../graph/operation.ts";
 import { multiply } from "../graph/operations/arithmetic.ts";
-import { flatten } from "../graph/operations/broadcast.ts";
+import { flatten, reshape } from "../graph/operations/broadcast.ts";
 import { linear, matmul } from "../graph/operations/matmul.ts";
-import type { Shape } from "../graph/values.ts";
+import type { Dim, Shape } from "../graph/values.ts";
 import { activations } from "./activations.ts";
+import { imageLayers } from "./images.ts";
 import type { Initialiser, LayerSpec } from "./spec.ts";
 
 /** A parameter as the run's layout and its initialisation need it. */
@@ -40,11 +41,14 @@ export const layers: Layers = {
       : matmul(x, weight, { transposeRight: true });
     return activation === undefined ? scores : activations[activation](scores);
   },
+  ...imageLayers,
+  flatten,
+  reshape: (x, { shape }) => reshape(x, [x.shape[0] as Dim, ...shape]),
   activation: (x, { activation }) => activations[activation](x),
   dropout: (x, { rate }, { training, mask }) => (training && rate > 0 ? multiply(x, mask(rate, x.shape)) : x),
   softmax: (x) => x, // crossEntropy takes scores, and the prediction applies the softmax
 };
 
-/** How many numbers a layer takes in PyTorch's counting: an activation given inside a dense layer is a layer there. */
+/** How many numbers a layer takes in PyTorch's counting: an activation given inside a layer is a layer there. */
 export const layersCounted = (layer: LayerSpec): number =>
-  layer.kind === "dense" && layer.activation !== undefined ? 2 : 1;
+  (layer.kind === "dense" || layer.kind === "conv2d") && layer.activation !== undefined ? 2 : 1;

@@ -38,7 +38,14 @@ class Network {
     let number = 0;
     let x = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
     spec.layers.forEach((layer, place) => {
-      x = this.#apply(layer, x, this.#context(number, training), layerName(place, layer));
+      const before = spec.layers[place - 1];
+      const source = before === undefined ? "the data" : layerName(place - 1, before);
+      x = this.#apply(
+        layer,
+        x,
+        this.#context(number, training),
+        `${layerName(place, layer)}, given ${describeShape(x.shape)} by ${source}`,
+      );
       number += layersCounted(layer);
     });
     this.scores = x.shape.length === 2 ? x : flatten(x);
@@ -60,12 +67,12 @@ class Network {
       : this.builder.input("targets", { kind: "targets" }, [rows, target.width]);
   }
 
-  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, name: string): Tensor {
+  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, where: string): Tensor {
     try {
       return (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: LayerContext) => Tensor)(x, layer, context);
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      throw new LockstepError(error.code, `${name}, given ${describeShape(x.shape)}: ${error.message}`, error.hint, {
+      throw new LockstepError(error.code, `${where}: ${error.message}`, error.hint, {
         cause: error,
       });
     }

@@ -9,6 +9,9 @@ import { initialisers, type Initialiser } from "./initialisers.ts";
 
 export type { Activation, Initialiser };
 
+/** One number for both, or [height, width]. */
+export type Sizes = number | readonly [number, number];
+
 export type LayerSpec =
   /** y = x·Wᵀ + b over the flattened sample; the initialiser is for W, b starts at zero. */
   | {
@@ -18,6 +21,32 @@ export type LayerSpec =
       readonly bias?: boolean;
       readonly initialiser?: Initialiser;
     }
+  /**
+   * Cross-correlates images [channels, height, width], or [height, width] of one channel, with `filters` kernels
+   * [channels / groups, kernel]. Padding is added on both sides; "same" keeps height and width and needs a stride of 1.
+   */
+  | {
+      readonly kind: "conv2d";
+      readonly filters: number;
+      readonly kernel: Sizes;
+      readonly stride?: Sizes;
+      readonly padding?: Sizes | "same";
+      readonly dilation?: Sizes;
+      readonly groups?: number;
+      readonly activation?: Activation;
+      readonly bias?: boolean;
+      readonly initialiser?: Initialiser;
+    }
+  /** The largest entry of every window of `size`; windows are `stride` apart, by default side by side. */
+  | { readonly kind: "maxPool"; readonly size: Sizes; readonly stride?: Sizes; readonly padding?: Sizes }
+  /** The mean of every window; padding counts as zeros. */
+  | { readonly kind: "averagePool"; readonly size: Sizes; readonly stride?: Sizes; readonly padding?: Sizes }
+  /** The mean of every channel: [channels, height, width] → [channels]. */
+  | { readonly kind: "globalAveragePool" }
+  /** One row of all of a sample's values. Dense layers do it by themselves. */
+  | { readonly kind: "flatten" }
+  /** The same values, in row-major order, under another shape of the sample. */
+  | { readonly kind: "reshape"; readonly shape: readonly number[] }
   | { readonly kind: "activation"; readonly activation: Activation }
   /** While training, each entry is zero with probability `rate` and else divided by 1 − rate. */
   | { readonly kind: "dropout"; readonly rate: number }
@@ -54,6 +83,17 @@ function checkLayer(layer: LayerSpec, place: number, { layers, loss }: ModelSpec
     throw invalid(`${name}: there is no ${what} "${word}"`, `There are: ${Object.keys(words).join(", ")}.`);
   };
   switch (layer.kind) {
+    case "conv2d":
+      if (!isCount(layer.filters)) throw invalid(`${name}: filters is ${layer.filters}`, "Give a positive integer.");
+      known(layer.activation, activations, "activation");
+      known(layer.initialiser, initialisers, "initialiser");
+      return;
+    case "maxPool":
+    case "averagePool":
+    case "globalAveragePool":
+    case "flatten":
+    case "reshape":
+      return; // what can be wrong with them depends on the shape they are given
     case "dense":
       if (!isCount(layer.units)) throw invalid(`${name}: units is ${layer.units}`, "Give a positive integer.");
       known(layer.activation, activations, "activation");

@@ -5,6 +5,7 @@
 import { GraphBuilder } from "../../shared/graph/graph.ts";
 import type { Tensor } from "../../shared/graph/operation.ts";
 import { add, divide, multiply, subtract } from "../../shared/graph/operations/arithmetic.ts";
+import { averagePool, averagePoolGradient } from "../../shared/graph/operations/average-pool.ts";
 import { expand, reshape, sum } from "../../shared/graph/operations/broadcast.ts";
 import {
   absolute,
@@ -19,8 +20,10 @@ import {
   step,
   tanh,
 } from "../../shared/graph/operations/elementwise.ts";
+import { conv2d, conv2dInputGradient, conv2dWeightGradient } from "../../shared/graph/operations/convolution.ts";
 import { crossEntropy, oneHot } from "../../shared/graph/operations/labels.ts";
 import { linear, matmul } from "../../shared/graph/operations/matmul.ts";
+import { atMaximum, maxPool, maxPoolGradient } from "../../shared/graph/operations/max-pool.ts";
 import { hardmax, logSoftmax, softmax } from "../../shared/graph/operations/softmax.ts";
 import type { Shape } from "../../shared/graph/values.ts";
 import { someNumbers } from "./programs.ts";
@@ -81,6 +84,10 @@ const binary = (operation: string, apply: (left: Tensor, right: Tensor) => Tenso
     positive,
   },
 ];
+
+const once = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+const tiles = { kernel: [2, 3], stride: [2, 3], padding: [0, 0, 0, 0] };
+const overlapping = { kernel: [3, 3], stride: [2, 1], padding: [1, 1, 1, 1] };
 
 export const examples: readonly Example[] = [
   unary("input", (x) => x),
@@ -176,5 +183,99 @@ export const examples: readonly Example[] = [
     operation: "crossEntropy",
     title: "crossEntropy",
     output: (from, width) => crossEntropy(from.rows(width), from.labels()),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d",
+    output: (from, width) => conv2d(from.rows(3, 5, width), from.weights(4, 3, 3, 3), from.weights(4)),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d of one channel and a kernel of 1×1",
+    output: (from, width) => conv2d(from.rows(1, 2, width), from.weights(2, 1, 1, 1)),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d, strided, padded unevenly, dilated, in groups",
+    output: (from, width) =>
+      conv2d(from.rows(4, 6, width), from.weights(6, 2, 3, 2), undefined, {
+        stride: [2, 3],
+        padding: [1, 0, 2, 1],
+        dilation: [2, 1],
+        groups: 2,
+      }),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d, every channel by itself",
+    output: (from, width) => conv2d(from.rows(3, 4, width), from.weights(3, 1, 3, 3), undefined, { groups: 3 }),
+  },
+  {
+    operation: "conv2dInputGradient",
+    title: "conv2dInputGradient",
+    output: (from, width) =>
+      conv2dInputGradient(from.rows(4, 3, width), from.weights(4, 2, 3, 3), [5, width + 2], once),
+  },
+  {
+    operation: "conv2dInputGradient",
+    title: "conv2dInputGradient of a strided convolution in groups",
+    output: (from, width) =>
+      conv2dInputGradient(from.rows(4, 2, width), from.weights(4, 1, 3, 2), [4, 2 * width], {
+        stride: [2, 2],
+        padding: [1, 0, 0, 0],
+        dilation: [1, 1],
+        groups: 2,
+      }),
+  },
+  {
+    operation: "conv2dWeightGradient",
+    title: "conv2dWeightGradient",
+    output: (from, width) => conv2dWeightGradient(from.rows(3, 5, width), from.rows(4, 3, width - 2), [3, 3], once),
+  },
+  {
+    operation: "maxPool",
+    title: "maxPool",
+    output: (from, width) => maxPool(from.rows(2, 4, 2 * width), { kernel: [2, 2] }),
+  },
+  {
+    operation: "maxPool",
+    title: "maxPool that leaves entries over",
+    output: (from, width) => maxPool(from.rows(2, 5, width), { kernel: [2, 3] }),
+  },
+  {
+    operation: "maxPool",
+    title: "maxPool, overlapping and padded",
+    output: (from, width) => maxPool(from.rows(2, 5, width), overlapping),
+  },
+  {
+    operation: "maxPoolGradient",
+    title: "maxPoolGradient of tiles",
+    output(from, width) {
+      const x = from.rows(2, 4, 3 * width);
+      return maxPoolGradient(x, maxPool(x, tiles), from.rows(2, 2, width), tiles);
+    },
+  },
+  {
+    operation: "maxPoolGradient",
+    title: "maxPoolGradient of windows that overlap",
+    output(from, width) {
+      const x = from.rows(2, 5, width);
+      return maxPoolGradient(x, maxPool(x, overlapping), from.rows(2, 3, width), overlapping);
+    },
+  },
+  {
+    operation: "atMaximum",
+    title: "atMaximum",
+    output: (from, width) => atMaximum(from.rows(2, 5, width), from.rows(2, 5, width), overlapping),
+  },
+  {
+    operation: "averagePool",
+    title: "averagePool",
+    output: (from, width) => averagePool(from.rows(2, 5, width), { kernel: [2, 3] }),
+  },
+  {
+    operation: "averagePoolGradient",
+    title: "averagePoolGradient",
+    output: (from, width) => averagePoolGradient(from.rows(2, 3, width), [5, width], overlapping),
   },
 ];

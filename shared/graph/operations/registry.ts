@@ -2,10 +2,13 @@
 import { LockstepError } from "../../errors.ts";
 import type { Operation } from "../operation.ts";
 import { arithmeticOperations } from "./arithmetic.ts";
+import { averagePoolOperations } from "./average-pool.ts";
 import { broadcastOperations } from "./broadcast.ts";
+import { convolutionOperations } from "./convolution.ts";
 import { elementwiseOperations } from "./elementwise.ts";
 import { labelOperations } from "./labels.ts";
 import { matmulOperations } from "./matmul.ts";
+import { maxPoolOperations } from "./max-pool.ts";
 import { softmaxOperations } from "./softmax.ts";
 import { sourceOperations } from "./source.ts";
 
@@ -18,6 +21,9 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     ...matmulOperations,
     ...softmaxOperations,
     ...labelOperations,
+    ...convolutionOperations,
+    ...maxPoolOperations,
+    ...averagePoolOperations,
   ].map((operation) => [operation.name, operation as Operation]),
 );
 

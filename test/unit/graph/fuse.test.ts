@@ -108,6 +108,13 @@ const network = (
   };
 };
 
+const images = (inputShape: readonly number[], layers: readonly LayerSpec[]): ModelSpec => ({
+  inputShape,
+  target: { kind: "class", classes: 10 },
+  layers,
+  loss: { kind: "crossEntropy" },
+});
+
 const networks: readonly (readonly [string, ModelSpec])[] = [
   ...Object.keys(activations).map(
     (name) => [name, network(name as Activation, { kind: "crossEntropy" }, [33, 10, 7])] as const,
@@ -117,6 +124,33 @@ const networks: readonly (readonly [string, ModelSpec])[] = [
   ["binary cross-entropy of one output", network("tanh", { kind: "binaryCrossEntropy" }, [10, 7, 1])],
   ["mean squared error of one output", network("relu", { kind: "meanSquaredError" }, [7, 33, 1])],
   ["one input", network("gelu", { kind: "meanSquaredError" }, [1, 5, 2])],
+  [
+    "convolutions of odd sizes",
+    images(
+      [2, 9, 11],
+      [
+        { kind: "conv2d", filters: 3, kernel: 3, padding: 1, activation: "relu" },
+        { kind: "maxPool", size: 3, stride: 2, padding: 1 },
+        { kind: "conv2d", filters: 6, kernel: [3, 2], groups: 3, stride: [1, 2], activation: "gelu" },
+        { kind: "averagePool", size: 2 },
+        { kind: "dense", units: 10 },
+      ],
+    ),
+  ],
+  [
+    "the convolutional network of MNIST",
+    images(
+      [28, 28],
+      [
+        { kind: "conv2d", filters: 32, kernel: 3, activation: "relu" },
+        { kind: "maxPool", size: 2 },
+        { kind: "conv2d", filters: 64, kernel: 3, activation: "relu" },
+        { kind: "maxPool", size: 2 },
+        { kind: "dense", units: 128, activation: "relu" },
+        { kind: "dense", units: 10 },
+      ],
+    ),
+  ],
   ["wide layers, whose products are cut into blocks", network("relu", { kind: "crossEntropy" }, [784, 300, 130, 10])],
 ];
 
@@ -139,7 +173,8 @@ function numbersFor(graph: Graph, samples: number): Record<string, Float32Array>
   );
 }
 
-const narrow = networks.filter(([, { inputShape }]) => inputShape[0] !== 784); // plain loops over 784 inputs take long
+// Plain loops over 784 inputs take long.
+const narrow = networks.filter(([, { inputShape }]) => inputShape[0] !== 784 && inputShape[0] !== 28);
 
 describe.each([
   { engine: onnxRuntimeEngine(), over: networks },
