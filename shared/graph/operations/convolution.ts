@@ -217,8 +217,11 @@ function emitWeightGradient({
   });
   const patches = taps.length === 1 ? (taps[0] as string) : node("Concat", taps, { axis: 1 });
   const rows = node("Reshape", [patches, integers(groups, taps.length * own, -1)]);
+  // In two steps, each of which the engine does in blocks; both at once take four times as long.
   const planes = node("Reshape", [gradient as string, integers(-1, groups, made, product(area))]);
-  const columns = node("Reshape", [node("Transpose", [planes], { perm: [1, 0, 3, 2] }), integers(groups, -1, made)]);
+  const turned = node("Transpose", [planes], { perm: [0, 1, 3, 2] });
+  const byGroup = groups === 1 ? turned : node("Transpose", [turned], { perm: [1, 0, 2, 3] });
+  const columns = node("Reshape", [byGroup, integers(groups, -1, made)]);
   const products = node("Reshape", [node("MatMul", [rows, columns]), integers(groups, taps.length, own, made)]);
   const weights = node("Transpose", [products], { perm: [0, 3, 2, 1] });
   node("Reshape", [weights, integers(filters as number, own, ...kernel)], {}, output);

@@ -3,7 +3,7 @@
  * row-major order, as in PyTorch; padding is never the largest.
  */
 import { defineOperation, type EmitContext, type Tensor } from "../operation.ts";
-import { type Dim, product, sameShape, shapeMismatch, type TensorType } from "../values.ts";
+import { product, sameShape, shapeMismatch, type TensorType } from "../values.ts";
 import { relu } from "./elementwise.ts";
 import {
   checkPooled,
@@ -73,17 +73,9 @@ const maxPoolGradientOperation = defineOperation({
   },
 });
 
-/** Whether every entry belongs to one window. */
-function isTiling({
-  inputTypes: [x],
-  attributes: { kernel, stride: steps, padding: around },
-}: EmitContext<Pool>): boolean {
-  const size = x?.shape.slice(2) as number[];
-  return (
-    kernel.every((length, axis) => length === steps[axis] && (size[axis] as number) % length === 0) &&
-    around.every((entries) => entries === 0)
-  );
-}
+/** Whether windows lie side by side. */
+const isTiling = ({ attributes: { kernel, stride, padding } }: EmitContext<Pool>): boolean =>
+  kernel.every((length, axis) => length === stride[axis]) && padding.every((entries) => entries === 0);
 
 /**
  * Marks the largest entries of every window, ranks them by their place, and keeps the first. Twice as fast as the
@@ -91,34 +83,39 @@ function isTiling({
  */
 function emitTiled({
   inputs,
-  inputTypes: [images],
+  inputTypes: [images, pooled],
   attributes,
   node,
   constant,
-  shapeConstant,
   output,
 }: EmitContext<Pool>): void {
   const [x, maxima, gradient] = inputs as [string, string, string];
-  const shape = images?.shape as readonly [Dim, number, number, number];
-  const [height, width] = [shape[2], shape[3]];
+  const integers = (...values: number[]): string => constant("int64", [values.length], values);
+  const [channels, ...size] = (images as TensorType).shape.slice(1) as [number, number, number];
   const [rows, columns] = attributes.kernel as [number, number];
+  const [height, width] = ((pooled as TensorType).shape.slice(2) as number[]).map(
+    (windows, axis) => windows * (attributes.kernel[axis] as number),
+  ) as [number, number];
+  const over = [size[0] - height, size[1] - width] as const; // entries in no window
+  const covered =
+    over[0] + over[1] > 0 ? node("Slice", [x, integers(0, 0), integers(height, width), integers(2, 3)]) : x;
   const ranks = Array.from({ length: height * width }, (_, at) => {
     const place = (Math.floor(at / width) % rows) * columns + ((at % width) % columns);
     return rows * columns - place;
   });
   const scales = constant("float32", [4], [1, 1, rows, columns]);
   const nearest = { mode: "nearest", nearest_mode: "floor", coordinate_transformation_mode: "asymmetric" };
-  const repeated = (pooled: string): string => node("Resize", [pooled, "", scales], nearest);
+  const repeated = (values: string): string => node("Resize", [values, "", scales], nearest);
   const marks = (left: string, right: string): string => node("Cast", [node("Equal", [left, right])], { to: 1 });
   // Planes as rows: the engine multiplies rows by one row fast, images by one plane slowly.
-  const planes = constant("int64", [2], [-1, height * width]);
-  const candidates = node("Reshape", [marks(x, repeated(maxima)), planes]);
+  const candidates = node("Reshape", [marks(covered, repeated(maxima)), integers(-1, height * width)]);
   const ranked = node("Reshape", [
     node("Mul", [candidates, constant("float32", [height * width], ranks)]),
-    shapeConstant(shape),
+    integers(-1, channels, height, width),
   ]);
-  const best = node("MaxPool", [ranked], onnxPool(attributes));
-  node("Mul", [marks(ranked, repeated(best)), repeated(gradient)], {}, output);
+  const first = marks(ranked, repeated(node("MaxPool", [ranked], onnxPool(attributes))));
+  if (covered === x) node("Mul", [first, repeated(gradient)], {}, output);
+  else node("Pad", [node("Mul", [first, repeated(gradient)]), integers(0, 0, 0, 0, 0, 0, ...over)], {}, output);
 }
 
 /** Windows that overlap: a place may be the largest of several, and their gradients are added, in order. */
