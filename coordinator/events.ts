@@ -29,6 +29,8 @@ export type RunEvent =
       epochs: number;
       loss: number;
       accuracy: number | undefined;
+      /** The one this minibatch's step was taken with. */
+      learningRate: number;
       samplesPerSecond: number;
       secondsLeft: number;
       workers: number;
@@ -44,6 +46,10 @@ export type RunEvent =
       testAccuracy: number | undefined;
       seconds: number;
     }
+  /** The watched figure no longer improved: steps after this one have a lower learning rate. */
+  | { type: "rate-reduced"; step: number; figure: string; learningRate: number }
+  /** The watched figure has not improved for too long: the run is completed although epochs are left. */
+  | { type: "stopped-early"; step: number; figure: string; best: number }
   | { type: "checkpoint"; path: string; step: number }
   /** Something an operator should know although training goes on, such as a damaged checkpoint or a full disk. */
   | { type: "warning"; code: ErrorCode; message: string }
@@ -54,6 +60,8 @@ export interface RunResult {
   readonly outcome: "completed" | "stopped";
   readonly steps: number;
   readonly epochs: number;
+  /** Steps that were taken to the parameters of the model: all, or fewer where the best were kept. */
+  readonly modelStep: number;
   readonly testLoss: number | undefined;
   /** 0 to 1; undefined for regression and without test data. */
   readonly testAccuracy: number | undefined;

@@ -47,6 +47,8 @@ export interface RuntimeParts {
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
   /** Begins to write a checkpoint of the current parameters; they may change as soon as it returns. */
   readonly checkpoint: () => void;
+  /** Begins to keep the current parameters as the best so far; they may change as soon as it returns. */
+  readonly keepBest: () => void;
 }
 
 export class CoordinatorRuntime implements ServerListener {
@@ -172,6 +174,9 @@ export class CoordinatorRuntime implements ServerListener {
         return;
       case "checkpoint":
         this.#parts.checkpoint();
+        return;
+      case "keep-best":
+        this.#parts.keepBest();
         return;
       case "record":
         this.#parts.record(effect.line);

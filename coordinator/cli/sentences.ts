@@ -27,6 +27,10 @@ export function sentenceOf(event: RunEvent): string | undefined {
       return `epoch ${event.epoch}/${event.epochs}, step ${count(event.step)}/${count(event.steps)}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}, ${count(event.samplesPerSecond)} samples/s, ${plural(event.workers, "worker")}, ${duration(event.secondsLeft)} left`;
     case "epoch":
       return `epoch ${event.epoch}/${event.epochs}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}${event.testLoss === undefined ? "" : `, test loss ${loss(event.testLoss)}`}${accuracyPart("test accuracy", event.testAccuracy)}, ${duration(event.seconds)}`;
+    case "rate-reduced":
+      return `step ${count(event.step)}: ${event.figure} no longer improves, learning rate now ${event.learningRate.toPrecision(3)}`;
+    case "stopped-early":
+      return `stopping early after step ${count(event.step)}: ${event.figure} has not improved on ${loss(event.best)}`;
     case "checkpoint":
       return `checkpoint ${event.path}`;
     case "warning":

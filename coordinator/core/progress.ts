@@ -6,6 +6,7 @@ import type { CoordinatorEffect } from "./events.ts";
 import { openWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
 import { updateSpeeds } from "./speed.ts";
+import { decide, rateAfter } from "./steering.ts";
 import { noSums, readyMembers } from "./state.ts";
 import type { CoordinatorState, Evaluation, Sums, Work } from "./state.ts";
 
@@ -22,7 +23,8 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   if (state.work !== undefined) return [];
   // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
   const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
-  if (!evaluationOpen && state.steps >= totalSteps(settings)) return end(state, "completed");
+  const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;
+  if (!evaluationOpen && isOver) return end(state, "completed");
   if (!enoughWorkers(state, ready, now)) {
     if (state.waitingSaid) return [];
     state.waitingSaid = true;
@@ -139,8 +141,10 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
   const steps = totalSteps(settings);
   const secondsLeft = (samplesIn(settings, steps) - samplesIn(settings, state.steps)) / samplesPerSecond;
   const workers = readyMembers(state).length;
+  const learningRate = rateAfter(state, state.steps - 1);
+  const line = { type: "step", step: state.steps, epoch, loss, accuracy, learningRate, samplesPerSecond, workers };
   const effects: CoordinatorEffect[] = [
-    { type: "record", line: { type: "step", step: state.steps, epoch, loss, accuracy, samplesPerSecond, workers } },
+    { type: "record", line },
     {
       type: "notify",
       event: {
@@ -151,6 +155,7 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
         epochs: settings.epochs,
         loss,
         accuracy,
+        learningRate,
         samplesPerSecond,
         secondsLeft,
         workers,
@@ -187,5 +192,6 @@ function epochOver(state: CoordinatorState, evaluation: Evaluation | undefined, 
   return [
     { type: "record", line: { ...summary, step: state.steps } },
     { type: "notify", event: summary },
+    ...decide(state, summary),
   ];
 }

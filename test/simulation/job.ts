@@ -44,7 +44,11 @@ const config = configFromObject({
     ],
     loss: { kind: "crossEntropy" },
   },
-  optimizer: { kind: "adam", learningRate: 0.05 },
+  optimizer: { kind: "adam", learningRate: 0.05, clipNorm: 1 },
+  // A rate that depends on the step and on what was evaluated before it.
+  schedule: { kind: "plateau", warmUp: 0.5, patience: 0, threshold: 0.5, factor: 0.5 },
+  groups: [{ parameters: "vectors", weightDecay: 0, learningRateFactor: 2 }],
+  average: 0.9,
   batch: 12,
   shards: SHARDS,
   epochs: 3,
