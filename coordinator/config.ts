@@ -5,12 +5,13 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import type { DataSpec } from "../shared/data/spec.ts";
+import type { MetricSpec } from "../shared/nn/metrics.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
 import type { ScheduleSpec } from "../shared/optim/schedule.ts";
 import type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
 import { dataSchema } from "./config/data.ts";
 import { fraction, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
-import { modelSchema } from "./config/model.ts";
+import { metricsSchema, modelSchema } from "./config/model.ts";
 import { groupsSchema, optimizerSchema, scheduleSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
 import { figures, type Figure } from "./core/watch.ts";
@@ -52,6 +53,8 @@ export interface RunConfig {
   readonly threads: number;
   /** Epochs between evaluations on the test data; 0: only at the end. */
   readonly evaluateEvery: number;
+  /** What they measure besides the loss and the accuracy; absent: the errors of real values, nothing for labels. */
+  readonly metrics?: readonly MetricSpec[];
   /** What decides on plateaus, early stopping and the best checkpoint; absent: testLoss, or without test data loss. */
   readonly monitor?: Figure;
   /** Stops once that figure has not improved, by this share of it, for so many epochs in which it was known. */
@@ -115,6 +118,7 @@ export const configSchema = strict({
   minWorkers: wholeNumber(1, 1024).default(1),
   threads: wholeNumber(1, 1024).default(1),
   evaluateEvery: wholeNumber(0).default(1),
+  metrics: metricsSchema.optional(),
   monitor: oneOf(figures).optional(),
   stopEarly: strict({ patience: wholeNumber(1), threshold: fraction.default(0) }).optional(),
   checkpoint: strict({
@@ -142,7 +146,8 @@ const classesOf = (data: DataSpec): number | undefined =>
 
 /** Fills in what depends on other fields: the network and the loss that suit the kind of target, and the name. */
 export function completeConfig(written: WrittenConfig, freshName: (data: DataSpec) => string): RunConfig {
-  const { name, model, schedule, average, monitor, stopEarly, checkpoint, tokenFile, tls, ...others } = written;
+  const { name, model, schedule, average, metrics, monitor, stopEarly, checkpoint, tokenFile, tls, ...others } =
+    written;
   const classes = classesOf(written.data);
   const layers = model.layers ?? [
     { kind: "dense", units: 64, activation: "relu" },
@@ -155,6 +160,7 @@ export function completeConfig(written: WrittenConfig, freshName: (data: DataSpe
     model: { ...model, layers, loss },
     schedule: withEpochs(schedule, written.epochs),
     ...(average === undefined ? {} : { average }),
+    ...(metrics === undefined ? {} : { metrics }),
     ...(monitor === undefined ? {} : { monitor }),
     ...(stopEarly === undefined ? {} : { stopEarly }),
     // Who stops early wants what was there before it got worse.

@@ -3,6 +3,7 @@
  * event; losses and accuracies are means over samples, times are seconds.
  */
 import type { ErrorCode } from "../shared/errors.ts";
+import type { Figures } from "../shared/nn/metrics.ts";
 
 export type RunEvent =
   /** The data is read and verified. Counts are samples. */
@@ -44,6 +45,8 @@ export type RunEvent =
       accuracy: number | undefined;
       testLoss: number | undefined;
       testAccuracy: number | undefined;
+      /** The config's other metrics on the test data, by name. */
+      testFigures: Figures | undefined;
       seconds: number;
     }
   /** The watched figure no longer improved: steps after this one have a lower learning rate. */
@@ -65,6 +68,8 @@ export interface RunResult {
   readonly testLoss: number | undefined;
   /** 0 to 1; undefined for regression and without test data. */
   readonly testAccuracy: number | undefined;
+  /** The config's other metrics on the test data, by name; undefined without test data. */
+  readonly testFigures: Figures | undefined;
   /** Time from the first step's assignment to the end, without start-up. */
   readonly seconds: number;
   readonly samplesPerSecond: number;

@@ -36,6 +36,6 @@ export async function finalModel(
     return { parameters, step, evaluation: lastEvaluation };
   const { layout } = store;
   const trained = { config, data, dataSha256: data.sha256, model, layout, parameters, source: `step ${step}` };
-  const { testLoss, testAccuracy } = await evaluate(trained);
-  return { parameters, step, evaluation: { loss: testLoss, accuracy: testAccuracy } };
+  const { testLoss, testAccuracy, testFigures } = await evaluate(trained);
+  return { parameters, step, evaluation: { loss: testLoss, accuracy: testAccuracy, figures: testFigures } };
 }

@@ -28,6 +28,7 @@ export {
   softplus,
   tanh,
 } from "../shared/nn/builders.ts";
+export type { Figures, MetricSpec } from "../shared/nn/metrics.ts";
 export type { Activation, Initialiser, LayerSpec, LossSpec } from "../shared/nn/spec.ts";
 export {
   adagrad,

@@ -12,6 +12,7 @@ import type { RunPlan } from "../shared/protocol/messages.ts";
 import { version } from "../shared/version.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { RunConfig } from "./config.ts";
+import { metricsFor } from "./model.ts";
 import { batchOf, stepsPerEpoch } from "./core/schedule.ts";
 import type { Quarantine, Settings } from "./core/state.ts";
 import type { Figure } from "./core/watch.ts";
@@ -96,6 +97,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     testSamples: data.test?.length ?? 0,
     evaluationChunk: EVALUATION_CHUNK,
     evaluateEvery: config.evaluateEvery,
+    measured: { metrics: metricsFor(config, data.train), target: data.train.target },
     countsCorrect: model.metrics.includes("correct"),
     schedule: {
       spec: config.schedule,
@@ -144,6 +146,7 @@ export function planOf({ config, model }: Ingredients, settings: Settings): RunP
     parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
     layoutHash: settings.layoutHash,
     metrics: model.metrics,
+    evaluated: model.evaluated,
     batch: batchOf(settings, 0).samples,
     shards: settings.shards,
   };

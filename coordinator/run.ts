@@ -70,7 +70,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const data = await openData(config.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = modelFor(config, data.train);
-  const layouts = partialLayouts(model.parameters, model.metrics);
+  const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const ingredients = { config, data, model, layouts };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
@@ -218,6 +218,7 @@ async function startIn(
       modelStep: final.step,
       testLoss: final.evaluation?.loss,
       testAccuracy: final.evaluation?.accuracy,
+      testFigures: final.evaluation?.figures,
       seconds,
       samplesPerSecond: (samplesIn(settings, state.steps) - samplesIn(settings, since)) / Math.max(seconds, 1e-3),
       parametersSha256: parametersSha256(layouts.parameters, final.parameters),

@@ -42,7 +42,7 @@ model:
     # softmax may close the list under crossEntropy, which applies it anyway
   # crossEntropy for class labels; binaryCrossEntropy or meanSquaredError for real values
   loss: crossEntropy
-  # loss: {crossEntropy: {labelSmoothing: 0.1}}
+  # loss: {crossEntropy: {labelSmoothing: 0.1, classWeights: balanced}}    # or a list of weights
 
 # sgd, adam, adamw, lamb, rmsprop or adagrad. All take learningRate, weightDecay and clipNorm or clipValue; sgd: momentum, nesterov;
 # adam, adamw, lamb: beta1, beta2, epsilon; rmsprop: alpha, epsilon, momentum; adagrad: epsilon
@@ -78,6 +78,8 @@ workers: 2                                 # local worker processes of \`lockste
 minWorkers: 1                              # training waits until as many are there
 threads: 1                                 # compute threads of each local worker
 evaluateEvery: 1                           # epochs between evaluations on the test data; 0: only at the end
+# What evaluations measure besides the loss and the accuracy; for real values both errors unless something is given.
+# metrics: [{topK: 5}, confusion, perplexity]          # for labels; for real values meanAbsoluteError, rootMeanSquaredError
 # best: the best by monitor is kept too and is the model in the end; with stopEarly that is so unless it says false.
 checkpoint: {everySteps: 0, everySeconds: 30, keep: 3, best: false}   # 0: not by steps, or not by time
 

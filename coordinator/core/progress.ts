@@ -2,6 +2,7 @@
 import { LockstepError } from "../../shared/errors.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { stepNumber } from "../../shared/ids.ts";
+import { figuresOf } from "../../shared/nn/metrics.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { openWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
@@ -168,7 +169,9 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
 }
 
 function evaluated(state: CoordinatorState, work: Work, sums: Sums, now: number): CoordinatorEffect[] {
-  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums) };
+  const { metrics, target } = state.settings.measured;
+  const figures = figuresOf(metrics, target, sums.evaluated ?? {}, work.samples);
+  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums), figures };
   state.steering.lastEvaluation = evaluation;
   return epochOver(state, evaluation, now);
 }
@@ -187,6 +190,7 @@ function epochOver(state: CoordinatorState, evaluation: Evaluation | undefined, 
     accuracy: accuracyOf(state, sums),
     testLoss: evaluation?.loss,
     testAccuracy: evaluation?.accuracy,
+    testFigures: evaluation?.figures,
     seconds,
   };
   return [

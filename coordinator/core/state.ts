@@ -7,6 +7,8 @@ import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
 import type { LockstepError } from "../../shared/errors.ts";
+import type { TargetSpec } from "../../shared/data/target.ts";
+import type { Figures, MetricSpec } from "../../shared/nn/metrics.ts";
 import type { Schedule } from "../../shared/optim/schedule.ts";
 import { freshWatch } from "./watch.ts";
 import type { Figure, Watch } from "./watch.ts";
@@ -27,6 +29,8 @@ export interface Settings {
   readonly evaluationChunk: number;
   /** Epochs between evaluations; 0 for one at the very end. */
   readonly evaluateEvery: number;
+  /** What evaluations measure besides, and of which targets. */
+  readonly measured: { readonly metrics: readonly MetricSpec[]; readonly target: TargetSpec };
   /** Whether the metrics count correct answers (classification). */
   readonly countsCorrect: boolean;
   readonly schedule: Schedule;
@@ -117,12 +121,16 @@ export interface Sums {
   readonly loss: number;
   readonly correct: number;
   readonly samples: number;
+  /** Of an evaluation: the sums behind its other metrics. */
+  readonly evaluated?: Readonly<Record<string, ArrayLike<number>>>;
 }
 
 /** Means on the test data after an epoch. */
 export interface Evaluation {
   readonly loss: number;
   readonly accuracy: number | undefined;
+  /** The other metrics, by name. */
+  readonly figures: Figures;
 }
 
 /** What steers the run besides the parameters; it is in every checkpoint. */

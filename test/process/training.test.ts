@@ -19,6 +19,7 @@ average: 0.9
 batch: 60
 accumulate: 2
 epochs: 30
+metrics: [{ topK: 3 }, confusion, perplexity]
 stopEarly: { patience: 4 }
 checkpoint: { everySteps: 7 }
 `;
@@ -39,7 +40,7 @@ test("schedule, groups, clipping, accumulation, average, early stopping and the 
   const train = await place(steered);
   const one = train("one", "--workers", "1");
   const result = await one.result();
-  const { folder, modelStep, steps, testLoss } = result;
+  const { folder, modelStep, steps, testLoss, testFigures } = result;
   expect(result.outcome).toBe("completed");
   expect(steps).toBeLessThan(30 * 9);
   expect(modelStep).toBeLessThan(steps);
@@ -49,9 +50,19 @@ test("schedule, groups, clipping, accumulation, average, early stopping and the 
     `best-${String(modelStep).padStart(8, "0")}.safetensors`,
   );
 
+  // Every test sample is counted once.
+  const confusion = testFigures!["confusion"] as number[][];
+  expect(confusion.flat().reduce((sum, value) => sum + value, 0)).toBe(300);
+  expect(confusion.reduce((sum, row, label) => sum + row[label]!, 0) / 300).toBeCloseTo(result.testAccuracy!, 12);
+
   for (const workers of ["2", "3"]) {
     const run = train(`with-${workers}`, "--workers", workers);
-    expect(await run.result()).toMatchObject({ parametersSha256: result.parametersSha256, testLoss, modelStep });
+    expect(await run.result()).toMatchObject({
+      parametersSha256: result.parametersSha256,
+      testLoss,
+      testFigures,
+      modelStep,
+    });
     expect(await epochsOf(run)).toEqual(await epochsOf(one));
   }
 
@@ -70,7 +81,11 @@ test("schedule, groups, clipping, accumulation, average, early stopping and the 
   expect(await lines("killed")).toEqual(await lines("one"));
 
   const evaluated = await lockstep(["evaluate", folder, "--json"]).finished;
-  expect(JSON.parse(evaluated.stdout)).toMatchObject({ testLoss, parametersSha256: result.parametersSha256 });
+  expect(JSON.parse(evaluated.stdout)).toMatchObject({
+    testLoss,
+    testFigures,
+    parametersSha256: result.parametersSha256,
+  });
 }, 120_000);
 
 test("accumulating four minibatches has the bits of one that is four times as large", async () => {

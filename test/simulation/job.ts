@@ -53,14 +53,16 @@ const config = configFromObject({
   shards: SHARDS,
   epochs: 3,
   evaluateEvery: 1,
+  metrics: [{ kind: "confusion" }, { kind: "topK", k: 2 }, { kind: "perplexity" }],
 });
 const model = compileModel({
   inputShape: [FEATURES],
   target: { kind: "class", classes: CLASSES },
   layers: config.model.layers,
   loss: config.model.loss,
+  metrics: config.metrics ?? [],
 });
-const layouts = partialLayouts(model.parameters, model.metrics);
+const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
 export const data = { train: samples(SAMPLES, 0), test: samples(TEST_SAMPLES, SAMPLES), sha256: "d".repeat(64) };
 const ingredients: Ingredients = { config, data, model, layouts };
 const settings: Settings = { ...settingsOf(ingredients, "simulated-run", 0), evaluationChunk: EVALUATION_CHUNK };

@@ -27,6 +27,7 @@ const settings: Settings = {
   testSamples: 6,
   evaluationChunk: 3,
   evaluateEvery: 1,
+  measured: { metrics: [], target: { kind: "class", classes: 2 } },
   countsCorrect: true,
   schedule: { spec: { kind: "constant" }, learningRate: 0.1, batch: 8, stepsPerEpoch: 2, epochs: 2 },
   monitor: "testLoss",

@@ -149,6 +149,8 @@ const options: readonly OptionCase[] = [
     accepted: [
       ["model: {loss: crossEntropy}", { kind: "crossEntropy" }],
       ["model: {loss: {crossEntropy: {labelSmoothing: 0.1}}}", { kind: "crossEntropy", labelSmoothing: 0.1 }],
+      ["model: {loss: {crossEntropy: {classWeights: balanced}}}", { kind: "crossEntropy", classWeights: "balanced" }],
+      ["model: {loss: {crossEntropy: {classWeights: [1, 2.5]}}}", { kind: "crossEntropy", classWeights: [1, 2.5] }],
       ["data: {csv: {train: a.csv, target: 0}}\nmodel: {loss: binaryCrossEntropy}", { kind: "binaryCrossEntropy" }],
       ["data: {csv: {train: a.csv, target: 0}}", { kind: "meanSquaredError" }],
     ],
@@ -156,6 +158,10 @@ const options: readonly OptionCase[] = [
       [
         "model: {loss: {crossEntropy: {labelSmoothing: 1}}}",
         "model.loss.crossEntropy.labelSmoothing: found 1, expected a number from 0 up to, but not, 1",
+      ],
+      [
+        "model: {loss: {crossEntropy: {classWeights: even}}}",
+        `model.loss.crossEntropy.classWeights: found "even", expected balanced, or a list of one weight for each class`,
       ],
       ["model: {loss: crossentropi}", "did you mean crossEntropy?"],
       ["model:\n  loss: meanSquaredError", "config.yaml:2: model.loss: meanSquaredError needs real values as targets"],
@@ -276,6 +282,26 @@ const options: readonly OptionCase[] = [
     refused: [
       ["accumulate: 0", "accumulate: found 0, expected a whole number from 1 to 65536"],
       ["accumulate: 10000", "accumulate: 10000 × 8 shards are more than 65536"],
+    ],
+  },
+  {
+    key: "metrics",
+    value: ({ metrics }) => metrics,
+    byDefault: undefined,
+    accepted: [
+      [
+        "metrics: [{topK: 5}, confusion, perplexity]",
+        [{ kind: "topK", k: 5 }, { kind: "confusion" }, { kind: "perplexity" }],
+      ],
+      [
+        "metrics: [meanAbsoluteError, rootMeanSquaredError]",
+        [{ kind: "meanAbsoluteError" }, { kind: "rootMeanSquaredError" }],
+      ],
+    ],
+    refused: [
+      ["metrics: confusion", `metrics: found "confusion", expected a list of metrics`],
+      ["metrics: [{topK: 0}]", `metrics[0].topK: found 0, ${whole(1)}`],
+      ["metrics: [confussion]", "did you mean confusion?"],
     ],
   },
   {

@@ -147,7 +147,7 @@ describe("a checkpoint", () => {
     const { steering, steps } = run.state;
     expect(steering).toEqual({
       epochSums: { loss: 0, correct: 0, samples: 0 },
-      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6 },
+      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6, figures: {} },
       watch: { ...freshWatch, best: { value: 8 / 6, step: 1 } },
     });
     const resumed = new CoordinatorTrace({ trainSamples: 8 }, { steps, steering });
