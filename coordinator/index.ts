@@ -34,8 +34,24 @@ export {
   softplus,
   tanh,
 } from "../shared/nn/builders.ts";
+export type { Figures, MetricSpec } from "../shared/nn/metrics.ts";
 export type { Activation, Initialiser, LayerSpec, LossSpec } from "../shared/nn/spec.ts";
-export { adagrad, adam, adamw, rmsprop, sgd } from "../shared/optim/builders.ts";
-export type { OptimizerSpec } from "../shared/optim/spec.ts";
+export {
+  adagrad,
+  adam,
+  adamw,
+  constant,
+  cosine,
+  exponential,
+  lamb,
+  oneCycle,
+  polynomial,
+  reduceOnPlateau,
+  rmsprop,
+  sgd,
+  stepwise,
+} from "../shared/optim/builders.ts";
+export type { ScheduleSpec } from "../shared/optim/schedule.ts";
+export type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
 export type { DataSpec } from "../shared/data/spec.ts";
 export { LockstepError, type ErrorCode } from "../shared/errors.ts";

@@ -16,19 +16,20 @@ import { Arena } from "../shared/memory/arena.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
-import { optimizerOf } from "../shared/optim/optimizer.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import type { RunConfig } from "./config.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
-import { initialState, noSums } from "./core/state.ts";
+import { rateAfter } from "./core/steering.ts";
+import { initialState, steeringFrom } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
 import type { RunEvent, RunResult } from "./events.ts";
 import { startLocalWorkers } from "./local-workers.ts";
+import { finalModel } from "./final-model.ts";
 import { modelFor } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, settingsOf } from "./plan.ts";
+import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, runOptimizer, settingsOf } from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
@@ -69,7 +70,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const data = await openData(config.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = modelFor(config, data.train);
-  const layouts = partialLayouts(model.parameters, model.metrics);
+  const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const ingredients = { config, data, model, layouts };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
@@ -133,19 +134,19 @@ async function startIn(
   const { data, model, layouts } = ingredients;
   const manifest = { ...(folder.manifest as Manifest), exact: config.exact };
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
-  const optimizer = optimizerOf(config.optimizer);
+  const optimizer = runOptimizer(config, layouts.parameters);
   const shards = {
-    train: config.shards,
+    train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
+  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, (done) => rateAfter(state, done));
   const shared = config.sharedMemory ? await store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
-  const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
+  const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
   if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
   else store.restore(snapshot);
   const steps = stepNumber(snapshot?.step ?? 0);
@@ -175,6 +176,7 @@ async function startIn(
     },
     record: (line) => recorder.append(line),
     checkpoint: () => recorder.checkpoint(state),
+    keepBest: () => recorder.keepBest(state),
   });
   for (const door of new Set([server, local.server])) door.serve(runtime);
   notify({
@@ -203,17 +205,23 @@ async function startIn(
     if (outcome instanceof LockstepError) throw outcome;
     // Whoever stops a run counts on the checkpoint that it ends with.
     if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
-    const models = outcome === "completed" ? await recorder.writeModels(model, data.train.sampleShape) : [];
+    const isCompleted = outcome === "completed";
+    const final = isCompleted
+      ? await finalModel(config, data, model, { state, store, recorder })
+      : { parameters: store.vector, step: state.steps, evaluation: state.steering.lastEvaluation };
+    const models = isCompleted ? await recorder.writeModels(model, data.train.sampleShape, final.parameters) : [];
     const since = state.trainingSince?.steps ?? state.steps;
     const result: RunResult = {
       outcome,
       steps: state.steps,
       epochs: batchOf(settings, state.steps).epoch,
-      testLoss: state.steering.lastEvaluation?.loss,
-      testAccuracy: state.steering.lastEvaluation?.accuracy,
+      modelStep: final.step,
+      testLoss: final.evaluation?.loss,
+      testAccuracy: final.evaluation?.accuracy,
+      testFigures: final.evaluation?.figures,
       seconds,
       samplesPerSecond: (samplesIn(settings, state.steps) - samplesIn(settings, since)) / Math.max(seconds, 1e-3),
-      parametersSha256: parametersSha256(layouts.parameters, store.vector),
+      parametersSha256: parametersSha256(layouts.parameters, final.parameters),
       folder: folder.path,
       models,
       audits: state.audits,

@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { activations } from "../../shared/nn/activations.ts";
 import { initialisers } from "../../shared/nn/initialisers.ts";
+import type { MetricSpec } from "../../shared/nn/metrics.ts";
 import type { LayerSpec, LossSpec, Sizes } from "../../shared/nn/spec.ts";
-import { choice, fraction, oneOf, strict, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
+import { choice, fraction, notNegative, oneOf, strict, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
 
 const namesOf = <Name extends string>(registry: Readonly<Record<Name, unknown>>): Name[] =>
   Object.keys(registry) as Name[];
@@ -62,10 +63,29 @@ const layer = choice<LayerSpec>(layerForms, {
 });
 
 const lossForms: Forms<LossSpec> = {
-  crossEntropy: { labelSmoothing: fraction.exactOptional() },
+  crossEntropy: {
+    labelSmoothing: fraction.exactOptional(),
+    classWeights: z
+      .union([z.literal("balanced"), z.array(notNegative)], {
+        error: "balanced, or a list of one weight for each class",
+      })
+      .exactOptional(),
+  },
   binaryCrossEntropy: {},
   meanSquaredError: {},
 };
+
+const metricForms: Forms<MetricSpec> = {
+  topK: { k: wholeNumber(1) },
+  confusion: {},
+  perplexity: {},
+  meanAbsoluteError: {},
+  rootMeanSquaredError: {},
+};
+
+export const metricsSchema = z.array(choice<MetricSpec>(metricForms, { short: { topK: "k" } }), {
+  error: "a list of metrics",
+});
 
 const layerList = "a list of at least one layer";
 

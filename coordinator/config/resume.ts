@@ -52,8 +52,14 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     ["model", "layers"],
     ["model", "loss"],
     ["optimizer"],
+    ["schedule"],
+    ["groups"],
+    ["average"],
     ["batch"],
     ["shards"],
+    ["accumulate"],
+    ["monitor"],
+    ["stopEarly"],
   ];
   const changed = kept.map((path) => firstDifference(stored, asked, path)).filter((path) => path !== undefined);
   const lines = changed.map((path) => changeAt(path, stored, asked, placeOf));

@@ -60,8 +60,11 @@ export const dropout = (rate: number): LayerSpec => ({ kind: "dropout", rate });
 /** Says that the outputs are probabilities; only as the last layer under crossEntropy, which takes the softmax anyway. */
 export const softmax = (): LayerSpec => ({ kind: "softmax" });
 
-/** −Σ y·log softmax(x), for class labels; `labelSmoothing` spreads that share of the target evenly over the classes. */
-export const crossEntropy = (options: { readonly labelSmoothing?: number } = {}): LossSpec => ({
+/**
+ * −Σ y·log softmax(x), for class labels; `labelSmoothing` spreads that share of the target evenly over the classes, `classWeights`
+ * multiply the loss of each label's samples.
+ */
+export const crossEntropy = (options: Omit<Extract<LossSpec, { kind: "crossEntropy" }>, "kind"> = {}): LossSpec => ({
   kind: "crossEntropy",
   ...options,
 });

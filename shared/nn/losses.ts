@@ -4,6 +4,7 @@ import { add, multiply, scale, subtract } from "../graph/operations/arithmetic.t
 import { sum } from "../graph/operations/broadcast.ts";
 import { sigmoid, softplus } from "../graph/operations/elementwise.ts";
 import { crossEntropy, oneHot } from "../graph/operations/labels.ts";
+import { constantOperation } from "../graph/operations/source.ts";
 import { hardmax, logSoftmax, softmax } from "../graph/operations/softmax.ts";
 import type { LossSpec } from "./spec.ts";
 
@@ -20,11 +21,14 @@ type Losses = { readonly [Kind in LossSpec["kind"]]: Loss<Extract<LossSpec, { ki
 
 const losses: Losses = {
   crossEntropy: {
-    perSample(scores, labels, { labelSmoothing = 0 }) {
+    perSample(scores, labels, { labelSmoothing = 0, classWeights }) {
       const plain = crossEntropy(scores, labels);
-      if (labelSmoothing === 0) return plain;
-      const even = meanOverOutputs(scale(logSoftmax(scores), -1));
-      return add(scale(plain, 1 - labelSmoothing), scale(even, labelSmoothing));
+      const even = (): Tensor => meanOverOutputs(scale(logSoftmax(scores), -1));
+      const loss = labelSmoothing === 0 ? plain : add(scale(plain, 1 - labelSmoothing), scale(even(), labelSmoothing));
+      // What is balanced has its numbers by now.
+      return classWeights === undefined || classWeights === "balanced"
+        ? loss
+        : multiply(loss, weightsOf(labels, classWeights));
     },
     prediction: { name: "probabilities", of: softmax },
   },
@@ -41,6 +45,12 @@ const losses: Losses = {
     prediction: { name: "output", of: (scores) => scores },
   },
 };
+
+/** The weight of each sample's label. */
+function weightsOf(labels: Tensor, weights: readonly number[]): Tensor {
+  const row = labels.apply(constantOperation, [], { shape: [weights.length], values: weights });
+  return sum(multiply(oneHot(labels, weights.length), row), [1]);
+}
 
 export const lossOf = <Spec extends LossSpec>(spec: Spec): Loss<Spec> => losses[spec.kind] as Loss<Spec>;
 

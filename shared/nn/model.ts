@@ -13,6 +13,7 @@ import { randomStream } from "../random.ts";
 import { initialisers } from "./initialisers.ts";
 import { type LayerContext, layers, layersCounted, type Parameter } from "./layers.ts";
 import { correctOf, lossOf } from "./losses.ts";
+import { figureName, sumsOf } from "./metrics.ts";
 import { checkModelSpec, layerName, type LayerSpec, type ModelSpec } from "./spec.ts";
 
 export interface CompiledModel {
@@ -23,7 +24,15 @@ export interface CompiledModel {
   readonly evaluate: Graph;
   /** Output "probabilities" or "output", a row for every sample. */
   readonly predict: Graph;
+  /** The sums of a training step, and the first of an evaluation. */
   readonly metrics: readonly string[];
+  /** The sums that evaluations have behind those. */
+  readonly evaluated: readonly MetricSums[];
+}
+
+interface MetricSums {
+  readonly name: string;
+  readonly shape: readonly number[];
 }
 
 const rows: Shape[number] = { rows: 1 };
@@ -33,8 +42,11 @@ class Network {
   readonly builder = new GraphBuilder();
   readonly parameters: { readonly parameter: Parameter; readonly tensor: Tensor }[] = [];
   readonly scores: Tensor;
+  readonly #target: ModelSpec["target"];
+  #targets: Tensor | undefined;
 
   constructor(spec: ModelSpec, training: boolean) {
+    this.#target = spec.target;
     let number = 0;
     let x = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
     spec.layers.forEach((layer, place) => {
@@ -61,10 +73,13 @@ class Network {
     }
   }
 
-  targets({ target }: ModelSpec): Tensor {
-    return target.kind === "class"
-      ? this.builder.input("targets", { kind: "targets" }, [rows], "int32")
-      : this.builder.input("targets", { kind: "targets" }, [rows, target.width]);
+  /** What the scores are compared with. Unless something is, the graph has no such input. */
+  get targets(): Tensor {
+    this.#targets ??=
+      this.#target.kind === "class"
+        ? this.builder.input("targets", { kind: "targets" }, [rows], "int32")
+        : this.builder.input("targets", { kind: "targets" }, [rows, this.#target.width]);
+    return this.#targets;
   }
 
   #apply(layer: LayerSpec, x: Tensor, context: LayerContext, where: string): Tensor {
@@ -94,10 +109,21 @@ class Network {
 
 /** The sums a step reports, and the scalar that is differentiated: the first of them. */
 function metricsOf(network: Network, spec: ModelSpec): Record<"loss", Tensor> & Record<string, Tensor> {
-  const targets = network.targets(spec);
+  const { targets } = network;
   const loss = sumSamples(lossOf(spec.loss).perSample(network.scores, targets, spec.loss));
   return spec.target.kind === "class" ? { loss, correct: correctOf(network.scores, targets) } : { loss };
 }
+
+/** The sums behind the spec's metrics. */
+const evaluatedOf = (network: Network, spec: ModelSpec): Record<string, Tensor> => {
+  const prediction = lossOf(spec.loss).prediction.of(network.scores);
+  return Object.fromEntries(
+    (spec.metrics ?? []).map((metric) => [
+      figureName(metric),
+      sumsOf(metric, network.scores, prediction, network.targets),
+    ]),
+  );
+};
 
 const prefixed = (prefix: string, tensors: Record<string, Tensor>): Record<string, Tensor> =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`${prefix}:${name}`, tensor]));
@@ -118,6 +144,7 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   const named = training.parameters.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
 
   const evaluation = new Network(spec, false);
+  const evaluated = evaluatedOf(evaluation, spec);
   const predicting = new Network(spec, false);
   const { prediction } = lossOf(spec.loss);
   return {
@@ -126,9 +153,10 @@ export function compileModel(spec: ModelSpec): CompiledModel {
       ...prefixed("gradient", Object.fromEntries(named)),
       ...prefixed("metric", metrics),
     }),
-    evaluate: evaluation.builder.build(prefixed("metric", metricsOf(evaluation, spec))),
+    evaluate: evaluation.builder.build(prefixed("metric", { ...metricsOf(evaluation, spec), ...evaluated })),
     predict: predicting.builder.build({ [prediction.name]: prediction.of(predicting.scores) }),
     metrics: Object.keys(metrics),
+    evaluated: Object.entries(evaluated).map(([name, { shape }]) => ({ name, shape: shape as number[] })),
   };
 }
 

@@ -6,6 +6,7 @@ import type { TargetSpec } from "../data/target.ts";
 import { LockstepError, unreachable } from "../errors.ts";
 import { activations, type Activation } from "./activations.ts";
 import { initialisers, type Initialiser } from "./initialisers.ts";
+import { checkMetrics, type MetricSpec } from "./metrics.ts";
 
 export type { Activation, Initialiser };
 
@@ -54,8 +55,16 @@ export type LayerSpec =
   | { readonly kind: "softmax" };
 
 export type LossSpec =
-  /** −log softmax(scores)[label]; labelSmoothing moves that share of the target to all classes evenly. */
-  | { readonly kind: "crossEntropy"; readonly labelSmoothing?: number }
+  /**
+   * −log softmax(scores)[label]; labelSmoothing moves that share of the target to all classes evenly. classWeights multiply the
+   * loss of a sample by its label's weight; `balanced`: samples / (classes × samples of that label) of the training data, whose
+   * mean over the samples is 1. The mean is taken over samples, not over weights: a sample's gradient does not depend on its batch.
+   */
+  | {
+      readonly kind: "crossEntropy";
+      readonly labelSmoothing?: number;
+      readonly classWeights?: "balanced" | readonly number[];
+    }
   /** Of scores before the sigmoid, against values in 0..1; the mean over a sample's outputs. */
   | { readonly kind: "binaryCrossEntropy" }
   /** The mean over a sample's outputs of (output − target)². */
@@ -67,6 +76,8 @@ export interface ModelSpec {
   readonly target: TargetSpec;
   readonly layers: readonly LayerSpec[];
   readonly loss: LossSpec;
+  /** What evaluations measure besides the loss and, for labels, the accuracy. */
+  readonly metrics?: readonly MetricSpec[];
 }
 
 /** A layer's name in messages: its place in the list, from 0, and its kind. */
@@ -133,6 +144,15 @@ function checkLoss({ loss, target }: ModelSpec): void {
   if (!(smoothing >= 0 && smoothing < 1)) {
     throw invalid(`loss.labelSmoothing is ${smoothing}`, "Give a share, at least 0 and below 1.");
   }
+  const weights = loss.kind === "crossEntropy" ? loss.classWeights : undefined;
+  if (weights === undefined || target.kind !== "class") return;
+  if (weights === "balanced") throw invalid("loss.classWeights is balanced", "Count the labels and give the weights.");
+  if (weights.length !== target.classes || !weights.every((weight) => weight >= 0 && Number.isFinite(weight))) {
+    throw invalid(
+      `loss.classWeights is [${weights.join(", ")}], the data has ${target.classes} classes`,
+      "Give one weight of at least 0 for each class, or balanced.",
+    );
+  }
 }
 
 /** Throws CONFIG_INVALID for the first thing that is wrong by itself, whatever the shapes. */
@@ -146,4 +166,5 @@ export function checkModelSpec(spec: ModelSpec): void {
   if (spec.layers.length === 0) throw invalid("the model has no layers", "Give at least one dense layer.");
   spec.layers.forEach((layer, place) => checkLayer(layer, place, spec));
   checkLoss(spec);
+  checkMetrics(spec.metrics ?? [], spec.target);
 }
