@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { DataSpec } from "../shared/data/spec.ts";
 import type { MetricSpec } from "../shared/nn/metrics.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
+import type { StoredModel } from "../shared/nn/stored.ts";
 import type { ScheduleSpec } from "../shared/optim/schedule.ts";
 import type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
 import { dataSchema } from "./config/data.ts";
@@ -29,6 +30,8 @@ export interface RunConfig {
     readonly loss: LossSpec;
     /** Values one sample is expected to have; refused when the data has another width. */
     readonly inputWidth?: number;
+    /** What came of a model with functions in it; in the config.json of a run, whose functions are not there any more. */
+    readonly graphs?: StoredModel;
   };
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes over the run. */
@@ -184,6 +187,25 @@ function withEpochs(schedule: ScheduleSpec, epochs: number): ScheduleSpec {
   }
 }
 
+/** Whether there is, or may be, something to train in a layer. */
+function hasParameters(layer: LayerSpec): boolean {
+  switch (layer.kind) {
+    case "activation":
+    case "dropout":
+    case "softmax":
+    case "maxPool":
+    case "averagePool":
+    case "globalAveragePool":
+    case "flatten":
+    case "reshape":
+      return false;
+    case "residual":
+      return layer.layers.some(hasParameters);
+    default:
+      return true;
+  }
+}
+
 /** What no single field can say: each problem is a sentence about the field at its path. */
 export function problemsBetweenFields({ data, model, optimizer, schedule, shards, accumulate }: RunConfig): Problem[] {
   const problems: Problem[] = [];
@@ -194,10 +216,10 @@ export function problemsBetweenFields({ data, model, optimizer, schedule, shards
       path: ["model", "layers", softmax],
       message: "softmax can only be the last layer, under the loss crossEntropy",
     });
-  if (!layers.some((layer) => layer.kind === "dense" || layer.kind === "conv2d"))
+  if (!layers.some(hasParameters))
     problems.push({ path: ["model", "layers"], message: "no layer with parameters: there is nothing to train" });
   const labels = classesOf(data) !== undefined;
-  if (labels !== (loss.kind === "crossEntropy"))
+  if (loss.kind !== "custom" && labels !== (loss.kind === "crossEntropy"))
     problems.push({
       path: ["model", "loss"],
       message: labels

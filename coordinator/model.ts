@@ -5,11 +5,13 @@ import { compileModel } from "../shared/nn/model.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
 import { usualMetrics, type MetricSpec } from "../shared/nn/metrics.ts";
 import type { LossSpec } from "../shared/nn/spec.ts";
+import { hasFunctions, restoreModel, storeModel } from "../shared/nn/stored.ts";
 import type { RunConfig } from "./config.ts";
 
 /** Compiles the config's model. Throws SHAPE_MISMATCH or CONFIG_INVALID. */
 export function modelFor(config: RunConfig, data: Dataset): CompiledModel {
-  const { layers, loss, inputWidth } = config.model;
+  const { layers, loss, inputWidth, graphs } = config.model;
+  if (graphs !== undefined) return restoreModel(graphs);
   const width = data.sampleShape.reduce((product, length) => product * length, 1);
   if (inputWidth !== undefined && inputWidth !== width) {
     throw new LockstepError(
@@ -26,6 +28,12 @@ export function modelFor(config: RunConfig, data: Dataset): CompiledModel {
     loss: withClassWeights(loss, data),
     metrics,
   });
+}
+
+/** The config as a run keeps it: with the graphs where the model has functions, which JSON leaves out. */
+export function withGraphs(config: RunConfig, model: CompiledModel): RunConfig {
+  const { layers, loss } = config.model;
+  return hasFunctions(layers, loss) ? { ...config, model: { ...config.model, graphs: storeModel(model) } } : config;
 }
 
 /** What the run's evaluations measure besides the loss and the accuracy. */

@@ -27,7 +27,7 @@ import type { CoordinatorState, Steering } from "./core/state.ts";
 import type { RunEvent, RunResult } from "./events.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
-import { modelFor } from "./model.ts";
+import { modelFor, withGraphs } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
 import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, runOptimizer, settingsOf } from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
@@ -62,14 +62,15 @@ export interface RunHandle {
 /** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
-  const { config } = options;
   const notify = options.onEvent ?? (() => {});
   await using cleanUp = new AsyncDisposableStack();
-  const token = readToken(config.tokenFile, process.env);
-  const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
-  const data = await openData(config.data);
+  const asked = options.config;
+  const token = readToken(asked.tokenFile, process.env);
+  const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
+  const data = await openData(asked.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
-  const model = modelFor(config, data.train);
+  const model = modelFor(asked, data.train);
+  const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const ingredients = { config, data, model, layouts };
   // The port first: when it is in use there is no run, and no folder of one.
@@ -79,7 +80,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
-  const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
+  const folder = cleanUp.adopt(await openFolder(options.resume, ingredients), (open) => open.close());
   return await startIn(folder, { server, local }, ingredients, options, notify, cleanUp);
 }
 
@@ -100,7 +101,8 @@ async function listenForOwn(limits: Limits): Promise<Doors["local"]> {
   return { server: await listen({ host: "127.0.0.1", port: 0, token, ...limits }), token };
 }
 
-async function openFolder({ config, resume }: StartOptions, ingredients: Ingredients): Promise<RunFolder> {
+async function openFolder(resume: boolean, ingredients: Ingredients): Promise<RunFolder> {
+  const { config } = ingredients;
   const path = join(config.runs, config.name);
   if (!resume) return createRun(path, { config, manifest: firstManifest(ingredients) });
   const folder = await resumeRun(path);

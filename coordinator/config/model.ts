@@ -3,8 +3,21 @@ import { z } from "zod";
 import { activations } from "../../shared/nn/activations.ts";
 import { initialisers } from "../../shared/nn/initialisers.ts";
 import type { MetricSpec } from "../../shared/nn/metrics.ts";
-import type { LayerSpec, LossSpec, Sizes } from "../../shared/nn/spec.ts";
-import { choice, fraction, notNegative, oneOf, strict, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
+import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "../../shared/nn/spec.ts";
+import type { StoredModel } from "../../shared/nn/stored.ts";
+import {
+  choice,
+  fraction,
+  isMap,
+  notNegative,
+  oneOf,
+  positive,
+  strict,
+  text,
+  wholeNumber,
+  yesOrNo,
+  type Forms,
+} from "./fields.ts";
 
 const namesOf = <Name extends string>(registry: Readonly<Record<Name, unknown>>): Name[] =>
   Object.keys(registry) as Name[];
@@ -20,13 +33,40 @@ function sizes(least: number): z.ZodType<Sizes> {
 const padding = sizes(0).exactOptional();
 const pool = { size: sizes(1), stride: sizes(1).exactOptional(), padding };
 
+const affine = {
+  units: wholeNumber(1),
+  activation: activation.exactOptional(),
+  bias: yesOrNo.exactOptional(),
+  initialiser: initialiser.exactOptional(),
+};
+const epsilon = positive.exactOptional();
+
+/** A function of TypeScript; a file has none. */
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const layerFunction = z.custom<LayerFunction>(isFunction, { error: "a function, which only TypeScript can give" });
+const lossFunction = <Name extends keyof LossFunctions>(): z.ZodType<LossFunctions[Name]> =>
+  z.custom<LossFunctions[Name]>(isFunction, { error: "a function, which only TypeScript can give" });
+
 const layerForms: Forms<LayerSpec> = {
-  dense: {
-    units: wholeNumber(1),
-    activation: activation.exactOptional(),
+  dense: affine,
+  linear: affine,
+  embedding: {
+    vocabulary: wholeNumber(1),
+    width: wholeNumber(1),
+    initialiser: initialiser.exactOptional(),
+  },
+  positionEmbedding: { initialiser: initialiser.exactOptional() },
+  layerNorm: { epsilon },
+  rmsNorm: { epsilon },
+  groupNorm: { groups: wholeNumber(1), epsilon },
+  selfAttention: {
+    heads: wholeNumber(1),
+    causal: yesOrNo.exactOptional(),
     bias: yesOrNo.exactOptional(),
     initialiser: initialiser.exactOptional(),
   },
+  residual: { layers: z.lazy(() => layerList) },
+  custom: { name: text("the layer's name"), apply: layerFunction.exactOptional() },
   conv2d: {
     filters: wholeNumber(1),
     kernel: sizes(1),
@@ -50,9 +90,13 @@ const layerForms: Forms<LayerSpec> = {
   softmax: {},
 };
 
-const layer = choice<LayerSpec>(layerForms, {
+const layer: z.ZodType<LayerSpec> = choice<LayerSpec>(layerForms, {
   short: {
     dense: "units",
+    linear: "units",
+    groupNorm: "groups",
+    selfAttention: "heads",
+    residual: "layers",
     maxPool: "size",
     averagePool: "size",
     reshape: "shape",
@@ -61,6 +105,9 @@ const layer = choice<LayerSpec>(layerForms, {
   },
   aliases: Object.fromEntries(namesOf(activations).map((name) => [name, { kind: "activation", activation: name }])),
 });
+
+const listError = "a list of at least one layer";
+const layerList: z.ZodType<readonly LayerSpec[]> = z.array(layer, { error: listError }).min(1, { error: listError });
 
 const lossForms: Forms<LossSpec> = {
   crossEntropy: {
@@ -73,6 +120,11 @@ const lossForms: Forms<LossSpec> = {
   },
   binaryCrossEntropy: {},
   meanSquaredError: {},
+  custom: {
+    name: text("the loss's name"),
+    perSample: lossFunction<"perSample">().exactOptional(),
+    predict: lossFunction<"predict">().exactOptional(),
+  },
 };
 
 const metricForms: Forms<MetricSpec> = {
@@ -87,11 +139,10 @@ export const metricsSchema = z.array(choice<MetricSpec>(metricForms, { short: { 
   error: "a list of metrics",
 });
 
-const layerList = "a list of at least one layer";
-
 /** Layers and loss may be left out: their defaults depend on the data. */
 export const modelSchema = strict({
-  layers: z.array(layer, { error: layerList }).min(1, { error: layerList }).exactOptional(),
+  layers: layerList.exactOptional(),
   loss: choice<LossSpec>(lossForms).exactOptional(),
   inputWidth: wholeNumber(1).exactOptional(),
+  graphs: z.custom<StoredModel>(isMap, { error: "graphs, as a run keeps them" }).exactOptional(),
 });

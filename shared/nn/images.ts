@@ -8,8 +8,7 @@ import { maxPool } from "../graph/operations/max-pool.ts";
 import type { PoolOptions } from "../graph/operations/pool.ts";
 import { type Dim, product, shapeMismatch } from "../graph/values.ts";
 import { activations } from "./activations.ts";
-import type { LayerContext } from "./layers.ts";
-import type { LayerSpec, Sizes } from "./spec.ts";
+import type { LayerContext, LayerSpec, Sizes } from "./spec.ts";
 
 type Of<Kind extends LayerSpec["kind"]> = Extract<LayerSpec, { kind: Kind }>;
 
@@ -59,12 +58,10 @@ export const imageLayers = {
       throw shapeMismatch("conv2d", wanted, [x]);
     }
     const size = pair(kernel);
-    const fans = { fanIn: (channels / groups) * product(size), fanOut: (filters / groups) * product(size) };
     const shape = [filters, channels / groups, ...size];
-    const weight = context.parameter({ name: "weight", shape, initialiser, ...fans });
-    const start = bias
-      ? context.parameter({ name: "bias", shape: [filters], initialiser: "zeros", ...fans })
-      : undefined;
+    const fanOut = (filters / groups) * product(size);
+    const weight = context.parameter({ name: "weight", shape, initialiser, fanOut });
+    const start = bias ? context.parameter({ name: "bias", shape: [filters] }) : undefined;
     const y = conv2d(x, weight, start, {
       stride: pair(stride),
       padding: padding === "same" ? samePadding(kernel, dilation, stride) : bothSides(padding),

@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import type { Engine } from "../../shared/engine/engine.ts";
 import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
-import type { Activation, LayerSpec } from "../../shared/nn/spec.ts";
+import type { Activation } from "../../shared/nn/activations.ts";
+import type { LayerSpec } from "../../shared/nn/spec.ts";
 import { goldenFiles } from "../support/golden.ts";
 import { expectLikeReference, type GoldenNetwork, goldenSpec } from "../support/golden-network.ts";
 
@@ -41,6 +42,10 @@ function layerOf(word: string, text: string, weight: readonly number[]): LayerSp
       return { kind: word === "MaxPool" ? "maxPool" : "averagePool", size: numbers[0] as number, ...window };
     case "Linear":
       return { kind: "dense", units: weight[0] as number };
+    case "GroupNorm":
+      return { kind: "groupNorm", groups: numbers[0] as number, epsilon: options["eps"] as number };
+    case "LayerNorm":
+      return { kind: "layerNorm", epsilon: options["eps"] as number };
     case "flatten":
       return { kind: "flatten" };
     default:
@@ -56,7 +61,7 @@ function layersOf({ note, params }: GoldenNetwork): LayerSpec[] {
 }
 
 const engines: readonly Engine[] = [onnxRuntimeEngine(), referenceEngine("float32"), referenceEngine("float64")];
-const files = ["cnn-"].flatMap((prefix) => goldenFiles<GoldenNetwork>(prefix));
+const files = ["cnn-", "groupnorm", "layernorm"].flatMap((prefix) => goldenFiles<GoldenNetwork>(prefix));
 
 test("there are reference files", () => expect(files.length).toBeGreaterThan(0));
 

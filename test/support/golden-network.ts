@@ -39,8 +39,8 @@ function predictionOf(loss: LossSpec, scores: readonly number[], width: number):
 /** Fails unless loss, gradients, evaluation and prediction are the file's, with the batch in one shard and in two. */
 export async function expectLikeReference(engine: Engine, spec: ModelSpec, file: GoldenNetwork): Promise<void> {
   const model = compileModel(spec);
-  expect(model.parameters.map(({ name, shape }) => [name, shape])).toEqual(
-    Object.entries(file.params).map(([name, { shape }]) => [name, shape]),
+  expect(Object.fromEntries(model.parameters.map(({ name, shape }) => [name, shape]))).toEqual(
+    Object.fromEntries(Object.entries(file.params).map(([name, { shape }]) => [name, shape])),
   );
   const samples = file.x.shape[0] as number;
   const given: Record<string, number[]> = { features: numbersOf(file.x), targets: numbersOf(file.y) };
@@ -60,5 +60,9 @@ export async function expectLikeReference(engine: Engine, spec: ModelSpec, file:
   const evaluated = await runOnce(engine, fuse(model.evaluate, [samples]), given);
   expectClose("loss of evaluate", [(evaluated["metric:loss"]?.[0] as number) / samples], [file.loss]);
   const predicted = Object.values(await runOnce(engine, fuse(model.predict, [samples]), given))[0] as Float32Array;
-  expectClose("prediction", predicted, predictionOf(spec.loss, numbersOf(file.output), file.output.shape[1] as number));
+  expectClose(
+    "prediction",
+    predicted,
+    predictionOf(spec.loss, numbersOf(file.output), file.output.shape.at(-1) as number),
+  );
 }

@@ -120,7 +120,7 @@ const options: readonly OptionCase[] = [
     refused: [
       [
         "model:\n  layers:\n    - dense: 5\n    - rleu",
-        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, conv2d,`,
+        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, linear,`,
       ],
       ["model:\n  layers:\n    - dense: 0", `config.yaml:3: model.layers[0].dense: found 0, ${whole(1)}`],
       [
@@ -135,7 +135,7 @@ const options: readonly OptionCase[] = [
       ["model: {layers: [dense: {units: 5, bias: 2}]}", "model.layers[0].dense.bias: found 2, expected true or false"],
       [
         "model: {layers: [dense: {units: 5, initialiser: xaver}]}",
-        "expected one of xavier, glorotUniform, he, zeros; did you mean xavier?",
+        "expected one of xavier, glorotUniform, he, normal, ones, zeros; did you mean xavier?",
       ],
       [
         "model: {layers: [conv2d: {filters: 4, kernel: [3]}]}",
