@@ -151,6 +151,49 @@ const networks: readonly (readonly [string, ModelSpec])[] = [
       ],
     ),
   ],
+  [
+    "attention and norms of odd sizes",
+    images(
+      [5, 12],
+      [
+        { kind: "groupNorm", groups: 5 },
+        { kind: "residual", layers: [{ kind: "layerNorm" }, { kind: "selfAttention", heads: 3, causal: true }] },
+        {
+          kind: "residual",
+          layers: [
+            { kind: "rmsNorm" },
+            { kind: "linear", units: 21, activation: "gelu" },
+            { kind: "dropout", rate: 0.5 },
+            { kind: "linear", units: 12 },
+          ],
+        },
+        { kind: "dense", units: 10 },
+      ],
+    ),
+  ],
+  [
+    "a transformer's block with a label at every position",
+    {
+      ...images(
+        [16, 64],
+        [
+          { kind: "positionEmbedding" },
+          { kind: "residual", layers: [{ kind: "layerNorm" }, { kind: "selfAttention", heads: 4, causal: true }] },
+          {
+            kind: "residual",
+            layers: [
+              { kind: "layerNorm" },
+              { kind: "linear", units: 256, activation: "gelu" },
+              { kind: "linear", units: 64 },
+            ],
+          },
+          { kind: "layerNorm" },
+          { kind: "linear", units: 10 },
+        ],
+      ),
+      target: { kind: "class", classes: 10, positions: 16 },
+    },
+  ],
   ["wide layers, whose products are cut into blocks", network("relu", { kind: "crossEntropy" }, [784, 300, 130, 10])],
 ];
 
@@ -174,7 +217,7 @@ function numbersFor(graph: Graph, samples: number): Record<string, Float32Array>
 }
 
 // Plain loops over 784 inputs take long.
-const narrow = networks.filter(([, { inputShape }]) => inputShape[0] !== 784 && inputShape[0] !== 28);
+const narrow = networks.filter(([, { inputShape }]) => ![784, 28, 16].includes(inputShape[0] as number));
 
 describe.each([
   { engine: onnxRuntimeEngine(), over: networks },
