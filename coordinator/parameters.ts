@@ -28,7 +28,7 @@ export class ParameterStore {
   readonly #arena: Arena;
   readonly #kernels: Kernels;
   readonly #optimizer: Optimizer;
-  readonly #learningRate: number;
+  readonly #rateAfter: (steps: number) => number;
   /** Version v of the parameters is in block v mod 2, which workers that share them rely on. */
   readonly #blocks: readonly [number, number];
   readonly #blockBytes: number;
@@ -38,12 +38,19 @@ export class ParameterStore {
   #version = 0;
   #frames: { readonly version: number; readonly frames: readonly Buffer[] } | undefined;
 
-  constructor(arena: Arena, kernels: Kernels, layout: Layout, optimizer: Optimizer, learningRate: number) {
+  /** @param rateAfter the learning rate of the step that follows this many steps */
+  constructor(
+    arena: Arena,
+    kernels: Kernels,
+    layout: Layout,
+    optimizer: Optimizer,
+    rateAfter: (steps: number) => number,
+  ) {
     this.layout = layout;
     this.#arena = arena;
     this.#kernels = kernels;
     this.#optimizer = optimizer;
-    this.#learningRate = learningRate;
+    this.#rateAfter = rateAfter;
     this.#blockBytes = blockBytes(layout, optimizer);
     this.#blocks = [arena.allocate(this.#blockBytes, HOST_PAGE), arena.allocate(this.#blockBytes, HOST_PAGE)];
     this.#arrivalsPage = arena.allocate(HOST_PAGE, HOST_PAGE);
@@ -114,7 +121,7 @@ export class ParameterStore {
       count: this.layout.size,
       samples,
       stepNumber: steps + 1,
-      learningRate: this.#learningRate,
+      learningRate: this.#rateAfter(steps),
     });
     if (!isFinite) return false;
     this.#version = steps + 1;

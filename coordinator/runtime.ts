@@ -15,7 +15,7 @@ import { slotView } from "../shared/memory/layout.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan, WorkKind } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import type { CoordinatorState, Sums, Work } from "./core/state.ts";
@@ -49,6 +49,8 @@ export interface RuntimeParts {
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
   /** Begins to write a checkpoint of the current parameters; they may change as soon as it returns. */
   readonly checkpoint: () => void;
+  /** Begins to keep the current parameters as the best so far; they may change as soon as it returns. */
+  readonly keepBest: () => void;
 }
 
 export class CoordinatorRuntime implements ServerListener {
@@ -175,6 +177,9 @@ export class CoordinatorRuntime implements ServerListener {
       case "checkpoint":
         this.#parts.checkpoint();
         return;
+      case "keep-best":
+        this.#parts.keepBest();
+        return;
       case "record":
         this.#parts.record(effect.line);
         return;
@@ -273,12 +278,20 @@ export class CoordinatorRuntime implements ServerListener {
     const vector = arena.floats(reduction.root, layout.size);
     const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
     const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
-    const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples };
+    const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...this.#evaluatedIn(kind, vector) };
     const isTrained = kind === "train" && Number.isFinite(sums.loss);
     const finite = isTrained
       ? store.update(reduction.root, work.samples, work.name.step)
       : kernels.allFinite(reduction.root, layout.size);
     return { sums, finite: finite && Number.isFinite(sums.loss) };
+  }
+
+  /** The sums behind an evaluation's other metrics; the vector is used again. */
+  #evaluatedIn(kind: WorkKind, vector: Float32Array): Pick<Sums, "evaluated"> {
+    if (kind === "train") return {};
+    const { layouts, plan } = this.#parts;
+    const sumsOf = (name: string): number[] => [...slotView(layouts.partial.evaluate, metricSlot(name), vector)];
+    return { evaluated: Object.fromEntries(plan.evaluated.map(({ name }) => [name, sumsOf(name)])) };
   }
 
   #heartbeat(): void {

@@ -6,6 +6,7 @@
  * 1, 2, 3", SC 2011; the Random123 library). Only integer operations and IEEE +, −, ×, ÷ and sqrt are used: Math.log or
  * Math.cos may differ in the last bit between builds of Node.
  */
+import { logarithm } from "./elementary.ts";
 
 /** What a stream is for, with the number that separates it from the others. Numbers never change: runs depend on them. */
 const purposes = { initialise: 1, permutation: 2, dropout: 3, probe: 4, split: 5, simulation: 6, audit: 7 } as const;
@@ -150,15 +151,4 @@ function normalQuantile(probability: number): number {
   const numerator = ((0.17023821103 * r + 1.3067284816) * r + 2.75681539) * r + 1.4234372777;
   const magnitude = numerator / ((0.12021132975 * r + 0.7370016425) * r + 1);
   return fromMiddle < 0 ? -magnitude : magnitude;
-}
-
-/** Natural logarithm of 0 < x ≤ 1 in plain arithmetic: ln x = ln m − k ln 2 with ln m = 2 artanh((m − 1) / (m + 1)). */
-function logarithm(x: number): number {
-  let mantissa = x;
-  let halvings = 0;
-  for (; mantissa < Math.SQRT1_2; halvings++) mantissa *= 2;
-  const s = (mantissa - 1) / (mantissa + 1);
-  let series = 0;
-  for (let power = 17; power >= 1; power -= 2) series = series * s * s + 1 / power;
-  return 2 * s * series - halvings * Math.LN2;
 }

@@ -67,6 +67,8 @@ export type CoordinatorEffect =
   /** Finish the sums, update the parameters if it was a training step, and say `committed`. */
   | { type: "commit"; work: Work }
   | { type: "checkpoint" }
+  /** Keep the current parameters as the best so far. */
+  | { type: "keep-best" }
   /** One line of metrics.jsonl. `step` counts the steps taken. */
   | { type: "record"; line: { readonly step: number } & Record<string, unknown> }
   | { type: "notify"; event: RunEvent }

@@ -4,11 +4,13 @@ import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
+import { figuresOf } from "../../shared/nn/metrics.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { openWork, planAhead } from "./planning.ts";
 import type { PlannedWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
 import { updateSpeeds } from "./speed.ts";
+import { decide, rateAfter } from "./steering.ts";
 import { noSums, readyMembers } from "./state.ts";
 import type { CoordinatorState, Evaluation, Settings, Sums, Work } from "./state.ts";
 
@@ -28,7 +30,8 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   if (state.work !== undefined) return [];
   // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
   const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
-  if (!evaluationOpen && state.steps >= totalSteps(settings)) return end(state, "completed");
+  const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;
+  if (!evaluationOpen && isOver) return end(state, "completed");
   if (!enoughWorkers(state, ready, now)) {
     if (state.waitingSaid) return [];
     state.waitingSaid = true;
@@ -171,8 +174,10 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
   const steps = totalSteps(settings);
   const secondsLeft = (samplesIn(settings, steps) - samplesIn(settings, state.steps)) / samplesPerSecond;
   const workers = readyMembers(state).length;
+  const learningRate = rateAfter(state, state.steps - 1);
+  const line = { type: "step", step: state.steps, epoch, loss, accuracy, learningRate, samplesPerSecond, workers };
   const effects: CoordinatorEffect[] = [
-    { type: "record", line: { type: "step", step: state.steps, epoch, loss, accuracy, samplesPerSecond, workers } },
+    { type: "record", line },
     {
       type: "notify",
       event: {
@@ -183,6 +188,7 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
         epochs: settings.epochs,
         loss,
         accuracy,
+        learningRate,
         samplesPerSecond,
         secondsLeft,
         workers,
@@ -195,7 +201,9 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
 }
 
 function evaluated(state: CoordinatorState, work: Work, sums: Sums, now: number): CoordinatorEffect[] {
-  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums) };
+  const { metrics, target } = state.settings.measured;
+  const figures = figuresOf(metrics, target, sums.evaluated ?? {}, work.samples);
+  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums), figures };
   state.steering.lastEvaluation = evaluation;
   return epochOver(state, evaluation, now);
 }
@@ -214,10 +222,12 @@ function epochOver(state: CoordinatorState, evaluation: Evaluation | undefined, 
     accuracy: accuracyOf(state, sums),
     testLoss: evaluation?.loss,
     testAccuracy: evaluation?.accuracy,
+    testFigures: evaluation?.figures,
     seconds,
   };
   return [
     { type: "record", line: { ...summary, step: state.steps } },
     { type: "notify", event: summary },
+    ...decide(state, summary),
   ];
 }

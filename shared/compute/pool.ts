@@ -89,7 +89,7 @@ export class ComputePool {
 
   /** @param start starts the threads */
   constructor(plan: RunPlan, threads: number, data: OpenedData, start: StartThreads) {
-    const layouts = partialLayouts(plan.parameters, plan.metrics);
+    const layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     checkPlan(plan, layouts);
     this.#plan = plan;
     this.#threads = threads;

@@ -71,7 +71,7 @@ export class TaskRunner {
     this.#engine = engine;
     this.#arrivals = new Signal(memory, arrivals);
     this.#interrupts = new Int32Array(memory.buffer, interrupts, 1);
-    this.#layouts = partialLayouts(plan.parameters, plan.metrics);
+    this.#layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     this.#graphs = { train: decodeGraph(plan.train), evaluate: decodeGraph(plan.evaluate) };
     this.#data = { train: datasetFrom(train), evaluate: test === undefined ? undefined : datasetFrom(test) };
   }
@@ -180,9 +180,11 @@ export class TaskRunner {
 
   #outputViews(kind: WorkKind, base: number): Record<string, Float32Array> {
     const slots = this.#views(this.#layouts.partial[kind], base);
-    const metrics = this.#plan.metrics.map((metric) => [`metric:${metric}`, slots.get(metricSlot(metric))!]);
-    const gradients = this.#plan.parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
-    return Object.fromEntries(kind === "train" ? [...gradients, ...metrics] : metrics);
+    const { metrics, evaluated, parameters } = this.#plan;
+    const sums = (names: readonly string[]) => names.map((name) => [`metric:${name}`, slots.get(metricSlot(name))!]);
+    const gradients = parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
+    const rest = kind === "train" ? gradients : sums(evaluated.map(({ name }) => name));
+    return Object.fromEntries([...rest, ...sums(metrics)]);
   }
 
   #gather({ kind, epoch, offset, first }: ComputeTask, { indices, gather }: Loaded): void {

@@ -13,6 +13,7 @@ import { dropoutThreshold, type RandomStream } from "../random.ts";
 /** What the kernels' module exports, see assembly/. */
 interface ModuleExports {
   readonly add: (out: number, left: number, right: number, count: number) => void;
+  readonly clamp: (out: number, values: number, limit: number, count: number) => void;
   readonly divide: (out: number, dividend: number, divisor: number, count: number) => void;
   readonly weightedSum: (
     out: number,
@@ -58,6 +59,8 @@ interface ModuleExports {
 export interface Kernels {
   /** out = left + right */
   readonly add: ModuleExports["add"];
+  /** out = values cut to −limit … limit; NaN stays NaN */
+  readonly clamp: ModuleExports["clamp"];
   /** out = dividend / divisor, the divisor being one number */
   readonly divide: ModuleExports["divide"];
   /** out = left · leftWeight + right · rightWeight */
@@ -80,6 +83,7 @@ export interface Kernels {
 
 const names: readonly (keyof ModuleExports)[] = [
   "add",
+  "clamp",
   "divide",
   "weightedSum",
   "weightedSumOfSquares",

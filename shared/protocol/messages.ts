@@ -103,6 +103,8 @@ export interface RunPlan {
   readonly layoutHash: string;
   /** Names of the sums behind the gradients in a partial: `loss`, `correct`. */
   readonly metrics: readonly string[];
+  /** The sums that an evaluation's partial has behind those, such as a confusion matrix. */
+  readonly evaluated: readonly { readonly name: string; readonly shape: readonly number[] }[];
   /** Samples of the first training batch and the shards it is cut into: what the engine's probe computes. */
   readonly batch: number;
   readonly shards: number;

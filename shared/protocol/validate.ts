@@ -65,6 +65,9 @@ const plan = Type.Object(
     }),
     layoutHash: hex,
     metrics: Type.Array(short, { maxItems: 64 }),
+    evaluated: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {
+      maxItems: 64,
+    }),
     batch: positive,
     shards: positive,
   },

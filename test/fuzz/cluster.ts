@@ -2,7 +2,7 @@
  * A small run inside this process: the production coordinator and worker runtimes on a clock that the test moves, over
  * connections that deliver a frame when the test says so. Hostile connections stand beside it.
  */
-import { initialState, noSums } from "../../coordinator/core/state.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import type { CoordinatorState } from "../../coordinator/core/state.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
@@ -83,9 +83,15 @@ export class Cluster {
     const optimizer = optimizerOf(config.optimizer);
     const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
     const kernels = instantiateKernels(arena.memory);
-    this.#store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
+    this.#store = new ParameterStore(
+      arena,
+      kernels,
+      layouts.parameters,
+      optimizer,
+      () => config.optimizer.learningRate,
+    );
     initialParameters(job.model, layouts.parameters, config.seed, this.#store.vector);
-    const fresh = { steps: stepNumber(0), steering: { epochSums: noSums, lastEvaluation: undefined } };
+    const fresh = { steps: stepNumber(0), steering: steeringFrom() };
     this.state = initialState(
       { ...job.settings, epochs },
       { ...fresh, fingerprint: undefined, quarantined: [], auditKey: 1 },
@@ -106,6 +112,7 @@ export class Cluster {
       notify: () => {},
       record: () => {},
       checkpoint: () => {},
+      keepBest: () => {},
     });
     void this.runtime.finished.then((outcome) => (this.ended = String(outcome)));
   }

@@ -77,6 +77,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
       parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
       layoutHash: layouts.parameters.hash,
       metrics: model.metrics,
+      evaluated: model.evaluated,
       batch,
       shards: 1,
     },

@@ -1,4 +1,5 @@
 /** Shows that the simulation can fail: each fault put into the logic is found within a thousand schedules. */
+import { freshWatch } from "../../coordinator/core/watch.ts";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { step as coordinatorStep } from "../../coordinator/core/step.ts";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
@@ -239,8 +240,15 @@ test("a run resumes without the optimizer's state", async () => {
 });
 
 test("a run resumes without what it has summed of the epoch", async () => {
-  const blank = forgets(() => ({ steering: { epochSums: { loss: 0, correct: 0, samples: 0 } } }));
+  const blank = forgets(({ steering }) => ({
+    steering: { ...(steering as object), epochSums: { loss: 0, correct: 0, samples: 0 } },
+  }));
   expect(await found(blank)).toMatch(/metrics|epoch/);
+});
+
+test("a run resumes without what it has watched of the epochs before", async () => {
+  const blank = forgets(({ steering }) => ({ steering: { ...(steering as object), watch: freshWatch as never } }));
+  expect(await found(blank)).toMatch(/parameters hash|metrics/);
 });
 
 test("a run resumes a step too far on", async () => {

@@ -37,6 +37,7 @@ async function planOf(): Promise<RunPlan> {
     parameters,
     layoutHash: layoutOf(parameters).hash,
     metrics: model.metrics,
+    evaluated: model.evaluated,
     batch: SAMPLES,
     shards: SHARDS,
   };

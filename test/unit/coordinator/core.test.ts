@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { freshWatch } from "../../../coordinator/core/watch.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 describe("a step", () => {
@@ -161,7 +162,8 @@ describe("a checkpoint", () => {
     const { steering, steps } = run.state;
     expect(steering).toEqual({
       epochSums: { loss: 0, correct: 0, samples: 0 },
-      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6 },
+      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6, figures: {} },
+      watch: { ...freshWatch, best: { value: 8 / 6, step: 1 } },
     });
     const resumed = new CoordinatorTrace({ trainSamples: 8 }, { steps, steering });
     expect(resumed.join("a")).toContain("open train 1");

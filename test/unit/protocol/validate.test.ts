@@ -16,6 +16,7 @@ const plan = {
   parameters: [{ name: "0.weight", shape: [3, 2] }],
   layoutHash: hash,
   metrics: ["loss"],
+  evaluated: [{ name: "confusion", shape: [3, 3] }],
   batch: 8,
   shards: 4,
 };
