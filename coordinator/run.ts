@@ -24,7 +24,7 @@ import type { RunConfig } from "./config.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { initialState, noSums } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
-import type { RunEvent, RunResult } from "./events.ts";
+import type { RunEvent, RunProfile, RunResult } from "./events.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { modelFor } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
@@ -54,6 +54,8 @@ export interface RunHandle {
   readonly url: string;
   /** Rejects with the LockstepError that ended the run. */
   readonly finished: Promise<RunResult>;
+  /** Where the time of the steps went so far. */
+  profile(): RunProfile;
   /** Ends the run after the open step, with a checkpoint; `finished` resolves with the outcome `stopped`. */
   stop(): void;
 }
@@ -222,7 +224,12 @@ async function startIn(
     notify({ type: "finished", result });
     return result;
   };
-  return { url: server.url, finished: finish(), stop: () => runtime.stop("user") };
+  return {
+    url: server.url,
+    finished: finish(),
+    profile: () => runtime.profiler.profile,
+    stop: () => runtime.stop("user"),
+  };
 }
 
 const secondsOf = (state: CoordinatorState): number =>

@@ -5,6 +5,7 @@ import { addCoordinator } from "./coordinator.ts";
 import { addEvaluate } from "./evaluate.ts";
 import { addInit } from "./init.ts";
 import { addPredict } from "./predict.ts";
+import { addScale } from "./scale.ts";
 import { addTrain } from "./train.ts";
 import { addWorker } from "./worker.ts";
 
@@ -17,7 +18,7 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError("  what to do: add --help for all options, with examples")
     .addHelpText("after", "\nlockstep COMMAND --help explains a command, with examples. To begin: lockstep train");
-  for (const add of [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addInit]) add(program);
+  for (const add of [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addScale, addInit]) add(program);
   return program;
 }
 
