@@ -25,6 +25,7 @@ import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { initialState, noSums } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
 import type { RunEvent, RunProfile, RunResult } from "./events.ts";
+import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { modelFor } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
@@ -64,7 +65,10 @@ export interface RunHandle {
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
   const { config } = options;
-  const notify = options.onEvent ?? (() => {});
+  const watchers = new Set(options.onEvent === undefined ? [] : [options.onEvent]);
+  const notify = (event: RunEvent): void => {
+    for (const watcher of watchers) watcher(event);
+  };
   await using cleanUp = new AsyncDisposableStack();
   const token = readToken(config.tokenFile, process.env);
   const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
@@ -81,7 +85,13 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
   const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
-  return await startIn(folder, { server, local }, ingredients, options, notify, cleanUp);
+  return await startIn(folder, { server, local }, ingredients, options, { notify, watchers }, cleanUp);
+}
+
+/** Who hears of the run's events. */
+interface Audience {
+  readonly notify: (event: RunEvent) => void;
+  readonly watchers: Set<(event: RunEvent) => void>;
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */
@@ -129,7 +139,7 @@ async function startIn(
   { server, local }: Doors,
   ingredients: Ingredients,
   { config, resume, localWorkers }: StartOptions,
-  notify: (event: RunEvent) => void,
+  { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
   const { data, model, layouts } = ingredients;
@@ -178,7 +188,21 @@ async function startIn(
     record: (line) => recorder.append(line),
     checkpoint: () => recorder.checkpoint(state),
   });
-  for (const door of new Set([server, local.server])) door.serve(runtime);
+  const site = siteOf({
+    config,
+    manifest,
+    folder: folder.path,
+    state,
+    parameters: parameterCount(layouts),
+    steps: totalSteps(settings),
+    profile: () => runtime.profiler.profile,
+    now: () => systemClock.now(),
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => void watchers.delete(watcher);
+    },
+  });
+  for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
     url: server.url,

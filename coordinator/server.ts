@@ -1,10 +1,10 @@
 /**
  * The coordinator's edge to the network: an HTTP server, with TLS where it has a certificate, whose WebSocket connections
- * are the workers. What a connection may cost is bounded here: strangers by the gate and by a few kilobytes, everyone by
+ * are the workers; what else is asked is answered by http/edge.ts. What a connection may cost is bounded here: strangers by the gate and by a few kilobytes, everyone by
  * the length of a frame and by what they leave unread.
  */
 import { createServer } from "node:http";
-import type { IncomingMessage, Server as HttpServer } from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -19,6 +19,8 @@ import { Outbox } from "../shared/protocol/outbox.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { Gate } from "./gate.ts";
 import type { Visit } from "./gate.ts";
+import { httpEdge } from "./http/edge.ts";
+import type { Site } from "./http/edge.ts";
 import { isForeignOrigin } from "./origin.ts";
 
 export interface Connection {
@@ -60,13 +62,15 @@ export interface ListenOptions {
 export interface Server {
   /** ws://host:port or wss://host:port, as a worker needs it. */
   readonly url: string;
-  /** Takes workers from now on; until then they are told to come again. */
-  serve(listener: ServerListener): void;
+  /** Takes workers from now on, and shows the site if there is one; until then all are told to come again. */
+  serve(listener: ServerListener, site?: Site): void;
   close(): Promise<void>;
 }
 
 /** Whoever sends no request, or takes longer for the TLS handshake, is cut off; milliseconds. */
 const REQUEST_DEADLINE = 10_000;
+/** So is an HTTP connection on which nothing moves for so long; WebSockets have heartbeats of their own. */
+const IDLE_DEADLINE = 60_000;
 /** All that a stranger may send; a hello is less than 1,000 bytes. */
 const STRANGER_BYTES = 16_384;
 /** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
@@ -75,10 +79,9 @@ const MOST_UNREAD = 16 * SEGMENT_BYTES;
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listen(options: ListenOptions): Promise<Server> {
   const { host, port, tls, maxConnections, partialBytes } = options;
-  const http = httpServer(tls).on("request", (_request, response) => {
-    response.writeHead(426, { "content-type": "text/plain" }).end("Lockstep coordinator: connect with a worker\n");
-  });
+  const http = httpServer(tls).on("request", notYet);
   http.headersTimeout = http.requestTimeout = REQUEST_DEADLINE;
+  http.timeout = IDLE_DEADLINE;
   // Beyond the workers, room for those that are told why they are refused.
   http.maxConnections = maxConnections + 100;
   const sockets = new WebSocketServer({
@@ -94,7 +97,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return {
     url: `${tls === undefined ? "ws" : "wss"}://${shown}:${address.port}`,
-    serve: (listener) => serve(http, sockets, options, listener),
+    serve: (listener, site = noSite) => serve(http, sockets, options, listener, site),
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();
@@ -115,8 +118,20 @@ const httpServer = (tls: TlsMaterial | undefined): HttpServer =>
         handshakeTimeout: REQUEST_DEADLINE,
       });
 
-function serve(http: HttpServer, sockets: WebSocketServer, options: ListenOptions, listener: ServerListener): void {
+const noSite: Site = { health: () => ({ alive: true, ready: true }), mount() {} };
+
+const notYet = (_request: IncomingMessage, response: ServerResponse): void =>
+  void response.writeHead(503, { "content-type": "text/plain", "retry-after": "1" }).end("starting\n");
+
+function serve(
+  http: HttpServer,
+  sockets: WebSocketServer,
+  options: ListenOptions,
+  listener: ServerListener,
+  site: Site,
+): void {
   const gate = new Gate(options.maxConnections);
+  http.off("request", notYet).on("request", httpEdge(site, options, gate));
   let lastTold = Number.NEGATIVE_INFINITY;
   const tell = (address: string, error: LockstepError): void => {
     if (performance.now() - lastTold < 1_000) return;

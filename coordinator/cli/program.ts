@@ -6,6 +6,7 @@ import { addEvaluate } from "./evaluate.ts";
 import { addInit } from "./init.ts";
 import { addPredict } from "./predict.ts";
 import { addScale } from "./scale.ts";
+import { addToken } from "./token.ts";
 import { addTrain } from "./train.ts";
 import { addWorker } from "./worker.ts";
 
@@ -18,7 +19,8 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError("  what to do: add --help for all options, with examples")
     .addHelpText("after", "\nlockstep COMMAND --help explains a command, with examples. To begin: lockstep train");
-  for (const add of [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addScale, addInit]) add(program);
+  const commands = [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addScale, addInit, addToken];
+  for (const add of commands) add(program);
   return program;
 }
 

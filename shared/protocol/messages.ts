@@ -25,6 +25,9 @@ export const SEGMENT_BYTES = 1 << 20;
 /** The HTTP header in which a coordinator says why it does not even open a connection. */
 export const REFUSAL_HEADER = "lockstep-refusal";
 
+/** The HTTP header of a worker's requests. Scripts of web pages cannot set names that begin with `sec-`. */
+export const WORKER_HEADER = "sec-lockstep-worker";
+
 /** A step's training pass, or the evaluation of the parameters after that many steps. */
 export type WorkKind = "train" | "evaluate";
 
