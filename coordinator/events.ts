@@ -44,10 +44,15 @@ export type RunEvent =
       testAccuracy: number | undefined;
       seconds: number;
     }
+  /** Somebody asked for it; `step` steps are taken, and no other is until `resumed`. */
+  | { type: "paused"; step: number }
+  | { type: "resumed"; step: number }
   | { type: "checkpoint"; path: string; step: number }
   /** Something an operator should know although training goes on, such as a damaged checkpoint or a full disk. */
   | { type: "warning"; code: ErrorCode; message: string }
-  | { type: "finished"; result: RunResult };
+  | { type: "finished"; result: RunResult }
+  /** The run ended with an error. */
+  | { type: "failed"; code: ErrorCode; message: string };
 
 export interface RunResult {
   /** `stopped`: by request, resumable; `completed`: all epochs are done. */

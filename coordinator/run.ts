@@ -35,6 +35,7 @@ import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
+import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
@@ -188,6 +189,10 @@ async function startIn(
     record: (line) => recorder.append(line),
     checkpoint: () => recorder.checkpoint(state),
   });
+  const closers: (() => Promise<void>)[] = [];
+  cleanUp.defer(async () => {
+    for (const close of closers) await close();
+  });
   const site = siteOf({
     config,
     manifest,
@@ -196,12 +201,27 @@ async function startIn(
     parameters: parameterCount(layouts),
     steps: totalSteps(settings),
     profile: () => runtime.profiler.profile,
+    sampleShape: data.train.sampleShape,
+    target: data.train.target,
+    model,
+    parametersNow: () => Float32Array.from(store.vector),
     now: () => systemClock.now(),
+    observe: (observer) => (runtime.observer = observer),
+    link: (worker) => runtime.link(worker),
+    ping: (worker) => runtime.ping(worker),
+    command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
+    onClose: (action) => closers.push(action),
     watch(watcher) {
       watchers.add(watcher);
       return () => void watchers.delete(watcher);
     },
   });
+  const events = new EventLog(folder.path, (error) => {
+    if (!(error instanceof LockstepError)) throw error;
+    notify({ type: "warning", code: error.code, message: error.message });
+  });
+  cleanUp.defer(() => events.close());
+  watchers.add((event) => events.add(event, Date.now()));
   for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
@@ -222,6 +242,7 @@ async function startIn(
   const finish = async (): Promise<RunResult> => {
     await using _ = open;
     const outcome = await runtime.finished;
+    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
     const seconds = secondsOf(state);
     await workers.close();
     await referee.close();

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../../shared/version.ts";
 import { addCoordinator } from "./coordinator.ts";
+import { addDashboard } from "./dashboard.ts";
 import { addEvaluate } from "./evaluate.ts";
 import { addInit } from "./init.ts";
 import { addPredict } from "./predict.ts";
@@ -19,7 +20,17 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError("  what to do: add --help for all options, with examples")
     .addHelpText("after", "\nlockstep COMMAND --help explains a command, with examples. To begin: lockstep train");
-  const commands = [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addScale, addInit, addToken];
+  const commands = [
+    addTrain,
+    addCoordinator,
+    addWorker,
+    addEvaluate,
+    addPredict,
+    addScale,
+    addDashboard,
+    addInit,
+    addToken,
+  ];
   for (const add of commands) add(program);
   return program;
 }

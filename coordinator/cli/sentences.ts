@@ -27,11 +27,16 @@ export function sentenceOf(event: RunEvent): string | undefined {
       return `epoch ${event.epoch}/${event.epochs}, step ${count(event.step)}/${count(event.steps)}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}, ${count(event.samplesPerSecond)} samples/s, ${plural(event.workers, "worker")}, ${duration(event.secondsLeft)} left`;
     case "epoch":
       return `epoch ${event.epoch}/${event.epochs}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}${event.testLoss === undefined ? "" : `, test loss ${loss(event.testLoss)}`}${accuracyPart("test accuracy", event.testAccuracy)}, ${duration(event.seconds)}`;
+    case "paused":
+      return `paused after step ${count(event.step)}`;
+    case "resumed":
+      return `going on after step ${count(event.step)}`;
     case "checkpoint":
       return `checkpoint ${event.path}`;
     case "warning":
       return `warning: ${event.message} [${event.code}]`;
     case "finished":
+    case "failed":
       return undefined;
     default:
       return unreachable(event);
