@@ -68,7 +68,7 @@ export class Library {
     );
     pages.get("/api/predict", (context) =>
       this.#answer(context, async (run) => {
-        const predictor = await this.#openedOf(run);
+        const predictor = await this.#predictorOf(run);
         return context.json(await predictor.predict(context.req.query("pixels") ?? ""));
       }),
     );
