@@ -24,7 +24,7 @@ import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
-import type { RunEvent, RunResult } from "./events.ts";
+import type { RunEvent, RunProfile, RunResult } from "./events.ts";
 import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
@@ -36,6 +36,7 @@ import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
+import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
@@ -56,6 +57,8 @@ export interface RunHandle {
   readonly url: string;
   /** Rejects with the LockstepError that ended the run. */
   readonly finished: Promise<RunResult>;
+  /** Where the time of the steps went so far. */
+  profile(): RunProfile;
   /** Ends the run after the open step, with a checkpoint; `finished` resolves with the outcome `stopped`. */
   stop(): void;
 }
@@ -191,6 +194,10 @@ async function startIn(
     checkpoint: () => recorder.checkpoint(state),
     keepBest: () => recorder.keepBest(state),
   });
+  const closers: (() => Promise<void>)[] = [];
+  cleanUp.defer(async () => {
+    for (const close of closers) await close();
+  });
   const site = siteOf({
     config,
     manifest,
@@ -200,12 +207,27 @@ async function startIn(
     parameters: parameterCount(layouts),
     steps: totalSteps(settings),
     profile: () => runtime.profiler.profile,
+    sampleShape: data.train.sampleShape,
+    target: data.train.target,
+    model,
+    parametersNow: () => Float32Array.from(store.vector),
     now: () => systemClock.now(),
+    observe: (observer) => (runtime.observer = observer),
+    link: (worker) => runtime.link(worker),
+    ping: (worker) => runtime.ping(worker),
+    command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
+    onClose: (action) => closers.push(action),
     watch(watcher) {
       watchers.add(watcher);
       return () => void watchers.delete(watcher);
     },
   });
+  const events = new EventLog(folder.path, (error) => {
+    if (!(error instanceof LockstepError)) throw error;
+    notify({ type: "warning", code: error.code, message: error.message });
+  });
+  cleanUp.defer(() => events.close());
+  watchers.add((event) => events.add(event, Date.now()));
   for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
@@ -226,6 +248,7 @@ async function startIn(
   const finish = async (): Promise<RunResult> => {
     await using _ = open;
     const outcome = await runtime.finished;
+    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
     const seconds = secondsOf(state);
     await workers.close();
     await referee.close();
@@ -258,7 +281,12 @@ async function startIn(
     notify({ type: "finished", result });
     return result;
   };
-  return { url: server.url, finished: finish(), stop: () => runtime.stop("user") };
+  return {
+    url: server.url,
+    finished: finish(),
+    profile: () => runtime.profiler.profile,
+    stop: () => runtime.stop("user"),
+  };
 }
 
 const secondsOf = (state: CoordinatorState): number =>

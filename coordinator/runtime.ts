@@ -25,7 +25,7 @@ import type { ParameterStore } from "./parameters.ts";
 import { Profiler } from "./profiler.ts";
 import type { Reduction } from "./reduction.ts";
 import type { Referee } from "./referee.ts";
-import type { Connection, ServerListener } from "./server.ts";
+import type { Connection, Link, ServerListener } from "./server.ts";
 import type { LineListener, SharedMemory } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
@@ -53,10 +53,15 @@ export interface RuntimeParts {
   readonly keepBest: () => void;
 }
 
+/** `begin` and `end` are times of the runtime's clock. */
+export type EffectObserver = (effect: CoordinatorEffect, begin: number, end: number) => void;
+
 export class CoordinatorRuntime implements ServerListener {
   /** How the run ended; it never rejects. */
   readonly finished: Promise<"completed" | "stopped" | LockstepError>;
   readonly profiler: Profiler;
+  /** Sees what is performed, and from when to when, while somebody watches. */
+  observer: EffectObserver | undefined;
   readonly #parts: RuntimeParts;
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
@@ -96,8 +101,23 @@ export class CoordinatorRuntime implements ServerListener {
     };
   }
 
+  /** The connection of a worker as it is now; undefined when it is gone. */
+  link(worker: WorkerId): Link | undefined {
+    return this.#connections.get(worker)?.link();
+  }
+
+  /** Measures the round trip to a worker; `link` knows it once the answer is here. */
+  ping(worker: WorkerId): void {
+    this.#connections.get(worker)?.ping();
+  }
+
   onRefused(address: string, { code, message }: LockstepError): void {
     this.#parts.notify({ type: "refused", worker: address, code, message });
+  }
+
+  /** What an operator asks for while the run goes on: a pause between steps, its end, a checkpoint now. */
+  command(type: "pause" | "unpause" | "save"): void {
+    this.#handle({ type });
   }
 
   /** Ends the run after the open step. */
@@ -127,11 +147,19 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handling = true;
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#perform(effect);
+        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#observe(effect);
       }
     } finally {
       this.#handling = false;
     }
+  }
+
+  #observe(effect: CoordinatorEffect): void {
+    const { observer } = this;
+    if (observer === undefined) return this.#perform(effect);
+    const begin = this.#parts.clock.now();
+    this.#perform(effect);
+    observer(effect, begin, this.#parts.clock.now());
   }
 
   #perform(effect: CoordinatorEffect): void {

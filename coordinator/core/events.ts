@@ -39,6 +39,11 @@ export type CoordinatorEvent =
   | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }
   /** The open work's sums are complete: for a training step the next parameters are in place, unless not finite. */
   | { type: "committed"; sums: Sums; finite: boolean }
+  /** Take no further step until `unpause`; the open one is finished. */
+  | { type: "pause" }
+  | { type: "unpause" }
+  /** Write a checkpoint as soon as no step is open. */
+  | { type: "save" }
   /** Time passes; at least a few times a second. */
   | { type: "tick" }
   /** End the run after the open step: by the user, or because of an error outside the core. */

@@ -28,6 +28,12 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
     return end(state, stopRequested === "user" ? "stopped" : stopRequested);
   }
   if (state.work !== undefined) return [];
+  if (state.saveRequested) {
+    state.saveRequested = false;
+    const saved = checkpoint(state, now);
+    if (saved.length > 0) return [...saved, ...proceed(state, now)];
+  }
+  if (state.pausedSince !== undefined) return [];
   // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
   const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
   const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;

@@ -177,6 +177,10 @@ export interface CoordinatorState {
   /** The arithmetic of this run, given by its manifest or by its first worker. */
   fingerprint: string | undefined;
   stopRequested: LockstepError | "user" | undefined;
+  /** When somebody asked for a pause. */
+  pausedSince: number | undefined;
+  /** Somebody asked for a checkpoint. */
+  saveRequested: boolean;
   waitingSaid: boolean;
   lastCheckpoint: { readonly at: number; readonly step: number };
   /** When and with how many steps taken this process began to train, for the rate. */
@@ -224,6 +228,8 @@ export function initialState(
     ahead: [],
     fingerprint: from.fingerprint,
     stopRequested: undefined,
+    pausedSince: undefined,
+    saveRequested: false,
     waitingSaid: false,
     lastCheckpoint: { at: now, step: from.steps },
     trainingSince: undefined,

@@ -22,6 +22,7 @@ import { ComputePool } from "../../shared/compute/pool.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
 import { data, job } from "../simulation/job.ts";
 import { inlineThreads } from "../support/inline-threads.ts";
+import { unknownLink } from "../support/link.ts";
 
 export const token = JoinToken.from("known to the honest only", "a test");
 
@@ -181,7 +182,14 @@ export class Cluster {
     });
     this.#open.add(close);
     send(() => listener.onOpen());
-    const handlers = this.runtime.onConnection({ outbox: toWorker, token, isLocal: false, proven() {}, close });
+    const handlers = this.runtime.onConnection({
+      outbox: toWorker,
+      token,
+      isLocal: false,
+      ...unknownLink,
+      proven() {},
+      close,
+    });
     return { outbox: toCoordinator, close, terminate: close };
   }
 }
