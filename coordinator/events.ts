@@ -53,10 +53,15 @@ export type RunEvent =
   | { type: "rate-reduced"; step: number; figure: string; learningRate: number }
   /** The watched figure has not improved for too long: the run is completed although epochs are left. */
   | { type: "stopped-early"; step: number; figure: string; best: number }
+  /** Somebody asked for it; `step` steps are taken, and no other is until `resumed`. */
+  | { type: "paused"; step: number }
+  | { type: "resumed"; step: number }
   | { type: "checkpoint"; path: string; step: number }
   /** Something an operator should know although training goes on, such as a damaged checkpoint or a full disk. */
   | { type: "warning"; code: ErrorCode; message: string }
-  | { type: "finished"; result: RunResult };
+  | { type: "finished"; result: RunResult }
+  /** The run ended with an error. */
+  | { type: "failed"; code: ErrorCode; message: string };
 
 export interface RunResult {
   /** `stopped`: by request, resumable; `completed`: all epochs are done. */

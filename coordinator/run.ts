@@ -24,7 +24,8 @@ import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
-import type { RunEvent, RunResult } from "./events.ts";
+import type { RunEvent, RunProfile, RunResult } from "./events.ts";
+import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
 import { modelFor, withGraphs } from "./model.ts";
@@ -35,6 +36,7 @@ import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
+import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
@@ -55,6 +57,8 @@ export interface RunHandle {
   readonly url: string;
   /** Rejects with the LockstepError that ended the run. */
   readonly finished: Promise<RunResult>;
+  /** Where the time of the steps went so far. */
+  profile(): RunProfile;
   /** Ends the run after the open step, with a checkpoint; `finished` resolves with the outcome `stopped`. */
   stop(): void;
 }
@@ -62,7 +66,10 @@ export interface RunHandle {
 /** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
-  const notify = options.onEvent ?? (() => {});
+  const watchers = new Set(options.onEvent === undefined ? [] : [options.onEvent]);
+  const notify = (event: RunEvent): void => {
+    for (const watcher of watchers) watcher(event);
+  };
   await using cleanUp = new AsyncDisposableStack();
   const asked = options.config;
   const token = readToken(asked.tokenFile, process.env);
@@ -81,7 +88,13 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
   const folder = cleanUp.adopt(await openFolder(options.resume, ingredients), (open) => open.close());
-  return await startIn(folder, { server, local }, ingredients, options, notify, cleanUp);
+  return await startIn(folder, { server, local }, ingredients, options, { notify, watchers }, cleanUp);
+}
+
+/** Who hears of the run's events. */
+interface Audience {
+  readonly notify: (event: RunEvent) => void;
+  readonly watchers: Set<(event: RunEvent) => void>;
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */
@@ -130,7 +143,7 @@ async function startIn(
   { server, local }: Doors,
   ingredients: Ingredients,
   { config, resume, localWorkers }: StartOptions,
-  notify: (event: RunEvent) => void,
+  { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
   const { data, model, layouts } = ingredients;
@@ -144,13 +157,14 @@ async function startIn(
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
   const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, (done) => rateAfter(state, done));
-  const shared = config.sharedMemory ? await store.share() : undefined;
+  const shared = config.sharedMemory ? store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
   const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
   if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
   else store.restore(snapshot);
+  store.publish();
   const steps = stepNumber(snapshot?.step ?? 0);
   const { fingerprint, quarantined = [] } = manifest;
   // Which partials are audited must not be foreseen by those who know the seed.
@@ -180,7 +194,41 @@ async function startIn(
     checkpoint: () => recorder.checkpoint(state),
     keepBest: () => recorder.keepBest(state),
   });
-  for (const door of new Set([server, local.server])) door.serve(runtime);
+  const closers: (() => Promise<void>)[] = [];
+  cleanUp.defer(async () => {
+    for (const close of closers) await close();
+  });
+  const site = siteOf({
+    config,
+    manifest,
+    data,
+    folder: folder.path,
+    state,
+    parameters: parameterCount(layouts),
+    steps: totalSteps(settings),
+    profile: () => runtime.profiler.profile,
+    sampleShape: data.train.sampleShape,
+    target: data.train.target,
+    model,
+    parametersNow: () => Float32Array.from(store.vector),
+    now: () => systemClock.now(),
+    observe: (observer) => (runtime.observer = observer),
+    link: (worker) => runtime.link(worker),
+    ping: (worker) => runtime.ping(worker),
+    command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
+    onClose: (action) => closers.push(action),
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => void watchers.delete(watcher);
+    },
+  });
+  const events = new EventLog(folder.path, (error) => {
+    if (!(error instanceof LockstepError)) throw error;
+    notify({ type: "warning", code: error.code, message: error.message });
+  });
+  cleanUp.defer(() => events.close());
+  watchers.add((event) => events.add(event, Date.now()));
+  for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
     url: server.url,
@@ -200,6 +248,7 @@ async function startIn(
   const finish = async (): Promise<RunResult> => {
     await using _ = open;
     const outcome = await runtime.finished;
+    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
     const seconds = secondsOf(state);
     await workers.close();
     await referee.close();
@@ -232,7 +281,12 @@ async function startIn(
     notify({ type: "finished", result });
     return result;
   };
-  return { url: server.url, finished: finish(), stop: () => runtime.stop("user") };
+  return {
+    url: server.url,
+    finished: finish(),
+    profile: () => runtime.profiler.profile,
+    stop: () => runtime.stop("user"),
+  };
 }
 
 const secondsOf = (state: CoordinatorState): number =>

@@ -54,11 +54,16 @@ export function sentenceOf(event: RunEvent): string | undefined {
       return `step ${count(event.step)}: ${event.figure} no longer improves, learning rate now ${event.learningRate.toPrecision(3)}`;
     case "stopped-early":
       return `stopping early after step ${count(event.step)}: ${event.figure} has not improved on ${loss(event.best)}`;
+    case "paused":
+      return `paused after step ${count(event.step)}`;
+    case "resumed":
+      return `going on after step ${count(event.step)}`;
     case "checkpoint":
       return `checkpoint ${event.path}`;
     case "warning":
       return `warning: ${event.message} [${event.code}]`;
     case "finished":
+    case "failed":
       return undefined;
     default:
       return unreachable(event);

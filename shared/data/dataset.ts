@@ -21,6 +21,10 @@ export interface Dataset {
    * Throws a RangeError for an index outside the dataset or an array that is too short.
    */
   batch(indices: ArrayLike<number>, features: Float32Array, targets: Int32Array | Float32Array): void;
+  /** How features are stored. */
+  readonly stored: "uint8" | "float32";
+  /** As `batch`, with features as they are stored: an array of that type. */
+  rows(indices: ArrayLike<number>, features: Uint8Array | Float32Array, targets: Int32Array | Float32Array): void;
   /** The same dataset as structured-cloneable data; a thread makes a Dataset of it with `datasetFrom`. */
   transfer(): DatasetTransfer;
 }
@@ -56,43 +60,66 @@ export function datasetFrom(transfer: DatasetTransfer): Dataset {
   const perSample = targetWidth(target);
   const length = features.length / width;
 
+  const stored = features instanceof Uint8Array ? "uint8" : "float32";
+  /** Checks and copies one sample after the other; `copy` does its features. */
+  const each = (
+    indices: ArrayLike<number>,
+    featureRows: Uint8Array | Float32Array,
+    targetRows: Int32Array | Float32Array,
+    copy: (from: number, to: number) => void,
+  ): void => {
+    if (featureRows.length < indices.length * width || targetRows.length < indices.length * perSample)
+      throw new RangeError(
+        `a batch of ${indices.length} samples needs ${indices.length * width} features and ${indices.length * perSample} targets, the arrays hold ${featureRows.length} and ${targetRows.length}`,
+      );
+    if (targetRows instanceof Int32Array !== (target.kind === "class"))
+      throw new RangeError(`targets of kind ${target.kind} cannot be written to this type of array`);
+    for (let row = 0; row < indices.length; row++) {
+      const index = indices[row]!;
+      if (!Number.isInteger(index) || index < 0 || index >= length)
+        throw new RangeError(`sample ${index} is outside the dataset's ${length} samples`);
+      copy(index * width, row * width);
+      for (let column = 0; column < perSample; column++)
+        targetRows[row * perSample + column] = targets[index * perSample + column]!;
+    }
+  };
+
   return {
     length,
     sampleShape,
     target,
     sha256,
+    stored,
     batch(indices, featureRows, targetRows) {
-      if (featureRows.length < indices.length * width || targetRows.length < indices.length * perSample)
+      each(indices, featureRows, targetRows, (from, to) => {
+        if (features instanceof Float32Array) featureRows.set(features.subarray(from, from + width), to);
+        else for (let i = 0; i < width; i++) featureRows[to + i] = byteToUnit[features[from + i]!]!;
+      });
+    },
+    rows(indices, featureRows, targetRows) {
+      if (featureRows instanceof Uint8Array !== (stored === "uint8"))
         throw new RangeError(
-          `a batch of ${indices.length} samples needs ${indices.length * width} features and ${indices.length * perSample} targets, the arrays hold ${featureRows.length} and ${targetRows.length}`,
+          `features are stored as ${stored} and cannot be written as they are to this type of array`,
         );
-      if (targetRows instanceof Int32Array !== (target.kind === "class"))
-        throw new RangeError(`targets of kind ${target.kind} cannot be written to this type of array`);
-      for (let row = 0; row < indices.length; row++) {
-        const index = indices[row]!;
-        if (!Number.isInteger(index) || index < 0 || index >= length)
-          throw new RangeError(`sample ${index} is outside the dataset's ${length} samples`);
-        copyFeatures(features, index * width, featureRows, row * width, width);
-        for (let column = 0; column < perSample; column++)
-          targetRows[row * perSample + column] = targets[index * perSample + column]!;
-      }
+      each(indices, featureRows, targetRows, (from, to) => featureRows.set(features.subarray(from, from + width), to));
     },
     transfer: () => ({ sampleShape, target, features, targets, sha256 }),
   };
 }
 
-function copyFeatures(
-  from: Uint8Array | Float32Array,
-  start: number,
-  to: Float32Array,
-  at: number,
-  width: number,
-): void {
-  if (from instanceof Float32Array) to.set(from.subarray(start, start + width), at);
-  else for (let i = 0; i < width; i++) to[at + i] = byteToUnit[from[start + i]!]!;
+function contentSha256(content: DatasetContent): string {
+  const hash = createHash("sha256");
+  for (const bytes of contentBytes(content)) hash.update(bytes);
+  return hash.digest("hex");
 }
 
-function contentSha256(content: DatasetContent): string {
+/**
+ * The bytes that name a dataset by their SHA-256, and that it travels as: a line of JSON, the features, the targets. Of this
+ * machine's byte order, which is little-endian wherever Node runs. `parseContent` reads them.
+ */
+export function contentBytes(
+  content: DatasetContent,
+): readonly [header: Uint8Array, features: Uint8Array, targets: Uint8Array] {
   const { sampleShape, target, features, targets } = content;
   const type = features instanceof Uint8Array ? { type: "uint8", scale: 255 } : { type: "float32", scale: 1 };
   // Key order is part of the hash: a spec that arrives with its keys in another order is still the same content.
@@ -104,11 +131,8 @@ function contentSha256(content: DatasetContent): string {
           ...(target.positions === undefined ? {} : { positions: target.positions }),
         }
       : { kind: target.kind, width: target.width };
-  const hash = createHash("sha256");
-  hash.update(`${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`);
-  hash.update(bytesOf(features));
-  hash.update(bytesOf(targets));
-  return hash.digest("hex");
+  const header = `${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`;
+  return [Buffer.from(header), bytesOf(features), bytesOf(targets)];
 }
 
 function checkContent({ sampleShape, target, features, targets }: DatasetContent): void {
