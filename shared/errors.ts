@@ -13,6 +13,7 @@ export type ErrorCode =
   | "SHAPE_MISMATCH"
   | "GRAPH_INVALID"
   | "MODEL_INVALID"
+  | "WEIGHTS_INVALID"
   | "PORT_IN_USE"
   | "BIND_REFUSED"
   | "ADDRESS_INVALID"

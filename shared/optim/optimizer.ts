@@ -5,7 +5,7 @@ import type { Layout } from "../memory/layout.ts";
 import { clip, scaleByAdam, scaleByRootOfSquares, trace, weightDecay, type Rule } from "./rules.ts";
 import { segmentsOf, wholeVector } from "./segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "./spec.ts";
-import { copySegment, descend, type OptimizerStep, overlength, zeroGradient } from "./update.ts";
+import { copySegment, descend, type OptimizerStep, overlength } from "./update.ts";
 
 /** What decides an optimizer besides its spec. */
 interface Surroundings {
@@ -81,13 +81,12 @@ export function optimizerOf(spec: OptimizerSpec, surroundings?: Surroundings): O
     stateNames,
     update(kernels, step) {
       const parts = segments ?? wholeVector(step.count);
-      // What is frozen has no part in the norm.
-      for (const part of parts) if (part.frozen) zeroGradient(kernels, step, part);
-      const divisor = step.samples * overlength(kernels, spec.clipNorm, step);
+      const trained = layout?.trained ?? step.count;
+      const divisor = step.samples * overlength(kernels, spec.clipNorm, { ...step, count: trained });
       const how = { stateNames, scaledByTensor, divisor, averageDecay };
       let isFinite = true;
       for (const part of parts) {
-        if (part.frozen) copySegment(kernels, step, part, stateNames);
+        if (part.frozen) copySegment(kernels, step, part, how);
         else isFinite = descend(kernels, step, part, { ...how, rules: rules.get(part.weightDecay)! }) && isFinite;
       }
       return isFinite;

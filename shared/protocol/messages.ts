@@ -97,8 +97,12 @@ export interface RunPlan {
   /** Encoded graphs (shared/graph/serialise.ts). */
   readonly train: unknown;
   readonly evaluate: unknown;
-  /** The parameters in layout order. */
-  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** The parameters in layout order: first those that are trained. */
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly frozen: boolean;
+  }[];
   /** Hash of the parameters' layout; both sides derive the same. */
   readonly layoutHash: string;
   /** Names of the sums behind the gradients in a partial: `loss`, `correct`. */
