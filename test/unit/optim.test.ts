@@ -3,6 +3,7 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { layoutOf } from "../../shared/memory/layout.ts";
 import { globalNorm } from "../../shared/optim/norm.ts";
+import { isFrozenBy } from "../../shared/optim/segments.ts";
 import { averageIn, optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { OptimizerSpec, ParameterGroup } from "../../shared/optim/spec.ts";
 import { randomStream } from "../../shared/random.ts";
