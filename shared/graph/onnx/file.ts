@@ -187,7 +187,7 @@ function listedValues({
   int64Data,
   doubleData,
 }: TensorProto): StoredTensor["values"] | undefined {
-  switch (dataType) {
+  switch (dataType as Type) {
     case Type.FLOAT:
       return Float32Array.from(floatData);
     case Type.INT32:
