@@ -17,6 +17,16 @@ import { groupsSchema, optimizerSchema, scheduleSchema } from "./config/optimize
 import type { Problem } from "./config/problems.ts";
 import { figures, type Figure } from "./core/watch.ts";
 
+/** Where a model's parameters start. */
+export interface WeightsSpec {
+  /** Absolute. */
+  readonly file: string;
+  /** Beginnings of names in the file, and what they are in the model: the longest that fits is replaced. */
+  readonly rename?: Readonly<Record<string, string>>;
+  /** Parameters that the file doesn't have, or has in another shape, start as if there were no file (false: that is an error). */
+  readonly partial?: boolean;
+}
+
 export interface RunConfig {
   /** Names the run and its folder. */
   readonly name: string;
@@ -30,7 +40,9 @@ export interface RunConfig {
     readonly loss: LossSpec;
     /** Values one sample is expected to have; refused when the data has another width. */
     readonly inputWidth?: number;
-    /** What came of a model with functions in it; in the config.json of a run, whose functions are not there any more. */
+    /** A safetensors file that parameters start from, by name. */
+    readonly weights?: WeightsSpec;
+    /** What came of a model with functions or files in it; in the config.json of a run, which doesn't need them any more. */
     readonly graphs?: StoredModel;
   };
   readonly optimizer: OptimizerSpec;

@@ -32,6 +32,7 @@ export {
   loss,
   maxPool,
   meanSquaredError,
+  onnx,
   positionEmbedding,
   relu,
   reshape,

@@ -58,6 +58,7 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     ["seed"],
     ["model", "layers"],
     ["model", "loss"],
+    ["model", "weights"],
     ["optimizer"],
     ["schedule"],
     ["groups"],

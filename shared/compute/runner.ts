@@ -182,7 +182,8 @@ export class TaskRunner {
     const slots = this.#views(this.#layouts.partial[kind], base);
     const { metrics, evaluated, parameters } = this.#plan;
     const sums = (names: readonly string[]) => names.map((name) => [`metric:${name}`, slots.get(metricSlot(name))!]);
-    const gradients = parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
+    const trained = parameters.filter(({ frozen }) => !frozen);
+    const gradients = trained.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
     const rest = kind === "train" ? gradients : sums(evaluated.map(({ name }) => name));
     return Object.fromEntries([...rest, ...sums(metrics)]);
   }

@@ -60,9 +60,10 @@ const plan = Type.Object(
     dataSha256: hex,
     train: Type.Unknown(),
     evaluate: Type.Unknown(),
-    parameters: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {
-      maxItems: 100_000,
-    }),
+    parameters: Type.Array(
+      Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }), frozen: Type.Boolean() }, strict),
+      { maxItems: 100_000 },
+    ),
     layoutHash: hex,
     metrics: Type.Array(short, { maxItems: 64 }),
     evaluated: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {

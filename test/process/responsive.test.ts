@@ -74,7 +74,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
       dataSha256: data.sha256,
       train: encodeGraph(model.train),
       evaluate: encodeGraph(model.evaluate),
-      parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
+      parameters: model.parameters.map(({ name, shape, frozen }) => ({ name, shape, frozen })),
       layoutHash: layouts.parameters.hash,
       metrics: model.metrics,
       evaluated: model.evaluated,

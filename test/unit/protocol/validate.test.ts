@@ -13,7 +13,7 @@ const plan = {
   dataSha256: hash,
   train: {},
   evaluate: {},
-  parameters: [{ name: "0.weight", shape: [3, 2] }],
+  parameters: [{ name: "0.weight", shape: [3, 2], frozen: false }],
   layoutHash: hash,
   metrics: ["loss"],
   evaluated: [{ name: "confusion", shape: [3, 3] }],
