@@ -19,7 +19,7 @@ import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
-import type { RunConfig } from "./config.ts";
+import { readingOf, type RunConfig } from "./config.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
@@ -67,7 +67,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   await using cleanUp = new AsyncDisposableStack();
   const token = readToken(config.tokenFile, process.env);
   const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
-  const data = await openData(config.data);
+  const data = await openData(config.data, readingOf(config));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = modelFor(config, data.train);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);

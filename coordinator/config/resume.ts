@@ -49,6 +49,8 @@ function changedConfig(stored: RunConfig, base: Written, flags: ConfigFlags): Ru
 function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {
   const kept: readonly PropertyKey[][] = [
     ["seed"],
+    ["validation"],
+    ["augment"],
     ["model", "layers"],
     ["model", "loss"],
     ["optimizer"],

@@ -67,7 +67,11 @@ export class ComputePool {
 
   /** Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH, GRAPH_INVALID. */
   static async open(plan: RunPlan, threads: number): Promise<ComputePool> {
-    const data = await openData(plan.data as DataSpec);
+    const data = await openData(plan.data as DataSpec, {
+      validation: plan.validation,
+      seed: plan.seed,
+      memory: plan.dataMemory * 2 ** 20,
+    });
     // The coordinator checks this too; but with data of another size even the probe would fail.
     if (data.sha256 !== plan.dataSha256)
       throw new LockstepError(

@@ -3,6 +3,7 @@
  * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
  * never terminated (the process would abort), so stale tasks simply finish.
  */
+import { Augmenter, type AugmentSpec } from "../data/augment.ts";
 import { datasetFrom } from "../data/dataset.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Engine, PreparedProgram } from "../engine/engine.ts";
@@ -40,6 +41,7 @@ export class TaskRunner {
   readonly #layouts: PartialLayouts;
   readonly #graphs: Readonly<Record<WorkKind, Graph>>;
   readonly #data: Readonly<Record<WorkKind, Dataset | undefined>>;
+  readonly #augmenter: Augmenter | undefined;
   readonly #programs = new Map<string, Promise<Loaded>>();
   /** The order of an epoch's samples; one epoch is kept, since steps come in order. */
   #order: { readonly epoch: number; readonly at: (index: number) => number } | undefined;
@@ -50,6 +52,8 @@ export class TaskRunner {
     this.#engine = engine;
     this.#layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     this.#graphs = { train: decodeGraph(plan.train), evaluate: decodeGraph(plan.evaluate) };
+    const augment = plan.augment as readonly AugmentSpec[];
+    this.#augmenter = augment.length === 0 ? undefined : new Augmenter(augment, plan.seed, train.sampleShape);
     this.#data = { train: datasetFrom(train), evaluate: test === undefined ? undefined : datasetFrom(test) };
   }
 
@@ -143,6 +147,11 @@ export class TaskRunner {
       for (let row = 0; row < indices.length; row++) indices[row] = start + row;
     }
     dataset.batch(indices, features, targets);
+    if (kind === "train" && this.#augmenter !== undefined) {
+      const width = features.length / indices.length;
+      for (let row = 0; row < indices.length; row++)
+        this.#augmenter.apply(features.subarray(row * width, (row + 1) * width), epoch, indices[row]!);
+    }
   }
 }
 
