@@ -10,6 +10,7 @@ import type { DataSpec } from "../shared/data/spec.ts";
 import { unreachable } from "../shared/errors.ts";
 import type { MetricSpec } from "../shared/nn/metrics.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
+import type { StoredModel } from "../shared/nn/stored.ts";
 import type { ScheduleSpec } from "../shared/optim/schedule.ts";
 import type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
 import { augmentSchema, dataSchema } from "./config/data.ts";
@@ -18,6 +19,16 @@ import { metricsSchema, modelSchema } from "./config/model.ts";
 import { groupsSchema, optimizerSchema, scheduleSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
 import { figures, type Figure } from "./core/watch.ts";
+
+/** Where a model's parameters start. */
+export interface WeightsSpec {
+  /** Absolute. */
+  readonly file: string;
+  /** Beginnings of names in the file, and what they are in the model: the longest that fits is replaced. */
+  readonly rename?: Readonly<Record<string, string>>;
+  /** Parameters that the file doesn't have, or has in another shape, start as if there were no file (false: that is an error). */
+  readonly partial?: boolean;
+}
 
 export interface RunConfig {
   /** Names the run and its folder. */
@@ -38,6 +49,10 @@ export interface RunConfig {
     readonly loss: LossSpec;
     /** Values one sample is expected to have; refused when the data has another width. */
     readonly inputWidth?: number;
+    /** A safetensors file that parameters start from, by name. */
+    readonly weights?: WeightsSpec;
+    /** What came of a model with functions or files in it; in the config.json of a run, which doesn't need them any more. */
+    readonly graphs?: StoredModel;
   };
   readonly optimizer: OptimizerSpec;
   /** How the learning rate changes over the run. */
@@ -227,6 +242,25 @@ function withEpochs(schedule: ScheduleSpec, epochs: number): ScheduleSpec {
   }
 }
 
+/** Whether there is, or may be, something to train in a layer. */
+function hasParameters(layer: LayerSpec): boolean {
+  switch (layer.kind) {
+    case "activation":
+    case "dropout":
+    case "softmax":
+    case "maxPool":
+    case "averagePool":
+    case "globalAveragePool":
+    case "flatten":
+    case "reshape":
+      return false;
+    case "residual":
+      return layer.layers.some(hasParameters);
+    default:
+      return true;
+  }
+}
+
 /** What no single field can say: each problem is a sentence about the field at its path. */
 export function problemsBetweenFields({ data, model, optimizer, schedule, shards, accumulate }: RunConfig): Problem[] {
   const problems: Problem[] = [];
@@ -237,10 +271,10 @@ export function problemsBetweenFields({ data, model, optimizer, schedule, shards
       path: ["model", "layers", softmax],
       message: "softmax can only be the last layer, under the loss crossEntropy",
     });
-  if (!layers.some((layer) => layer.kind === "dense"))
-    problems.push({ path: ["model", "layers"], message: "no dense layer: there is nothing to train" });
+  if (!layers.some(hasParameters))
+    problems.push({ path: ["model", "layers"], message: "no layer with parameters: there is nothing to train" });
   const { labels } = targetsOf(data);
-  if (labels !== (loss.kind === "crossEntropy"))
+  if (loss.kind !== "custom" && labels !== (loss.kind === "crossEntropy"))
     problems.push({
       path: ["model", "loss"],
       message: labels

@@ -3,6 +3,7 @@
  * evaluations, so that the figures are the same to the last bit; and over single samples.
  */
 import { alignment } from "../shared/engine/engine.ts";
+import type { Dataset } from "../shared/data/dataset.ts";
 import { onnxRuntimeEngine } from "../shared/engine/onnxruntime.ts";
 import { cutIntoShards } from "../shared/gradient/plan.ts";
 import { childrenOf, type TreeNode } from "../shared/gradient/tree.ts";
@@ -56,11 +57,22 @@ export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
 }
 
 /** The network's answer to one sample: probabilities, or the outputs themselves for real values. */
-export async function predict(
-  trained: TrainedRun,
-  sample: Float32Array,
-): Promise<{ output: string; values: Float32Array }> {
-  const program = await load(trained, trained.model.predict, 1);
+export const predict = (trained: TrainedRun, sample: Float32Array): Promise<Answer> =>
+  answerOf(trained.model.predict, trained, sample);
+
+export interface Answer {
+  readonly output: string;
+  readonly values: Float32Array;
+}
+
+/** What a graph needs to be run: the values of its parameters, and what kind of targets it takes. */
+export type Parametrised = Pick<TrainedRun, "layout" | "parameters"> & {
+  readonly data: { readonly train: Pick<Dataset, "target"> };
+};
+
+/** The answer of a predicting graph to one sample. */
+export async function answerOf(graph: Graph, parametrised: Parametrised, sample: Float32Array): Promise<Answer> {
+  const program = await load(parametrised, graph, 1);
   program.features.set(sample);
   await program.run();
   await program.close();
@@ -78,7 +90,7 @@ interface Loaded {
 }
 
 /** A graph's program for `rows` samples with its buffers; the parameters are in theirs. */
-async function load({ layout, parameters, data }: TrainedRun, graph: Graph, rows: number): Promise<Loaded> {
+async function load({ layout, parameters, data }: Parametrised, graph: Graph, rows: number): Promise<Loaded> {
   const program = fuse(graph, [rows]);
   const prepared = await onnxRuntimeEngine().prepare(program);
   const ports = [...program.inputs, ...program.outputs];

@@ -35,10 +35,8 @@ export class Gate {
   /** Lets a connection from an address in, or says why not, with CONNECTION_REFUSED. Times are milliseconds. */
   admit(address: string, now: number): Visit | LockstepError {
     const network = networkOf(address);
-    const failures = this.#failures.get(network);
-    if (failures !== undefined && now - failures.since >= FAILURES_WITHIN) this.#failures.delete(network);
-    else if (failures !== undefined && failures.count >= MOST_FAILURES)
-      return refusal(`${MOST_FAILURES} joins from ${network} failed within a minute`, "wait a minute");
+    const barred = this.objectionTo(address, now);
+    if (barred !== undefined) return barred;
     if (this.#connections >= this.#mostConnections)
       return refusal(
         `all ${this.#mostConnections} connections are in use`,
@@ -47,6 +45,20 @@ export class Gate {
     if (this.#strangers >= MOST_STRANGERS)
       return refusal(`${MOST_STRANGERS} connections are joining at this moment`, "come again in a second");
     return this.#enter(network);
+  }
+
+  /** Why nothing is taken from an address for now, or undefined. */
+  objectionTo(address: string, now: number): LockstepError | undefined {
+    const network = networkOf(address);
+    const failures = this.#failures.get(network);
+    if (failures === undefined || failures.count < MOST_FAILURES || now - failures.since >= FAILURES_WITHIN)
+      return undefined;
+    return refusal(`${MOST_FAILURES} joins from ${network} failed within a minute`, "wait a minute");
+  }
+
+  /** Someone at an address named a token that is not the run's: it counts as a failed join. */
+  failed(address: string, now: number): void {
+    this.#remember(networkOf(address), now);
   }
 
   #enter(network: string): Visit {

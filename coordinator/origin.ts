@@ -10,10 +10,22 @@ import { isIP } from "node:net";
  * same and the name is no stranger's: any site can let its own name point to this machine's address.
  * @param listensAt the host that the coordinator was told to listen at
  */
-export function isForeignOrigin({ origin, host }: IncomingHttpHeaders, listensAt: string): boolean {
+export function isForeignOrigin(headers: IncomingHttpHeaders, listensAt: string): boolean {
+  if (headers.origin === undefined) return false;
+  return isOtherSite(headers) || !isOwnName(headers, listensAt);
+}
+
+/** Whether a page of another site than the one that is asked sends the request. */
+export function isOtherSite({ origin, host }: IncomingHttpHeaders): boolean {
   if (origin === undefined) return false;
   const page = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (page === undefined || host === undefined || page.host !== host.toLowerCase()) return true;
+  return page === undefined || host === undefined || page.host !== host.toLowerCase();
+}
+
+/** Whether the name that a request is made to can be no stranger's: an address, localhost, or the one that was listened at. */
+export function isOwnName({ host }: IncomingHttpHeaders, listensAt: string): boolean {
+  const page = URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : undefined;
+  if (host === undefined || page === undefined) return false;
   const name = page.hostname.replace(/^\[|\]$/g, "");
-  return isIP(name) === 0 && name !== "localhost" && name !== listensAt.toLowerCase();
+  return isIP(name) !== 0 || name === "localhost" || name === listensAt.toLowerCase();
 }

@@ -24,17 +24,28 @@ import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
-import type { RunEvent, RunResult } from "./events.ts";
+import type { RunEvent, RunProfile, RunResult } from "./events.ts";
+import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
-import { modelFor } from "./model.ts";
+import { modelFor, withGraphs } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, runOptimizer, settingsOf } from "./plan.ts";
+import {
+  EVALUATION_CHUNK,
+  firstManifest,
+  frozenCount,
+  parameterCount,
+  planOf,
+  runOptimizer,
+  settingsOf,
+} from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
+import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
+import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
@@ -55,6 +66,8 @@ export interface RunHandle {
   readonly url: string;
   /** Rejects with the LockstepError that ended the run. */
   readonly finished: Promise<RunResult>;
+  /** Where the time of the steps went so far. */
+  profile(): RunProfile;
   /** Ends the run after the open step, with a checkpoint; `finished` resolves with the outcome `stopped`. */
   stop(): void;
 }
@@ -62,16 +75,22 @@ export interface RunHandle {
 /** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
-  const { config } = options;
-  const notify = options.onEvent ?? (() => {});
+  const watchers = new Set(options.onEvent === undefined ? [] : [options.onEvent]);
+  const notify = (event: RunEvent): void => {
+    for (const watcher of watchers) watcher(event);
+  };
   await using cleanUp = new AsyncDisposableStack();
-  const token = readToken(config.tokenFile, process.env);
-  const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
-  const data = await openData(config.data, readingOf(config));
+  const asked = options.config;
+  const token = readToken(asked.tokenFile, process.env);
+  const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
+  const data = await openData(asked.data, readingOf(asked));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
-  const model = modelFor(config, data.train);
+  const model = await modelFor(asked, data.train);
+  const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
-  const ingredients = { config, data, model, layouts };
+  const start = options.resume ? undefined : await startOf(asked, model);
+  if (start?.report !== undefined) notify({ type: "weights", file: asked.model.weights!.file, ...start.report });
+  const ingredients = { config, data, model, layouts, ...(start === undefined ? {} : { start }) };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
   const limits = { maxConnections, partialBytes: vectorBytes(layouts.partial.train) };
@@ -79,8 +98,14 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
-  const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
-  return await startIn(folder, { server, local }, ingredients, options, notify, cleanUp);
+  const folder = cleanUp.adopt(await openFolder(options.resume, ingredients), (open) => open.close());
+  return await startIn(folder, { server, local }, ingredients, options, { notify, watchers }, cleanUp);
+}
+
+/** Who hears of the run's events. */
+interface Audience {
+  readonly notify: (event: RunEvent) => void;
+  readonly watchers: Set<(event: RunEvent) => void>;
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */
@@ -100,7 +125,8 @@ async function listenForOwn(limits: Limits): Promise<Doors["local"]> {
   return { server: await listen({ host: "127.0.0.1", port: 0, token, ...limits }), token };
 }
 
-async function openFolder({ config, resume }: StartOptions, ingredients: Ingredients): Promise<RunFolder> {
+async function openFolder(resume: boolean, ingredients: Ingredients): Promise<RunFolder> {
+  const { config } = ingredients;
   const path = join(config.runs, config.name);
   if (!resume) return createRun(path, { config, manifest: firstManifest(ingredients) });
   const folder = await resumeRun(path);
@@ -128,7 +154,7 @@ async function startIn(
   { server, local }: Doors,
   ingredients: Ingredients,
   { config, resume, localWorkers }: StartOptions,
-  notify: (event: RunEvent) => void,
+  { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
   const { data, model, layouts } = ingredients;
@@ -142,13 +168,17 @@ async function startIn(
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
   const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, (done) => rateAfter(state, done));
-  const shared = config.sharedMemory ? await store.share() : undefined;
+  const shared = config.sharedMemory ? store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
   const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
-  if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
-  else store.restore(snapshot);
+  if (snapshot === undefined) {
+    const start = ingredients.start ?? (await startOf(config, model));
+    checkSameStart(config.name, start.files, manifest.startedFrom);
+    initialParameters(model, layouts.parameters, config.seed, store.vector, start.values);
+  } else store.restore(snapshot);
+  store.publish();
   const steps = stepNumber(snapshot?.step ?? 0);
   const { fingerprint, quarantined = [] } = manifest;
   // Which partials are audited must not be foreseen by those who know the seed.
@@ -178,12 +208,47 @@ async function startIn(
     checkpoint: () => recorder.checkpoint(state),
     keepBest: () => recorder.keepBest(state),
   });
-  for (const door of new Set([server, local.server])) door.serve(runtime);
+  const closers: (() => Promise<void>)[] = [];
+  cleanUp.defer(async () => {
+    for (const close of closers) await close();
+  });
+  const site = siteOf({
+    config,
+    manifest,
+    data,
+    folder: folder.path,
+    state,
+    parameters: parameterCount(layouts),
+    steps: totalSteps(settings),
+    profile: () => runtime.profiler.profile,
+    sampleShape: data.train.sampleShape,
+    target: data.train.target,
+    model,
+    parametersNow: () => Float32Array.from(store.vector),
+    now: () => systemClock.now(),
+    observe: (observer) => (runtime.observer = observer),
+    link: (worker) => runtime.link(worker),
+    ping: (worker) => runtime.ping(worker),
+    command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
+    onClose: (action) => closers.push(action),
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => void watchers.delete(watcher);
+    },
+  });
+  const events = new EventLog(folder.path, (error) => {
+    if (!(error instanceof LockstepError)) throw error;
+    notify({ type: "warning", code: error.code, message: error.message });
+  });
+  cleanUp.defer(() => events.close());
+  watchers.add((event) => events.add(event, Date.now()));
+  for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
     url: server.url,
     folder: folder.path,
     parameters: parameterCount(layouts),
+    frozen: frozenCount(layouts),
     steps: totalSteps(settings),
     resumedAt: snapshot?.step,
   });
@@ -198,6 +263,7 @@ async function startIn(
   const finish = async (): Promise<RunResult> => {
     await using _ = open;
     const outcome = await runtime.finished;
+    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
     const seconds = secondsOf(state);
     await workers.close();
     await referee.close();
@@ -230,7 +296,12 @@ async function startIn(
     notify({ type: "finished", result });
     return result;
   };
-  return { url: server.url, finished: finish(), stop: () => runtime.stop("user") };
+  return {
+    url: server.url,
+    finished: finish(),
+    profile: () => runtime.profiler.profile,
+    stop: () => runtime.stop("user"),
+  };
 }
 
 const secondsOf = (state: CoordinatorState): number =>

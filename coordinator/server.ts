@@ -1,16 +1,18 @@
 /**
  * The coordinator's edge to the network: an HTTP server, with TLS where it has a certificate, whose WebSocket connections
- * are the workers. What a connection may cost is bounded here: strangers by the gate and by a few kilobytes, everyone by
+ * are the workers; what else is asked is answered by http/edge.ts. What a connection may cost is bounded here: strangers by the gate and by a few kilobytes, everyone by
  * the length of a frame and by what they leave unread.
  */
 import { createServer } from "node:http";
-import type { IncomingMessage, Server as HttpServer } from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
+import { decodeLoad } from "../shared/protocol/load.ts";
+import type { Load } from "../shared/protocol/load.ts";
 import { workerFrameLimit } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
@@ -19,6 +21,8 @@ import { Outbox } from "../shared/protocol/outbox.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { Gate } from "./gate.ts";
 import type { Visit } from "./gate.ts";
+import { httpEdge } from "./http/edge.ts";
+import type { Site } from "./http/edge.ts";
 import { isForeignOrigin } from "./origin.ts";
 
 export interface Connection {
@@ -29,8 +33,23 @@ export interface Connection {
   readonly isLocal: boolean;
   /** It has; from now on it may send more than a stranger. */
   proven(): void;
+  /** What is known of the connection. */
+  link(): Link;
+  /** Asks for a sign of life, which tells the round trip and how busy the other side is. */
+  ping(): void;
   /** Closes in good order once what was sent is out, and by force if the other side does not answer. */
   close(): void;
+}
+
+export interface Link {
+  readonly address: string;
+  /** Over the socket, since it was opened. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Milliseconds from the last ping to its answer. */
+  readonly roundTrip: number | undefined;
+  /** As the worker says in its answers: CPU seconds of its process so far, and when that was, in milliseconds; bytes of memory. */
+  readonly load: (Load & { readonly at: number }) | undefined;
 }
 
 interface ConnectionHandlers {
@@ -60,13 +79,15 @@ export interface ListenOptions {
 export interface Server {
   /** ws://host:port or wss://host:port, as a worker needs it. */
   readonly url: string;
-  /** Takes workers from now on; until then they are told to come again. */
-  serve(listener: ServerListener): void;
+  /** Takes workers from now on, and shows the site if there is one; until then all are told to come again. */
+  serve(listener: ServerListener, site?: Site): void;
   close(): Promise<void>;
 }
 
 /** Whoever sends no request, or takes longer for the TLS handshake, is cut off; milliseconds. */
 const REQUEST_DEADLINE = 10_000;
+/** So is an HTTP connection on which nothing moves for so long; WebSockets have heartbeats of their own. */
+const IDLE_DEADLINE = 60_000;
 /** All that a stranger may send; a hello is less than 1,000 bytes. */
 const STRANGER_BYTES = 16_384;
 /** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
@@ -75,10 +96,9 @@ const MOST_UNREAD = 16 * SEGMENT_BYTES;
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listen(options: ListenOptions): Promise<Server> {
   const { host, port, tls, maxConnections, partialBytes } = options;
-  const http = httpServer(tls).on("request", (_request, response) => {
-    response.writeHead(426, { "content-type": "text/plain" }).end("Lockstep coordinator: connect with a worker\n");
-  });
+  const http = httpServer(tls).on("request", notYet);
   http.headersTimeout = http.requestTimeout = REQUEST_DEADLINE;
+  http.timeout = IDLE_DEADLINE;
   // Beyond the workers, room for those that are told why they are refused.
   http.maxConnections = maxConnections + 100;
   const sockets = new WebSocketServer({
@@ -94,7 +114,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return {
     url: `${tls === undefined ? "ws" : "wss"}://${shown}:${address.port}`,
-    serve: (listener) => serve(http, sockets, options, listener),
+    serve: (listener, site = noSite) => serve(http, sockets, options, listener, site),
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();
@@ -115,8 +135,22 @@ const httpServer = (tls: TlsMaterial | undefined): HttpServer =>
         handshakeTimeout: REQUEST_DEADLINE,
       });
 
-function serve(http: HttpServer, sockets: WebSocketServer, options: ListenOptions, listener: ServerListener): void {
+const noSite: Site = { health: () => ({ alive: true, ready: true }), mount() {} };
+
+function notYet(_request: IncomingMessage, response: ServerResponse): void {
+  const reason = "the coordinator is still starting";
+  response.writeHead(503, { "content-type": "text/plain", "retry-after": "1", [REFUSAL_HEADER]: reason }).end(reason);
+}
+
+function serve(
+  http: HttpServer,
+  sockets: WebSocketServer,
+  options: ListenOptions,
+  listener: ServerListener,
+  site: Site,
+): void {
   const gate = new Gate(options.maxConnections);
+  http.off("request", notYet).on("request", httpEdge(site, options, gate));
   let lastTold = Number.NEGATIVE_INFINITY;
   const tell = (address: string, error: LockstepError): void => {
     if (performance.now() - lastTold < 1_000) return;
@@ -190,8 +224,35 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
     visit.proven();
   };
   const { remoteAddress, localAddress } = wire as Partial<Socket>;
+  const measured = { pingedAt: 0, roundTrip: undefined as number | undefined, load: undefined as Link["load"] };
+  const link = (): Link => ({
+    address: remoteAddress ?? "",
+    bytesSent: (wire as Partial<Socket>).bytesWritten ?? 0,
+    bytesReceived: (wire as Partial<Socket>).bytesRead ?? 0,
+    roundTrip: measured.roundTrip,
+    load: measured.load,
+  });
+  const ping = (): void => {
+    if (socket.readyState !== socket.OPEN) return;
+    measured.pingedAt = performance.now();
+    socket.ping();
+  };
+  socket.on("pong", (answer: Buffer) => {
+    const at = performance.now();
+    measured.roundTrip = at - measured.pingedAt;
+    const load = decodeLoad(answer);
+    measured.load = load && { ...load, at };
+  });
   const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
-  const handlers = listener.onConnection({ outbox, token, isLocal, proven, close: () => socket.close() });
+  const handlers = listener.onConnection({
+    outbox,
+    token,
+    isLocal,
+    proven,
+    link,
+    ping,
+    close: () => socket.close(),
+  });
   socket.on("message", (data) => {
     // What was still on the way when it was cut off changes nothing.
     if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer);
@@ -203,7 +264,7 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
   socket.on("close", () => handlers.onClose(reason));
 }
 
-function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
+export function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
   const cause = { cause: error };
   if (error.code === "EADDRINUSE") {
     const sentence = `port ${port} on ${host} is in use`;

@@ -39,7 +39,7 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
   const config = await configOfRun(run);
   const { dataSha256 } = (await readRun(run.path)).manifest as Manifest;
   const data = await openData(config.data, readingOf(config));
-  const model = modelFor(config, data.train);
+  const model = await modelFor(config, data.train);
   const layout = layoutOf(model.parameters);
   const loaded = { config, data, dataSha256, model, layout };
   const file = join(run.path, "model.safetensors");

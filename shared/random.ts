@@ -124,9 +124,9 @@ export function permutation(
     let value = index;
     do {
       let left = Math.floor(value / side);
-      let right = value % side;
+      let right = remainder(value, side);
       for (const roundKey of roundKeys) {
-        const mixed = (left + mix32(right ^ roundKey)) % side;
+        const mixed = remainder(left + mix32(right ^ roundKey), side);
         left = right;
         right = mixed;
       }
@@ -135,6 +135,13 @@ export function permutation(
     return value;
   };
 }
+
+/**
+ * value % divisor for non-negative integers, without the slow division of doubles that % is beyond 31 bits. The quotient is
+ * rounded, but with a divisor under 2^20 and a value under 2^33 it stays below an integer that the exact one is below.
+ */
+const remainder = (value: number, divisor: number): number =>
+  divisor < 2 ** 20 ? value - Math.floor(value / divisor) * divisor : value % divisor;
 
 /** A bijective mixer of 32 bits in which every input bit flips about half of the output bits (Wellons, "lowbias32"). */
 function mix32(word: number): number {

@@ -2,8 +2,9 @@
 import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
-import { LockstepError } from "../shared/errors.ts";
+import type { LockstepError } from "../shared/errors.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { describe, describeAnswer, untrusted } from "./describe.ts";
 
@@ -26,19 +27,6 @@ export interface Client {
   terminate(): void;
 }
 
-/** The address of a coordinator, checked. Throws ADDRESS_INVALID. */
-export function coordinatorAddress(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !["ws:", "wss:"].includes(url.protocol) || url.hostname === "") {
-    throw new LockstepError(
-      "ADDRESS_INVALID",
-      `"${text}" is no coordinator's address`,
-      "give it as ws://HOST:PORT or wss://HOST:PORT, as the coordinator prints it",
-    );
-  }
-  return url;
-}
-
 /** Opens a connection. Errors arrive as `onClose` with their reason, or as `onUnusable`. */
 export function connect(address: URL, tls: TlsMaterial, listener: ClientListener): Client {
   let reason = "";
@@ -47,6 +35,7 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     perMessageDeflate: false,
     maxPayload: COORDINATOR_FRAME_LIMIT,
     handshakeTimeout: 5_000,
+    autoPong: false,
     ...tls,
     // Masking protects proxies from browsers; on loopback and under TLS no proxy reads the bytes, and zero masks skip the XOR.
     ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
@@ -62,6 +51,10 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
       ),
     ),
   );
+  socket.on("ping", () => {
+    const { user, system } = process.cpuUsage();
+    socket.pong(encodeLoad({ cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() }));
+  });
   socket.on("message", (data) => listener.onFrame(data as Buffer));
   socket.on("unexpected-response", (_request, response) => {
     reason = describeAnswer(response, address);

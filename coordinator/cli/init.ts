@@ -38,6 +38,11 @@ model:
     - dense: {units: 64, activation: relu}
     # - dropout: 0.2
     - dense: 10
+    # Images: conv2d: {filters, kernel, stride, padding, dilation, groups, activation, bias, initialiser}, where sizes are
+    # a number or [height, width], and padding may be same; maxPool: 2 or {size, stride, padding}; averagePool alike;
+    # globalAveragePool; flatten; reshape: [channels, height, width]
+    # - conv2d: {filters: 32, kernel: 3, activation: relu}
+    # - maxPool: 2
     # on their own line: relu, leakyRelu, elu, sigmoid, tanh, silu, softplus, gelu, geluTanh;
     # softmax may close the list under crossEntropy, which applies it anyway
   # crossEntropy for class labels; binaryCrossEntropy or meanSquaredError for real values

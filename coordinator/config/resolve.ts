@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { mainPath, withPaths, type DataSpec } from "../../shared/data/spec.ts";
 import type { OwnDataset } from "../../shared/data/own.ts";
+import type { LayerSpec } from "../../shared/nn/spec.ts";
 import type { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
 import { TOKEN_VARIABLE } from "../../shared/token.ts";
@@ -62,14 +63,28 @@ export function settleToListen(asked: Written): RunConfig {
 type Read = z.output<typeof configSchema>;
 
 /** Paths of files are seen from the config's folder. */
-function withAbsolutePaths({ data, tokenFile, tls, ...others }: Read, folder: string): Read {
+function withAbsolutePaths({ data, model, tokenFile, tls, ...others }: Read, folder: string): Read {
   const absolute = (path: string | undefined): string | undefined => path && resolve(folder, path);
   return {
     ...others,
     data: withPaths(data, (path) => resolve(folder, path)),
+    model: {
+      ...model,
+      ...(model.layers === undefined ? {} : { layers: model.layers.map((layer) => withAbsoluteFile(layer, folder)) }),
+      ...(model.weights === undefined
+        ? {}
+        : { weights: { ...model.weights, file: resolve(folder, model.weights.file) } }),
+    },
     tokenFile: absolute(tokenFile),
     tls: tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key), ca: absolute(tls.ca) },
   };
+}
+
+function withAbsoluteFile(layer: LayerSpec, folder: string): LayerSpec {
+  if (layer.kind === "onnx") return { ...layer, file: resolve(folder, layer.file) };
+  return layer.kind === "residual"
+    ? { ...layer, layers: layer.layers.map((inner) => withAbsoluteFile(inner, folder)) }
+    : layer;
 }
 
 /** A name after the data that no run has yet, such as mnist-3. */

@@ -106,7 +106,7 @@ export interface Work {
   readonly samples: number;
   /** Number of shards it is cut into. */
   readonly shards: number;
-  readonly openedAt: number;
+  openedAt: number;
   readonly pieces: Map<string, Piece>;
   /** Pieces about which there is something to decide: too few owners, or sums that wait. Looked at after every event. */
   readonly unsettled: Set<Piece>;
@@ -172,9 +172,15 @@ export interface CoordinatorState {
   steps: StepNumber;
   steering: Steering;
   work: Work | undefined;
+  /** The steps after the open one that are assigned already, so that workers need only parameters to begin them. */
+  ahead: Work[];
   /** The arithmetic of this run, given by its manifest or by its first worker. */
   fingerprint: string | undefined;
   stopRequested: LockstepError | "user" | undefined;
+  /** When somebody asked for a pause. */
+  pausedSince: number | undefined;
+  /** Somebody asked for a checkpoint. */
+  saveRequested: boolean;
   waitingSaid: boolean;
   lastCheckpoint: { readonly at: number; readonly step: number };
   /** When and with how many steps taken this process began to train, for the rate. */
@@ -219,8 +225,11 @@ export function initialState(
     steps: from.steps,
     steering: from.steering,
     work: undefined,
+    ahead: [],
     fingerprint: from.fingerprint,
     stopRequested: undefined,
+    pausedSince: undefined,
+    saveRequested: false,
     waitingSaid: false,
     lastCheckpoint: { at: now, step: from.steps },
     trainingSince: undefined,

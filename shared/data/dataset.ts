@@ -136,22 +136,47 @@ export function partOf(dataset: Dataset, name: string, places: Uint32Array): Dat
 
 /** Hashes the content, on the same way checking that features are finite. */
 function contentSha256(content: DatasetContent, nameOf: NameOf): string {
-  const { sampleShape, target, features, targets } = content;
+  const hash = createHash("sha256");
+  const width = sizeOf(content.sampleShape);
+  const check = (values: Uint8Array | Float32Array, first: number): void => {
+    if (values instanceof Float32Array) checkFinite(values, first, width, nameOf);
+  };
+  for (const bytes of contentBytes(content, check)) hash.update(bytes);
+  return hash.digest("hex");
+}
+
+function contentHeader({ sampleShape, target, features, targets }: DatasetContent): Uint8Array {
   const type = { type: storedAs(features), scale: storedAs(features) === "uint8" ? 255 : 1 };
   // Key order is part of the hash: a spec that arrives with its keys in another order is still the same content.
   const named =
     target.kind === "class"
       ? { kind: target.kind, classes: target.classes, positions: target.positions }
       : { kind: target.kind, width: target.width };
-  const hash = createHash("sha256");
-  hash.update(`${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`);
-  const width = sizeOf(sampleShape);
-  for (const { first, values } of blocksOf(features, width)) {
-    if (values instanceof Float32Array) checkFinite(values, first, width, nameOf);
-    hash.update(bytesOf(values));
+  return Buffer.from(`${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`);
+}
+
+/** How many bytes `contentBytes` gives. */
+export const contentLength = (content: DatasetContent): number =>
+  contentHeader(content).length +
+  content.features.length * (storedAs(content.features) === "uint8" ? 1 : 4) +
+  content.targets.byteLength;
+
+/**
+ * The bytes that name a dataset by their SHA-256, and that it travels as: a line of JSON, the features in blocks, the targets. Of
+ * this machine's byte order, which is little-endian wherever Node runs. A block is valid until the next one; content.ts reads them.
+ * @param onBlock sees the features before their bytes are given, with the number of their first sample
+ */
+export function* contentBytes(
+  content: DatasetContent,
+  onBlock: (values: Uint8Array | Float32Array, first: number) => void = () => {},
+): Generator<Uint8Array> {
+  const { sampleShape, features, targets } = content;
+  yield contentHeader(content);
+  for (const { first, values } of blocksOf(features, sizeOf(sampleShape))) {
+    onBlock(values, first);
+    yield bytesOf(values);
   }
-  hash.update(bytesOf(targets));
-  return hash.digest("hex");
+  yield bytesOf(targets);
 }
 
 function checkContent({ sampleShape, target, features, targets }: DatasetContent, nameOf: NameOf): void {

@@ -26,26 +26,34 @@ export interface Parts {
 /** The parts of a run; `sha256` names them together: coordinator and workers compare it at join. */
 export interface OpenedData extends Parts {
   readonly sha256: string;
+  /** As they were read, with nothing held out. */
+  readonly source: Parts;
   /** The source's own test part, where the run is evaluated on a held-out part of the training samples instead. */
   readonly reserved?: Dataset;
 }
 
 /** Reads and checks the data. Throws DATA_MISSING or DATA_INVALID, naming the file and the place in it. */
 export async function openData(spec: DataSpec, reading: Reading = wholeReading): Promise<OpenedData> {
-  const parts = await openParts(spec, reading);
-  const hashes = `train ${parts.train.sha256}\ntest ${parts.test?.sha256 ?? "none"}\n`;
-  const sha256 = createHash("sha256").update(hashes).digest("hex");
-  if (reading.validation === 0) return { ...parts, sha256 };
-  const { train, held } = split(parts.train.length, reading);
-  const whole = parts.train;
+  return forRun(await openParts(spec, reading), reading);
+}
+
+/** What a run makes of a source's parts: with a share held out, the training samples without it and, to evaluate on, that share. */
+export function forRun(source: Parts, reading: Reading): OpenedData {
+  const sha256 = createHash("sha256").update(namesOf(source)).digest("hex");
+  if (reading.validation === 0) return { ...source, source, sha256 };
+  const { train, held } = split(source.train.length, reading);
   return {
-    ...parts,
-    train: partOf(whole, "train", train),
-    test: partOf(whole, "validation", held),
+    ...source,
+    source,
+    train: partOf(source.train, "train", train),
+    test: partOf(source.train, "validation", held),
     sha256,
-    ...(parts.test === undefined ? {} : { reserved: parts.test }),
+    ...(source.test === undefined ? {} : { reserved: source.test }),
   };
 }
+
+/** The text whose SHA-256 names the parts together. */
+export const namesOf = ({ train, test }: Parts): string => `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
 
 function openParts(spec: DataSpec, reading: Reading): Promise<Parts> {
   switch (spec.kind) {

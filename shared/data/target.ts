@@ -1,6 +1,6 @@
 /**
- * What a sample's target is: one of `classes` labels 0..classes-1 (int32), or such a label for each of its `positions`, as for the
- * tokens of a text; or `width` real values (float32).
+ * What a sample's target is: one of `classes` labels 0..classes-1 (int32), or one at each of `positions` of a sequence, such as
+ * the next token at every place of a text; or `width` real values (float32).
  */
 export type TargetSpec =
   | { readonly kind: "class"; readonly classes: number; readonly positions?: number }

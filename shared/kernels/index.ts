@@ -43,6 +43,7 @@ interface ModuleExports {
   readonly allFinite: (values: number, count: number) => number;
   readonly sumOfSquares: (values: number, count: number) => number;
   readonly checksum: (values: number, count: number) => number;
+  readonly bytesToUnits: (out: number, bytes: number, count: number) => void;
   readonly dropoutMask: (
     out: number,
     count: number,
@@ -74,6 +75,8 @@ export interface Kernels {
   readonly sumOfSquares: ModuleExports["sumOfSquares"];
   /** A checksum, an unsigned 32-bit integer, of a vector of whole 64-byte lines; see assembly/checksum.ts. */
   checksum(values: number, count: number): number;
+  /** out[i] = float32(bytes[i] / 255) for `count` bytes; out and bytes share none */
+  readonly bytesToUnits: ModuleExports["bytesToUnits"];
   /** out[i] = dropoutMaskAt(key, first + i, rate) of shared/random.ts, same bits. */
   dropoutMask(out: number, count: number, key: RandomStream["key"], first: number, rate: number): void;
 }
@@ -88,6 +91,7 @@ const names: readonly (keyof ModuleExports)[] = [
   "allFinite",
   "sumOfSquares",
   "checksum",
+  "bytesToUnits",
   "dropoutMask",
 ];
 

@@ -6,7 +6,8 @@ import { sigmoid, softplus } from "../graph/operations/elementwise.ts";
 import { crossEntropy, oneHot } from "../graph/operations/labels.ts";
 import { constantOperation } from "../graph/operations/source.ts";
 import { hardmax, logSoftmax, softmax } from "../graph/operations/softmax.ts";
-import type { LossSpec } from "./spec.ts";
+import { sameShape, shapeMismatch } from "../graph/values.ts";
+import type { LossFunctions, LossSpec } from "./spec.ts";
 
 const widthOf = (scores: Tensor): number => scores.shape[1] as number;
 const meanOverOutputs = (x: Tensor): Tensor => scale(sum(x, [1]), 1 / widthOf(x));
@@ -15,7 +16,7 @@ interface Loss<Spec> {
   /** The loss of every sample, from the last layer's output and the targets. */
   readonly perSample: (scores: Tensor, targets: Tensor, spec: Spec) => Tensor;
   /** What predictions of the model are, and their name in model.onnx. */
-  readonly prediction: { readonly name: string; readonly of: (scores: Tensor) => Tensor };
+  readonly prediction: { readonly name: string; readonly of: (scores: Tensor, spec: Spec) => Tensor };
 }
 type Losses = { readonly [Kind in LossSpec["kind"]]: Loss<Extract<LossSpec, { kind: Kind }>> };
 
@@ -30,7 +31,7 @@ const losses: Losses = {
         ? loss
         : multiply(loss, weightsOf(labels, classWeights));
     },
-    prediction: { name: "probabilities", of: softmax },
+    prediction: { name: "probabilities", of: (scores) => softmax(scores) },
   },
   binaryCrossEntropy: {
     /** −t·log σ(x) − (1 − t)·log(1 − σ(x)) = log(1 + eˣ) − t·x, which doesn't overflow. */
@@ -43,6 +44,15 @@ const losses: Losses = {
       return meanOverOutputs(multiply(error, error));
     },
     prediction: { name: "output", of: (scores) => scores },
+  },
+  custom: {
+    perSample(output, targets, { name, perSample }) {
+      const loss = (perSample as LossFunctions["perSample"])(output, targets);
+      const wanted = [{ rows: 1 }];
+      if (sameShape(loss.shape, wanted)) return loss;
+      throw shapeMismatch(`the loss ${name}`, "a function whose result is [samples], one number for each", [loss]);
+    },
+    prediction: { name: "output", of: (output, { predict }) => (predict === undefined ? output : predict(output)) },
   },
 };
 

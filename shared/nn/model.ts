@@ -4,21 +4,24 @@
  */
 import { LockstepError } from "../errors.ts";
 import { gradientsOf } from "../graph/autodiff.ts";
-import { type Graph, GraphBuilder } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/operation.ts";
-import { flatten, sumSamples } from "../graph/operations/broadcast.ts";
-import { describeShape, sameShape, type Shape } from "../graph/values.ts";
+import { scale } from "../graph/operations/arithmetic.ts";
+import { reshape, sumSamples } from "../graph/operations/broadcast.ts";
+import { sameShape } from "../graph/values.ts";
 import type { Layout } from "../memory/layout.ts";
 import { randomStream } from "../random.ts";
+import { checkModelSpec } from "./check-spec.ts";
 import { initialisers } from "./initialisers.ts";
-import { type LayerContext, layers, layersCounted, type Parameter } from "./layers.ts";
 import { correctOf, lossOf } from "./losses.ts";
 import { figureName, sumsOf } from "./metrics.ts";
-import { checkModelSpec, layerName, type LayerSpec, type ModelSpec } from "./spec.ts";
+import { type IsFrozen, Network, type Parameter } from "./network.ts";
+import type { ModelSpec } from "./spec.ts";
 
 export interface CompiledModel {
+  /** Those that are trained come first. */
   readonly parameters: readonly Parameter[];
-  /** Outputs "gradient:<parameter>" and "metric:<name>". */
+  /** Outputs "gradient:<parameter>", for those that are trained, and "metric:<name>". */
   readonly train: Graph;
   /** Outputs "metric:<name>". */
   readonly evaluate: Graph;
@@ -35,130 +38,97 @@ interface MetricSums {
   readonly shape: readonly number[];
 }
 
-const rows: Shape[number] = { rows: 1 };
-
-/** The layers as one function of "features", in a graph of its own. */
-class Network {
-  readonly builder = new GraphBuilder();
-  readonly parameters: { readonly parameter: Parameter; readonly tensor: Tensor }[] = [];
-  readonly scores: Tensor;
-  readonly #target: ModelSpec["target"];
-  #targets: Tensor | undefined;
-
-  constructor(spec: ModelSpec, training: boolean) {
-    this.#target = spec.target;
-    let number = 0;
-    let x = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
-    spec.layers.forEach((layer, place) => {
-      x = this.#apply(layer, x, this.#context(number, training), layerName(place, layer));
-      number += layersCounted(layer);
-    });
-    this.scores = x.shape.length === 2 ? x : flatten(x);
-    const width = spec.target.kind === "class" ? spec.target.classes : spec.target.width;
-    const wanted = [rows, width];
-    if (!sameShape(this.scores.shape, wanted)) {
-      const last = spec.layers.length - 1;
-      throw new LockstepError(
-        "SHAPE_MISMATCH",
-        `${layerName(last, spec.layers[last] as LayerSpec)} gives ${describeShape(this.scores.shape)}, the targets want ${describeShape(wanted)}`,
-        `Let the last dense layer have ${width} units.`,
-      );
-    }
-  }
-
-  /** What the scores are compared with. Unless something is, the graph has no such input. */
-  get targets(): Tensor {
-    this.#targets ??=
-      this.#target.kind === "class"
-        ? this.builder.input("targets", { kind: "targets" }, [rows], "int32")
-        : this.builder.input("targets", { kind: "targets" }, [rows, this.#target.width]);
-    return this.#targets;
-  }
-
-  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, name: string): Tensor {
-    try {
-      return (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: LayerContext) => Tensor)(x, layer, context);
-    } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      throw new LockstepError(error.code, `${name}, given ${describeShape(x.shape)}: ${error.message}`, error.hint, {
-        cause: error,
-      });
-    }
-  }
-
-  #context(number: number, training: boolean): LayerContext {
-    return {
-      training,
-      parameter: (parameter) => {
-        const name = `${number}.${parameter.name}`;
-        const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, parameter.shape);
-        this.parameters.push({ parameter: { ...parameter, name }, tensor });
-        return tensor;
-      },
-      mask: (rate, shape) => this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape),
-    };
-  }
-}
-
 /** The sums a step reports, and the scalar that is differentiated: the first of them. */
 function metricsOf(network: Network, spec: ModelSpec): Record<"loss", Tensor> & Record<string, Tensor> {
-  const { targets } = network;
-  const loss = sumSamples(lossOf(spec.loss).perSample(network.scores, targets, spec.loss));
-  return spec.target.kind === "class" ? { loss, correct: correctOf(network.scores, targets) } : { loss };
+  const { targets, scores, positions } = network;
+  const perPosition = lossOf(spec.loss).perSample(scores, targets, spec.loss);
+  const loss = scale(sumSamples(perPosition), 1 / positions);
+  const { target } = spec;
+  const isScored = target.kind === "class" && sameShape(scores.shape, [{ rows: positions }, target.classes]);
+  return isScored && (target.positions ?? 1) === positions
+    ? { loss, correct: scale(correctOf(scores, targets), 1 / positions) }
+    : { loss };
 }
 
-/** The sums behind the spec's metrics. */
-const evaluatedOf = (network: Network, spec: ModelSpec): Record<string, Tensor> => {
-  const prediction = lossOf(spec.loss).prediction.of(network.scores);
-  return Object.fromEntries(
-    (spec.metrics ?? []).map((metric) => [
-      figureName(metric),
-      sumsOf(metric, network.scores, prediction, network.targets),
-    ]),
-  );
-};
+const predictionOf = ({ scores }: Network, { loss }: ModelSpec): Tensor => lossOf(loss).prediction.of(scores, loss);
+
+/** The sums behind the spec's metrics: for each sample, the mean over its positions. */
+function evaluatedOf(network: Network, spec: ModelSpec): Record<string, Tensor> {
+  const prediction = predictionOf(network, spec);
+  const { targets, positions } = network;
+  const scores = spec.loss.kind === "custom" ? prediction : network.scores;
+  const sums = (spec.metrics ?? []).map((metric) => {
+    const total = sumsOf(metric, scores, prediction, targets);
+    return [figureName(metric), scale(total, 1 / positions)] as const;
+  });
+  return Object.fromEntries(sums);
+}
+
+/** A row for each sample, whatever there was for each position. */
+function bySample(prediction: Tensor, positions: number): Tensor {
+  return positions === 1 ? prediction : reshape(prediction, [{ rows: 1 }, positions, ...prediction.shape.slice(1)]);
+}
 
 const prefixed = (prefix: string, tensors: Record<string, Tensor>): Record<string, Tensor> =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`${prefix}:${name}`, tensor]));
 
 /**
- * Compiles a model.
+ * Compiles a model. Parameters that are frozen have no gradient: nothing is computed or sent for them.
  * @throws LockstepError CONFIG_INVALID for a wrong option, SHAPE_MISMATCH where shapes don't meet
  */
-export function compileModel(spec: ModelSpec): CompiledModel {
+export function compileModel(spec: ModelSpec, isFrozen: IsFrozen = () => false): CompiledModel {
   checkModelSpec(spec);
-  const training = new Network(spec, true);
+  const training = new Network(spec, true, isFrozen);
   const metrics = metricsOf(training, spec);
+  const trained = training.parameters.filter(({ parameter }) => !parameter.frozen);
   const gradients = gradientsOf(
     training.builder,
     metrics.loss,
-    training.parameters.map(({ tensor }) => tensor),
+    trained.map(({ tensor }) => tensor),
   );
-  const named = training.parameters.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
+  const named = trained.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
+  const frozen = training.parameters.filter(({ parameter }) => parameter.frozen);
 
-  const evaluation = new Network(spec, false);
+  const evaluation = new Network(spec, false, isFrozen);
   const evaluated = evaluatedOf(evaluation, spec);
-  const predicting = new Network(spec, false);
+  const predicting = new Network(spec, false, isFrozen);
   const { prediction } = lossOf(spec.loss);
   return {
-    parameters: training.parameters.map(({ parameter }) => parameter),
+    parameters: [...trained, ...frozen].map(({ parameter }) => parameter),
     train: training.builder.build({
       ...prefixed("gradient", Object.fromEntries(named)),
       ...prefixed("metric", metrics),
     }),
     evaluate: evaluation.builder.build(prefixed("metric", { ...metricsOf(evaluation, spec), ...evaluated })),
-    predict: predicting.builder.build({ [prediction.name]: prediction.of(predicting.scores) }),
+    predict: predicting.builder.build({
+      [prediction.name]: bySample(predictionOf(predicting, spec), predicting.positions),
+    }),
     metrics: Object.keys(metrics),
     evaluated: Object.entries(evaluated).map(([name, { shape }]) => ({ name, shape: shape as number[] })),
   };
 }
 
-/** Writes the starting values of every parameter to its place in the flat vector; padding stays as it is. */
-export function initialParameters(model: CompiledModel, layout: Layout, seed: number, into: Float32Array): void {
-  model.parameters.forEach((parameter, number) => {
+/**
+ * Writes the starting values of every parameter to its place in the flat vector; padding stays as it is.
+ * @param given values from files; the others come from the seed
+ */
+export function initialParameters(
+  model: CompiledModel,
+  layout: Layout,
+  seed: number,
+  into: Float32Array,
+  given: ReadonlyMap<string, Float32Array> = new Map(),
+): void {
+  for (const parameter of model.parameters) {
     const slot = layout.slots.find(({ name }) => name === parameter.name);
     if (slot === undefined) throw new LockstepError("LAYOUT_MISMATCH", `the layout has no parameter ${parameter.name}`);
-    const valueAt = initialisers[parameter.initialiser](randomStream(seed, "initialise", number), parameter);
+    const values = given.get(parameter.name);
+    if (values === undefined && parameter.stored) throw new Error(`${parameter.name} has no values from its file`);
+    if (values !== undefined) {
+      into.set(values, slot.offset);
+      continue;
+    }
+    const valueAt = initialisers[parameter.initialiser](randomStream(seed, "initialise", parameter.number), parameter);
     for (let index = 0; index < slot.length; index++) into[slot.offset + index] = valueAt(index);
-  });
+  }
 }

@@ -5,7 +5,7 @@ import type { Layout } from "../memory/layout.ts";
 import { clip, scaleByAdam, scaleByRootOfSquares, trace, weightDecay, type Rule } from "./rules.ts";
 import { segmentsOf, wholeVector } from "./segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "./spec.ts";
-import { copySegment, descend, type OptimizerStep, overlength, zeroGradient } from "./update.ts";
+import { copySegment, descend, type OptimizerStep, overlength } from "./update.ts";
 
 /** What decides an optimizer besides its spec. */
 interface Surroundings {
@@ -28,9 +28,10 @@ export interface Optimizer {
   readonly stateNames: readonly string[];
   /**
    * θ' = θ − learningRate · u, where u is what the rules make of the mean gradient. A float that is 0 with gradient 0 stays 0;
-   * frozen parameters keep their bits.
+   * frozen parameters keep their bits. Whether the gradient of the others and the next parameters are finite: a finite
+   * gradient can still overflow them.
    */
-  update(kernels: Kernels, step: OptimizerStep): void;
+  update(kernels: Kernels, step: OptimizerStep): boolean;
 }
 
 /** The rules of each optimizer, applied in order to the mean gradient. `groupDecay` takes the place of its weight decay. */
@@ -80,14 +81,15 @@ export function optimizerOf(spec: OptimizerSpec, surroundings?: Surroundings): O
     stateNames,
     update(kernels, step) {
       const parts = segments ?? wholeVector(step.count);
-      // What is frozen has no part in the norm.
-      for (const part of parts) if (part.frozen) zeroGradient(kernels, step, part);
-      const divisor = step.samples * overlength(kernels, spec.clipNorm, step);
+      const trained = layout?.trained ?? step.count;
+      const divisor = step.samples * overlength(kernels, spec.clipNorm, { ...step, count: trained });
       const how = { stateNames, scaledByTensor, divisor, averageDecay };
+      let isFinite = true;
       for (const part of parts) {
-        if (part.frozen) copySegment(kernels, step, part, stateNames);
-        else descend(kernels, step, part, { ...how, rules: rules.get(part.weightDecay)! });
+        if (part.frozen) copySegment(kernels, step, part, how);
+        else isFinite = descend(kernels, step, part, { ...how, rules: rules.get(part.weightDecay)! }) && isFinite;
       }
+      return isFinite;
     },
   };
 }

@@ -49,12 +49,13 @@ function* chunksOf({ start, count }: Segment): Generator<readonly [at: number, l
   for (let done = 0; done < count; done += chunkFloats) yield [4 * (start + done), Math.min(chunkFloats, count - done)];
 }
 
-/** Takes the step: parameters, the rules' states, the average. */
-export function descend(kernels: Kernels, step: OptimizerStep, segment: Segment, how: Descent): void {
+/** Takes the step: parameters, the rules' states, the average. Whether the gradient and the next parameters are finite. */
+export function descend(kernels: Kernels, step: OptimizerStep, segment: Segment, how: Descent): boolean {
   const { from, to, gradient, count, stepNumber } = step;
   const { rules, stateNames, divisor, scaledByTensor, averageDecay } = how;
   const placeOf = (state: string): number => 4 * count * (1 + stateNames.indexOf(state));
   const rate = step.learningRate * segment.learningRateFactor;
+  let isFinite = true;
   for (const [at, length] of chunksOf(segment)) {
     const scratch = gradient + at;
     const chunk = {
@@ -65,19 +66,25 @@ export function descend(kernels: Kernels, step: OptimizerStep, segment: Segment,
       previous: (state: string) => from + placeOf(state) + at,
       next: (state: string) => to + placeOf(state) + at,
     };
+    isFinite &&= kernels.allFinite(scratch, length);
     kernels.divide(scratch, scratch, divisor, length);
     const update = rules.reduce((place, rule) => rule.apply(kernels, place, chunk), scratch);
-    if (!scaledByTensor) kernels.weightedSum(to + at, from + at, update, 1, -rate, length);
+    if (scaledByTensor) continue;
+    kernels.weightedSum(to + at, from + at, update, 1, -rate, length);
+    isFinite &&= kernels.allFinite(to + at, length);
   }
   if (scaledByTensor) {
     // The rules leave such an update in place of the gradient.
     const [at, length] = [4 * segment.start, segment.count];
     const scaled = rate * trustRatio(kernels, from + at, gradient + at, length);
     kernels.weightedSum(to + at, from + at, gradient + at, 1, -scaled, length);
+    isFinite &&= kernels.allFinite(to + at, length);
   }
-  if (averageDecay === undefined) return;
-  for (const [at, length] of chunksOf(segment))
-    moveAverage(kernels, step, at, 4 * count * stateNames.length, averageDecay, length);
+  if (averageDecay !== undefined) {
+    for (const [at, length] of chunksOf(segment))
+      moveAverage(kernels, step, at, 4 * count * stateNames.length, averageDecay, length);
+  }
+  return isFinite;
 }
 
 /** a' = a + (1 − decay)(θ' − a), from a = θ' after the first step on: two rounded weights would not add up to 1. */
@@ -101,23 +108,19 @@ function trustRatio(kernels: Kernels, parameters: number, update: number, count:
   return length > 0 && wanted > 0 ? length / wanted : 1;
 }
 
-/** Parameters and states as they were. */
+/** Parameters as they were, which are their own average; the rules' states stay zero. A frozen stretch has no gradient. */
 export function copySegment(
   kernels: Kernels,
   { from, to, count }: OptimizerStep,
   segment: Segment,
-  stateNames: readonly string[],
+  { stateNames, averageDecay }: Pick<Descent, "stateNames" | "averageDecay">,
 ): void {
-  for (let vector = 0; vector <= stateNames.length; vector++) {
-    const at = 4 * (vector * count + segment.start);
-    kernels.weightedSum(to + at, from + at, from + at, 1, 0, segment.count);
-  }
-}
-
-/** Forgets the gradient of a stretch. */
-export function zeroGradient(kernels: Kernels, { gradient }: OptimizerStep, { start, count }: Segment): void {
-  const at = gradient + 4 * start;
-  kernels.weightedSum(at, at, at, 0, 0, count);
+  const copyTo = (vector: number): void => {
+    const [source, target] = [from + 4 * segment.start, to + 4 * (vector * count + segment.start)];
+    kernels.weightedSum(target, source, source, 1, 0, segment.count);
+  };
+  copyTo(0);
+  if (averageDecay !== undefined) copyTo(stateNames.length);
 }
 
 /** How many times longer than `clipNorm` the mean gradient is, at least 1 (PyTorch's clip_grad_norm_, with its 1e-6). */

@@ -64,6 +64,14 @@ export class JoinToken {
     return this.#key.export().toString("utf8");
   }
 
+  /**
+   * A secret for one purpose, from which this one cannot be found: 43 characters. `reader` is the token of those who may look
+   * at a run and fetch its data, and do nothing else.
+   */
+  derived(purpose: string): string {
+    return createHmac("sha256", this.#key).update(`lockstep 2 derived\n${purpose}`).digest("base64url");
+  }
+
   /** What `role` says to prove that it knows this token: 64 hex digits. */
   proof(role: Role, nonces: Nonces): string {
     return this.#digest(role, nonces).toString("hex");

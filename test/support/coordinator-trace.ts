@@ -155,8 +155,10 @@ export class CoordinatorTrace {
     node: string,
     work: string = workText(this.state.work!.name),
     finite: boolean = true,
+    microseconds = 1,
   ): string[] {
-    return this.feed({ type: "assembled", worker: workerId(worker), work: workOf(work), node: nodeOf(node), finite });
+    const sum = { work: workOf(work), node: nodeOf(node), finite, computeMicroseconds: microseconds };
+    return this.feed({ type: "assembled", worker: workerId(worker), ...sum });
   }
 
   /** The sums over a node were compared: workers of equal bits stand together, as in "a b". */
@@ -212,7 +214,7 @@ export class CoordinatorTrace {
 const messageLine = (message: CoordinatorMessage): string => {
   switch (message.type) {
     case "assignment":
-      return `assignment ${workText(message.work)}: ${message.nodes.map((node) => node.join("-")).join(" ")}`;
+      return `assignment ${workText(message.work)}${message.works === 1 ? "" : `+${message.works - 1}`}: ${message.nodes.map((node) => node.join("-")).join(" ")}`;
     case "answer":
       return `${message.code} ${workText(message.work)}: ${message.node.join("-")}`;
     case "refused":

@@ -60,6 +60,15 @@ const stepOperation = unary({
 });
 const signOperation = unary({ name: "sign", onnx: "Sign", compute: Math.sign, derivative: undefined });
 const absoluteOperation = unary({ name: "absolute", onnx: "Abs", compute: Math.abs, derivative: (x) => sign(x) });
+const floorOperation = unary({ name: "floor", onnx: "Floor", compute: Math.floor, derivative: undefined });
+const ceilOperation = unary({ name: "ceil", onnx: "Ceil", compute: Math.ceil, derivative: undefined });
+/** Halves go to the even neighbour. */
+const roundOperation = unary({
+  name: "round",
+  onnx: "Round",
+  compute: (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)),
+  derivative: undefined,
+});
 const expOperation = unary({ name: "exp", onnx: "Exp", compute: Math.exp, derivative: (_x, y) => y });
 const sqrtOperation = unary({
   name: "sqrt",
@@ -100,11 +109,42 @@ const erfOperation = unary({
   derivative: (x) => scale(exp(scale(multiply(x, x), -1)), 2 / Math.sqrt(Math.PI)),
 });
 
+const powerOperation = defineOperation({
+  name: "power",
+  rows: "per-shard",
+  attributes: { exponent: "number" },
+  infer(inputs) {
+    const [x] = inputs;
+    if (inputs.length !== 1 || x?.dtype !== "float32") throw shapeMismatch("power", "one float32 tensor", inputs);
+    return { shape: x.shape, dtype: "float32" };
+  },
+  gradient: ({ inputs: [x], gradient, attributes: { exponent } }) => [
+    multiply(gradient, scale(power(x as Tensor, exponent - 1), exponent)),
+  ],
+  emit: ({ inputs, attributes, node, constant, output }) =>
+    void node("Pow", [...inputs, constant("float32", [], [attributes.exponent])], {}, output),
+  evaluate([x], output, { exponent }) {
+    x?.data.forEach((value, entry) => void (output.data[entry] = value ** exponent));
+  },
+});
+
+/** x to a fixed power. */
+export function power(x: Tensor, exponent: number): Tensor {
+  if (exponent === 0) return fill(x, x.shape, 1);
+  return exponent === 1 ? x : x.apply(powerOperation, [x], { exponent });
+}
+
 export const relu = (x: Tensor): Tensor => x.apply(reluOperation, [x], {});
 /** 1 where x > 0, else 0; no gradient flows through it. */
 export const step = (x: Tensor): Tensor => x.apply(stepOperation, [x], {});
 /** −1, 0 or 1; no gradient flows through it. */
 export const sign = (x: Tensor): Tensor => x.apply(signOperation, [x], {});
+/** The next whole number below; no gradient flows through it. */
+export const floor = (x: Tensor): Tensor => x.apply(floorOperation, [x], {});
+/** The next whole number above; no gradient flows through it. */
+export const ceil = (x: Tensor): Tensor => x.apply(ceilOperation, [x], {});
+/** The nearest whole number, the even one of two; no gradient flows through it. */
+export const round = (x: Tensor): Tensor => x.apply(roundOperation, [x], {});
 export const absolute = (x: Tensor): Tensor => x.apply(absoluteOperation, [x], {});
 export const exp = (x: Tensor): Tensor => x.apply(expOperation, [x], {});
 export const sqrt = (x: Tensor): Tensor => x.apply(sqrtOperation, [x], {});
@@ -142,6 +182,9 @@ export const elementwiseOperations = [
   stepOperation,
   signOperation,
   absoluteOperation,
+  floorOperation,
+  ceilOperation,
+  roundOperation,
   expOperation,
   sqrtOperation,
   logOperation,
@@ -149,4 +192,5 @@ export const elementwiseOperations = [
   tanhOperation,
   softplusOperation,
   erfOperation,
+  powerOperation,
 ];

@@ -7,6 +7,7 @@
  * so any number of threads may run it on one memory.
  */
 export { add, clamp, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
+export { bytesToUnits } from "./convert";
 export { checksum } from "./checksum";
 export { allFinite, sumOfSquares } from "./reduce";
 export { dropoutMask } from "./dropout";

@@ -192,6 +192,18 @@ const options: readonly OptionCase[] = [
           { kind: "softmax" },
         ],
       ],
+      [
+        "model: {layers: [reshape: [2, 14, 28], conv2d: {filters: 4, kernel: [3, 5], stride: 2, padding: [1, 0], dilation: 1, groups: 2}, maxPool: 2, averagePool: {size: [2, 1], stride: 1, padding: 1}, globalAveragePool, flatten, dense: 10]}",
+        [
+          { kind: "reshape", shape: [2, 14, 28] },
+          { kind: "conv2d", filters: 4, kernel: [3, 5], stride: 2, padding: [1, 0], dilation: 1, groups: 2 },
+          { kind: "maxPool", size: 2 },
+          { kind: "averagePool", size: [2, 1], stride: 1, padding: 1 },
+          { kind: "globalAveragePool" },
+          { kind: "flatten" },
+          { kind: "dense", units: 10 },
+        ],
+      ],
       ...["leakyRelu", "elu", "sigmoid", "tanh", "silu", "softplus", "gelu"].map(
         (activation) =>
           [
@@ -206,7 +218,7 @@ const options: readonly OptionCase[] = [
     refused: [
       [
         "model:\n  layers:\n    - dense: 5\n    - rleu",
-        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, activation, dropout, softmax, relu`,
+        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, linear,`,
       ],
       ["model:\n  layers:\n    - dense: 0", `config.yaml:3: model.layers[0].dense: found 0, ${whole(1)}`],
       [
@@ -221,12 +233,20 @@ const options: readonly OptionCase[] = [
       ["model: {layers: [dense: {units: 5, bias: 2}]}", "model.layers[0].dense.bias: found 2, expected true or false"],
       [
         "model: {layers: [dense: {units: 5, initialiser: xaver}]}",
-        "expected one of xavier, glorotUniform, he, zeros; did you mean xavier?",
+        "expected one of xavier, glorotUniform, he, normal, ones, zeros; did you mean xavier?",
+      ],
+      [
+        "model: {layers: [conv2d: {filters: 4, kernel: [3]}]}",
+        "model.layers[0].conv2d.kernel: found [3], expected a whole number of at least 1, or two: [height, width]",
+      ],
+      [
+        "model: {layers: [conv2d: {filters: 4, kernel: 3, padding: valid}]}",
+        'padding: found "valid", expected a whole number of at least 0, two of them, or same',
       ],
       ["model: {layers: [dropout: 1]}", "model.layers[0].dropout: found 1, expected a number from 0 up to, but not, 1"],
       ["model: {layers: [relu: 3]}", "model.layers[0].relu: found 3, expected no options: relu stands alone"],
       ["model: {layers: []}", "model.layers: found [], expected a list of at least one layer"],
-      ["model: {layers: [relu]}", "model.layers: no dense layer: there is nothing to train"],
+      ["model: {layers: [relu]}", "model.layers: no layer with parameters: there is nothing to train"],
       [
         "model:\n  layers:\n    - softmax\n    - dense: 10",
         "config.yaml:3: model.layers[0]: softmax can only be the last layer, under the loss crossEntropy",

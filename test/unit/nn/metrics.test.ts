@@ -99,7 +99,7 @@ describe("of labels", () => {
 });
 
 describe("of real values", () => {
-  it.each<[LossSpec["kind"], (score: number) => number]>([
+  it.each<["meanSquaredError" | "binaryCrossEntropy", (score: number) => number]>([
     ["meanSquaredError", (score) => score],
     ["binaryCrossEntropy", (score) => 1 / (1 + Math.exp(-score))],
   ])("are errors of the prediction, under %s", async (kind, prediction) => {

@@ -1,0 +1,69 @@
+/** What a real coordinator shows over HTTP while it trains: probes, and metrics that tell what happens. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../support/files.ts";
+import { lockstep, worker } from "../support/lockstep.ts";
+import { writeMnistPart } from "../support/mnist.ts";
+
+const secret = "correct-horse-battery-staple";
+
+/** The samples of a page in Prometheus' text format, by name with labels; refuses lines that are none. */
+function samplesOf(page: string): Map<string, number> {
+  const samples = new Map<string, number>();
+  for (const line of page.split("\n").filter((text) => text !== "" && !text.startsWith("#"))) {
+    const [, name, value] = /^([a-z_0-9]+\{[^{}]*\}) (-?[\d.e+-]+|NaN|\+Inf)$/.exec(line) ?? [];
+    expect(name, line).toBeDefined();
+    expect(samples.has(name!), line).toBe(false);
+    samples.set(name!, Number(value));
+  }
+  return samples;
+}
+
+test("probes and metrics tell what a run does, the metrics to those alone who have a token", async () => {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "digits"), 300, 100);
+  await writeFile(join(folder, "join.token"), `${secret}\n`);
+  const flags = ["--data", "digits", "--epochs", "100000", "--batch", "30", "--name", "shown", "--json"];
+  const coordinator = lockstep(["coordinator", ...flags, "--token-file", "join.token"], folder);
+  const { url, steps } = await coordinator.event("listening");
+  const readerToken = lockstep(["token", "--reader", "--token-file", "join.token"], folder);
+  const reader = { authorization: `Bearer ${(await readerToken.finished).stdout.trim()}` };
+  const ask = (path: string, headers = {}): Promise<Response> =>
+    fetch(new URL(path, url.replace("ws", "http")), { headers });
+  const scrape = async (): Promise<(name: string, labels?: string) => number | undefined> => {
+    const answer = await ask("/metrics", reader);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+    const samples = samplesOf(await answer.text());
+    return (name, labels = "") => samples.get(`lockstep_${name}{${labels}run="shown"}`);
+  };
+
+  expect((await ask("/metrics")).status).toBe(401);
+  for (const probe of ["/healthz", "/readyz"]) expect((await ask(probe)).status).toBe(200);
+  const idle = await scrape();
+  expect([idle("workers"), idle("training"), idle("steps_total"), idle("test_accuracy")]).toEqual([0, 0, 0, undefined]);
+  expect(idle("steps_planned")).toBe(steps);
+
+  const environment = { LOCKSTEP_TOKEN: secret };
+  const [first] = ["first", "second"].map((name) => worker([url, "--name", name], environment));
+  await coordinator.event("step", ({ workers, step }) => workers === 2 && step > 100);
+  const busy = await scrape();
+  expect([busy("workers"), busy("training"), busy("workers_joined_total")]).toEqual([2, 1, 2]);
+  expect(busy("steps_total")).toBeGreaterThan(100);
+  expect(busy("samples_total")).toBe(30 * busy("steps_total")!);
+  expect(busy("loss")).toBeGreaterThan(0);
+  expect(busy("step_seconds_total", 'part="compute",')).toBeGreaterThan(0);
+  expect(busy("bytes_total", 'way="sent",')).toBeGreaterThan(10_000);
+  expect(busy("worker_samples_per_second", 'worker="first",')).toBeGreaterThan(0);
+
+  worker([url, "--name", "stranger"]);
+  first!.killAll();
+  await coordinator.event("worker-lost");
+  await coordinator.event("refused");
+  const after = await scrape();
+  expect([after("workers"), after("workers_lost_total")]).toEqual([1, 1]);
+  expect(after("refusals_total", 'code="TOKEN_REFUSED",')).toBe(1);
+  expect(after("worker_samples_per_second", 'worker="first",')).toBeUndefined();
+  expect(after("steps_total")).toBeGreaterThan(busy("steps_total")!);
+});

@@ -1,0 +1,208 @@
+/** The coordinator's HTTP edge, over real sockets: who is shown what, who may do something, and what a flood gets. */
+import { request } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Site } from "../../../coordinator/http/edge.ts";
+import { listen } from "../../../coordinator/server.ts";
+import type { ServerListener } from "../../../coordinator/server.ts";
+import { JoinToken } from "../../../shared/protocol/handshake.ts";
+
+const secret = "correct-horse-battery-staple";
+const token = JoinToken.from(secret, "test");
+const nobody: ServerListener = {
+  onConnection: () => ({ onFrame() {}, onBytes() {}, onClose() {} }),
+  onRefused() {},
+};
+
+/** A site with a page, something to do, and a page that fails. */
+const site = (health = { alive: true, ready: true }): Site => ({
+  health: () => health,
+  mount(pages) {
+    pages.get("/page", (context) => context.text(`for a ${context.get("role")}`));
+    pages.post("/stop", (context) => context.text("stopped"));
+    pages.get("/broken", () => {
+      throw new Error("a defect");
+    });
+  },
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+type Ask = (path: string, headers?: Record<string, string>, method?: string, body?: string) => Promise<Answer>;
+
+async function open(with_: JoinToken, shown = site()): Promise<Ask> {
+  const server = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    token: with_,
+    maxConnections: 9,
+    partialBytes: 1 << 20,
+  });
+  onTestFinished(() => server.close());
+  server.serve(nobody, shown);
+  const { hostname, port } = new URL(server.url);
+  return (path, headers = {}, method = "GET", body = "") =>
+    new Promise((resolve, reject) => {
+      const sent = request({ hostname, port, path, headers, method, agent: false }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (part: string) => (text += part));
+        response.on("end", () => resolve({ status: response.statusCode!, headers: response.headers, text }));
+      });
+      sent.on("error", reject).end(body);
+    });
+}
+
+const bearer = (value: string): Record<string, string> => ({ authorization: `Bearer ${value}` });
+const form = { "content-type": "application/x-www-form-urlencoded" };
+const errorIn = ({ text }: Answer): { code: string; message: string; hint: string } =>
+  (JSON.parse(text) as { error: { code: string; message: string; hint: string } }).error;
+
+describe("without a token", () => {
+  it("who asks from this host may look and steer", async () => {
+    const ask = await open(JoinToken.none);
+    expect((await ask("/page")).text).toBe("for a operator");
+    expect((await ask("/stop", {}, "POST")).text).toBe("stopped");
+  });
+
+  it.each([
+    ["evil.example:7000", 403],
+    ["localhost:7000", 200],
+    ["[::1]:7000", 200],
+    ["10.1.2.3", 200],
+  ])("a request to the name %s is answered with %i", async (host, status) => {
+    const ask = await open(JoinToken.none);
+    const answer = await ask("/page", { host });
+    expect(answer.status).toBe(status);
+    if (status === 403) expect(errorIn(answer)).toMatchObject({ code: "CONNECTION_REFUSED", hint: /IP address/ });
+    // No page can send it.
+    expect((await ask("/page", { host, "sec-lockstep-worker": "1" })).status).toBe(200);
+  });
+});
+
+describe("with a token", () => {
+  it("those who know it may steer, those who know the reader's may look, others neither", async () => {
+    const ask = await open(token);
+    expect((await ask("/page", bearer(secret))).text).toBe("for a operator");
+    expect((await ask("/stop", bearer(secret), "POST")).text).toBe("stopped");
+    expect((await ask("/page", bearer(token.derived("reader")))).text).toBe("for a reader");
+    const steering = await ask("/stop", bearer(token.derived("reader")), "POST");
+    expect(steering.status).toBe(403);
+    expect(errorIn(steering)).toMatchObject({
+      code: "TOKEN_REFUSED",
+      message: "the reader's token only lets you look",
+    });
+    for (const path of ["/page", "/stop", "/metrics", "/nothing"]) {
+      const answer = await ask(path);
+      expect(answer.status).toBe(401);
+      expect(answer.headers["www-authenticate"]).toBe("Bearer");
+      expect(errorIn(answer)).toMatchObject({ code: "TOKEN_REFUSED", hint: /lockstep token --reader/ });
+    }
+    expect((await ask("/page", bearer("wrong"))).status).toBe(401);
+    expect((await ask("/page", { host: "train.example", ...bearer(secret) })).status).toBe(200);
+  });
+
+  it("a browser logs in once", async () => {
+    const ask = await open(token);
+    const page = await ask("/page", { accept: "text/html,*/*" });
+    expect(page.status).toBe(401);
+    expect(page.text).toContain('<form method="post" action="/login">');
+    const wrong = await ask("/login", form, "POST", "token=nonsense");
+    expect(wrong.text).toContain("neither the run's join token");
+    expect(wrong.headers["set-cookie"]).toBeUndefined();
+    const login = await ask("/login", form, "POST", `token=${token.derived("reader")}`);
+    expect([login.status, login.headers.location]).toEqual([303, "/"]);
+    const [cookie] = login.headers["set-cookie"]!;
+    expect(cookie).toMatch(/HttpOnly/);
+    expect(cookie).toMatch(/SameSite=Strict/);
+    const session = { cookie: cookie!.split(";")[0]! };
+    expect((await ask("/page", session)).text).toBe("for a reader");
+    expect((await ask("/stop", session, "POST")).status).toBe(403);
+    expect((await ask("/page", { cookie: "lockstep=operator.9999999999.x" })).status).toBe(401);
+  });
+
+  it("ten wrong ones a minute are looked at, and after that none, right or wrong", async () => {
+    const ask = await open(token);
+    // To come without one is no attempt.
+    for (let count = 0; count < 20; count++) expect((await ask("/page")).status).toBe(401);
+    for (let count = 0; count < 9; count++) expect((await ask("/page", bearer(`guess-${count}`))).status).toBe(401);
+    expect((await ask("/page", bearer(secret))).status).toBe(200);
+    expect((await ask("/login", form, "POST", "token=guess")).status).toBe(401);
+    const barred = await ask("/page", bearer(secret));
+    expect([barred.status, barred.headers["retry-after"]]).toEqual([429, "60"]);
+    expect((await ask("/login", form, "POST", `token=${secret}`)).text).toContain("wait a minute");
+  });
+});
+
+describe("web pages", () => {
+  it.each([
+    ["of another site", { origin: "https://evil.example" }, 403],
+    ["in a frame without an origin", { origin: "null" }, 403],
+    ["behind a proxy that hides the host", { origin: "https://train.example", host: "127.0.0.1:7000" }, 403],
+    ["behind a proxy", { origin: "https://train.example", host: "train.example" }, 200],
+  ])("%s", async (_what, headers, status) => {
+    const ask = await open(token);
+    for (const method of ["GET", "POST"]) {
+      const answer = await ask(method === "GET" ? "/page" : "/stop", { ...headers, ...bearer(secret) }, method);
+      expect(answer.status).toBe(status);
+      if (status === 403) expect(errorIn(answer).hint).toMatch(/a proxy before it must hand the Host header on/);
+    }
+  });
+
+  it("get no leave to be framed or to load anything from elsewhere", async () => {
+    const ask = await open(JoinToken.none);
+    const { headers } = await ask("/page");
+    expect(headers["content-security-policy"]).toMatch(/default-src 'self'/);
+    expect(headers["x-frame-options"]).toBe("SAMEORIGIN");
+    expect(headers["access-control-allow-origin"]).toBeUndefined();
+  });
+});
+
+describe("probes", () => {
+  it.each([
+    [{ alive: true, ready: true }, 200, 200],
+    [{ alive: true, ready: false }, 200, 503],
+    [{ alive: false, ready: false }, 503, 503],
+  ])("of a run that is %o", async (health, healthz, readyz) => {
+    const ask = await open(token, site(health));
+    expect((await ask("/healthz", { host: "10.0.0.7:7000" })).status).toBe(healthz);
+    expect((await ask("/readyz", { host: "any.name" })).status).toBe(readyz);
+  });
+
+  it("before the run is there", async () => {
+    const server = await listen({ host: "127.0.0.1", port: 0, token, maxConnections: 9, partialBytes: 1 << 20 });
+    onTestFinished(() => server.close());
+    expect((await fetch(server.url.replace("ws", "http"))).status).toBe(503);
+  });
+});
+
+it("a flood gets 200 answers a second, and probes are answered all the same", async () => {
+  const ask = await open(JoinToken.none);
+  // At the start of a second, so that all fall into it.
+  await new Promise((resolve) => setTimeout(resolve, 1_000 - (performance.now() % 1_000)));
+  const statuses: number[] = [];
+  const asking = async (): Promise<void> => {
+    for (let count = 0; count < 30; count++) statuses.push((await ask("/page")).status);
+  };
+  await Promise.all(Array.from({ length: 10 }, asking));
+  const most = 200 * Math.ceil((performance.now() % 1_000) / 1_000 + 1);
+  expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(most);
+  expect(statuses).toContain(429);
+  expect((await ask("/healthz")).status).toBe(200);
+});
+
+it("a handler that fails is a defect in the log, and no end of anything", async () => {
+  const ask = await open(JoinToken.none);
+  const written: string[] = [];
+  const log = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
+  onTestFinished(() => log.mockRestore());
+  const answer = await ask("/broken");
+  expect([answer.status, errorIn(answer).code]).toEqual([500, "DEFECT"]);
+  expect(answer.text).not.toContain("a defect");
+  expect(written.join("")).toMatch(/while answering GET \/broken: Error: a defect\n +at/);
+  expect((await ask("/page")).status).toBe(200);
+  expect((await ask("/nothing")).status).toBe(404);
+});
