@@ -1,5 +1,6 @@
 /** The model that a config describes for the data it is given: where the two don't fit, the message names both. */
 import { LockstepError } from "../shared/errors.ts";
+import { imageOf } from "../shared/data/augment.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { compileModel } from "../shared/nn/model.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
@@ -22,6 +23,8 @@ export async function modelFor(config: RunConfig, data: Dataset): Promise<Compil
       `start --layers with ${width}, or train on other data`,
     );
   }
+  // A worker would find it out too, but only in its threads.
+  if (config.augment.length > 0) imageOf(data.sampleShape);
   const spec = {
     inputShape: data.sampleShape,
     target: data.target,

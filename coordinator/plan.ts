@@ -151,6 +151,9 @@ export function planOf({ config, model }: Ingredients, settings: Settings): RunP
   return {
     seed: config.seed,
     data: config.data,
+    validation: config.validation,
+    dataMemory: config.dataMemory,
+    augment: config.augment,
     dataSha256: settings.dataSha256,
     train: encodeGraph(model.train),
     evaluate: encodeGraph(model.evaluate),

@@ -19,7 +19,7 @@ import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
-import type { RunConfig } from "./config.ts";
+import { readingOf, type RunConfig } from "./config.ts";
 import { Crew, CREW_BYTES } from "./crew/crew.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
@@ -84,7 +84,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const asked = options.config;
   const token = readToken(asked.tokenFile, process.env);
   const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
-  const data = await openData(asked.data);
+  const data = await openData(asked.data, readingOf(asked));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = await modelFor(asked, data.train);
   const config = withGraphs(asked, model);

@@ -1,10 +1,11 @@
 /** Turns what is written, in a file, flags or TypeScript, into a checked RunConfig. Throws CONFIG_INVALID or BIND_REFUSED. */
 import { readdirSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
-import type { DataSpec } from "../../shared/data/spec.ts";
+import { mainPath, withPaths, type DataSpec } from "../../shared/data/spec.ts";
+import type { OwnDataset } from "../../shared/data/own.ts";
 import type { LayerSpec } from "../../shared/nn/spec.ts";
 import type { z } from "zod";
-import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { LockstepError } from "../../shared/errors.ts";
 import { TOKEN_VARIABLE } from "../../shared/token.ts";
 import { completeConfig, configSchema, isLoopback, problemsBetweenFields, type RunConfig } from "../config.ts";
 import { readConfigFile, type Written } from "./file.ts";
@@ -12,7 +13,9 @@ import { withFlags, type ConfigFlags } from "./flags.ts";
 import { configInvalid, opening, problemsOf } from "./problems.ts";
 
 /** A config as TypeScript gives it: every part may be left out. */
-export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint">> & {
+export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint" | "data">> & {
+  /** What a config names, or datasets of one's own. */
+  readonly data?: DataSpec | { readonly train: OwnDataset; readonly test?: OwnDataset };
   readonly model?: Partial<RunConfig["model"]>;
   readonly checkpoint?: Partial<RunConfig["checkpoint"]>;
 };
@@ -64,7 +67,7 @@ function withAbsolutePaths({ data, model, tokenFile, tls, ...others }: Read, fol
   const absolute = (path: string | undefined): string | undefined => path && resolve(folder, path);
   return {
     ...others,
-    data: withAbsoluteData(data, folder),
+    data: withPaths(data, (path) => resolve(folder, path)),
     model: {
       ...model,
       ...(model.layers === undefined ? {} : { layers: model.layers.map((layer) => withAbsoluteFile(layer, folder)) }),
@@ -84,31 +87,10 @@ function withAbsoluteFile(layer: LayerSpec, folder: string): LayerSpec {
     : layer;
 }
 
-function withAbsoluteData(data: DataSpec, folder: string): DataSpec {
-  switch (data.kind) {
-    case "mnist":
-      return data;
-    case "idx":
-      return { ...data, path: resolve(folder, data.path) };
-    case "csv":
-      return {
-        ...data,
-        train: resolve(folder, data.train),
-        ...(data.test === undefined ? {} : { test: resolve(folder, data.test) }),
-      };
-    default:
-      return unreachable(data);
-  }
-}
-
 /** A name after the data that no run has yet, such as mnist-3. */
 function freshName(data: DataSpec, runs: string): string {
-  const source =
-    data.kind === "mnist"
-      ? "mnist"
-      : data.kind === "idx"
-        ? basename(data.path)
-        : basename(data.train, extname(data.train));
+  const path = mainPath(data);
+  const source = path === undefined ? data.kind : basename(path, extname(path));
   const stem =
     source
       .replaceAll(/[^A-Za-z0-9]+/g, "-")

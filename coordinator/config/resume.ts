@@ -56,6 +56,8 @@ function withStoredGraphs(config: RunConfig, { model: { graphs } }: RunConfig): 
 function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {
   const kept: readonly PropertyKey[][] = [
     ["seed"],
+    ["validation"],
+    ["augment"],
     ["model", "layers"],
     ["model", "loss"],
     ["model", "weights"],

@@ -93,6 +93,12 @@ export interface RunPlan {
   readonly seed: number;
   /** Where the data comes from (a DataSpec) and what its content must hash to. */
   readonly data: unknown;
+  /** The share of the training samples that is held out, by the seed. */
+  readonly validation: number;
+  /** MiB of features that a worker holds in memory. */
+  readonly dataMemory: number;
+  /** How training images are changed (AugmentSpecs). */
+  readonly augment: readonly unknown[];
   readonly dataSha256: string;
   /** Encoded graphs (shared/graph/serialise.ts). */
   readonly train: unknown;

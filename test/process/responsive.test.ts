@@ -71,6 +71,9 @@ test("heartbeats arrive during a long call of the engine", async () => {
     plan: {
       seed: 1,
       data: { kind: "mnist" },
+      validation: 0,
+      dataMemory: 1024,
+      augment: [],
       dataSha256: data.sha256,
       train: encodeGraph(model.train),
       evaluate: encodeGraph(model.evaluate),

@@ -21,6 +21,9 @@ function planOf(units: number, change: (plan: RunPlan) => Partial<RunPlan> = () 
   const plan = {
     seed: 1,
     data: { kind: "mnist" },
+    validation: 0,
+    dataMemory: 1024,
+    augment: [],
     dataSha256: hash,
     train: encodeGraph(model.train),
     evaluate: encodeGraph(model.evaluate),

@@ -31,6 +31,9 @@ async function planOf(): Promise<RunPlan> {
   return {
     seed: 1,
     data,
+    validation: 0,
+    dataMemory: 1024,
+    augment: [],
     dataSha256: opened.sha256,
     train: encodeGraph(model.train),
     evaluate: encodeGraph(model.evaluate),
