@@ -8,7 +8,7 @@ import { importOnnx, outputOf, storedParameters } from "../../shared/graph/onnx/
 import { runOnce } from "./programs.ts";
 
 /** What a file computes, as a graph with the output "y"; its parameters are inputs "parameter:<name>". */
-function imported(bytes: Uint8Array, sampleShape: readonly number[], output?: string): Graph {
+export function imported(bytes: Uint8Array, sampleShape: readonly number[], output?: string): Graph {
   const file = readOnnx(bytes, "test.onnx");
   const builder = new GraphBuilder();
   const x = builder.input("features", { kind: "features" }, [{ rows: 1 }, ...sampleShape]);

@@ -18,12 +18,14 @@ const entriesOf = (shape: Shape): number => product(shape.map((dim) => (typeof d
  */
 function wantedShape(node: NodeContext, from: Shape, wanted: readonly Dim[]): Shape {
   const keeps = node.number("allowzero", 0) === 0;
+  const [first] = wanted;
   const hasSamples = rowsOf(from) !== undefined;
   const sizes = wanted.map((dim, axis): Dim => {
     if (dim === 0 && keeps) return from[axis]!;
-    return hasSamples && axis === 0 && typeof dim === "number" && dim > 0 ? { rows: dim / node.batch } : dim;
+    return hasSamples && axis === 0 && typeof dim === "number" && dim > 0 ? { rows: dim / (node.batch ?? 1) } : dim;
   });
-  if (sizes.some((dim, axis) => axis > 0 && typeof dim === "object"))
+  const isRestSamples = node.batch === undefined && typeof first === "number" && first > 0 && wanted.includes(-1);
+  if ((hasSamples && isRestSamples) || sizes.some((dim, axis) => axis > 0 && typeof dim === "object"))
     return node.refuse("it puts the samples behind another axis", LEADING);
   const rest = entriesOf(from) / entriesOf(sizes.map((dim) => (dim === -1 ? 1 : dim)));
   return sizes.map((dim, axis) => (dim !== -1 ? dim : hasSamples && axis === 0 ? { rows: rest } : rest));

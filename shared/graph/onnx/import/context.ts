@@ -12,8 +12,8 @@ export type Rules = Readonly<Record<string, Rule>>;
 /** What the names of a file stand for. */
 export interface Names {
   readonly operatorSet: number;
-  /** Samples in a batch that the file was exported for; 1 where it left that open. */
-  readonly batch: number;
+  /** Samples in a batch that the file was exported for; undefined where it left that open. */
+  readonly batch: number | undefined;
   /** The samples' features. */
   readonly data: Tensor;
   /** A tensor: what a file stores becomes a parameter, a `statistic` one that never trains, and numbers a constant. */
@@ -35,7 +35,7 @@ export class NodeContext {
     return this.#names.operatorSet;
   }
 
-  get batch(): number {
+  get batch(): number | undefined {
     return this.#names.batch;
   }
 
@@ -113,7 +113,9 @@ export class NodeContext {
   /** An axis counted from the front. */
   axis(axis: number, rank: number): number {
     const at = axis < 0 ? axis + rank : axis;
-    return at >= 0 && at < rank ? at : this.refuse(`it has an axis ${axis}, its input has ${rank}`, "");
+    return at >= 0 && at < rank
+      ? at
+      : this.refuse(`it has an axis ${axis}, its input has ${rank}`, "The file is damaged: export it again.");
   }
 
   refuse(reason: string, hint: string): never {

@@ -105,7 +105,7 @@ class Importer {
     const batch = file.inputs[0]?.shape[0];
     this.#names = {
       operatorSet: file.operatorSet,
-      batch: typeof batch === "number" && batch > 0 ? batch : 1,
+      batch: typeof batch === "number" && batch > 0 ? batch : undefined,
       data: x,
       tensor: (name, statistic = false) => this.#tensor(name, statistic),
       known: (name, stored = false) => this.#known(name, stored),

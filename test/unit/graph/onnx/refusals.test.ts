@@ -1,0 +1,230 @@
+/** What an ONNX file that cannot be trained gets: one coded error that names the file, the node or tensor, and what to do. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it, test } from "vitest";
+import type { ErrorCode } from "../../../../shared/errors.ts";
+import { LockstepError } from "../../../../shared/errors.ts";
+import { readOnnx } from "../../../../shared/graph/onnx/file.ts";
+import { refuseProbabilities } from "../../../../shared/graph/onnx/import/importer.ts";
+import { failureOf } from "../../../support/files.ts";
+import { imported } from "../../../support/imported.ts";
+import { type FileNode, type FileParts, onnxFile, type Stored } from "../../../support/onnx-file.ts";
+
+interface Refusal {
+  readonly what: string;
+  /** Or the bytes themselves. */
+  readonly file: FileParts | Uint8Array;
+  readonly output?: string;
+  readonly code?: ErrorCode;
+  /** All of these are in the message. */
+  readonly says: readonly string[];
+}
+
+const whole = (...values: number[]): Stored => ({ shape: [values.length], values, type: "INT64" });
+const ones = (...shape: number[]): Stored => ({
+  shape,
+  values: Array<number>(shape.reduce((a, b) => a * b, 1)).fill(1),
+});
+const node = (type: string, inputs: string[], outputs: string[], attributes = {}): FileNode => ({
+  type,
+  inputs,
+  outputs,
+  attributes,
+});
+const product = node("MatMul", ["x", "w"], ["z"]);
+const w = ones(4, 3);
+
+/** Refused while the file is read. */
+const damaged: readonly Refusal[] = [
+  { what: "nothing", file: new Uint8Array(), says: ["no whole ONNX file"] },
+  { what: "text", file: new TextEncoder().encode("<!doctype html>"), says: ["no whole ONNX file"] },
+  { what: "no nodes", file: { nodes: [] }, says: ["no whole ONNX file", "it has no graph"] },
+  {
+    what: "a tensor without some of its values",
+    file: { nodes: [product], initialisers: { w: { shape: [4, 3], values: [1, 2] } }, outputs: ["z"] },
+    says: ["the tensor w [4, 3] has 2 values, not 12", "damaged"],
+  },
+  {
+    what: "a node whose input nothing gives",
+    file: { nodes: [node("Relu", ["gone"], ["y"])] },
+    says: ['Relu "y" reads gone, which nothing before it gives'],
+  },
+  {
+    what: "nodes in a circle",
+    file: { nodes: [node("Add", ["x", "y"], ["z"]), node("Relu", ["z"], ["y"])] },
+    says: ['Add "z" reads y, which nothing before it gives'],
+  },
+];
+
+const types: readonly Refusal[] = [
+  {
+    what: "half floats",
+    file: { nodes: [product], initialisers: { w: { ...w, type: "FLOAT16" } }, outputs: ["z"] },
+    says: ["the tensor w [4, 3] is float16"],
+  },
+  {
+    what: "an input of doubles",
+    file: { nodes: [node("Relu", ["x"], ["y"])], inputType: "DOUBLE" },
+    says: ["its input x is double"],
+  },
+  {
+    what: "a conversion to half floats",
+    file: { nodes: [node("Cast", ["x"], ["y"], { to: 10 })] },
+    says: ['Cast "y": it converts to type 10'],
+  },
+];
+
+const shapes: readonly Refusal[] = [
+  {
+    what: "samples of another size",
+    file: { nodes: [node("Relu", ["x"], ["y"])], inputs: { x: ["batch", 5] } },
+    code: "SHAPE_MISMATCH",
+    says: ["its input x is [batch, 5], and was given [samples, 4]"],
+  },
+  {
+    what: "a shape that is computed from the data",
+    file: { nodes: [node("Cast", ["x"], ["z"], { to: 7 }), node("Reshape", ["x", "z"], ["y"])] },
+    says: ['Reshape "y": its shape depends on the data'],
+  },
+  {
+    what: "samples behind another axis",
+    file: { nodes: [node("Reshape", ["x", "shape"], ["y"])], initialisers: { shape: whole(4, -1) } },
+    says: ['Reshape "y": it puts the samples behind another axis'],
+  },
+  {
+    what: "a mean of all samples",
+    file: { nodes: [node("ReduceMean", ["x", "axes"], ["y"])], initialisers: { axes: whole(0) } },
+    says: ['ReduceMean "y": it reduces over the samples'],
+  },
+  {
+    what: "a matrix that does not fit",
+    file: { nodes: [product], initialisers: { w: ones(5, 3) }, outputs: ["z"] },
+    code: "SHAPE_MISMATCH",
+    says: ['MatMul "z": ', "[samples, 4]", "[5, 3]"],
+  },
+  {
+    what: "an axis that is not there",
+    file: { nodes: [node("Softmax", ["x"], ["y"], { axis: 3 })] },
+    says: ['Softmax "y": it has an axis 3, its input has 2'],
+  },
+];
+
+const operations: readonly Refusal[] = [
+  {
+    what: "an unknown one",
+    file: { nodes: [product, node("LSTM", ["z"], ["y"])], initialisers: { w } },
+    says: ['LSTM "y": Lockstep does not know the operation LSTM'],
+  },
+  {
+    what: "one that every object has a property of the name of",
+    file: { nodes: [node("constructor", ["x"], ["y"])] },
+    says: ["does not know the operation constructor"],
+  },
+  {
+    what: "one without derivative behind trained parameters",
+    file: { nodes: [product, node("Floor", ["z"], ["y"])], initialisers: { w } },
+    says: ['Floor "y": Floor has no derivative, and parameters before it are trained: w'],
+  },
+  {
+    what: "operators older than any that are known",
+    file: { nodes: [node("Relu", ["x"], ["y"])], operatorSet: 5 },
+    says: ["it uses version 5 of the ONNX operators"],
+  },
+  {
+    what: "operators newer than any that are known",
+    file: { nodes: [node("Relu", ["x"], ["y"])], operatorSet: 99 },
+    says: ["it uses version 99 of the ONNX operators"],
+  },
+];
+
+const ends: readonly Refusal[] = [
+  {
+    what: "two inputs",
+    file: { nodes: [node("Add", ["x", "mask"], ["y"])], inputs: { x: ["n", 4], mask: ["n", 4] } },
+    says: ["y needs the inputs x, mask"],
+  },
+  {
+    what: "two outputs, and none is asked for",
+    file: { nodes: [product, node("Relu", ["z"], ["y"])], initialisers: { w }, outputs: ["y", "z"] },
+    says: ["it has the outputs y, z"],
+  },
+  {
+    what: "no tensor of the name that is asked for",
+    file: { nodes: [product, node("Relu", ["z"], ["y"])], initialisers: { w } },
+    output: "scores",
+    says: ["nothing in it is named scores"],
+  },
+  {
+    what: "an output that does not depend on the input",
+    file: { nodes: [node("Relu", ["w"], ["y"])], initialisers: { w } },
+    says: ["y does not depend on its input"],
+  },
+];
+
+const all = {
+  "a damaged file": damaged,
+  "a wrong type": types,
+  "a shape": shapes,
+  "an operation": operations,
+  "an end": ends,
+};
+
+describe.each(Object.entries(all))("%s", (_kind, refusals) => {
+  test.each(refusals.map((refusal) => [refusal.what, refusal] as const))("%s", async (_what, refusal) => {
+    const { file, output, code = "MODEL_INVALID", says } = refusal;
+    const bytes = file instanceof Uint8Array ? file : onnxFile(file);
+    const error = await failureOf(() => imported(bytes, [4], output));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(/^test\.onnx: /);
+    for (const part of says) expect(error.message).toContain(part);
+    if (code === "MODEL_INVALID") expect(error.hint).toMatch(/\.$/);
+  });
+});
+
+it("takes an operation without derivative where nothing before it is trained", () => {
+  const nodes = [node("Floor", ["x"], ["z"]), node("MatMul", ["z", "w"], ["y"])];
+  expect(imported(onnxFile({ nodes, initialisers: { w } }), [4]).outputs).toMatchObject([{ name: "y" }]);
+});
+
+it("names the scores where a loss would be given probabilities", async () => {
+  const bytes = onnxFile({ nodes: [product, node("Softmax", ["z"], ["y"])], initialisers: { w } });
+  const file = readOnnx(bytes, "test.onnx");
+  const error = await failureOf(() => refuseProbabilities(file, "y", "crossEntropy"));
+  expect(error).toMatchObject({ code: "MODEL_INVALID" });
+  expect(error.message).toContain('its output y is what Softmax "y" gives, and the loss crossEntropy takes scores');
+  expect(error.hint).toContain("Take output: z");
+  expect(() => refuseProbabilities(file, "z", "crossEntropy")).not.toThrow();
+});
+
+/** Files that PyTorch wrote; test/data/make-models.py says how. */
+const written = [
+  ["residual", [1, 28, 28]],
+  ["transformer-torchscript", [12]],
+] as const;
+const read = (name: string): Uint8Array => readFileSync(new URL(`../../../data/${name}.onnx`, import.meta.url));
+
+describe.each(written)("the file %s", (name, sample) => {
+  it("is refused wherever it is cut off", async () => {
+    const bytes = read(name);
+    for (let part = 0; part < 50; part += 1) {
+      const error = await failureOf(() => imported(bytes.subarray(0, Math.floor((part / 50) * bytes.length)), sample));
+      expect(error.code).toBe("MODEL_INVALID");
+    }
+  });
+
+  it("is read or refused with a code, whichever of its bytes is another", () => {
+    const bytes = read(name);
+    let refused = 0;
+    for (let change = 0; change < 300; change += 1) {
+      // Most of the bytes are weights; nodes and names lie at the front.
+      const changed = bytes.slice();
+      changed[(change * 37) % Math.min(12_000, bytes.length)]! ^= 1 + (change % 255);
+      try {
+        imported(changed, sample);
+      } catch (error) {
+        expect(error, `byte ${(change * 37) % 12_000}`).toBeInstanceOf(LockstepError);
+        refused += 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(50);
+  });
+});
