@@ -18,7 +18,7 @@ export type Attribute =
   | readonly number[]
   | { readonly float: number }
   | { readonly floats: readonly number[] }
-  | { readonly tensor: Stored };
+  | { readonly tensor: Stored | undefined };
 
 export interface Stored {
   readonly shape: readonly number[];
@@ -64,7 +64,10 @@ function attribute(name: string, value: Attribute) {
     return create(AttributeProtoSchema, { name, type: Kind.STRING, s: new TextEncoder().encode(value) });
   if ("float" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value.float });
   if ("floats" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOATS, floats: [...value.floats] });
-  if ("tensor" in value) return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: tensor("", value.tensor) });
+  if ("tensor" in value) {
+    const t = value.tensor === undefined ? {} : { t: tensor("", value.tensor) };
+    return create(AttributeProtoSchema, { name, type: Kind.TENSOR, ...t });
+  }
   return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(BigInt) });
 }
 

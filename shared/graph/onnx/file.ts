@@ -123,7 +123,8 @@ function readNode(
       case Kind.INTS:
         return [key, values.ints.map(wholeNumber)] as const;
       case Kind.TENSOR:
-        return [key, tensor(values.t!, `${called}.${key}`)] as const;
+        if (values.t === undefined) return refuse(`${called} has no tensor in its ${key}: the file is damaged`, again);
+        return [key, tensor(values.t, `${called}.${key}`)] as const;
       default:
         return refuse(
           `${called} has an attribute ${key} of kind ${Kind[kind] ?? kind}`,

@@ -21,7 +21,7 @@ function wantedShape(node: NodeContext, from: Shape, wanted: readonly Dim[]): Sh
   const [first] = wanted;
   const hasSamples = rowsOf(from) !== undefined;
   const sizes = wanted.map((dim, axis): Dim => {
-    if (dim === 0 && keeps) return from[axis]!;
+    if (dim === 0 && keeps) return from[node.axis(axis, from.length)]!;
     return hasSamples && axis === 0 && typeof dim === "number" && dim > 0 ? { rows: dim / (node.batch ?? 1) } : dim;
   });
   const isRestSamples = node.batch === undefined && typeof first === "number" && first > 0 && wanted.includes(-1);

@@ -44,6 +44,11 @@ const damaged: readonly Refusal[] = [
     says: ["the tensor w [4, 3] has 2 values, not 12", "damaged"],
   },
   {
+    what: "a constant without its tensor",
+    file: { nodes: [node("Constant", [], ["c"], { value: { tensor: undefined } }), node("Add", ["x", "c"], ["y"])] },
+    says: ['Constant "c" has no tensor in its value: the file is damaged'],
+  },
+  {
     what: "a node whose input nothing gives",
     file: { nodes: [node("Relu", ["gone"], ["y"])] },
     says: ['Relu "y" reads gone, which nothing before it gives'],
@@ -94,6 +99,19 @@ const shapes: readonly Refusal[] = [
     what: "a mean of all samples",
     file: { nodes: [node("ReduceMean", ["x", "axes"], ["y"])], initialisers: { axes: whole(0) } },
     says: ['ReduceMean "y": it reduces over the samples'],
+  },
+  {
+    what: "a place that is computed from the number of samples",
+    file: {
+      nodes: [node("Shape", ["x"], ["all"], { end: 1 }), node("Slice", ["x", "all", "end", "axes"], ["y"])],
+      initialisers: { end: whole(4), axes: whole(1) },
+    },
+    says: ['Slice "y": its starts depends on the number of samples'],
+  },
+  {
+    what: "a size that its input does not have",
+    file: { nodes: [node("Reshape", ["x", "shape"], ["y"])], initialisers: { shape: whole(-1, 4, 0) } },
+    says: ['Reshape "y": it has an axis 2, its input has 2'],
   },
   {
     what: "a matrix that does not fit",
