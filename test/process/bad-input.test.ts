@@ -19,6 +19,8 @@ async function prepared(): Promise<string> {
   await writeFile(join(folder, "letters.csv"), "label,a,b\n0,1,2\n1,x,2\n");
   await writeFile(join(folder, "labels.csv"), "label,a,b\n0,1,2\n12,1,2\n");
   await writeFile(join(folder, "ragged.csv"), "label,a,b\n0,1,2\n1,2\n");
+  await writeFile(join(folder, "page.onnx"), "<!doctype html>");
+  await writeFile(join(folder, "page.yaml"), "model: { layers: [{ onnx: page.onnx }, { dense: 10 }] }\n");
   const digits = join(folder, "digits", "train-images-idx3-ubyte");
   await mkdir(join(folder, "short"));
   await writeMnistPart(join(folder, "short"), 300, 100);
@@ -54,6 +56,17 @@ const mistakes: readonly { what: string; args: string[]; says: RegExp[] }[] = [
   { what: "a letter in a CSV", args: ["train", "--data", "letters.csv"], says: [/letters\.csv:3/, /"?x"?/] },
   { what: "a ragged CSV", args: ["train", "--data", "ragged.csv"], says: [/ragged\.csv:3/] },
   { what: "a label out of range", args: ["train", "--data", "labels.csv"], says: [/labels\.csv:3/, /12/] },
+  {
+    what: "no ONNX file",
+    args: train("page.yaml"),
+    says: [/page\.onnx: .*no whole ONNX file/, /MODEL_INVALID/, /again/],
+  },
+  { what: "weights that are none", args: train("--weights", "page.onnx"), says: [/page\.onnx/, /WEIGHTS_INVALID/] },
+  {
+    what: "weights that are not there",
+    args: train("--weights", "no.safetensors"),
+    says: [/no\.safetensors.*no such/],
+  },
   { what: "a run folder that exists", args: train("--name", "taken"), says: [/taken/, /RUN_EXISTS/, /--resume/] },
   { what: "a run that does not exist", args: ["train", "--resume", "never"], says: [/never/, /RUN_MISSING/] },
   { what: "going on without a name", args: train("--continue"), says: [/--continue/, /--name/] },

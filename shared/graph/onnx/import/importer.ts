@@ -34,6 +34,9 @@ const rules: Rules = {
   },
 };
 
+/** The types of nodes that are known. */
+export const knownOperations: readonly string[] = Object.keys(rules);
+
 /** Steps, whose derivative is zero wherever it is one: nothing before them would learn anything. */
 const steps: ReadonlySet<string> = new Set(["Floor", "Ceil", "Round", "Sign", "Hardmax"]);
 

@@ -4,7 +4,7 @@ import { describe, expect, it, test } from "vitest";
 import type { ErrorCode } from "../../../../shared/errors.ts";
 import { LockstepError } from "../../../../shared/errors.ts";
 import { readOnnx } from "../../../../shared/graph/onnx/file.ts";
-import { refuseProbabilities } from "../../../../shared/graph/onnx/import/importer.ts";
+import { knownOperations, refuseProbabilities } from "../../../../shared/graph/onnx/import/importer.ts";
 import { failureOf } from "../../../support/files.ts";
 import { imported } from "../../../support/imported.ts";
 import { type FileNode, type FileParts, onnxFile, type Stored } from "../../../support/onnx-file.ts";
@@ -196,6 +196,13 @@ describe.each(Object.entries(all))("%s", (_kind, refusals) => {
     for (const part of says) expect(error.message).toContain(part);
     if (code === "MODEL_INVALID") expect(error.hint).toMatch(/\.$/);
   });
+});
+
+it("tells in the README which operations are known", () => {
+  const readme = readFileSync(new URL("../../../../README.md", import.meta.url), "utf8");
+  const [, list = ""] = /^The operations known: (.*)\.$/m.exec(readme) ?? [];
+  const named = Array.from(list.matchAll(/`(\w+)`/g), ([, name]) => name);
+  expect(named.toSorted()).toEqual([...knownOperations].toSorted());
 });
 
 it("takes an operation without derivative where nothing before it is trained", () => {
