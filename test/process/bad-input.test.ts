@@ -61,11 +61,15 @@ const mistakes: readonly { what: string; args: string[]; says: RegExp[] }[] = [
     args: train("page.yaml"),
     says: [/page\.onnx: .*no whole ONNX file/, /MODEL_INVALID/, /again/],
   },
-  { what: "weights that are none", args: train("--weights", "page.onnx"), says: [/page\.onnx/, /WEIGHTS_INVALID/] },
+  {
+    what: "weights that are none",
+    args: train("--weights", "page.onnx"),
+    says: [/page\.onnx is no whole safetensors/, /WEIGHTS_INVALID/],
+  },
   {
     what: "weights that are not there",
     args: train("--weights", "no.safetensors"),
-    says: [/no\.safetensors.*no such/],
+    says: [/no\.safetensors.*there is no such file/],
   },
   { what: "a run folder that exists", args: train("--name", "taken"), says: [/taken/, /RUN_EXISTS/, /--resume/] },
   { what: "a run that does not exist", args: ["train", "--resume", "never"], says: [/never/, /RUN_MISSING/] },
