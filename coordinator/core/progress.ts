@@ -3,6 +3,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { CoordinatorEffect } from "./events.ts";
+import { pause } from "./pausing.ts";
 import { openWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
 import { updateSpeeds } from "./speed.ts";
@@ -25,7 +26,7 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
     const saved = checkpoint(state, now);
     if (saved.length > 0) return [...saved, ...proceed(state, now)];
   }
-  if (state.pausedSince !== undefined) return [];
+  if (state.pauseRequested) return pause(state, now);
   // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
   const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
   if (!evaluationOpen && state.steps >= totalSteps(settings)) return end(state, "completed");

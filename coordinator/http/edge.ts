@@ -52,7 +52,13 @@ export function httpEdge(
   const access = new Access(door.token);
   const ration = new Ration();
   const pages = new Hono<SiteEnv>();
-  pages.use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'self'"], imgSrc: ["'self'", "data:"] } }));
+  pages.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'self'"], imgSrc: ["'self'", "data:"] },
+      // Without a referrer browsers send the login form with the origin null.
+      referrerPolicy: "same-origin",
+    }),
+  );
   pages.get("/healthz", (context) => answerProbe(context, site.health().alive));
   pages.get("/readyz", (context) => answerProbe(context, site.health().ready));
   pages.use(async (context, next) => {
@@ -129,7 +135,7 @@ async function login(context: SiteContext, access: Access, gate: Gate, secure: b
     maxAge: SESSION_LIFE,
     secure,
   });
-  return context.redirect("/", 303);
+  return context.redirect("./", 303);
 }
 
 function refusedOrigin(context: SiteContext, access: Access, host: string): LockstepError | undefined {

@@ -13,7 +13,7 @@ export const loginPage = (problem?: keyof typeof sentences): string => `<!doctyp
 <meta name="color-scheme" content="light dark">
 <title>Lockstep</title>
 <h1>Lockstep</h1>
-<form method="post" action="/login">
+<form method="post" action="login">
   <p><label>Join token or reader's token <input type="password" name="token" autocomplete="current-password" required autofocus></label>
   <button>Log in</button></p>${problem === undefined ? "" : `\n  <p role="alert">${sentences[problem]}</p>`}
   <p>The reader's token lets you look; the join token also lets you pause, save and stop.

@@ -114,7 +114,7 @@ describe("with a token", () => {
     expect(wrong.text).toContain("neither the run's join token");
     expect(wrong.headers["set-cookie"]).toBeUndefined();
     const login = await ask("/login", form, "POST", `token=${token.derived("reader")}`);
-    expect([login.status, login.headers.location]).toEqual([303, "/"]);
+    expect([login.status, login.headers.location]).toEqual([303, "./"]);
     const [cookie] = login.headers["set-cookie"]!;
     expect(cookie).toMatch(/HttpOnly/);
     expect(cookie).toMatch(/SameSite=Strict/);
