@@ -137,8 +137,10 @@ const httpServer = (tls: TlsMaterial | undefined): HttpServer =>
 
 const noSite: Site = { health: () => ({ alive: true, ready: true }), mount() {} };
 
-const notYet = (_request: IncomingMessage, response: ServerResponse): void =>
-  void response.writeHead(503, { "content-type": "text/plain", "retry-after": "1" }).end("starting\n");
+function notYet(_request: IncomingMessage, response: ServerResponse): void {
+  const reason = "the coordinator is still starting";
+  response.writeHead(503, { "content-type": "text/plain", "retry-after": "1", [REFUSAL_HEADER]: reason }).end(reason);
+}
 
 function serve(
   http: HttpServer,

@@ -4,7 +4,7 @@ import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
 import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
-import { LockstepError } from "../shared/errors.ts";
+import type { LockstepError } from "../shared/errors.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { describe, describeAnswer, untrusted } from "./describe.ts";
 
@@ -25,19 +25,6 @@ export interface Client {
   close(): void;
   /** Cuts the connection at once; `onClose` follows. */
   terminate(): void;
-}
-
-/** The address of a coordinator, checked. Throws ADDRESS_INVALID. */
-export function coordinatorAddress(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !["ws:", "wss:"].includes(url.protocol) || url.hostname === "") {
-    throw new LockstepError(
-      "ADDRESS_INVALID",
-      `"${text}" is no coordinator's address`,
-      "give it as ws://HOST:PORT or wss://HOST:PORT, as the coordinator prints it",
-    );
-  }
-  return url;
 }
 
 /** Opens a connection. Errors arrive as `onClose` with their reason, or as `onUnusable`. */

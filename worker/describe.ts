@@ -28,9 +28,7 @@ export function describeAnswer({ statusCode, headers }: IncomingMessage, address
   const reason = headers[REFUSAL_HEADER];
   // From the network to a terminal: nothing but printable characters, and not many.
   if (typeof reason === "string") return `refused for now: ${reason.replaceAll(/[^ -~]/g, "").slice(0, 300)}`;
-  return statusCode === 426
-    ? `the coordinator at ${address.host} is still starting`
-    : `${address.host} answered with HTTP status ${statusCode}, which no coordinator does`;
+  return `${address.host} answered with HTTP status ${statusCode}, which no coordinator does`;
 }
 
 /** What to do about a certificate, by OpenSSL's code for what is wrong with it. */

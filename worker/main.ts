@@ -13,8 +13,10 @@ import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { version } from "../shared/version.ts";
-import { connect, coordinatorAddress } from "./client.ts";
+import { coordinatorAddress } from "../shared/address.ts";
+import { connect } from "./client.ts";
 import { ComputePool } from "../shared/compute/pool.ts";
+import { cacheFolder, dataOf } from "./data.ts";
 import { WorkerRuntime } from "./runtime.ts";
 
 const options = {
@@ -42,18 +44,25 @@ async function main(): Promise<void> {
   const token = readToken(values["token-file"], process.env);
   const files = { ca: values["tls-ca"], cert: values["tls-cert"], key: values["tls-key"] };
   const tls = readTls(files, new Date());
+  const leaving = new AbortController();
+  const source = { address, tls, token, signal: leaving.signal };
+  // Started by `train`, the coordinator's own output tells the story.
+  const say = (sentence: string): void => void (isChild || console.error(`worker ${values.name}: ${sentence}`));
   const runtime = new WorkerRuntime({
     settings: { name: values.name, version, threads, patience: 1000 * whole("patience", values.patience), token },
     clock: systemClock,
     connect: (listener) => connect(address, tls, listener),
-    openPool: (plan) => ComputePool.open(plan, threads),
+    openPool: (plan) => ComputePool.open(plan, threads, () => dataOf(plan, source, cacheFolder(process.env), say)),
     random: Math.random,
-    // Started by `train`, the coordinator's own output tells the story.
-    say: (sentence) => isChild || console.error(`worker ${values.name}: ${sentence}`),
+    say,
   });
-  process.on("SIGTERM", () => runtime.leave());
-  process.on("SIGINT", () => isChild || runtime.leave());
-  process.on("disconnect", () => runtime.leave());
+  const leave = (): void => {
+    leaving.abort();
+    runtime.leave();
+  };
+  process.on("SIGTERM", leave);
+  process.on("SIGINT", () => isChild || leave());
+  process.on("disconnect", leave);
   await runtime.finished;
 }
 

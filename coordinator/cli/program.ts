@@ -4,6 +4,7 @@ import { version } from "../../shared/version.ts";
 import { addCoordinator } from "./coordinator.ts";
 import { addDashboard } from "./dashboard.ts";
 import { addEvaluate } from "./evaluate.ts";
+import { addHealth } from "./health.ts";
 import { addInit } from "./init.ts";
 import { addPredict } from "./predict.ts";
 import { addScale } from "./scale.ts";
@@ -30,6 +31,7 @@ export function buildProgram(): Command {
     addDashboard,
     addInit,
     addToken,
+    addHealth,
   ];
   for (const add of commands) add(program);
   return program;

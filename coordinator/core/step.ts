@@ -58,7 +58,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "disconnected":
       return lose(state, event.worker, event.reason, now);
     case "assembled":
-      return onAssembled(state, event.worker, event.work, event.node, event.finite);
+      return onAssembled(state, event);
     case "corrupt":
       return onCorrupt(state, event.worker, event.work, event.node, now);
     case "compared":

@@ -1,4 +1,5 @@
 /** A run as its pages see it. They read; what they may ask for is a method here. */
+import type { OpenedData } from "../../shared/data/open.ts";
 import type { TargetSpec } from "../../shared/data/target.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
@@ -12,6 +13,7 @@ import type { Link } from "../server.ts";
 export interface RunView {
   readonly config: RunConfig;
   readonly manifest: Manifest;
+  readonly data: OpenedData;
   /** Path of the run folder. */
   readonly folder: string;
   /** What the core knows at this moment; nobody changes it but the core. */

@@ -1,16 +1,18 @@
 /**
- * One coordinator a run folder. Each claims the folder with an empty file whose name says who it is, then looks for other
+ * One coordinator a run folder. Each claims the folder with a file whose name says who it is, then looks for other
  * claims, and withdraws where it sees a living one. As everybody claims before looking, two can never both go on; at worst
- * two that start in the same instant both withdraw. A name is created at once and whole, and is never used by a second
- * process, so the claim of a dead process can be removed without a race.
+ * two that start in the same instant both withdraw. A name is never used by a second process, so the claim of a dead process
+ * can be removed without a race. Whether a process lives is asked of the kernel that it ran under (kernel-lock.ts), where that
+ * is this one, whatever container it is in; else of its name.
  */
 
-import { open, readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { onDisk } from "./disk.ts";
+import { holdFile, isHeld } from "./kernel-lock.ts";
 
 /** Who claims: process ids are used again, so the process's start time belongs to it. */
 interface Claim {
@@ -26,18 +28,23 @@ const leftBehind = new Set<string>();
 export async function lockRun(folder: string): Promise<() => Promise<void>> {
   const own = fileName({ host: hostname(), pid: process.pid, start: await ownStart() });
   const path = join(folder, own);
+  let held: { release: () => Promise<void> };
   try {
-    await onDisk(path, async () => (await open(path, "wx")).close());
+    held = await onDisk(path, () => holdFile(path, "wx"));
   } catch (error) {
     if (!(error instanceof LockstepError) || errnoOf(error.cause) !== "EEXIST") throw error;
     if (!leftBehind.delete(path)) throw locked(folder, own);
+    held = await onDisk(path, () => holdFile(path, "r+"));
   }
   // What cannot be removed is soon a dead process's claim: no reason for a run to fail at its end.
-  const release = (): Promise<void> => rm(path, { force: true }).catch(() => void leftBehind.add(path));
+  const release = async (): Promise<void> => {
+    await rm(path, { force: true }).catch(() => void leftBehind.add(path));
+    await held.release();
+  };
   for (const name of await onDisk(folder, () => readdir(folder))) {
     const claim = parse(name);
     if (claim === undefined || name === own) continue;
-    if (await isAlive(claim)) {
+    if ((await isHeld(join(folder, name))) ?? (await isAlive(claim))) {
       await release();
       throw locked(folder, name);
     }

@@ -67,7 +67,7 @@ export function configOf({ job, target, linearScaling }: Experiment, point: Poin
     runs,
     minWorkers: point.workers,
     optimizer: { ...job.optimizer, learningRate },
-    checkpoint: { everySteps: 0, everySeconds: 0, keep: 1 },
+    checkpoint: { everySteps: 0, everySeconds: 0, keep: 1, best: false },
     host: "127.0.0.1",
     port: 0,
     ...(target === undefined ? { epochs: ENDLESS, evaluateEvery: ENDLESS } : {}),

@@ -18,9 +18,12 @@ export interface OpenedData {
 /** Reads and checks the data. Throws DATA_MISSING or DATA_INVALID, naming the file and the place in it. */
 export async function openData(spec: DataSpec): Promise<OpenedData> {
   const parts = await openParts(spec);
-  const hashes = `train ${parts.train.sha256}\ntest ${parts.test?.sha256 ?? "none"}\n`;
-  return { ...parts, sha256: createHash("sha256").update(hashes).digest("hex") };
+  return { ...parts, sha256: createHash("sha256").update(namesOf(parts)).digest("hex") };
 }
+
+/** The text whose SHA-256 names the parts together. */
+export const namesOf = ({ train, test }: Pick<OpenedData, "train" | "test">): string =>
+  `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
 
 function openParts(spec: DataSpec): Promise<{ train: Dataset; test?: Dataset }> {
   switch (spec.kind) {

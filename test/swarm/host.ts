@@ -4,7 +4,7 @@
  */
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { tuneGarbageCollection } from "../../shared/memory/garbage.ts";
-import { coordinatorAddress } from "../../worker/client.ts";
+import { coordinatorAddress } from "../../shared/address.ts";
 import { memoryInUse } from "../fuzz/memory.ts";
 import { LightWorker } from "./light-worker.ts";
 

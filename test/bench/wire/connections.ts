@@ -5,7 +5,8 @@ import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import type { Outbox } from "../../../shared/protocol/outbox.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
-import { connect, coordinatorAddress } from "../../../worker/client.ts";
+import { coordinatorAddress } from "../../../shared/address.ts";
+import { connect } from "../../../worker/client.ts";
 import { Arrivals } from "./path.ts";
 
 const lost = (reason: string): never => {

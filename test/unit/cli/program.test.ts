@@ -34,7 +34,11 @@ describe("help", () => {
       "worker",
       "evaluate",
       "predict",
+      "scale",
+      "dashboard",
       "init",
+      "token",
+      "health",
     ]);
     for (const command of commands) {
       let text = "";

@@ -87,6 +87,39 @@ it("takes another machine's claim for a living one, and says which file to delet
   expect(await readdir(folder)).toEqual([name]);
 });
 
+const boot = process.platform === "linux" ? await readFile("/proc/sys/kernel/random/boot_id", "utf8") : "";
+
+it.runIf(boot !== "")(
+  "takes over from a dead process of another container on this machine, and not from a living one",
+  async () => {
+    const folder = await temporaryFolder();
+    const { child, said } = await lockInProcess(folder);
+    expect(said).toBe("locked");
+    const [own] = await readdir(folder);
+    // What it would be called in a container: with another host name, or with one that is ours by chance.
+    for (const name of ["lock.4f1c0e2b77aa.1.77", `lock.${encodeURIComponent(hostname())}.1.77`]) {
+      await rename(join(folder, (await readdir(folder))[0]!), join(folder, name));
+      expect((await failureOf(() => lockRun(folder))).code).toBe("RUN_LOCKED");
+    }
+    await rename(join(folder, (await readdir(folder))[0]!), join(folder, "lock.4f1c0e2b77aa.1.77"));
+    await kill(child);
+    const release = await lockRun(folder);
+    expect(await readdir(folder)).toEqual([expect.stringContaining(`.${process.pid}.`)]);
+    expect(own).not.toContain(`.${process.pid}.`);
+    await release();
+  },
+);
+
+it.runIf(boot !== "")("asks no kernel about the processes of another", async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "lock.another.7.1"), "7d1c8a2e-0000-4000-8000-000000000000\n");
+  expect((await failureOf(() => lockRun(folder))).code).toBe("RUN_LOCKED");
+  await writeFile(join(folder, "lock.another.7.1"), boot);
+  await (
+    await lockRun(folder)
+  )();
+});
+
 it("does not mind other files", async () => {
   const folder = await temporaryFolder();
   const names = ["lock", "lock.json", "lock.host.1.", "package.lock"];

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { coordinatorAddress } from "../../../worker/client.ts";
+import { coordinatorAddress } from "../../../shared/address.ts";
 import { refusal } from "../../support/config.ts";
 
 it.each(["ws://127.0.0.1:7000", "wss://trainer.example:7000", "ws://[::1]:7000"])("%s is an address", (text) => {

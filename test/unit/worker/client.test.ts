@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
-import { connect, coordinatorAddress } from "../../../worker/client.ts";
+import { coordinatorAddress } from "../../../shared/address.ts";
+import { connect } from "../../../worker/client.ts";
 
 /** A server that answers the upgrade with these bytes behind its answer, in one piece. */
 async function answering(bytes: Buffer): Promise<{ url: URL; wire: Promise<Socket> }> {

@@ -1,0 +1,117 @@
+/**
+ * The run's data on a worker's machine: from where the plan says if the same data lies there, else from the cache, else
+ * fetched from the coordinator into the cache. Everything is named by its SHA-256 and checked against it.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { readHere } from "../shared/compute/pool.ts";
+import { readContent } from "../shared/data/content.ts";
+import type { Dataset } from "../shared/data/dataset.ts";
+import type { OpenedData } from "../shared/data/open.ts";
+import { errnoOf } from "../shared/errno.ts";
+import { LockstepError } from "../shared/errors.ts";
+import type { RunPlan } from "../shared/protocol/messages.ts";
+import { download } from "./download.ts";
+import type { Source } from "./download.ts";
+
+type Say = (sentence: string) => void;
+
+/** Progress is told so often, in milliseconds. */
+const TELL_EVERY = 5_000;
+/** A download that nobody has added to for so long is a dead process's. */
+const ABANDONED_AFTER = 24 * 60 * 60 * 1000;
+
+/** Where fetched data is kept: LOCKSTEP_CACHE, or where the system keeps caches of this user. */
+export const cacheFolder = ({ LOCKSTEP_CACHE, XDG_CACHE_HOME }: NodeJS.ProcessEnv): string =>
+  LOCKSTEP_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "lockstep");
+
+/** The data of a plan. Throws what reading it here said where that is worth more, or what fetching it says. */
+export async function dataOf(plan: RunPlan, source: Source, cache: string, say: Say): Promise<OpenedData> {
+  try {
+    return await readHere(plan);
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    // Files that are not here are the rule on another machine; files that are others are worth a word.
+    if (error.code !== "DATA_MISSING") say(`${error.message}: the coordinator's is used`);
+  }
+  const folder = join(cache, "data");
+  await prepare(folder);
+  const names = await fetched(source, folder, plan.dataSha256, say, async (path) => {
+    const text = await readFile(path);
+    if (createHash("sha256").update(text).digest("hex") === plan.dataSha256) return text.toString();
+    throw new LockstepError("DATA_MISMATCH", `${path} is not what it is named after`, "delete it");
+  });
+  const [, train = "", test = ""] = /^train ([0-9a-f]{64})\ntest ([0-9a-f]{64}|none)\n$/.exec(names) ?? [];
+  const part = (sha256: string): Promise<Dataset> =>
+    fetched(source, folder, sha256, say, (path) => readContent(path, sha256));
+  return {
+    train: await part(train),
+    ...(test === "none" ? {} : { test: await part(test) }),
+    sha256: plan.dataSha256,
+  };
+}
+
+/** What `read` makes of the file of that name: the cached one if it is good, else a fresh one. */
+async function fetched<Content>(
+  source: Source,
+  folder: string,
+  sha256: string,
+  say: Say,
+  read: (path: string) => Promise<Content>,
+): Promise<Content> {
+  const path = join(folder, sha256);
+  const cached = await read(path).catch((error: unknown) => {
+    if (!(error instanceof LockstepError) && errnoOf(error) !== "ENOENT") throw error;
+    if (error instanceof LockstepError && error.code !== "DATA_MISSING") say(`${error.message}: it is fetched again`);
+    return undefined;
+  });
+  if (cached !== undefined) return cached;
+  // Each process its own: several may fetch the same at the same time.
+  const draft = `${path}.${randomUUID()}.part`;
+  let told = performance.now();
+  try {
+    await download(source, sha256, draft, (received, size) => {
+      if (performance.now() - told < TELL_EVERY) return;
+      told = performance.now();
+      say(`fetching the run's data: ${megabytes(received)} of ${megabytes(size)} MB`);
+    });
+    const content = await read(draft);
+    await rename(draft, path);
+    return content;
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    if (!(error instanceof LockstepError) || (error.code !== "DATA_MISMATCH" && error.code !== "DATA_INVALID"))
+      throw error;
+    throw new LockstepError(
+      "DATA_MISMATCH",
+      `what ${source.address.host} sent as data is not what the run trains on (SHA-256 ${sha256})`,
+      "check what lies between this machine and the coordinator, and start this worker again",
+      { cause: error },
+    );
+  }
+}
+
+async function prepare(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const name of (await readdir(folder)).filter((each) => each.endsWith(".part"))) {
+      const path = join(folder, name);
+      const written = await stat(path).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => Number.POSITIVE_INFINITY,
+      );
+      if (Date.now() - written > ABANDONED_AFTER) await rm(path, { force: true });
+    }
+  } catch (cause) {
+    throw new LockstepError(
+      "DISK_FAILED",
+      `cannot keep fetched data in ${folder}: ${errnoOf(cause) ?? String(cause)}`,
+      "name another folder in the variable LOCKSTEP_CACHE",
+      { cause },
+    );
+  }
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
