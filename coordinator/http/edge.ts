@@ -106,7 +106,7 @@ function roleOf(context: SiteContext, access: Access, gate: Gate): Role | Respon
   if (bearer !== undefined) return roleOfSecret(context, bearer, access, gate);
   context.header("www-authenticate", "Bearer");
   const isPage = context.req.method === "GET" && context.req.header("accept")?.includes("text/html") === true;
-  return isPage ? context.html(loginPage(), 401) : fail(context, 401, tokenMissing);
+  return isPage ? context.html(loginPage(context.req.path), 401) : fail(context, 401, tokenMissing);
 }
 
 /** The role of whoever names this secret, or the answer to one that is wrong. */
@@ -126,7 +126,7 @@ function roleOfSecret(context: SiteContext, secret: string, access: Access, gate
 async function login(context: SiteContext, access: Access, gate: Gate, secure: boolean): Promise<Response> {
   const { token } = await context.req.parseBody();
   const role = roleOfSecret(context, typeof token === "string" ? token.trim() : "", access, gate);
-  if (role instanceof Response) return context.html(loginPage(role.status === 429 ? "wait" : "wrong"), 401);
+  if (role instanceof Response) return context.html(loginPage("/login", role.status === 429 ? "wait" : "wrong"), 401);
   const value = access.session(role, Date.now());
   setCookie(context, SESSION_COOKIE, value, {
     httpOnly: true,

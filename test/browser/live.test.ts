@@ -131,8 +131,11 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
 
   test("works below a proxy's path, on a phone and by keyboard; and says what is wrong where a proxy hands on the page alone", async () => {
     const { url } = await cluster(["anna"]);
+    const everything = await proxy(url, () => true);
+    const withoutAnswers = await proxy(url, (path) => !path.startsWith("/api/"));
+    const nothingElse = await proxy(url, (path) => path === "/");
     const phone = await openPage({ width: 390, dark: true });
-    await phone.goto(`${await proxy(url, () => true)}/lockstep/`);
+    await phone.goto(`${everything}/lockstep/`);
     await row(phone, "anna").getByText("computing").waitFor();
     expect(await phone.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
     await phone.keyboard.press("Tab");
@@ -150,10 +153,10 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     await phone.getByText(/^It is a \d/).waitFor();
 
     const page = await openPage({ expected: /404|MIME type/ });
-    await page.goto(`${await proxy(url, (path) => !path.startsWith("/api/"))}/lockstep/`);
+    await page.goto(`${withoutAnswers}/lockstep/`);
     const notHandedOn = /is not Lockstep. Behind a proxy, everything below this page's address must be handed on/;
     await page.getByText(notHandedOn).waitFor();
-    await page.goto(`${await proxy(url, (path) => path === "/")}/lockstep/`);
+    await page.goto(`${nothingElse}/lockstep/`);
     await page.getByText("its address must end with a slash").waitFor();
   });
 
@@ -171,7 +174,7 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     await event(page, "going on after step").waitFor();
     await page.locator(".banner").waitFor({ state: "hidden" });
     // A second one is told who has the folder, and the first goes on.
-    const second = await lockstep(["coordinator", "--resume", "shown"], folder).finished;
+    const second = await lockstep(["coordinator", "--resume", "shown", "--port", "0"], folder).finished;
     const told = /shown is in use by process \d+ \[RUN_LOCKED\]\n {2}what to do: Wait until it ends or stop it/;
     expect(second.stderr).toMatch(told);
     await again.event("step", ({ workers }) => workers === 1);

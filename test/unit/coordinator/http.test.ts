@@ -109,7 +109,9 @@ describe("with a token", () => {
     const ask = await open(token);
     const page = await ask("/page", { accept: "text/html,*/*" });
     expect(page.status).toBe(401);
-    expect(page.text).toContain('<form method="post" action="/login">');
+    expect(page.text).toContain('<form method="post" action="login">');
+    const deeper = await ask("/api/run", { accept: "text/html,*/*" });
+    expect(deeper.text).toContain('<form method="post" action="../login">');
     const wrong = await ask("/login", form, "POST", "token=nonsense");
     expect(wrong.text).toContain("neither the run's join token");
     expect(wrong.headers["set-cookie"]).toBeUndefined();
