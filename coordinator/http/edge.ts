@@ -98,7 +98,7 @@ const addressOf = (context: SiteContext): string => context.env.incoming.socket.
 
 function roleOf(context: SiteContext, access: Access, gate: Gate): Role | Response {
   const { remoteAddress, localAddress } = context.env.incoming.socket;
-  if (!access.isGuarded) return remoteAddress === localAddress ? "operator" : "reader";
+  if (!access.isGuarded) return remoteAddress === localAddress && !isForwarded(context) ? "operator" : "reader";
   const cookie = getCookie(context, SESSION_COOKIE);
   const session = cookie === undefined ? undefined : access.roleOfSession(cookie, Date.now());
   if (session !== undefined) return session;
@@ -108,6 +108,10 @@ function roleOf(context: SiteContext, access: Access, gate: Gate): Role | Respon
   const isPage = context.req.method === "GET" && context.req.header("accept")?.includes("text/html") === true;
   return isPage ? context.html(loginPage(context.req.path), 401) : fail(context, 401, tokenMissing);
 }
+
+/** A proxy on this host says that it asks for somebody else. */
+const isForwarded = ({ req }: SiteContext): boolean =>
+  ["forwarded", "x-forwarded-for", "x-real-ip"].some((name) => req.header(name) !== undefined);
 
 /** The role of whoever names this secret, or the answer to one that is wrong. */
 function roleOfSecret(context: SiteContext, secret: string, access: Access, gate: Gate): Role | Response {

@@ -68,6 +68,18 @@ describe("without a token", () => {
     expect((await ask("/stop", {}, "POST")).text).toBe("stopped");
   });
 
+  it.each(["forwarded", "x-forwarded-for", "x-real-ip"])(
+    "whom a proxy on this host names in %s may only look",
+    async (name) => {
+      const ask = await open(JoinToken.none);
+      expect((await ask("/page", { [name]: "203.0.113.9" })).text).toBe("for a reader");
+      expect(errorIn(await ask("/stop", { [name]: "203.0.113.9" }, "POST"))).toMatchObject({
+        code: "TOKEN_REFUSED",
+        hint: "give the coordinator a join token",
+      });
+    },
+  );
+
   it.each([
     ["evil.example:7000", 403],
     ["localhost:7000", 200],
