@@ -6,8 +6,7 @@ import { encodeGraph } from "../shared/graph/serialise.ts";
 import { runId } from "../shared/ids.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
-import { optimizerOf } from "../shared/optim/optimizer.ts";
-import type { Optimizer } from "../shared/optim/optimizer.ts";
+import type { OptimizerParts } from "./crew/crew.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
 import { version } from "../shared/version.ts";
 import { LockstepError } from "../shared/errors.ts";
@@ -73,9 +72,11 @@ const globalBatch = ({ batch, shards, accumulate }: RunConfig): { batch: number;
   shards: shards * accumulate,
 });
 
-/** The optimizer of a run, groups and average included. Throws CONFIG_INVALID for groups that name no parameter. */
-export const runOptimizer = ({ optimizer, groups, average }: RunConfig, layout: Layout): Optimizer =>
-  optimizerOf(optimizer, { layout, groups, averageDecay: average });
+/** What a run's optimizer is made of, groups and average included. */
+export const optimizerParts = ({ optimizer, groups, average }: RunConfig, layout: Layout): OptimizerParts => ({
+  spec: optimizer,
+  surroundings: { layout, groups, averageDecay: average },
+});
 
 export const parameterCount = (layouts: PartialLayouts): number =>
   layouts.parameters.slots.reduce((sum, { length }) => sum + length, 0);

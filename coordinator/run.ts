@@ -20,6 +20,7 @@ import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import type { RunConfig } from "./config.ts";
+import { Crew, CREW_BYTES } from "./crew/crew.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
@@ -30,7 +31,7 @@ import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
 import { modelFor, withGraphs } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, runOptimizer, settingsOf } from "./plan.ts";
+import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, optimizerParts, settingsOf } from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
@@ -40,7 +41,7 @@ import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
-import { SharedMemory } from "./shared-memory.ts";
+import { sharedBytes, SharedMemory } from "./shared-memory.ts";
 import type { ListenOptions, Server } from "./server.ts";
 
 export interface StartOptions {
@@ -149,14 +150,20 @@ async function startIn(
   const { data, model, layouts } = ingredients;
   const manifest = { ...(folder.manifest as Manifest), exact: config.exact };
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
-  const optimizer = runOptimizer(config, layouts.parameters);
   const shards = {
     train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
-  const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
+  const partialBytes = vectorBytes(layouts.partial.train);
+  const sharedSpace = config.sharedMemory ? sharedBytes(partialBytes) : 0;
+  const optimizer = optimizerParts(config, layouts.parameters);
+  const ownSpace = CREW_BYTES + parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards);
+  const arena = new Arena(ownSpace + sharedSpace);
   const kernels = instantiateKernels(arena.memory);
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, (done) => rateAfter(state, done));
+  const crew = new Crew(arena, kernels, optimizer);
+  crew.hire(layouts.parameters.size);
+  cleanUp.defer(() => crew.close());
+  const store = new ParameterStore(arena, kernels, layouts.parameters, crew, (done) => rateAfter(state, done));
   const shared = config.sharedMemory ? store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
@@ -181,9 +188,9 @@ async function startIn(
     arena,
     kernels,
     store,
-    reduction: new Reduction(arena, kernels, layouts, shards),
+    reduction: new Reduction(arena, kernels, crew, layouts, shards),
     referee,
-    memory: shared && new SharedMemory(shared, vectorBytes(layouts.partial.train)),
+    memory: shared && new SharedMemory(arena, shared, partialBytes),
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);
