@@ -14,7 +14,9 @@ import { Signal, signalOf } from "../shared/memory/signal.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
 import { optimizerOf } from "../shared/optim/optimizer.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
+import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
+import type { Addition } from "./crew/job.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 import type { Total } from "./reduction.ts";
 
@@ -127,14 +129,21 @@ export class ParameterStore {
       stepNumber: steps + 1,
       learningRate: this.#rateAfter(steps),
     };
-    const isFinite = this.takesParts
-      ? this.#crew.run({ additions, count: step.count, step })
-      : this.#optimizer.update(this.#kernels, step);
-    if (!isFinite) return false;
+    if (!(this.takesParts ? this.#takeInParts(step, additions) : this.#optimizer.update(this.#kernels, step)))
+      return false;
     this.#version = steps + 1;
     this.publish();
     this.#frames = undefined;
     return true;
+  }
+
+  #takeInParts(step: OptimizerStep, additions: readonly Addition[]): boolean {
+    const { size, trained } = this.layout;
+    // What is frozen, behind the rest, has no gradient to be added.
+    const frozen = { start: trained, count: size - trained, gradient: step.gradient, scratch: step.gradient };
+    return (
+      this.#crew.run({ additions, count: trained, step }) && this.#optimizer.updatePart(this.#kernels, step, frozen)
+    );
   }
 
   /** The current parameters as frames, encoded once for all workers. */

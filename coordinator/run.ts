@@ -19,7 +19,7 @@ import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
-import type { RunConfig } from "./config.ts";
+import { readingOf, type RunConfig } from "./config.ts";
 import { Crew, CREW_BYTES } from "./crew/crew.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
@@ -31,11 +31,20 @@ import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
 import { modelFor, withGraphs } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, optimizerParts, settingsOf } from "./plan.ts";
+import {
+  EVALUATION_CHUNK,
+  firstManifest,
+  frozenCount,
+  parameterCount,
+  optimizerParts,
+  planOf,
+  settingsOf,
+} from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
+import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
 import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
@@ -75,12 +84,14 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const asked = options.config;
   const token = readToken(asked.tokenFile, process.env);
   const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
-  const data = await openData(asked.data);
+  const data = await openData(asked.data, readingOf(asked));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
-  const model = modelFor(asked, data.train);
+  const model = await modelFor(asked, data.train);
   const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
-  const ingredients = { config, data, model, layouts };
+  const start = options.resume ? undefined : await startOf(asked, model);
+  if (start?.report !== undefined) notify({ type: "weights", file: asked.model.weights!.file, ...start.report });
+  const ingredients = { config, data, model, layouts, ...(start === undefined ? {} : { start }) };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
   const limits = { maxConnections, partialBytes: vectorBytes(layouts.partial.train) };
@@ -169,8 +180,11 @@ async function startIn(
 
   const snapshot = resume ? await recorder.newest() : undefined;
   const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
-  if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
-  else store.restore(snapshot);
+  if (snapshot === undefined) {
+    const start = ingredients.start ?? (await startOf(config, model));
+    checkSameStart(config.name, start.files, manifest.startedFrom);
+    initialParameters(model, layouts.parameters, config.seed, store.vector, start.values);
+  } else store.restore(snapshot);
   store.publish();
   const steps = stepNumber(snapshot?.step ?? 0);
   const { fingerprint, quarantined = [] } = manifest;
@@ -241,6 +255,7 @@ async function startIn(
     url: server.url,
     folder: folder.path,
     parameters: parameterCount(layouts),
+    frozen: frozenCount(layouts),
     steps: totalSteps(settings),
     resumedAt: snapshot?.step,
   });

@@ -307,7 +307,7 @@ export class CoordinatorRuntime implements ServerListener {
     const { kind } = work.name;
     const layout = layouts.partial[kind];
     // The metrics lie behind the gradient.
-    const total = reduction.totalFrom(kind === "train" && store.takesParts ? layouts.parameters.size : 0);
+    const total = reduction.totalFrom(kind === "train" && store.takesParts ? layouts.parameters.trained : 0);
     const vector = arena.floats(total.root, layout.size);
     const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
     const correct = state.settings.countsCorrect ? sumOf("correct") : 0;

@@ -5,7 +5,7 @@ import type { Layout } from "../memory/layout.ts";
 import { clip, scaleByAdam, scaleByRootOfSquares, trace, weightDecay, type Rule } from "./rules.ts";
 import { type Segment, segmentsOf, wholeVector } from "./segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "./spec.ts";
-import { copySegment, descend, descendChunk, type OptimizerStep, overlength, zeroGradient } from "./update.ts";
+import { copySegment, descend, descendChunk, type OptimizerStep, overlength } from "./update.ts";
 
 /** What decides an optimizer besides its spec. */
 export interface Surroundings {
@@ -96,14 +96,12 @@ export function optimizerOf(spec: OptimizerSpec, surroundings?: Surroundings): O
     stateNames,
     isElementwise: spec.clipNorm === undefined && !scaledByTensor,
     update(kernels, step) {
-      const parts = segmentsIn(step.count);
-      // What is frozen has no part in the norm.
-      for (const part of parts) if (part.frozen) zeroGradient(kernels, step, part);
-      const divisor = step.samples * overlength(kernels, spec.clipNorm, step);
+      const trained = layout?.trained ?? step.count;
+      const divisor = step.samples * overlength(kernels, spec.clipNorm, { ...step, count: trained });
       const how = { stateNames, scaledByTensor, divisor, averageDecay };
       let isFinite = true;
-      for (const part of parts) {
-        if (part.frozen) copySegment(kernels, step, part, stateNames);
+      for (const part of segmentsIn(step.count)) {
+        if (part.frozen) copySegment(kernels, step, part, how);
         else isFinite = descend(kernels, step, part, { ...how, rules: rulesIn(part) }) && isFinite;
       }
       return isFinite;
@@ -117,7 +115,7 @@ export function optimizerOf(spec: OptimizerSpec, surroundings?: Surroundings): O
         if (length <= 0) continue;
         const shift = 4 * (first - start);
         const chunk = { at: 4 * first, length, gradient: gradient + shift, scratch: scratch + shift };
-        if (segment.frozen) copySegment(kernels, step, { ...segment, start: first, count: length }, stateNames);
+        if (segment.frozen) copySegment(kernels, step, { ...segment, start: first, count: length }, how);
         else isFinite = descendChunk(kernels, step, segment, { ...how, rules: rulesIn(segment) }, chunk) && isFinite;
       }
       return isFinite;

@@ -128,23 +128,19 @@ function trustRatio(kernels: Kernels, parameters: number, update: number, count:
   return length > 0 && wanted > 0 ? length / wanted : 1;
 }
 
-/** Parameters and states as they were. */
+/** Parameters as they were, which are their own average; the rules' states stay zero. A frozen stretch has no gradient. */
 export function copySegment(
   kernels: Kernels,
   { from, to, count }: OptimizerStep,
   segment: Segment,
-  stateNames: readonly string[],
+  { stateNames, averageDecay }: Pick<Descent, "stateNames" | "averageDecay">,
 ): void {
-  for (let vector = 0; vector <= stateNames.length; vector++) {
-    const at = 4 * (vector * count + segment.start);
-    kernels.weightedSum(to + at, from + at, from + at, 1, 0, segment.count);
-  }
-}
-
-/** Forgets the gradient of a stretch. */
-export function zeroGradient(kernels: Kernels, { gradient }: OptimizerStep, { start, count }: Segment): void {
-  const at = gradient + 4 * start;
-  kernels.weightedSum(at, at, at, 0, 0, count);
+  const copyTo = (vector: number): void => {
+    const [source, target] = [from + 4 * segment.start, to + 4 * (vector * count + segment.start)];
+    kernels.weightedSum(target, source, source, 1, 0, segment.count);
+  };
+  copyTo(0);
+  if (averageDecay !== undefined) copyTo(stateNames.length);
 }
 
 /** How many times longer than `clipNorm` the mean gradient is, at least 1 (PyTorch's clip_grad_norm_, with its 1e-6). */

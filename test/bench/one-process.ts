@@ -33,7 +33,7 @@ export async function oneProcess(workload: Workload): Promise<OneProcessRound> {
   const steps = Math.min(workload.steps, MOST_STEPS);
   const config = configFromObject(configOf(workload, "runs"));
   const { train } = await openData(config.data);
-  const model = modelFor(config, train);
+  const model = await modelFor(config, train);
   const layouts = partialLayouts(model.parameters, model.metrics);
   const optimizer = optimizerParts(config, layouts.parameters);
   const { batch, seed } = config;
