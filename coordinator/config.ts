@@ -5,13 +5,17 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import type { DataSpec } from "../shared/data/spec.ts";
+import type { MetricSpec } from "../shared/nn/metrics.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
-import type { OptimizerSpec } from "../shared/optim/spec.ts";
+import type { StoredModel } from "../shared/nn/stored.ts";
+import type { ScheduleSpec } from "../shared/optim/schedule.ts";
+import type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
 import { dataSchema } from "./config/data.ts";
-import { onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
-import { modelSchema } from "./config/model.ts";
-import { optimizerSchema } from "./config/optimizer.ts";
+import { fraction, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
+import { metricsSchema, modelSchema } from "./config/model.ts";
+import { groupsSchema, optimizerSchema, scheduleSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
+import { figures, type Figure } from "./core/watch.ts";
 
 export interface RunConfig {
   /** Names the run and its folder. */
@@ -26,12 +30,22 @@ export interface RunConfig {
     readonly loss: LossSpec;
     /** Values one sample is expected to have; refused when the data has another width. */
     readonly inputWidth?: number;
+    /** What came of a model with functions in it; in the config.json of a run, whose functions are not there any more. */
+    readonly graphs?: StoredModel;
   };
   readonly optimizer: OptimizerSpec;
+  /** How the learning rate changes over the run. */
+  readonly schedule: ScheduleSpec;
+  /** Parameters that are trained in another way than the rest. */
+  readonly groups: readonly ParameterGroup[];
+  /** Keeps a moving average of the parameters, which is the model in the end: the share of it that is kept at each step. */
+  readonly average?: number;
   /** Samples in a global minibatch. */
   readonly batch: number;
   /** Parts a minibatch is cut into: decides the bits, independent of who computes them. */
   readonly shards: number;
+  /** Minibatches whose gradients are added up before one step is taken: a batch, and shards, so many times as large. */
+  readonly accumulate: number;
   /** Passes over the training data. */
   readonly epochs: number;
   /** Local worker processes that `train` starts. */
@@ -42,6 +56,12 @@ export interface RunConfig {
   readonly threads: number;
   /** Epochs between evaluations on the test data; 0: only at the end. */
   readonly evaluateEvery: number;
+  /** What they measure besides the loss and the accuracy; absent: the errors of real values, nothing for labels. */
+  readonly metrics?: readonly MetricSpec[];
+  /** What decides on plateaus, early stopping and the best checkpoint; absent: testLoss, or without test data loss. */
+  readonly monitor?: Figure;
+  /** Stops once that figure has not improved, by this share of it, for so many epochs in which it was known. */
+  readonly stopEarly?: { readonly patience: number; readonly threshold: number };
   readonly checkpoint: {
     /** Steps between checkpoints; 0: not by steps. */
     readonly everySteps: number;
@@ -49,6 +69,8 @@ export interface RunConfig {
     readonly everySeconds: number;
     /** How many are kept. */
     readonly keep: number;
+    /** The best one is kept too, and its parameters are the model in the end. */
+    readonly best: boolean;
   };
   /** Off admits workers whose arithmetic may differ in the last bit, and marks the run inexact. */
   readonly exact: boolean;
@@ -88,17 +110,25 @@ export const configSchema = strict({
   data: dataSchema.default({ kind: "mnist" }),
   model: modelSchema.default({}),
   optimizer: optimizerSchema.default(defaultOptimizer),
+  schedule: scheduleSchema.default({ kind: "constant" }),
+  groups: groupsSchema.default([]),
+  average: fraction.optional(),
   batch: wholeNumber(1).default(128),
   shards: wholeNumber(1, 65_536).default(8),
+  accumulate: wholeNumber(1, 65_536).default(1),
   epochs: wholeNumber(1).default(20),
   workers: wholeNumber(1, 1024).default(2),
   minWorkers: wholeNumber(1, 1024).default(1),
   threads: wholeNumber(1, 1024).default(1),
   evaluateEvery: wholeNumber(0).default(1),
+  metrics: metricsSchema.optional(),
+  monitor: oneOf(figures).optional(),
+  stopEarly: strict({ patience: wholeNumber(1), threshold: fraction.default(0) }).optional(),
   checkpoint: strict({
     everySteps: wholeNumber(0).default(0),
     everySeconds: z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" }).default(30),
     keep: wholeNumber(1).default(3),
+    best: yesOrNo.optional(),
   }).prefault({}),
   exact: onOrOff.default(true),
   audit: share.default(0),
@@ -119,7 +149,8 @@ const classesOf = (data: DataSpec): number | undefined =>
 
 /** Fills in what depends on other fields: the network and the loss that suit the kind of target, and the name. */
 export function completeConfig(written: WrittenConfig, freshName: (data: DataSpec) => string): RunConfig {
-  const { name, model, tokenFile, tls, ...others } = written;
+  const { name, model, schedule, average, metrics, monitor, stopEarly, checkpoint, tokenFile, tls, ...others } =
+    written;
   const classes = classesOf(written.data);
   const layers = model.layers ?? [
     { kind: "dense", units: 64, activation: "relu" },
@@ -130,6 +161,13 @@ export function completeConfig(written: WrittenConfig, freshName: (data: DataSpe
     ...others,
     name: name ?? freshName(written.data),
     model: { ...model, layers, loss },
+    schedule: withEpochs(schedule, written.epochs),
+    ...(average === undefined ? {} : { average }),
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(monitor === undefined ? {} : { monitor }),
+    ...(stopEarly === undefined ? {} : { stopEarly }),
+    // Who stops early wants what was there before it got worse.
+    checkpoint: { ...checkpoint, best: checkpoint.best ?? stopEarly !== undefined },
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(tls === undefined
       ? {}
@@ -137,8 +175,39 @@ export function completeConfig(written: WrittenConfig, freshName: (data: DataSpe
   };
 }
 
+/** A schedule that runs out keeps to the epochs it began with, also when a resumed run has more. */
+function withEpochs(schedule: ScheduleSpec, epochs: number): ScheduleSpec {
+  switch (schedule.kind) {
+    case "cosine":
+    case "polynomial":
+    case "oneCycle":
+      return { epochs, ...schedule };
+    default:
+      return schedule;
+  }
+}
+
+/** Whether there is, or may be, something to train in a layer. */
+function hasParameters(layer: LayerSpec): boolean {
+  switch (layer.kind) {
+    case "activation":
+    case "dropout":
+    case "softmax":
+    case "maxPool":
+    case "averagePool":
+    case "globalAveragePool":
+    case "flatten":
+    case "reshape":
+      return false;
+    case "residual":
+      return layer.layers.some(hasParameters);
+    default:
+      return true;
+  }
+}
+
 /** What no single field can say: each problem is a sentence about the field at its path. */
-export function problemsBetweenFields({ data, model, optimizer }: RunConfig): Problem[] {
+export function problemsBetweenFields({ data, model, optimizer, schedule, shards, accumulate }: RunConfig): Problem[] {
   const problems: Problem[] = [];
   const { layers, loss } = model;
   const softmax = layers.findIndex((layer) => layer.kind === "softmax");
@@ -147,10 +216,10 @@ export function problemsBetweenFields({ data, model, optimizer }: RunConfig): Pr
       path: ["model", "layers", softmax],
       message: "softmax can only be the last layer, under the loss crossEntropy",
     });
-  if (!layers.some((layer) => layer.kind === "dense"))
-    problems.push({ path: ["model", "layers"], message: "no dense layer: there is nothing to train" });
+  if (!layers.some(hasParameters))
+    problems.push({ path: ["model", "layers"], message: "no layer with parameters: there is nothing to train" });
   const labels = classesOf(data) !== undefined;
-  if (labels !== (loss.kind === "crossEntropy"))
+  if (loss.kind !== "custom" && labels !== (loss.kind === "crossEntropy"))
     problems.push({
       path: ["model", "loss"],
       message: labels
@@ -159,6 +228,18 @@ export function problemsBetweenFields({ data, model, optimizer }: RunConfig): Pr
     });
   if (optimizer.kind === "sgd" && optimizer.nesterov === true && (optimizer.momentum ?? 0) === 0)
     problems.push({ path: ["optimizer", "sgd", "nesterov"], message: "needs a momentum above 0" });
+  if (optimizer.clipNorm !== undefined && optimizer.clipValue !== undefined)
+    problems.push({
+      path: ["optimizer", optimizer.kind, "clipValue"],
+      message: "clipNorm clips already: give one of them",
+    });
+  if (schedule.kind === "oneCycle" && schedule.warmUp !== undefined)
+    problems.push({
+      path: ["schedule", "oneCycle", "warmUp"],
+      message: "the cycle warms up itself: give start and rise",
+    });
+  if (shards * accumulate > 65_536)
+    problems.push({ path: ["accumulate"], message: `${accumulate} × ${shards} shards are more than 65536` });
   return problems;
 }
 

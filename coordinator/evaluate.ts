@@ -3,6 +3,7 @@
  * evaluations, so that the figures are the same to the last bit; and over single samples.
  */
 import { alignment } from "../shared/engine/engine.ts";
+import type { Dataset } from "../shared/data/dataset.ts";
 import { onnxRuntimeEngine } from "../shared/engine/onnxruntime.ts";
 import { cutIntoShards } from "../shared/gradient/plan.ts";
 import { childrenOf, type TreeNode } from "../shared/gradient/tree.ts";
@@ -10,6 +11,8 @@ import { fuse } from "../shared/graph/fuse.ts";
 import type { Graph } from "../shared/graph/graph.ts";
 import { Arena } from "../shared/memory/arena.ts";
 import { slotView } from "../shared/memory/layout.ts";
+import { figuresOf, type Figures } from "../shared/nn/metrics.ts";
+import { metricsFor } from "./model.ts";
 import { EVALUATION_CHUNK } from "./plan.ts";
 import { testDataOf, type TrainedRun } from "./trained.ts";
 
@@ -19,38 +22,57 @@ export interface Evaluated {
   readonly testLoss: number;
   /** 0 to 1; undefined for real values as targets. */
   readonly testAccuracy: number | undefined;
+  /** The config's other metrics, by name. */
+  readonly testFigures: Figures;
 }
 
 /** Evaluates on the run's test data. Throws DATA_MISMATCH where it is not what it was, DATA_MISSING where there is none. */
 export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
   const test = testDataOf(trained);
-  const { metrics } = trained.model;
+  const { metrics, evaluated } = trained.model;
+  const named = [...metrics, ...evaluated.map(({ name }) => name)];
   const { sizes, starts } = cutIntoShards(test.length, Math.ceil(test.length / EVALUATION_CHUNK));
   const programs = new Map<number, Loaded>();
-  const sums: Record<string, number>[] = [];
+  const sums: Record<string, number[]>[] = [];
   for (const [chunk, size] of sizes.entries()) {
     const program = programs.get(size) ?? (await load(trained, trained.model.evaluate, size));
     programs.set(size, program);
     const indices = Uint32Array.from({ length: size }, (_, row) => starts[chunk]! + row);
     test.batch(indices, program.features, program.targets);
     await program.run();
-    sums.push(Object.fromEntries(metrics.map((metric) => [metric, program.outputs[`metric:${metric}`]![0]!])));
+    sums.push(Object.fromEntries(named.map((metric) => [metric, [...program.outputs[`metric:${metric}`]!]])));
   }
   for (const program of programs.values()) await program.close();
-  const mean = (metric: string): number => treeSum(sums.map((sum) => sum[metric]!)) / test.length;
+  const total = (metric: string): number[] =>
+    sums[0]![metric]!.map((_, at) => treeSum(sums.map((sum) => sum[metric]![at]!)));
+  const mean = (metric: string): number => total(metric)[0]! / test.length;
+  const totals = Object.fromEntries(evaluated.map(({ name }) => [name, total(name)]));
+  const wanted = metricsFor(trained.config, test);
   return {
     samples: test.length,
     testLoss: mean("loss"),
     testAccuracy: metrics.includes("correct") ? mean("correct") : undefined,
+    testFigures: figuresOf(wanted, test.target, totals, test.length),
   };
 }
 
 /** The network's answer to one sample: probabilities, or the outputs themselves for real values. */
-export async function predict(
-  trained: TrainedRun,
-  sample: Float32Array,
-): Promise<{ output: string; values: Float32Array }> {
-  const program = await load(trained, trained.model.predict, 1);
+export const predict = (trained: TrainedRun, sample: Float32Array): Promise<Answer> =>
+  answerOf(trained.model.predict, trained, sample);
+
+export interface Answer {
+  readonly output: string;
+  readonly values: Float32Array;
+}
+
+/** What a graph needs to be run: the values of its parameters, and what kind of targets it takes. */
+export type Parametrised = Pick<TrainedRun, "layout" | "parameters"> & {
+  readonly data: { readonly train: Pick<Dataset, "target"> };
+};
+
+/** The answer of a predicting graph to one sample. */
+export async function answerOf(graph: Graph, parametrised: Parametrised, sample: Float32Array): Promise<Answer> {
+  const program = await load(parametrised, graph, 1);
   program.features.set(sample);
   await program.run();
   await program.close();
@@ -68,7 +90,7 @@ interface Loaded {
 }
 
 /** A graph's program for `rows` samples with its buffers; the parameters are in theirs. */
-async function load({ layout, parameters, data }: TrainedRun, graph: Graph, rows: number): Promise<Loaded> {
+async function load({ layout, parameters, data }: Parametrised, graph: Graph, rows: number): Promise<Loaded> {
   const program = fuse(graph, [rows]);
   const prepared = await onnxRuntimeEngine().prepare(program);
   const ports = [...program.inputs, ...program.outputs];

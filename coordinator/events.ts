@@ -3,6 +3,7 @@
  * event; losses and accuracies are means over samples, times are seconds.
  */
 import type { ErrorCode } from "../shared/errors.ts";
+import type { Figures } from "../shared/nn/metrics.ts";
 
 export type RunEvent =
   /** The data is read and verified. Counts are samples. */
@@ -29,6 +30,8 @@ export type RunEvent =
       epochs: number;
       loss: number;
       accuracy: number | undefined;
+      /** The one this minibatch's step was taken with. */
+      learningRate: number;
       samplesPerSecond: number;
       secondsLeft: number;
       workers: number;
@@ -42,21 +45,36 @@ export type RunEvent =
       accuracy: number | undefined;
       testLoss: number | undefined;
       testAccuracy: number | undefined;
+      /** The config's other metrics on the test data, by name. */
+      testFigures: Figures | undefined;
       seconds: number;
     }
+  /** The watched figure no longer improved: steps after this one have a lower learning rate. */
+  | { type: "rate-reduced"; step: number; figure: string; learningRate: number }
+  /** The watched figure has not improved for too long: the run is completed although epochs are left. */
+  | { type: "stopped-early"; step: number; figure: string; best: number }
+  /** Somebody asked for it; `step` steps are taken, and no other is until `resumed`. */
+  | { type: "paused"; step: number }
+  | { type: "resumed"; step: number }
   | { type: "checkpoint"; path: string; step: number }
   /** Something an operator should know although training goes on, such as a damaged checkpoint or a full disk. */
   | { type: "warning"; code: ErrorCode; message: string }
-  | { type: "finished"; result: RunResult };
+  | { type: "finished"; result: RunResult }
+  /** The run ended with an error. */
+  | { type: "failed"; code: ErrorCode; message: string };
 
 export interface RunResult {
   /** `stopped`: by request, resumable; `completed`: all epochs are done. */
   readonly outcome: "completed" | "stopped";
   readonly steps: number;
   readonly epochs: number;
+  /** Steps that were taken to the parameters of the model: all, or fewer where the best were kept. */
+  readonly modelStep: number;
   readonly testLoss: number | undefined;
   /** 0 to 1; undefined for regression and without test data. */
   readonly testAccuracy: number | undefined;
+  /** The config's other metrics on the test data, by name; undefined without test data. */
+  readonly testFigures: Figures | undefined;
   /** Time from the first step's assignment to the end, without start-up. */
   readonly seconds: number;
   readonly samplesPerSecond: number;

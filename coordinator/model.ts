@@ -3,11 +3,15 @@ import { LockstepError } from "../shared/errors.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { compileModel } from "../shared/nn/model.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
+import { usualMetrics, type MetricSpec } from "../shared/nn/metrics.ts";
+import type { LossSpec } from "../shared/nn/spec.ts";
+import { hasFunctions, restoreModel, storeModel } from "../shared/nn/stored.ts";
 import type { RunConfig } from "./config.ts";
 
 /** Compiles the config's model. Throws SHAPE_MISMATCH or CONFIG_INVALID. */
 export function modelFor(config: RunConfig, data: Dataset): CompiledModel {
-  const { layers, loss, inputWidth } = config.model;
+  const { layers, loss, inputWidth, graphs } = config.model;
+  if (graphs !== undefined) return restoreModel(graphs);
   const width = data.sampleShape.reduce((product, length) => product * length, 1);
   if (inputWidth !== undefined && inputWidth !== width) {
     throw new LockstepError(
@@ -16,5 +20,34 @@ export function modelFor(config: RunConfig, data: Dataset): CompiledModel {
       `start --layers with ${width}, or train on other data`,
     );
   }
-  return compileModel({ inputShape: data.sampleShape, target: data.target, layers, loss });
+  const metrics = metricsFor(config, data);
+  return compileModel({
+    inputShape: data.sampleShape,
+    target: data.target,
+    layers,
+    loss: withClassWeights(loss, data),
+    metrics,
+  });
+}
+
+/** The config as a run keeps it: with the graphs where the model has functions, which JSON leaves out. */
+export function withGraphs(config: RunConfig, model: CompiledModel): RunConfig {
+  const { layers, loss } = config.model;
+  return hasFunctions(layers, loss) ? { ...config, model: { ...config.model, graphs: storeModel(model) } } : config;
+}
+
+/** What the run's evaluations measure besides the loss and the accuracy. */
+export const metricsFor = ({ metrics }: RunConfig, { target }: Dataset): readonly MetricSpec[] =>
+  metrics ?? usualMetrics(target);
+
+/** Balanced class weights as numbers: samples / (classes × samples of the label), 0 for a label without any. */
+function withClassWeights(loss: LossSpec, data: Dataset): LossSpec {
+  const { target } = data;
+  if (loss.kind !== "crossEntropy" || loss.classWeights !== "balanced" || target.kind !== "class") return loss;
+  const counts = Array<number>(target.classes).fill(0);
+  for (const label of data.transfer().targets) counts[label]! += 1;
+  return {
+    ...loss,
+    classWeights: counts.map((count) => (count === 0 ? 0 : data.length / (target.classes * count))),
+  };
 }

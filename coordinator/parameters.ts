@@ -10,6 +10,7 @@ import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
+import { Signal, signalOf } from "../shared/memory/signal.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
@@ -20,37 +21,55 @@ const blockBytes = (layout: Layout, optimizer: Optimizer): number =>
 
 /** Bytes of an arena that they need. */
 export const parameterBytes = (layout: Layout, optimizer: Optimizer): number =>
-  HOST_PAGE + 2 * blockBytes(layout, optimizer);
+  2 * HOST_PAGE + 2 * blockBytes(layout, optimizer);
 
 export class ParameterStore {
   readonly layout: Layout;
   readonly #arena: Arena;
   readonly #kernels: Kernels;
   readonly #optimizer: Optimizer;
-  readonly #learningRate: number;
+  readonly #rateAfter: (steps: number) => number;
   /** Version v of the parameters is in block v mod 2, which workers that share them rely on. */
   readonly #blocks: readonly [number, number];
   readonly #blockBytes: number;
+  /** On a page behind the blocks, says to those who share them which version is there. */
+  readonly #arrivalsPage: number;
+  readonly #arrivals: Signal;
   #version = 0;
   #frames: { readonly version: number; readonly frames: readonly Buffer[] } | undefined;
 
-  constructor(arena: Arena, kernels: Kernels, layout: Layout, optimizer: Optimizer, learningRate: number) {
+  /** @param rateAfter the learning rate of the step that follows this many steps */
+  constructor(
+    arena: Arena,
+    kernels: Kernels,
+    layout: Layout,
+    optimizer: Optimizer,
+    rateAfter: (steps: number) => number,
+  ) {
     this.layout = layout;
     this.#arena = arena;
     this.#kernels = kernels;
     this.#optimizer = optimizer;
-    this.#learningRate = learningRate;
+    this.#rateAfter = rateAfter;
     this.#blockBytes = blockBytes(layout, optimizer);
     this.#blocks = [arena.allocate(this.#blockBytes, HOST_PAGE), arena.allocate(this.#blockBytes, HOST_PAGE)];
+    this.#arrivalsPage = arena.allocate(HOST_PAGE, HOST_PAGE);
+    this.#arrivals = new Signal(arena.memory, this.#arrivalsPage);
   }
 
   /** Lays the blocks into a file that workers of this host can read, before they hold anything; undefined if there is none. */
-  async share(): Promise<HostFile | undefined> {
-    const file = await HostFile.create(2 * this.#blockBytes);
+  share(): HostFile | undefined {
+    const file = HostFile.create(2 * this.#blockBytes + HOST_PAGE);
     this.#blocks.forEach((block, index) =>
       file?.mapOver(this.#arena, block, index * this.#blockBytes, this.#blockBytes, "write"),
     );
+    file?.mapOver(this.#arena, this.#arrivalsPage, 2 * this.#blockBytes, HOST_PAGE, "write");
     return file;
+  }
+
+  /** Tells those who share the memory that the current parameters are there. Updates do so by themselves. */
+  publish(): void {
+    this.#arrivals.set(signalOf(this.#version));
   }
 
   get #current(): number {
@@ -95,18 +114,18 @@ export class ParameterStore {
    * @param steps steps taken before this one
    */
   update(gradient: number, samples: number, steps: number): boolean {
-    this.#optimizer.update(this.#kernels, {
+    const isFinite = this.#optimizer.update(this.#kernels, {
       from: this.#current,
       to: this.#next,
       gradient,
       count: this.layout.size,
       samples,
       stepNumber: steps + 1,
-      learningRate: this.#learningRate,
+      learningRate: this.#rateAfter(steps),
     });
-    // A finite gradient can still overflow them.
-    if (!this.#kernels.allFinite(this.#next, this.layout.size)) return false;
+    if (!isFinite) return false;
     this.#version = steps + 1;
+    this.publish();
     this.#frames = undefined;
     return true;
   }

@@ -4,12 +4,18 @@ import type { OpenedData } from "../shared/data/open.ts";
 import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import { encodeGraph } from "../shared/graph/serialise.ts";
 import { runId } from "../shared/ids.ts";
+import type { Layout } from "../shared/memory/layout.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
+import { optimizerOf } from "../shared/optim/optimizer.ts";
+import type { Optimizer } from "../shared/optim/optimizer.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
 import { version } from "../shared/version.ts";
+import { LockstepError } from "../shared/errors.ts";
 import type { RunConfig } from "./config.ts";
-import { batchOf } from "./core/schedule.ts";
+import { metricsFor } from "./model.ts";
+import { batchOf, stepsPerEpoch } from "./core/schedule.ts";
 import type { Quarantine, Settings } from "./core/state.ts";
+import type { Figure } from "./core/watch.ts";
 
 /** Samples of one shard of an evaluation: part of the arithmetic, so it never changes. */
 export const EVALUATION_CHUNK = 250;
@@ -61,24 +67,48 @@ export function firstManifest({ config, data, layouts }: Ingredients): Manifest 
   };
 }
 
+/** One step's samples and the shards they are cut into: as of `accumulate` minibatches that follow one another. */
+const globalBatch = ({ batch, shards, accumulate }: RunConfig): { batch: number; shards: number } => ({
+  batch: batch * accumulate,
+  shards: shards * accumulate,
+});
+
+/** The optimizer of a run, groups and average included. Throws CONFIG_INVALID for groups that name no parameter. */
+export const runOptimizer = ({ optimizer, groups, average }: RunConfig, layout: Layout): Optimizer =>
+  optimizerOf(optimizer, { layout, groups, averageDecay: average });
+
 export const parameterCount = (layouts: PartialLayouts): number =>
   layouts.parameters.slots.reduce((sum, { length }) => sum + length, 0);
 
 /** @param localWorkers workers the run starts itself and waits for, for a while */
 export function settingsOf({ config, data, model, layouts }: Ingredients, run: string, localWorkers: number): Settings {
+  const { batch, shards } = globalBatch(config);
+  const trainSamples = data.train.length;
+  const isTested = data.test !== undefined;
   return {
     run: runId(run),
     version,
     dataSha256: data.sha256,
     layoutHash: layouts.parameters.hash,
-    batch: config.batch,
-    shards: config.shards,
+    batch,
+    shards,
     epochs: config.epochs,
-    trainSamples: data.train.length,
+    trainSamples,
     testSamples: data.test?.length ?? 0,
     evaluationChunk: EVALUATION_CHUNK,
     evaluateEvery: config.evaluateEvery,
+    measured: { metrics: metricsFor(config, data.train), target: data.train.target },
     countsCorrect: model.metrics.includes("correct"),
+    schedule: {
+      spec: config.schedule,
+      learningRate: config.optimizer.learningRate,
+      batch,
+      stepsPerEpoch: stepsPerEpoch({ trainSamples, batch }),
+      epochs: config.epochs,
+    },
+    monitor: monitorOf(config, isTested),
+    stopEarly: config.stopEarly,
+    keepBest: config.checkpoint.best,
     minWorkers: config.minWorkers,
     startWorkers: Math.max(config.minWorkers, localWorkers),
     gatherFor: GATHER_FOR,
@@ -87,6 +117,23 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     exact: config.exact,
     audit: config.audit,
   };
+}
+
+/** The figure that steers the run. Throws CONFIG_INVALID for one that is never known. */
+function monitorOf({ monitor, model }: RunConfig, isTested: boolean): Figure {
+  const figure = monitor ?? (isTested ? "testLoss" : "loss");
+  const why =
+    figure.startsWith("test") && !isTested
+      ? "there is no test data"
+      : figure.endsWith("ccuracy") && model.loss.kind !== "crossEntropy"
+        ? "there are no class labels"
+        : undefined;
+  if (why === undefined) return figure;
+  throw new LockstepError(
+    "CONFIG_INVALID",
+    `config: monitor: ${figure} is never known: ${why}`,
+    "Choose another figure: loss is always known.",
+  );
 }
 
 export function planOf({ config, model }: Ingredients, settings: Settings): RunPlan {
@@ -99,7 +146,8 @@ export function planOf({ config, model }: Ingredients, settings: Settings): RunP
     parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
     layoutHash: settings.layoutHash,
     metrics: model.metrics,
+    evaluated: model.evaluated,
     batch: batchOf(settings, 0).samples,
-    shards: config.shards,
+    shards: settings.shards,
   };
 }

@@ -32,9 +32,9 @@ export class Profiler {
     this.#computed.clear();
   }
 
-  /** A worker says how long it has computed for the open work so far. */
+  /** A worker says how long it has computed for a partial of the open work. */
   computed(worker: string, microseconds: number): void {
-    this.#computed.set(worker, Math.max(microseconds, this.#computed.get(worker) ?? 0));
+    this.#computed.set(worker, microseconds + (this.#computed.get(worker) ?? 0));
   }
 
   /** The open work is committed; only training steps count. */

@@ -39,6 +39,7 @@ export class Recorder {
   #manifestWritten: Promise<void> = Promise.resolve();
   /** Why the newest checkpoint is not on disk. */
   #unsaved: LockstepError | undefined;
+  #bestSaved: Promise<void> = Promise.resolve();
   /** Everything begun so far; failures are reported where they happen. */
   #pending: Promise<unknown> = Promise.resolve();
 
@@ -68,22 +69,12 @@ export class Recorder {
 
   /** Begins to write a checkpoint; the parameters may change as soon as this returns. */
   checkpoint(state: CoordinatorState): void {
-    const { store, manifest, keep } = this.#parts;
-    const snapshot: Snapshot = {
-      step: state.steps,
-      epoch: batchOf(state.settings, state.steps).epoch,
-      run: manifest.run,
-      layoutHash: store.layout.hash,
-      parameters: store.vector,
-      state: store.state,
-      steering: state.steering as unknown as Json,
-    };
     const step = state.steps;
     this.#flush();
     this.#writeManifest();
     // The others first: a checkpoint must never be ahead of them. If they fail, the checkpoint is the more welcome.
-    const before = Promise.allSettled([this.#flushed, this.#manifestWritten]);
-    const saved = this.#checkpoints.save(snapshot, keep, before);
+    const before = Promise.allSettled([this.#flushed, this.#manifestWritten, this.#bestSaved]);
+    const saved = this.#checkpoints.save(this.#snapshotOf(state), this.#parts.keep, before);
     this.#background(async () => {
       const path = await saved.catch((error: unknown) => {
         if (error instanceof LockstepError) this.#unsaved = error;
@@ -94,6 +85,36 @@ export class Recorder {
       this.#unsaved = undefined;
       this.#parts.notify({ type: "checkpoint", path, step });
     });
+  }
+
+  /** Begins to write the best checkpoint; the parameters may change as soon as this returns. */
+  keepBest(state: CoordinatorState): void {
+    this.#bestSaved = this.#checkpoints.saveBest(this.#snapshotOf(state));
+    this.#background(() => this.#bestSaved);
+  }
+
+  /** The snapshot of the best step; undefined, with a warning, where it is not on disk. */
+  async best(step: number): Promise<Snapshot | undefined> {
+    await this.#pending;
+    try {
+      return await this.#checkpoints.readBest(step);
+    } catch (error) {
+      this.#warn(error);
+      return undefined;
+    }
+  }
+
+  #snapshotOf(state: CoordinatorState): Snapshot {
+    const { store, manifest } = this.#parts;
+    return {
+      step: state.steps,
+      epoch: batchOf(state.settings, state.steps).epoch,
+      run: manifest.run,
+      layoutHash: store.layout.hash,
+      parameters: store.vector,
+      state: store.state,
+      steering: state.steering as unknown as Json,
+    };
   }
 
   /**
@@ -112,15 +133,15 @@ export class Recorder {
     this.#writeManifest();
   }
 
-  /** Writes model.onnx and model.safetensors and returns their paths. Throws DISK_FAILED. */
-  async writeModels(model: CompiledModel, inputShape: readonly number[]): Promise<string[]> {
+  /** Writes model.onnx and model.safetensors with these parameters and returns their paths. Throws DISK_FAILED. */
+  async writeModels(model: CompiledModel, inputShape: readonly number[], vector: Float32Array): Promise<string[]> {
     const { folder, manifest, store } = this.#parts;
     const parameters = Object.fromEntries(
-      store.layout.slots.map(({ name }) => [name, slotView(store.layout, name, store.vector)]),
+      store.layout.slots.map(({ name }) => [name, slotView(store.layout, name, vector)]),
     );
     await folder.writeModel("model.onnx", encodeInferenceOnnx(model, parameters));
     const metadata = { format: "pt", run: manifest.run, inputShape: JSON.stringify(inputShape) };
-    await folder.writeModel("model.safetensors", encodeModel(store.layout, store.vector, metadata));
+    await folder.writeModel("model.safetensors", encodeModel(store.layout, vector, metadata));
     return ["model.onnx", "model.safetensors"].map((file) => join(folder.path, file));
   }
 

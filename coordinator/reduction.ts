@@ -10,6 +10,7 @@ import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
+import { fillAndInspect } from "../shared/memory/blocks.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
@@ -24,6 +25,8 @@ interface Inbound {
   /** Undefined for one that comes whole. */
   readonly assembly: Assembly | undefined;
   isComplete: boolean;
+  /** Whether every value of a complete one is a finite number. */
+  isFinite: boolean;
 }
 
 /** Bytes of an arena that a reduction needs. */
@@ -78,24 +81,29 @@ export class Reduction {
       });
     }
     const taken = inbound.assembly!.take(partial.segment, section);
-    inbound.isComplete ||= taken === "complete";
+    if (taken === "complete") {
+      inbound.isComplete = true;
+      inbound.isFinite = this.#kernels.allFinite(inbound.buffer, this.#bytes[this.#kind] / 4);
+    }
     return taken;
   }
 
-  /** Takes a whole partial of the open work from shared memory; `read` fills its buffer or says that it cannot. */
+  /** Takes a whole partial of the open work from shared memory; `read` fills bytes with what is there from byte `from` on, or says that it cannot. */
   takePlaced(
     worker: WorkerId,
     { node: [start, end], checksum }: PlacedPartial,
-    read: (into: Uint8Array) => boolean,
+    read: (into: Uint8Array, from: number) => boolean,
   ): "corrupt" | "complete" {
     const node = { start, end };
     this.drop(worker, node);
     const inbound = this.#begin(worker, node, () => undefined);
     const bytes = this.#bytes[this.#kind];
-    const isIntact =
-      read(this.#arena.bytes(inbound.buffer, bytes)) && this.#kernels.checksum(inbound.buffer, bytes / 4) === checksum;
-    inbound.isComplete = isIntact;
-    return isIntact ? "complete" : "corrupt";
+    const found = fillAndInspect(this.#kernels, inbound.buffer, bytes, (at, length) =>
+      read(this.#arena.bytes(inbound.buffer + at, length), at),
+    );
+    inbound.isComplete = found?.checksum === checksum;
+    inbound.isFinite = found?.isFinite === true;
+    return inbound.isComplete ? "complete" : "corrupt";
   }
 
   #begin(worker: WorkerId, node: TreeNode, assemblyIn: (buffer: number) => Assembly | undefined): Inbound {
@@ -103,7 +111,7 @@ export class Reduction {
     const buffer = this.#pools[this.#kind].acquire();
     if (buffer === undefined) throw new Error(`more partials are arriving than were assigned; the last is ${key}`);
     this.#held.add(buffer);
-    const inbound: Inbound = { worker, node, buffer, assembly: assemblyIn(buffer), isComplete: false };
+    const inbound: Inbound = { worker, node, buffer, assembly: assemblyIn(buffer), isComplete: false, isFinite: false };
     this.#inbound.set(key, inbound);
     return inbound;
   }
@@ -121,7 +129,7 @@ export class Reduction {
 
   /** Whether every value of an assembled partial is a finite number. */
   isFinite(worker: WorkerId, node: TreeNode): boolean {
-    return this.#kernels.allFinite(this.#inbound.get(keyOf(worker, node))!.buffer, this.#bytes[this.#kind] / 4);
+    return this.#inbound.get(keyOf(worker, node))!.isFinite;
   }
 
   /** Groups workers by the bits of their assembled partials over a node; finite sums first, else in the order given. */

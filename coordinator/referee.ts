@@ -54,10 +54,11 @@ export class EngineReferee implements Referee {
     const pool = (this.#pool ??= this.#open());
     if ((await pool.fingerprint()) !== fingerprint) return undefined;
     pool.memory.parametersOf(name.step).set(parameters);
+    pool.arrived(name.step);
     const nodes = [[node.start, node.end]] as const;
     return new Promise((resolve) => {
-      const assignment = { work: name, epoch, offset, samples, shards, nodes, placed: false };
-      pool.compute({ type: "assignment", ...assignment }, (_node, buffer) => {
+      const assignment = { work: name, works: 1, epoch, offset, samples, shards, nodes };
+      pool.compute({ type: "assignment", ...assignment }, (_work, { buffer }) => {
         resolve(Uint8Array.from(pool.memory.bytesOf(name.kind, buffer)));
         pool.release(name.kind, buffer);
       });

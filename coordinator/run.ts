@@ -16,25 +16,27 @@ import { Arena } from "../shared/memory/arena.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
-import { optimizerOf } from "../shared/optim/optimizer.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import type { RunConfig } from "./config.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
-import { initialState, noSums } from "./core/state.ts";
+import { rateAfter } from "./core/steering.ts";
+import { initialState, steeringFrom } from "./core/state.ts";
 import type { CoordinatorState, Steering } from "./core/state.ts";
-import type { RunEvent, RunResult } from "./events.ts";
+import type { RunEvent, RunProfile, RunResult } from "./events.ts";
 import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
-import { modelFor } from "./model.ts";
+import { finalModel } from "./final-model.ts";
+import { modelFor, withGraphs } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, settingsOf } from "./plan.ts";
+import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, runOptimizer, settingsOf } from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
+import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
@@ -55,6 +57,8 @@ export interface RunHandle {
   readonly url: string;
   /** Rejects with the LockstepError that ended the run. */
   readonly finished: Promise<RunResult>;
+  /** Where the time of the steps went so far. */
+  profile(): RunProfile;
   /** Ends the run after the open step, with a checkpoint; `finished` resolves with the outcome `stopped`. */
   stop(): void;
 }
@@ -62,18 +66,19 @@ export interface RunHandle {
 /** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
-  const { config } = options;
   const watchers = new Set(options.onEvent === undefined ? [] : [options.onEvent]);
   const notify = (event: RunEvent): void => {
     for (const watcher of watchers) watcher(event);
   };
   await using cleanUp = new AsyncDisposableStack();
-  const token = readToken(config.tokenFile, process.env);
-  const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
-  const data = await openData(config.data);
+  const asked = options.config;
+  const token = readToken(asked.tokenFile, process.env);
+  const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
+  const data = await openData(asked.data);
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
-  const model = modelFor(config, data.train);
-  const layouts = partialLayouts(model.parameters, model.metrics);
+  const model = modelFor(asked, data.train);
+  const config = withGraphs(asked, model);
+  const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const ingredients = { config, data, model, layouts };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
@@ -82,7 +87,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
-  const folder = cleanUp.adopt(await openFolder(options, ingredients), (open) => open.close());
+  const folder = cleanUp.adopt(await openFolder(options.resume, ingredients), (open) => open.close());
   return await startIn(folder, { server, local }, ingredients, options, { notify, watchers }, cleanUp);
 }
 
@@ -109,7 +114,8 @@ async function listenForOwn(limits: Limits): Promise<Doors["local"]> {
   return { server: await listen({ host: "127.0.0.1", port: 0, token, ...limits }), token };
 }
 
-async function openFolder({ config, resume }: StartOptions, ingredients: Ingredients): Promise<RunFolder> {
+async function openFolder(resume: boolean, ingredients: Ingredients): Promise<RunFolder> {
+  const { config } = ingredients;
   const path = join(config.runs, config.name);
   if (!resume) return createRun(path, { config, manifest: firstManifest(ingredients) });
   const folder = await resumeRun(path);
@@ -143,21 +149,22 @@ async function startIn(
   const { data, model, layouts } = ingredients;
   const manifest = { ...(folder.manifest as Manifest), exact: config.exact };
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
-  const optimizer = optimizerOf(config.optimizer);
+  const optimizer = runOptimizer(config, layouts.parameters);
   const shards = {
-    train: config.shards,
+    train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
   const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
   const kernels = instantiateKernels(arena.memory);
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
-  const shared = config.sharedMemory ? await store.share() : undefined;
+  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, (done) => rateAfter(state, done));
+  const shared = config.sharedMemory ? store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
-  const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
+  const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
   if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
   else store.restore(snapshot);
+  store.publish();
   const steps = stepNumber(snapshot?.step ?? 0);
   const { fingerprint, quarantined = [] } = manifest;
   // Which partials are audited must not be foreseen by those who know the seed.
@@ -185,6 +192,11 @@ async function startIn(
     },
     record: (line) => recorder.append(line),
     checkpoint: () => recorder.checkpoint(state),
+    keepBest: () => recorder.keepBest(state),
+  });
+  const closers: (() => Promise<void>)[] = [];
+  cleanUp.defer(async () => {
+    for (const close of closers) await close();
   });
   const site = siteOf({
     config,
@@ -195,12 +207,27 @@ async function startIn(
     parameters: parameterCount(layouts),
     steps: totalSteps(settings),
     profile: () => runtime.profiler.profile,
+    sampleShape: data.train.sampleShape,
+    target: data.train.target,
+    model,
+    parametersNow: () => Float32Array.from(store.vector),
     now: () => systemClock.now(),
+    observe: (observer) => (runtime.observer = observer),
+    link: (worker) => runtime.link(worker),
+    ping: (worker) => runtime.ping(worker),
+    command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
+    onClose: (action) => closers.push(action),
     watch(watcher) {
       watchers.add(watcher);
       return () => void watchers.delete(watcher);
     },
   });
+  const events = new EventLog(folder.path, (error) => {
+    if (!(error instanceof LockstepError)) throw error;
+    notify({ type: "warning", code: error.code, message: error.message });
+  });
+  cleanUp.defer(() => events.close());
+  watchers.add((event) => events.add(event, Date.now()));
   for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
@@ -221,6 +248,7 @@ async function startIn(
   const finish = async (): Promise<RunResult> => {
     await using _ = open;
     const outcome = await runtime.finished;
+    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
     const seconds = secondsOf(state);
     await workers.close();
     await referee.close();
@@ -228,17 +256,23 @@ async function startIn(
     if (outcome instanceof LockstepError) throw outcome;
     // Whoever stops a run counts on the checkpoint that it ends with.
     if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
-    const models = outcome === "completed" ? await recorder.writeModels(model, data.train.sampleShape) : [];
+    const isCompleted = outcome === "completed";
+    const final = isCompleted
+      ? await finalModel(config, data, model, { state, store, recorder })
+      : { parameters: store.vector, step: state.steps, evaluation: state.steering.lastEvaluation };
+    const models = isCompleted ? await recorder.writeModels(model, data.train.sampleShape, final.parameters) : [];
     const since = state.trainingSince?.steps ?? state.steps;
     const result: RunResult = {
       outcome,
       steps: state.steps,
       epochs: batchOf(settings, state.steps).epoch,
-      testLoss: state.steering.lastEvaluation?.loss,
-      testAccuracy: state.steering.lastEvaluation?.accuracy,
+      modelStep: final.step,
+      testLoss: final.evaluation?.loss,
+      testAccuracy: final.evaluation?.accuracy,
+      testFigures: final.evaluation?.figures,
       seconds,
       samplesPerSecond: (samplesIn(settings, state.steps) - samplesIn(settings, since)) / Math.max(seconds, 1e-3),
-      parametersSha256: parametersSha256(layouts.parameters, store.vector),
+      parametersSha256: parametersSha256(layouts.parameters, final.parameters),
       folder: folder.path,
       models,
       audits: state.audits,
@@ -247,7 +281,12 @@ async function startIn(
     notify({ type: "finished", result });
     return result;
   };
-  return { url: server.url, finished: finish(), stop: () => runtime.stop("user") };
+  return {
+    url: server.url,
+    finished: finish(),
+    profile: () => runtime.profiler.profile,
+    stop: () => runtime.stop("user"),
+  };
 }
 
 const secondsOf = (state: CoordinatorState): number =>

@@ -15,7 +15,7 @@ import { slotView } from "../shared/memory/layout.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan, WorkKind } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import type { CoordinatorState, Sums, Work } from "./core/state.ts";
@@ -25,11 +25,13 @@ import type { ParameterStore } from "./parameters.ts";
 import { Profiler } from "./profiler.ts";
 import type { Reduction } from "./reduction.ts";
 import type { Referee } from "./referee.ts";
-import type { Connection, ServerListener } from "./server.ts";
-import type { SharedMemory } from "./shared-memory.ts";
+import type { Connection, Link, ServerListener } from "./server.ts";
+import type { LineListener, SharedMemory } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
+/** What bulk frames to a worker are about. */
+const PARAMETERS = "parameters";
 
 export interface RuntimeParts {
   readonly state: CoordinatorState;
@@ -47,12 +49,19 @@ export interface RuntimeParts {
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
   /** Begins to write a checkpoint of the current parameters; they may change as soon as it returns. */
   readonly checkpoint: () => void;
+  /** Begins to keep the current parameters as the best so far; they may change as soon as it returns. */
+  readonly keepBest: () => void;
 }
+
+/** `begin` and `end` are times of the runtime's clock. */
+export type EffectObserver = (effect: CoordinatorEffect, begin: number, end: number) => void;
 
 export class CoordinatorRuntime implements ServerListener {
   /** How the run ended; it never rejects. */
   readonly finished: Promise<"completed" | "stopped" | LockstepError>;
   readonly profiler: Profiler;
+  /** Sees what is performed, and from when to when, while somebody watches. */
+  observer: EffectObserver | undefined;
   readonly #parts: RuntimeParts;
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
@@ -92,8 +101,23 @@ export class CoordinatorRuntime implements ServerListener {
     };
   }
 
+  /** The connection of a worker as it is now; undefined when it is gone. */
+  link(worker: WorkerId): Link | undefined {
+    return this.#connections.get(worker)?.link();
+  }
+
+  /** Measures the round trip to a worker; `link` knows it once the answer is here. */
+  ping(worker: WorkerId): void {
+    this.#connections.get(worker)?.ping();
+  }
+
   onRefused(address: string, { code, message }: LockstepError): void {
     this.#parts.notify({ type: "refused", worker: address, code, message });
+  }
+
+  /** What an operator asks for while the run goes on: a pause between steps, its end, a checkpoint now. */
+  command(type: "pause" | "unpause" | "save"): void {
+    this.#handle({ type });
   }
 
   /** Ends the run after the open step. */
@@ -123,11 +147,19 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handling = true;
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#perform(effect);
+        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#observe(effect);
       }
     } finally {
       this.#handling = false;
     }
+  }
+
+  #observe(effect: CoordinatorEffect): void {
+    const { observer } = this;
+    if (observer === undefined) return this.#perform(effect);
+    const begin = this.#parts.clock.now();
+    this.#perform(effect);
+    observer(effect, begin, this.#parts.clock.now());
   }
 
   #perform(effect: CoordinatorEffect): void {
@@ -173,6 +205,9 @@ export class CoordinatorRuntime implements ServerListener {
       case "checkpoint":
         this.#parts.checkpoint();
         return;
+      case "keep-best":
+        this.#parts.keepBest();
+        return;
       case "record":
         this.#parts.record(effect.line);
         return;
@@ -188,11 +223,18 @@ export class CoordinatorRuntime implements ServerListener {
     }
   }
 
+  #lineOf(worker: WorkerId): LineListener {
+    return {
+      onFrame: (frame) => this.#onFrame(worker, frame),
+      onViolation: (error) => this.#handle({ type: "violation", worker, error }),
+    };
+  }
+
   #welcome(worker: WorkerId, proof: string): void {
     const { plan, state, memory } = this.#parts;
     const connection = this.#connections.get(worker);
     connection?.proven();
-    const offer = connection?.isLocal === true ? memory?.offer(worker) : undefined;
+    const offer = connection?.isLocal === true ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
     const shared = offer === undefined ? {} : { memory: offer };
     this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, ...shared });
   }
@@ -209,24 +251,25 @@ export class CoordinatorRuntime implements ServerListener {
     const outbox = this.#connections.get(worker)?.outbox;
     for (const frame of frames) this.profiler.sent(frame.length);
     // Parameters of a step that is over help nobody.
-    outbox?.dropBulk();
-    outbox?.sendBulk(frames);
+    outbox?.dropBulk(PARAMETERS);
+    outbox?.sendBulk(frames, PARAMETERS);
   }
 
   #receive(worker: WorkerId, partial: Partial | PlacedPartial): void {
-    this.profiler.computed(worker, partial.computeMicroseconds);
     const { reduction } = this.#parts;
     const taken =
       partial.type === "partial"
         ? reduction.take(worker, partial, this.#section)
-        : reduction.takePlaced(worker, partial, (into) => this.#read(worker, into, partial.position));
+        : reduction.takePlaced(worker, partial, (into, from) => this.#read(worker, into, partial.position + from));
     if (taken === "partial") return;
+    const { computeMicroseconds } = partial;
+    this.profiler.computed(worker, computeMicroseconds);
     const [start, end] = partial.node;
     const named = { worker, work: partial.work, node: { start, end } };
     if (taken === "corrupt") this.#events.push({ type: "corrupt", ...named });
     else {
       const finite = this.#parts.reduction.isFinite(worker, named.node);
-      this.#events.push({ type: "assembled", ...named, finite });
+      this.#events.push({ type: "assembled", ...named, finite, computeMicroseconds });
     }
   }
 
@@ -263,10 +306,20 @@ export class CoordinatorRuntime implements ServerListener {
     const vector = arena.floats(reduction.root, layout.size);
     const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
     const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
-    const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples };
-    const sumsAreFinite = kernels.allFinite(reduction.root, layout.size);
-    const takeStep = (): boolean => store.update(reduction.root, work.samples, work.name.step);
-    return { sums, finite: sumsAreFinite && (kind === "evaluate" || takeStep()) };
+    const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...this.#evaluatedIn(kind, vector) };
+    const isTrained = kind === "train" && Number.isFinite(sums.loss);
+    const finite = isTrained
+      ? store.update(reduction.root, work.samples, work.name.step)
+      : kernels.allFinite(reduction.root, layout.size);
+    return { sums, finite: finite && Number.isFinite(sums.loss) };
+  }
+
+  /** The sums behind an evaluation's other metrics; the vector is used again. */
+  #evaluatedIn(kind: WorkKind, vector: Float32Array): Pick<Sums, "evaluated"> {
+    if (kind === "train") return {};
+    const { layouts, plan } = this.#parts;
+    const sumsOf = (name: string): number[] => [...slotView(layouts.partial.evaluate, metricSlot(name), vector)];
+    return { evaluated: Object.fromEntries(plan.evaluated.map(({ name }) => [name, sumsOf(name)])) };
   }
 
   #heartbeat(): void {

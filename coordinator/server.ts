@@ -11,6 +11,8 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
+import { decodeLoad } from "../shared/protocol/load.ts";
+import type { Load } from "../shared/protocol/load.ts";
 import { workerFrameLimit } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
@@ -31,8 +33,23 @@ export interface Connection {
   readonly isLocal: boolean;
   /** It has; from now on it may send more than a stranger. */
   proven(): void;
+  /** What is known of the connection. */
+  link(): Link;
+  /** Asks for a sign of life, which tells the round trip and how busy the other side is. */
+  ping(): void;
   /** Closes in good order once what was sent is out, and by force if the other side does not answer. */
   close(): void;
+}
+
+export interface Link {
+  readonly address: string;
+  /** Over the socket, since it was opened. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Milliseconds from the last ping to its answer. */
+  readonly roundTrip: number | undefined;
+  /** As the worker says in its answers: CPU seconds of its process so far, and when that was, in milliseconds; bytes of memory. */
+  readonly load: (Load & { readonly at: number }) | undefined;
 }
 
 interface ConnectionHandlers {
@@ -207,8 +224,35 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
     visit.proven();
   };
   const { remoteAddress, localAddress } = wire as Partial<Socket>;
+  const measured = { pingedAt: 0, roundTrip: undefined as number | undefined, load: undefined as Link["load"] };
+  const link = (): Link => ({
+    address: remoteAddress ?? "",
+    bytesSent: (wire as Partial<Socket>).bytesWritten ?? 0,
+    bytesReceived: (wire as Partial<Socket>).bytesRead ?? 0,
+    roundTrip: measured.roundTrip,
+    load: measured.load,
+  });
+  const ping = (): void => {
+    if (socket.readyState !== socket.OPEN) return;
+    measured.pingedAt = performance.now();
+    socket.ping();
+  };
+  socket.on("pong", (answer: Buffer) => {
+    const at = performance.now();
+    measured.roundTrip = at - measured.pingedAt;
+    const load = decodeLoad(answer);
+    measured.load = load && { ...load, at };
+  });
   const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
-  const handlers = listener.onConnection({ outbox, token, isLocal, proven, close: () => socket.close() });
+  const handlers = listener.onConnection({
+    outbox,
+    token,
+    isLocal,
+    proven,
+    link,
+    ping,
+    close: () => socket.close(),
+  });
   socket.on("message", (data) => {
     // What was still on the way when it was cut off changes nothing.
     if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer);
@@ -220,7 +264,7 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
   socket.on("close", () => handlers.onClose(reason));
 }
 
-function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
+export function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
   const cause = { cause: error };
   if (error.code === "EADDRINUSE") {
     const sentence = `port ${port} on ${host} is in use`;

@@ -8,6 +8,7 @@ import { errnoOf } from "../shared/errno.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { layoutOf, slotView, type Layout } from "../shared/memory/layout.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
+import { averageIn } from "../shared/optim/optimizer.ts";
 import type { RunConfig } from "./config.ts";
 import { configOfRun } from "./config/resume.ts";
 import { modelFor } from "./model.ts";
@@ -54,7 +55,8 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
       `${run.path} holds neither model.safetensors nor a checkpoint`,
       `Go on with it until there is one: train --resume ${run.name}`,
     );
-  return { ...loaded, parameters: snapshot.parameters, source: `checkpoint of step ${snapshot.step}` };
+  const parameters = averageIn(snapshot.state) ?? snapshot.parameters;
+  return { ...loaded, parameters, source: `checkpoint of step ${snapshot.step}` };
 }
 
 /** The test data of the run itself. Throws DATA_MISMATCH where its data has changed since, DATA_MISSING where it had none to test on. */

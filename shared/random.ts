@@ -6,6 +6,7 @@
  * 1, 2, 3", SC 2011; the Random123 library). Only integer operations and IEEE +, −, ×, ÷ and sqrt are used: Math.log or
  * Math.cos may differ in the last bit between builds of Node.
  */
+import { logarithm } from "./elementary.ts";
 
 /** What a stream is for, with the number that separates it from the others. Numbers never change: runs depend on them. */
 const purposes = { initialise: 1, permutation: 2, dropout: 3, probe: 4, split: 5, simulation: 6, audit: 7 } as const;
@@ -109,9 +110,9 @@ export function permutation(seed: number, epoch: number, length: number): (index
     let value = index;
     do {
       let left = Math.floor(value / side);
-      let right = value % side;
+      let right = remainder(value, side);
       for (const roundKey of roundKeys) {
-        const mixed = (left + mix32(right ^ roundKey)) % side;
+        const mixed = remainder(left + mix32(right ^ roundKey), side);
         left = right;
         right = mixed;
       }
@@ -120,6 +121,13 @@ export function permutation(seed: number, epoch: number, length: number): (index
     return value;
   };
 }
+
+/**
+ * value % divisor for non-negative integers, without the slow division of doubles that % is beyond 31 bits. The quotient is
+ * rounded, but with a divisor under 2^20 and a value under 2^33 it stays below an integer that the exact one is below.
+ */
+const remainder = (value: number, divisor: number): number =>
+  divisor < 2 ** 20 ? value - Math.floor(value / divisor) * divisor : value % divisor;
 
 /** A bijective mixer of 32 bits in which every input bit flips about half of the output bits (Wellons, "lowbias32"). */
 function mix32(word: number): number {
@@ -143,15 +151,4 @@ function normalQuantile(probability: number): number {
   const numerator = ((0.17023821103 * r + 1.3067284816) * r + 2.75681539) * r + 1.4234372777;
   const magnitude = numerator / ((0.12021132975 * r + 0.7370016425) * r + 1);
   return fromMiddle < 0 ? -magnitude : magnitude;
-}
-
-/** Natural logarithm of 0 < x ≤ 1 in plain arithmetic: ln x = ln m − k ln 2 with ln m = 2 artanh((m − 1) / (m + 1)). */
-function logarithm(x: number): number {
-  let mantissa = x;
-  let halvings = 0;
-  for (; mantissa < Math.SQRT1_2; halvings++) mantissa *= 2;
-  const s = (mantissa - 1) / (mantissa + 1);
-  let series = 0;
-  for (let power = 17; power >= 1; power -= 2) series = series * s * s + 1 / power;
-  return 2 * s * series - halvings * Math.LN2;
 }

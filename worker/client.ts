@@ -2,6 +2,7 @@
 import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { LockstepError } from "../shared/errors.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
@@ -34,6 +35,7 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     perMessageDeflate: false,
     maxPayload: COORDINATOR_FRAME_LIMIT,
     handshakeTimeout: 5_000,
+    autoPong: false,
     ...tls,
     // Masking protects proxies from browsers; on loopback and under TLS no proxy reads the bytes, and zero masks skip the XOR.
     ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
@@ -49,6 +51,10 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
       ),
     ),
   );
+  socket.on("ping", () => {
+    const { user, system } = process.cpuUsage();
+    socket.pong(encodeLoad({ cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() }));
+  });
   socket.on("message", (data) => listener.onFrame(data as Buffer));
   socket.on("unexpected-response", (_request, response) => {
     reason = describeAnswer(response, address);

@@ -9,17 +9,10 @@ import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type {
-  CoordinatorMessage,
-  MemoryOffer,
-  Parameters,
-  RunPlan,
-  WorkKind,
-  WorkName,
-} from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Parameters, RunPlan, Welcome, WorkName } from "../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
-import type { ComputePool } from "../shared/compute/pool.ts";
+import type { ComputePool, Sum } from "../shared/compute/pool.ts";
 import { initialWorkerState } from "./core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
 import { step } from "./core/step.ts";
@@ -56,10 +49,10 @@ export class WorkerRuntime {
   #pool: { readonly key: string; readonly opened: Promise<ComputePool> } | undefined;
   #ready: ComputePool | undefined;
   #incoming: Incoming | undefined;
-  /** Buffers of sums that the core has not yet said what to do with. */
-  readonly #sums = new Map<string, number>();
-  /** Buffers of sums that the coordinator reads from shared memory, until it begins another work. */
-  readonly #placed = new Map<string, { readonly kind: WorkKind; readonly buffer: number }>();
+  /** Sums that the core has not yet said what to do with. */
+  readonly #sums = new Map<string, Sum>();
+  /** Buffers of sums that the coordinator reads from shared memory, until their work is over. */
+  readonly #placed = new Map<string, { readonly work: WorkName; readonly buffer: number }>();
   /** The section of the message the core is handling. */
   #section: Uint8Array = new Uint8Array(0);
 
@@ -94,7 +87,7 @@ export class WorkerRuntime {
         this.#client?.terminate();
         return;
       case "prepare":
-        void this.#prepare(effect.plan, effect.memory);
+        void this.#prepare(effect.welcome);
         return;
       case "receive":
         this.#receive(effect.parameters);
@@ -106,17 +99,15 @@ export class WorkerRuntime {
           this.#handle({ type: "violation", error });
           return;
         }
-        this.#ready!.compute(assignment, (node, buffer, computeMicroseconds) => {
-          this.#sums.set(sumKey(assignment.work, node), buffer);
-          this.#handle({ type: "computed", work: assignment.work, node, computeMicroseconds });
+        this.#ready!.compute(assignment, (work, sum) => {
+          const { node, computeMicroseconds } = sum;
+          this.#sums.set(sumKey(work, node), sum);
+          this.#handle({ type: "computed", work, node, computeMicroseconds });
         });
         return;
       }
       case "forget":
-        this.#ready?.forget();
-        for (const { kind, buffer } of this.#placed.values()) this.#ready?.release(kind, buffer);
-        this.#placed.clear();
-        this.#client?.outbox.dropBulk();
+        this.#forget(effect.work);
         return;
       case "deliver":
         this.#deliver(effect.work, effect.node, effect.computeMicroseconds);
@@ -133,6 +124,16 @@ export class WorkerRuntime {
       default:
         unreachable(effect);
     }
+  }
+
+  #forget(work: WorkName): void {
+    this.#ready?.forget(work);
+    for (const [key, { work: placed, buffer }] of this.#placed) {
+      if (workKey(placed) !== workKey(work)) continue;
+      this.#ready?.release(work.kind, buffer);
+      this.#placed.delete(key);
+    }
+    this.#client?.outbox.dropBulk(workKey(work));
   }
 
   #connect(): void {
@@ -161,7 +162,7 @@ export class WorkerRuntime {
     this.#handle({ type: "message", message });
   }
 
-  async #prepare(plan: RunPlan, memory: MemoryOffer | undefined): Promise<void> {
+  async #prepare({ plan, run, memory }: Welcome): Promise<void> {
     const opened = this.#poolFor(plan);
     const client = this.#client;
     // Once the connection is lost the next welcome asks again, for this coordinator's memory or another's.
@@ -170,8 +171,7 @@ export class WorkerRuntime {
       const pool = await opened;
       const fingerprint = await pool.fingerprint();
       if (!isWanted()) return;
-      const sharesMemory = await pool.memory.share(memory);
-      if (!isWanted()) return;
+      const sharesMemory = pool.memory.share(run, memory);
       this.#ready = pool;
       const { dataSha256, layoutHash } = pool;
       this.#handle({ type: "prepared", dataSha256, layoutHash, fingerprint, sharesMemory });
@@ -207,7 +207,7 @@ export class WorkerRuntime {
       case "partial":
         return;
       case "complete":
-        this.#handle({ type: "parameters", version });
+        pool.arrived(version);
         return;
       case "corrupt": {
         const sentence = `parameters of version ${version} arrived damaged at byte ${segment.offset}`;
@@ -220,28 +220,31 @@ export class WorkerRuntime {
     const pool = this.#ready!;
     const { run } = this.#state.welcome!;
     const key = sumKey(work, node);
-    const buffer = this.#sums.get(key)!;
+    const { buffer, announced } = this.#sums.get(key)!;
     const common = { run, work, node: [node.start, node.end], computeMicroseconds } as const;
     const place = pool.memory.placeOf(work.kind, buffer);
     if (place !== undefined) {
-      this.#client?.outbox.send(encodeFrame({ type: "placed-partial", ...common, ...place }));
+      const { position } = place;
+      const checksum = (): number => pool.memory.checksumOf(work.kind, buffer);
+      if (!announced)
+        this.#client?.outbox.send(encodeFrame({ type: "placed-partial", ...common, position, checksum: checksum() }));
       this.#sums.delete(key);
       // Computed once more, the older copy was not wanted.
       const older = this.#placed.get(key);
-      if (older !== undefined) pool.release(older.kind, older.buffer);
-      this.#placed.set(key, { kind: work.kind, buffer });
+      if (older !== undefined) pool.release(work.kind, older.buffer);
+      this.#placed.set(key, { work, buffer });
       return;
     }
     const frames = [...segmentsOf(pool.memory.outgoing(work.kind, buffer))].map(({ segment, section }) =>
       encodeFrame({ type: "partial", ...common, segment }, section),
     );
-    this.#client?.outbox.sendBulk(frames);
+    this.#client?.outbox.sendBulk(frames, workKey(work));
     this.#release(work, node);
   }
 
   #release(work: WorkName, node: TreeNode): void {
     const key = sumKey(work, node);
-    this.#ready!.release(work.kind, this.#sums.get(key)!);
+    this.#ready!.release(work.kind, this.#sums.get(key)!.buffer);
     this.#sums.delete(key);
   }
 
@@ -265,4 +268,5 @@ function unusable(error: unknown): LockstepError {
 }
 const defect = "coordinator and worker must run the same Lockstep; if they do, please report this as a defect of it";
 
-const sumKey = (work: WorkName, node: TreeNode): string => `${work.kind} ${work.step} ${nodeKey(node)}`;
+const workKey = ({ kind, step: number }: WorkName): string => `${kind} ${number}`;
+const sumKey = (work: WorkName, node: TreeNode): string => `${workKey(work)} ${nodeKey(node)}`;

@@ -38,29 +38,55 @@ model:
     - dense: {units: 64, activation: relu}
     # - dropout: 0.2
     - dense: 10
+    # Images: conv2d: {filters, kernel, stride, padding, dilation, groups, activation, bias, initialiser}, where sizes are
+    # a number or [height, width], and padding may be same; maxPool: 2 or {size, stride, padding}; averagePool alike;
+    # globalAveragePool; flatten; reshape: [channels, height, width]
+    # - conv2d: {filters: 32, kernel: 3, activation: relu}
+    # - maxPool: 2
     # on their own line: relu, leakyRelu, elu, sigmoid, tanh, silu, softplus, gelu, geluTanh;
     # softmax may close the list under crossEntropy, which applies it anyway
   # crossEntropy for class labels; binaryCrossEntropy or meanSquaredError for real values
   loss: crossEntropy
-  # loss: {crossEntropy: {labelSmoothing: 0.1}}
+  # loss: {crossEntropy: {labelSmoothing: 0.1, classWeights: balanced}}    # or a list of weights
 
-# sgd, adam, adamw, rmsprop or adagrad. All take learningRate, weightDecay and clipNorm; sgd: momentum, nesterov;
-# adam, adamw: beta1, beta2, epsilon; rmsprop: alpha, epsilon, momentum; adagrad: epsilon
+# sgd, adam, adamw, lamb, rmsprop or adagrad. All take learningRate, weightDecay and clipNorm or clipValue; sgd: momentum, nesterov;
+# adam, adamw, lamb: beta1, beta2, epsilon; rmsprop: alpha, epsilon, momentum; adagrad: epsilon
 optimizer:
   sgd: {learningRate: 0.05, momentum: 0.9, weightDecay: 0.0002}
+
+# constant; {step: {every: 10, factor: 0.1}}, every in epochs; {exponential: {factor: 0.9}}, an epoch; {cosine: {final: 0.01}};
+# {polynomial: {power: 1, final: 0}}; {oneCycle: {rise: 0.3, start: 0.04, final: 0.000004}};
+# {plateau: {factor: 0.1, patience: 10, threshold: 0.0001, final: 0}}, which watches monitor. final is a share of the learning rate.
+# All but oneCycle take warmUp: 1, in epochs; all take baseBatch: 128: the rate then grows with the batch from there.
+schedule: constant
+
+# Parameters that are trained in another way, by name with *, or vectors: biases and the weights of normalisations.
+groups: []
+#  - {parameters: vectors, weightDecay: 0}
+#  - {parameters: "0.*", frozen: true}    # or learningRateFactor: 0.1
+
+# The model in the end is a moving average of the parameters, which keeps this share of itself at every step.
+# average: 0.999
 
 # These decide the result, to the last bit, together with model, optimizer and data:
 seed: 1
 batch: 128                                 # samples in a minibatch, over all workers
 shards: 8                                  # parts a minibatch is cut into; as many workers can share it
+accumulate: 1                              # minibatches whose gradients are added up for one step
 epochs: 20
+# What steers the run: testLoss, testAccuracy, loss or accuracy. Without it testLoss, or without test data loss.
+# monitor: testLoss
+# stopEarly: {patience: 5, threshold: 0}   # epochs without an improvement by that share
 
 # These do not change the result:
 workers: 2                                 # local worker processes of \`lockstep train\`
 minWorkers: 1                              # training waits until as many are there
 threads: 1                                 # compute threads of each local worker
 evaluateEvery: 1                           # epochs between evaluations on the test data; 0: only at the end
-checkpoint: {everySteps: 0, everySeconds: 30, keep: 3}   # 0: not by steps, or not by time
+# What evaluations measure besides the loss and the accuracy; for real values both errors unless something is given.
+# metrics: [{topK: 5}, confusion, perplexity]          # for labels; for real values meanAbsoluteError, rootMeanSquaredError
+# best: the best by monitor is kept too and is the model in the end; with stopEarly that is so unless it says false.
+checkpoint: {everySteps: 0, everySeconds: 30, keep: 3, best: false}   # 0: not by steps, or not by time
 
 # off admits workers whose processor rounds differently, and marks the run inexact.
 exact: on

@@ -2,10 +2,12 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../../shared/version.ts";
 import { addCoordinator } from "./coordinator.ts";
+import { addDashboard } from "./dashboard.ts";
 import { addEvaluate } from "./evaluate.ts";
 import { addHealth } from "./health.ts";
 import { addInit } from "./init.ts";
 import { addPredict } from "./predict.ts";
+import { addScale } from "./scale.ts";
 import { addToken } from "./token.ts";
 import { addTrain } from "./train.ts";
 import { addWorker } from "./worker.ts";
@@ -19,8 +21,19 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError("  what to do: add --help for all options, with examples")
     .addHelpText("after", "\nlockstep COMMAND --help explains a command, with examples. To begin: lockstep train");
-  for (const add of [addTrain, addCoordinator, addWorker, addEvaluate, addPredict, addInit, addToken, addHealth])
-    add(program);
+  const commands = [
+    addTrain,
+    addCoordinator,
+    addWorker,
+    addEvaluate,
+    addPredict,
+    addScale,
+    addDashboard,
+    addInit,
+    addToken,
+    addHealth,
+  ];
+  for (const add of commands) add(program);
   return program;
 }
 

@@ -1,10 +1,33 @@
 /** The events of a run as sentences, for the terminal and for logs. */
 import { unreachable } from "../../shared/errors.ts";
 import type { RunEvent, RunResult } from "../events.ts";
+import type { Figures } from "../../shared/nn/metrics.ts";
 import { bytes, count, duration, loss, percent, plural } from "./format.ts";
 
 const accuracyPart = (what: string, accuracy: number | undefined): string =>
   accuracy === undefined ? "" : `, ${what} ${percent(accuracy, 2)}`;
+
+/** Figures that are one number; a table is for `tables`. */
+const figureParts = (figures: Figures | undefined): string =>
+  Object.entries(figures ?? {})
+    .flatMap(([name, value]) => (typeof value === "number" ? [`, ${spelled(name)} ${shown(name, value)}`] : []))
+    .join("");
+
+/** meanAbsoluteError as words. */
+const spelled = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+/** Shares of the samples as percentages. */
+const shown = (name: string, value: number): string => (/^top\d/.test(name) ? percent(value, 2) : loss(value));
+
+/** Figures that are tables, one line a row: of the confusion matrix, a row a label and a column a class it was taken for. */
+function tables(figures: Figures | undefined): string[] {
+  return Object.entries(figures ?? {}).flatMap(([name, rows]) => {
+    if (typeof rows === "number") return [];
+    const width = 1 + Math.max(...rows.flat().map((value) => String(value).length));
+    const cells = rows.map((row) => row.map((value) => String(value).padStart(width)).join(""));
+    return [`${spelled(name)}, a row for each label, a column for each answer:`, ...cells];
+  });
+}
 
 /** One line about an event; for a `step` it is the progress line. Undefined for what is told at the end of the run. */
 export function sentenceOf(event: RunEvent): string | undefined {
@@ -26,12 +49,21 @@ export function sentenceOf(event: RunEvent): string | undefined {
     case "step":
       return `epoch ${event.epoch}/${event.epochs}, step ${count(event.step)}/${count(event.steps)}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}, ${count(event.samplesPerSecond)} samples/s, ${plural(event.workers, "worker")}, ${duration(event.secondsLeft)} left`;
     case "epoch":
-      return `epoch ${event.epoch}/${event.epochs}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}${event.testLoss === undefined ? "" : `, test loss ${loss(event.testLoss)}`}${accuracyPart("test accuracy", event.testAccuracy)}, ${duration(event.seconds)}`;
+      return `epoch ${event.epoch}/${event.epochs}: loss ${loss(event.loss)}${accuracyPart("accuracy", event.accuracy)}${event.testLoss === undefined ? "" : `, test loss ${loss(event.testLoss)}`}${accuracyPart("test accuracy", event.testAccuracy)}${figureParts(event.testFigures)}, ${duration(event.seconds)}`;
+    case "rate-reduced":
+      return `step ${count(event.step)}: ${event.figure} no longer improves, learning rate now ${event.learningRate.toPrecision(3)}`;
+    case "stopped-early":
+      return `stopping early after step ${count(event.step)}: ${event.figure} has not improved on ${loss(event.best)}`;
+    case "paused":
+      return `paused after step ${count(event.step)}`;
+    case "resumed":
+      return `going on after step ${count(event.step)}`;
     case "checkpoint":
       return `checkpoint ${event.path}`;
     case "warning":
       return `warning: ${event.message} [${event.code}]`;
     case "finished":
+    case "failed":
       return undefined;
     default:
       return unreachable(event);
@@ -53,8 +85,12 @@ export function summary(result: RunResult): string[] {
 }
 
 /** The last lines of a completed run, for people and for scripts that compare runs. */
-export function verdict(result: Pick<RunResult, "testLoss" | "testAccuracy" | "parametersSha256">): string[] {
-  const lines: string[] = [];
+export function verdict(
+  result: Pick<RunResult, "testLoss" | "testAccuracy" | "testFigures" | "parametersSha256">,
+): string[] {
+  const lines = tables(result.testFigures);
+  const numbers = figureParts(result.testFigures).slice(2);
+  if (numbers !== "") lines.push(numbers);
   if (result.testAccuracy !== undefined) lines.push(`test accuracy ${percent(result.testAccuracy, 2)}`);
   else if (result.testLoss !== undefined) lines.push(`test loss ${loss(result.testLoss)}`);
   lines.push(`parameters sha256 ${result.parametersSha256}`);

@@ -28,6 +28,12 @@ export const share = z
   .min(0, { error: "a number from 0 to 1" })
   .max(1, { error: "a number from 0 to 1" });
 
+/** Above 0, up to 1. */
+export const aboveZeroToOne = z
+  .number({ error: "a number above 0, 1 at most" })
+  .gt(0, { error: "a number above 0, 1 at most" })
+  .max(1, { error: "a number above 0, 1 at most" });
+
 export const onOrOff = z
   .union([z.boolean(), z.enum(["on", "off"])], { error: "on or off" })
   .transform((value) => value === true || value === "on");

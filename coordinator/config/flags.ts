@@ -15,9 +15,14 @@ export interface ConfigFlags {
   readonly optimizer?: string;
   readonly learningRate?: string;
   readonly momentum?: string;
+  readonly schedule?: string;
+  readonly warmUp?: string;
+  readonly average?: string;
   readonly batch?: string;
+  readonly accumulate?: string;
   readonly shards?: string;
   readonly epochs?: string;
+  readonly stopEarly?: string;
   readonly seed?: string;
   readonly workers?: string;
   readonly threads?: string;
@@ -36,7 +41,18 @@ export interface ConfigFlags {
   readonly insecure?: boolean;
 }
 
-const numberFlags = ["batch", "shards", "epochs", "seed", "workers", "threads", "audit", "port"] as const;
+const numberFlags = [
+  "average",
+  "batch",
+  "accumulate",
+  "shards",
+  "epochs",
+  "seed",
+  "workers",
+  "threads",
+  "audit",
+  "port",
+] as const;
 const plainFlags = ["name", "runs", "exact", "sharedMemory", "host", "insecure"] as const;
 const layersRule =
   "whole numbers joined by commas: the values of a sample, each hidden layer, the outputs, as in 784,64,10";
@@ -75,6 +91,11 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
   }
   if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder, sizes?.at(-1) ?? 10));
   setOptimizer(flags, values, places);
+  setSchedule(flags, values, places);
+  if (flags.stopEarly !== undefined) {
+    const before = isMap(values["stopEarly"]) ? values["stopEarly"] : {};
+    set("stopEarly", { ...before, patience: numberOr(flags.stopEarly) }, "--stop-early");
+  }
   if (flags.maxConnections !== undefined) set("maxConnections", numberOr(flags.maxConnections), "--max-connections");
   if (flags.tokenFile !== undefined) set("tokenFile", pathFrom(folder, flags.tokenFile), "--token-file");
   setTls(flags, values, places, folder);
@@ -148,4 +169,16 @@ function setOptimizer(flags: ConfigFlags, values: Record<string, unknown>, place
   if (kind === undefined) return;
   const kept = before?.name === kind && isMap(before.options) ? before.options : {};
   values["optimizer"] = { kind, ...kept, ...options };
+}
+
+/** --schedule replaces the config's where it names another; --warm-up changes it. */
+function setSchedule(flags: ConfigFlags, values: Record<string, unknown>, places: Map<string, string>): void {
+  if (flags.schedule === undefined && flags.warmUp === undefined) return;
+  if (flags.schedule !== undefined) places.set("schedule", "--schedule");
+  if (flags.warmUp !== undefined) places.set("schedule.warmUp", "--warm-up");
+  const before = readChoice(values["schedule"] ?? { kind: "constant" });
+  const kind = flags.schedule ?? before?.name;
+  if (kind === undefined) return;
+  const kept = before?.name === kind && isMap(before.options) ? before.options : {};
+  values["schedule"] = { kind, ...kept, ...(flags.warmUp === undefined ? {} : { warmUp: numberOr(flags.warmUp) }) };
 }

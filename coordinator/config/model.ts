@@ -2,42 +2,147 @@
 import { z } from "zod";
 import { activations } from "../../shared/nn/activations.ts";
 import { initialisers } from "../../shared/nn/initialisers.ts";
-import type { LayerSpec, LossSpec } from "../../shared/nn/spec.ts";
-import { choice, fraction, oneOf, strict, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
+import type { MetricSpec } from "../../shared/nn/metrics.ts";
+import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "../../shared/nn/spec.ts";
+import type { StoredModel } from "../../shared/nn/stored.ts";
+import {
+  choice,
+  fraction,
+  isMap,
+  notNegative,
+  oneOf,
+  positive,
+  strict,
+  text,
+  wholeNumber,
+  yesOrNo,
+  type Forms,
+} from "./fields.ts";
 
 const namesOf = <Name extends string>(registry: Readonly<Record<Name, unknown>>): Name[] =>
   Object.keys(registry) as Name[];
 
 const activation = oneOf(namesOf(activations));
+const initialiser = oneOf(namesOf(initialisers));
+
+/** One number for height and width, or both. */
+function sizes(least: number): z.ZodType<Sizes> {
+  const error = `a whole number of at least ${least}, or two: [height, width]`;
+  return z.union([wholeNumber(least), z.tuple([wholeNumber(least), wholeNumber(least)])], { error });
+}
+const padding = sizes(0).exactOptional();
+const pool = { size: sizes(1), stride: sizes(1).exactOptional(), padding };
+
+const affine = {
+  units: wholeNumber(1),
+  activation: activation.exactOptional(),
+  bias: yesOrNo.exactOptional(),
+  initialiser: initialiser.exactOptional(),
+};
+const epsilon = positive.exactOptional();
+
+/** A function of TypeScript; a file has none. */
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const layerFunction = z.custom<LayerFunction>(isFunction, { error: "a function, which only TypeScript can give" });
+const lossFunction = <Name extends keyof LossFunctions>(): z.ZodType<LossFunctions[Name]> =>
+  z.custom<LossFunctions[Name]>(isFunction, { error: "a function, which only TypeScript can give" });
 
 const layerForms: Forms<LayerSpec> = {
-  dense: {
-    units: wholeNumber(1),
+  dense: affine,
+  linear: affine,
+  embedding: {
+    vocabulary: wholeNumber(1),
+    width: wholeNumber(1),
+    initialiser: initialiser.exactOptional(),
+  },
+  positionEmbedding: { initialiser: initialiser.exactOptional() },
+  layerNorm: { epsilon },
+  rmsNorm: { epsilon },
+  groupNorm: { groups: wholeNumber(1), epsilon },
+  selfAttention: {
+    heads: wholeNumber(1),
+    causal: yesOrNo.exactOptional(),
+    bias: yesOrNo.exactOptional(),
+    initialiser: initialiser.exactOptional(),
+  },
+  residual: { layers: z.lazy(() => layerList) },
+  custom: { name: text("the layer's name"), apply: layerFunction.exactOptional() },
+  conv2d: {
+    filters: wholeNumber(1),
+    kernel: sizes(1),
+    stride: sizes(1).exactOptional(),
+    padding: z
+      .union([z.literal("same"), sizes(0)], { error: "a whole number of at least 0, two of them, or same" })
+      .exactOptional(),
+    dilation: sizes(1).exactOptional(),
+    groups: wholeNumber(1).exactOptional(),
     activation: activation.exactOptional(),
     bias: yesOrNo.exactOptional(),
-    initialiser: oneOf(namesOf(initialisers)).exactOptional(),
+    initialiser: initialiser.exactOptional(),
   },
+  maxPool: pool,
+  averagePool: pool,
+  globalAveragePool: {},
+  flatten: {},
+  reshape: { shape: z.array(wholeNumber(1), { error: "a list of sizes" }).min(1, { error: "a list of sizes" }) },
   activation: { activation },
   dropout: { rate: fraction },
   softmax: {},
 };
 
-const layer = choice<LayerSpec>(layerForms, {
-  short: { dense: "units", activation: "activation", dropout: "rate" },
+const layer: z.ZodType<LayerSpec> = choice<LayerSpec>(layerForms, {
+  short: {
+    dense: "units",
+    linear: "units",
+    groupNorm: "groups",
+    selfAttention: "heads",
+    residual: "layers",
+    maxPool: "size",
+    averagePool: "size",
+    reshape: "shape",
+    activation: "activation",
+    dropout: "rate",
+  },
   aliases: Object.fromEntries(namesOf(activations).map((name) => [name, { kind: "activation", activation: name }])),
 });
 
+const listError = "a list of at least one layer";
+const layerList: z.ZodType<readonly LayerSpec[]> = z.array(layer, { error: listError }).min(1, { error: listError });
+
 const lossForms: Forms<LossSpec> = {
-  crossEntropy: { labelSmoothing: fraction.exactOptional() },
+  crossEntropy: {
+    labelSmoothing: fraction.exactOptional(),
+    classWeights: z
+      .union([z.literal("balanced"), z.array(notNegative)], {
+        error: "balanced, or a list of one weight for each class",
+      })
+      .exactOptional(),
+  },
   binaryCrossEntropy: {},
   meanSquaredError: {},
+  custom: {
+    name: text("the loss's name"),
+    perSample: lossFunction<"perSample">().exactOptional(),
+    predict: lossFunction<"predict">().exactOptional(),
+  },
 };
 
-const layerList = "a list of at least one layer";
+const metricForms: Forms<MetricSpec> = {
+  topK: { k: wholeNumber(1) },
+  confusion: {},
+  perplexity: {},
+  meanAbsoluteError: {},
+  rootMeanSquaredError: {},
+};
+
+export const metricsSchema = z.array(choice<MetricSpec>(metricForms, { short: { topK: "k" } }), {
+  error: "a list of metrics",
+});
 
 /** Layers and loss may be left out: their defaults depend on the data. */
 export const modelSchema = strict({
-  layers: z.array(layer, { error: layerList }).min(1, { error: layerList }).exactOptional(),
+  layers: layerList.exactOptional(),
   loss: choice<LossSpec>(lossForms).exactOptional(),
   inputWidth: wholeNumber(1).exactOptional(),
+  graphs: z.custom<StoredModel>(isMap, { error: "graphs, as a run keeps them" }).exactOptional(),
 });

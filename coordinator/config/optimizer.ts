@@ -1,13 +1,28 @@
 /**
- * The schema of `optimizer`. Options left out mean what shared/optim/spec.ts says; the learning rate is filled in here,
+ * The schemas of `optimizer`, `schedule` and `groups`. Options left out mean what shared/optim/spec.ts says; the learning rate is filled in here,
  * with PyTorch's values but for sgd, whose 0.001 is too small to be useful.
  */
-import type { OptimizerSpec } from "../../shared/optim/spec.ts";
-import { choice, fraction, notNegative, positive, yesOrNo, type Forms } from "./fields.ts";
+import { z } from "zod";
+import type { ScheduleSpec } from "../../shared/optim/schedule.ts";
+import type { OptimizerSpec, ParameterGroup } from "../../shared/optim/spec.ts";
+import {
+  aboveZeroToOne,
+  choice,
+  fraction,
+  notNegative,
+  positive,
+  share,
+  strict,
+  text,
+  wholeNumber,
+  yesOrNo,
+  type Forms,
+} from "./fields.ts";
 
 const common = (learningRate: number) => ({
   learningRate: positive.default(learningRate),
   clipNorm: positive.exactOptional(),
+  clipValue: positive.exactOptional(),
   weightDecay: notNegative.exactOptional(),
 });
 
@@ -18,10 +33,11 @@ const adamOptions = {
   epsilon: positive.exactOptional(),
 };
 
-const forms: Forms<OptimizerSpec> = {
+const optimizerForms: Forms<OptimizerSpec> = {
   sgd: { ...common(0.1), momentum: fraction.exactOptional(), nesterov: yesOrNo.exactOptional() },
   adam: adamOptions,
   adamw: adamOptions,
+  lamb: adamOptions,
   rmsprop: {
     ...common(0.01),
     alpha: fraction.exactOptional(),
@@ -31,4 +47,37 @@ const forms: Forms<OptimizerSpec> = {
   adagrad: { ...common(0.01), epsilon: positive.exactOptional() },
 };
 
-export const optimizerSchema = choice<OptimizerSpec>(forms);
+export const optimizerSchema = choice<OptimizerSpec>(optimizerForms);
+
+const everySchedule = { warmUp: notNegative.exactOptional(), baseBatch: wholeNumber(1).exactOptional() };
+const finiteSchedule = { ...everySchedule, epochs: positive.exactOptional(), final: share.exactOptional() };
+
+const scheduleForms: Forms<ScheduleSpec> = {
+  constant: everySchedule,
+  step: { ...everySchedule, every: positive, factor: aboveZeroToOne.exactOptional() },
+  exponential: { ...everySchedule, factor: aboveZeroToOne },
+  cosine: finiteSchedule,
+  polynomial: { ...finiteSchedule, power: positive.exactOptional() },
+  oneCycle: { ...finiteSchedule, rise: share.exactOptional(), start: share.exactOptional() },
+  plateau: {
+    ...everySchedule,
+    factor: aboveZeroToOne.exactOptional(),
+    patience: wholeNumber(0).exactOptional(),
+    threshold: fraction.exactOptional(),
+    final: share.exactOptional(),
+  },
+};
+
+export const scheduleSchema = choice<ScheduleSpec>(scheduleForms, { short: { step: "every", exponential: "factor" } });
+
+const names = "a parameter's name or a list of them, with * for any characters; or vectors, for all of one dimension";
+
+export const groupsSchema: z.ZodType<ParameterGroup[]> = z.array(
+  strict({
+    parameters: z.union([text(names), z.array(text(names)).min(1)], { error: names }),
+    weightDecay: notNegative.exactOptional(),
+    learningRateFactor: notNegative.exactOptional(),
+    frozen: yesOrNo.exactOptional(),
+  }),
+  { error: "a list of groups of parameters" },
+);

@@ -37,9 +37,16 @@ function changedConfig(stored: RunConfig, base: Written, flags: ConfigFlags): Ru
   const { name, runs } = stored;
   const layered = isMap(base.values) ? { ...base, values: { ...stored, ...base.values, name, runs } } : base;
   const asked = withFlags(layered, { ...flags, name, runs }, process.cwd());
-  const config = settleToListen(asked);
+  const config = withStoredGraphs(settleToListen(asked), stored);
   refuseChanges(stored, config, asked.placeOf);
   return config;
+}
+
+/** A model with functions goes on as the graphs it was started with, whatever the functions do by now. */
+function withStoredGraphs(config: RunConfig, { model: { graphs } }: RunConfig): RunConfig {
+  if (graphs === undefined) return config;
+  const withoutFunctions = JSON.parse(JSON.stringify(config.model)) as RunConfig["model"];
+  return { ...config, model: { ...withoutFunctions, graphs } };
 }
 
 /**
@@ -52,8 +59,14 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     ["model", "layers"],
     ["model", "loss"],
     ["optimizer"],
+    ["schedule"],
+    ["groups"],
+    ["average"],
     ["batch"],
     ["shards"],
+    ["accumulate"],
+    ["monitor"],
+    ["stopEarly"],
   ];
   const changed = kept.map((path) => firstDifference(stored, asked, path)).filter((path) => path !== undefined);
   const lines = changed.map((path) => changeAt(path, stored, asked, placeOf));

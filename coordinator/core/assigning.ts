@@ -28,27 +28,36 @@ export function bestOf(members: readonly Member[], now: number): readonly Member
   return rested.length > 0 ? rested : heard.length > 0 ? heard : members;
 }
 
-/** Sends each piece to its latest owner, one assignment a worker, the parameters behind it where they are new to it. */
-export function assign(state: CoordinatorState, work: Work, pieces: readonly Piece[]): CoordinatorEffect[] {
+/**
+ * Sends each piece to its latest owner, one assignment a worker, for this work or for several that begin with it; the
+ * parameters behind it if the work is open.
+ */
+export function assign(state: CoordinatorState, work: Work, pieces: readonly Piece[], works = 1): CoordinatorEffect[] {
   const nodesOf = new Map<WorkerId, [number, number][]>();
-  for (const { node, owners } of pieces) {
-    const owner = owners[owners.length - 1]!;
+  for (const piece of pieces) {
+    const owner = piece.owners[piece.owners.length - 1]!;
+    const node: [number, number] = [piece.node.start, piece.node.end];
     const nodes = nodesOf.get(owner);
-    if (nodes === undefined) nodesOf.set(owner, [[node.start, node.end]]);
-    else nodes.push([node.start, node.end]);
+    if (nodes === undefined) nodesOf.set(owner, [node]);
+    else nodes.push(node);
   }
   const { name, epoch, offset, samples, shards } = work;
-  return [...nodesOf].flatMap(([worker, nodes]): CoordinatorEffect[] => {
-    const member = state.members.get(worker)!;
-    const placed = member.sharesMemory;
-    const assignment: CoordinatorEffect = {
-      type: "send",
-      worker,
-      message: { type: "assignment", work: name, epoch, offset, samples, shards, nodes, placed },
-    };
-    if (placed || member.sentVersion === name.step) return [assignment];
-    member.sentVersion = name.step;
-    return [assignment, { type: "send-parameters", worker }];
+  const assignments = [...nodesOf].map(([worker, nodes]): CoordinatorEffect => ({
+    type: "send",
+    worker,
+    message: { type: "assignment", work: name, works, epoch, offset, samples, shards, nodes },
+  }));
+  return state.work === work ? [...assignments, ...sendParameters(state, work, pieces)] : assignments;
+}
+
+/** Sends the parameters to the latest owners of these pieces, unless they have them. */
+export function sendParameters(state: CoordinatorState, work: Work, pieces: readonly Piece[]): CoordinatorEffect[] {
+  return pieces.flatMap((piece): CoordinatorEffect[] => {
+    const owner = piece.owners.at(-1);
+    const member = owner && state.members.get(owner);
+    if (member === undefined || member.sharesMemory || member.sentVersion === work.name.step) return [];
+    member.sentVersion = work.name.step;
+    return [{ type: "send-parameters", worker: member.id }];
   });
 }
 
@@ -81,6 +90,16 @@ export function giveAway(
     return true;
   });
   return assign(state, work, given);
+}
+
+/** Takes a piece from one of its owners. */
+export function disown(work: Work, piece: Piece, worker: WorkerId): void {
+  piece.owners = piece.owners.filter((owner) => owner !== worker);
+  piece.held = piece.held.filter((owner) => owner !== worker);
+  // One more than there are decides, also when there are fewer than before.
+  if (piece.disputed && piece.judge === "unable") piece.copies = Math.max(2, piece.held.length + 1);
+  work.unsettled.add(piece);
+  work.disturbed = true;
 }
 
 /** A second opinion must be another worker's: one that comes back while its old connection still counts is the same. */

@@ -23,7 +23,14 @@ export type CoordinatorEvent =
   | { type: "violation"; worker: WorkerId; error: LockstepError }
   | { type: "disconnected"; worker: WorkerId; reason: string }
   /** All segments of a partial have arrived and are intact; `finite`: every value in it is a finite number. */
-  | { type: "assembled"; worker: WorkerId; work: WorkName; node: TreeNode; finite: boolean }
+  | {
+      type: "assembled";
+      worker: WorkerId;
+      work: WorkName;
+      node: TreeNode;
+      finite: boolean;
+      computeMicroseconds: number;
+    }
   /** The sums over a node that were to be compared: workers whose bits are equal stand together. */
   | { type: "compared"; work: WorkName; node: TreeNode; groups: readonly (readonly WorkerId[])[] }
   /** Whose sums over a node have the bits that the coordinator's own engine gives; undefined if its arithmetic is another. */
@@ -32,6 +39,11 @@ export type CoordinatorEvent =
   | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }
   /** The open work's sums are complete: for a training step the next parameters are in place, unless not finite. */
   | { type: "committed"; sums: Sums; finite: boolean }
+  /** Take no further step until `unpause`; the open one is finished. */
+  | { type: "pause" }
+  | { type: "unpause" }
+  /** Write a checkpoint as soon as no step is open. */
+  | { type: "save" }
   /** Time passes; at least a few times a second. */
   | { type: "tick" }
   /** End the run after the open step: by the user, or because of an error outside the core. */
@@ -60,6 +72,8 @@ export type CoordinatorEffect =
   /** Finish the sums, update the parameters if it was a training step, and say `committed`. */
   | { type: "commit"; work: Work }
   | { type: "checkpoint" }
+  /** Keep the current parameters as the best so far. */
+  | { type: "keep-best" }
   /** One line of metrics.jsonl. `step` counts the steps taken. */
   | { type: "record"; line: { readonly step: number } & Record<string, unknown> }
   | { type: "notify"; event: RunEvent }

@@ -3,10 +3,10 @@ import type { WorkerId } from "../../shared/ids.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { Answer, Partial, PlacedPartial, WorkName } from "../../shared/protocol/messages.ts";
-import type { CoordinatorEffect } from "./events.ts";
+import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
 import { noteFailure } from "./trust.ts";
-import { noteComputing, noteDelivered } from "./speed.ts";
+import { noteDelivered } from "./speed.ts";
 import type { CoordinatorState, Piece } from "./state.ts";
 
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
@@ -36,10 +36,7 @@ export function onPartial(
 ): CoordinatorEffect[] {
   const node = toNode(partial.node);
   const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
-  if (typeof piece !== "string") {
-    noteComputing(state.members.get(worker)!, partial.computeMicroseconds);
-    return [{ type: "receive", worker, partial }];
-  }
+  if (typeof piece !== "string") return [{ type: "receive", worker, partial }];
   // One answer a partial, not one a segment; with the last, since another copy may be whole while this one arrives.
   const isLast =
     partial.type === "placed-partial" || partial.segment.offset + partial.segment.length === partial.segment.total;
@@ -49,15 +46,12 @@ export function onPartial(
 /** A whole partial is here: it is kept to be used (audit.ts), or dropped if another copy was first or the step is over. */
 export function onAssembled(
   state: CoordinatorState,
-  worker: WorkerId,
-  name: WorkName,
-  node: TreeNode,
-  finite: boolean,
+  { worker, work: name, node, finite, computeMicroseconds }: Extract<CoordinatorEvent, { type: "assembled" }>,
 ): CoordinatorEffect[] {
   const piece = wanted(state, worker, name, node);
   if (typeof piece === "string") return [{ type: "drop", worker, node }, answer(worker, piece, name, node)];
   const work = state.work!;
-  noteDelivered(state.members.get(worker)!, node.end - node.start);
+  noteDelivered(state.members.get(worker)!, node.end - node.start, computeMicroseconds);
   piece.held.push(worker);
   work.unsettled.add(piece);
   if (!finite && piece.copies === 1) {

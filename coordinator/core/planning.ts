@@ -2,7 +2,7 @@
 import { maximalSubtrees, nodeKey } from "../../shared/gradient/tree.ts";
 import { planRanges } from "../../shared/gradient/plan.ts";
 import type { WorkerId } from "../../shared/ids.ts";
-import { assign, bestOf, deadline, giveAway } from "./assigning.ts";
+import { assign, bestOf, deadline, disown, giveAway, sendParameters } from "./assigning.ts";
 import { isAudited } from "./audit.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { weightsOf } from "./speed.ts";
@@ -13,11 +13,40 @@ import { noteFailure } from "./trust.ts";
 /** What is to be computed, before it is shared out. */
 export type PlannedWork = Pick<Work, "name" | "epoch" | "offset" | "samples" | "shards">;
 
-/** Opens a piece of work: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
+/** Opens a piece of work, as it was planned ahead or is planned now. What is not assigned to anybody is so at once (audit.ts). */
 export function openWork(state: CoordinatorState, planned: PlannedWork, now: number): CoordinatorEffect[] {
+  const { kind, step } = planned.name;
+  const isAhead = kind === "train" && state.ahead[0]?.name.step === step;
+  const work = isAhead ? state.ahead.shift()! : plan(state, planned, now);
+  state.work = work;
+  if (isAhead) takeFromTheUnfit(state, work, now);
+  work.openedAt = now;
+  const by = deadline(state, kind, now);
+  const pieces = [...work.pieces.values()];
+  for (const piece of pieces) piece.deadline = by;
+  const assigned = isAhead ? sendParameters(state, work, pieces) : assign(state, work, pieces);
+  return [{ type: "open", work }, ...assigned];
+}
+
+/** Takes from whoever was lost, late or silent since what it was assigned ahead. */
+function takeFromTheUnfit(state: CoordinatorState, work: Work, now: number): void {
+  const fit = new Set(bestOf(readyMembers(state), now).map(({ id }) => id));
+  for (const piece of work.pieces.values()) {
+    for (const owner of piece.owners) if (!fit.has(owner)) disown(work, piece, owner);
+  }
+}
+
+/** Assigns steps that come after the open one, all with the same shares. */
+export function planAhead(state: CoordinatorState, planned: readonly PlannedWork[], now: number): CoordinatorEffect[] {
+  const works = planned.map((each) => plan(state, each, now));
+  state.ahead = works;
+  return assign(state, works[0]!, [...works[0]!.pieces.values()], works.length);
+}
+
+/** Shares work out: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
+function plan(state: CoordinatorState, planned: PlannedWork, now: number): Work {
   const members = bestOf(readyMembers(state), now);
   const ranges = planRanges(planned.shards, weightsOf(members));
-  const by = deadline(state, planned.name.kind, now);
   const pieces = members.flatMap(({ id }, index) => {
     const { start, end } = ranges[index]!;
     return maximalSubtrees(planned.shards, start, end).map((node): Piece => ({
@@ -29,10 +58,10 @@ export function openWork(state: CoordinatorState, planned: PlannedWork, now: num
       disputed: false,
       waiting: false,
       done: false,
-      deadline: by,
+      deadline: now,
     }));
   });
-  const work: Work = {
+  return {
     ...planned,
     openedAt: now,
     pieces: new Map(pieces.map((piece) => [nodeKey(piece.node), piece])),
@@ -40,8 +69,6 @@ export function openWork(state: CoordinatorState, planned: PlannedWork, now: num
     left: pieces.length,
     disturbed: false,
   };
-  state.work = work;
-  return [{ type: "open", work }, ...assign(state, work, pieces)];
 }
 
 /** Takes a lost worker's unfinished pieces from it; what it had sent of them is thrown away. Says how many there were. */
@@ -70,15 +97,6 @@ export function assignToAnother(
   const effects = piece.owners.length <= piece.copies ? giveAway(state, work, [piece], now) : [];
   disown(work, piece, worker);
   return effects;
-}
-
-function disown(work: Work, piece: Piece, worker: WorkerId): void {
-  piece.owners = piece.owners.filter((owner) => owner !== worker);
-  piece.held = piece.held.filter((owner) => owner !== worker);
-  // One more than there are decides, also when there are fewer than before.
-  if (piece.disputed && piece.judge === "unable") piece.copies = Math.max(2, piece.held.length + 1);
-  work.unsettled.add(piece);
-  work.disturbed = true;
 }
 
 /** Has pieces that are past their deadline computed by another worker as well; the first answer wins. */

@@ -1,13 +1,21 @@
 /** What comes next: the one place that decides between evaluating, checkpointing, stopping, waiting and the next step. */
 import { LockstepError } from "../../shared/errors.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
+import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import { stepNumber } from "../../shared/ids.ts";
+import type { StepNumber } from "../../shared/ids.ts";
+import { figuresOf } from "../../shared/nn/metrics.ts";
 import type { CoordinatorEffect } from "./events.ts";
-import { openWork } from "./planning.ts";
+import { openWork, planAhead } from "./planning.ts";
+import type { PlannedWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
 import { updateSpeeds } from "./speed.ts";
+import { decide, rateAfter } from "./steering.ts";
 import { noSums, readyMembers } from "./state.ts";
-import type { CoordinatorState, Evaluation, Sums, Work } from "./state.ts";
+import type { CoordinatorState, Evaluation, Settings, Sums, Work } from "./state.ts";
+
+/** Milliseconds of training that are assigned ahead, or one step. */
+const AHEAD = 100;
 
 /** Goes on with the run if nothing is open. Called after every event; the order of the questions is the priority. */
 export function proceed(state: CoordinatorState, now: number): CoordinatorEffect[] {
@@ -20,9 +28,16 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
     return end(state, stopRequested === "user" ? "stopped" : stopRequested);
   }
   if (state.work !== undefined) return [];
+  if (state.saveRequested) {
+    state.saveRequested = false;
+    const saved = checkpoint(state, now);
+    if (saved.length > 0) return [...saved, ...proceed(state, now)];
+  }
+  if (state.pausedSince !== undefined) return [];
   // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
   const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
-  if (!evaluationOpen && state.steps >= totalSteps(settings)) return end(state, "completed");
+  const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;
+  if (!evaluationOpen && isOver) return end(state, "completed");
   if (!enoughWorkers(state, ready, now)) {
     if (state.waitingSaid) return [];
     state.waitingSaid = true;
@@ -44,6 +59,7 @@ function enoughWorkers(state: CoordinatorState, ready: number, now: number): boo
 function end(state: CoordinatorState, outcome: "completed" | "stopped" | LockstepError): CoordinatorEffect[] {
   state.phase = "ended";
   state.work = undefined;
+  state.ahead = [];
   const reason = outcome instanceof LockstepError ? "failed" : outcome;
   const farewells = [...state.members.values()].flatMap(({ id: worker, phase }): CoordinatorEffect[] => [
     // Who has not proven that it may join learns nothing of the run, nor how it ended.
@@ -70,9 +86,34 @@ function checkpointIsDue({ settings, steps, lastCheckpoint }: CoordinatorState, 
 }
 
 function openStep(state: CoordinatorState, now: number): CoordinatorEffect[] {
-  const batch = batchOf(state.settings, state.steps);
-  const shards = cutIntoShards(batch.samples, state.settings.shards).sizes.length;
-  return openWork(state, { name: { kind: "train", step: state.steps }, ...batch, shards }, now);
+  return [...openWork(state, stepWork(state.settings, state.steps), now), ...planNext(state, now)];
+}
+
+/** Assigns the steps after the open one, up to where something else comes between them. */
+function planNext(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  const { settings, stopRequested, steps } = state;
+  if (stopRequested !== undefined || state.ahead.length > 0) return [];
+  const planned: PlannedWork[] = [];
+  for (let step = steps + 1; planned.length < stepsAhead(state); step++) {
+    if (step >= totalSteps(settings) || evaluationDue(settings, step)) break;
+    const work = stepWork(settings, stepNumber(step));
+    // One message names them all.
+    if (planned[0] !== undefined && (work.epoch !== planned[0].epoch || work.samples !== planned[0].samples)) break;
+    planned.push(work);
+  }
+  return planned.length === 0 ? [] : planAhead(state, planned, now);
+}
+
+/** So many that their assignment is not worth mentioning, and so few that a worker who joins is soon given something. */
+function stepsAhead({ meanDuration }: CoordinatorState): number {
+  const { train } = meanDuration;
+  return train === undefined ? 1 : Math.max(1, Math.min(MOST_WORKS_AHEAD, Math.floor(AHEAD / train)));
+}
+
+function stepWork(settings: Settings, step: StepNumber): PlannedWork {
+  const batch = batchOf(settings, step);
+  const shards = cutIntoShards(batch.samples, settings.shards).sizes.length;
+  return { name: { kind: "train", step }, ...batch, shards };
 }
 
 function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect[] {
@@ -139,8 +180,10 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
   const steps = totalSteps(settings);
   const secondsLeft = (samplesIn(settings, steps) - samplesIn(settings, state.steps)) / samplesPerSecond;
   const workers = readyMembers(state).length;
+  const learningRate = rateAfter(state, state.steps - 1);
+  const line = { type: "step", step: state.steps, epoch, loss, accuracy, learningRate, samplesPerSecond, workers };
   const effects: CoordinatorEffect[] = [
-    { type: "record", line: { type: "step", step: state.steps, epoch, loss, accuracy, samplesPerSecond, workers } },
+    { type: "record", line },
     {
       type: "notify",
       event: {
@@ -151,6 +194,7 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
         epochs: settings.epochs,
         loss,
         accuracy,
+        learningRate,
         samplesPerSecond,
         secondsLeft,
         workers,
@@ -163,7 +207,9 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
 }
 
 function evaluated(state: CoordinatorState, work: Work, sums: Sums, now: number): CoordinatorEffect[] {
-  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums) };
+  const { metrics, target } = state.settings.measured;
+  const figures = figuresOf(metrics, target, sums.evaluated ?? {}, work.samples);
+  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums), figures };
   state.steering.lastEvaluation = evaluation;
   return epochOver(state, evaluation, now);
 }
@@ -182,10 +228,12 @@ function epochOver(state: CoordinatorState, evaluation: Evaluation | undefined, 
     accuracy: accuracyOf(state, sums),
     testLoss: evaluation?.loss,
     testAccuracy: evaluation?.accuracy,
+    testFigures: evaluation?.figures,
     seconds,
   };
   return [
     { type: "record", line: { ...summary, step: state.steps } },
     { type: "notify", event: summary },
+    ...decide(state, summary),
   ];
 }

@@ -11,7 +11,8 @@ export interface Batch {
   readonly samples: number;
 }
 
-export const stepsPerEpoch = (settings: Settings): number => Math.ceil(settings.trainSamples / settings.batch);
+export const stepsPerEpoch = ({ trainSamples, batch }: Pick<Settings, "trainSamples" | "batch">): number =>
+  Math.ceil(trainSamples / batch);
 
 export const totalSteps = (settings: Settings): number => stepsPerEpoch(settings) * settings.epochs;
 

@@ -6,14 +6,10 @@ const SMOOTHING = 1 / 32;
 /** Shares differ from equal ones only if the fastest is this many times as fast as the slowest: moving shards has a cost. */
 const WORTHWHILE = 1.4;
 
-/** A worker says how long it has computed for the open work so far. */
-export function noteComputing(member: Member, microseconds: number): void {
-  member.effort.microseconds = Math.max(member.effort.microseconds, microseconds);
-}
-
-/** A worker's sum over so many shards was used. */
-export function noteDelivered(member: Member, shards: number): void {
+/** A worker's sum over so many shards was used, for which it computed so long. */
+export function noteDelivered(member: Member, shards: number, microseconds: number): void {
   member.effort.shards += shards;
+  member.effort.microseconds += microseconds;
 }
 
 /** The work is done: every worker's speed, in samples a millisecond, follows what it did for it. */

@@ -7,6 +7,11 @@ import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
 import type { LockstepError } from "../../shared/errors.ts";
+import type { TargetSpec } from "../../shared/data/target.ts";
+import type { Figures, MetricSpec } from "../../shared/nn/metrics.ts";
+import type { Schedule } from "../../shared/optim/schedule.ts";
+import { freshWatch } from "./watch.ts";
+import type { Figure, Watch } from "./watch.ts";
 
 /** What does not change during a run. Times are milliseconds. */
 export interface Settings {
@@ -24,8 +29,17 @@ export interface Settings {
   readonly evaluationChunk: number;
   /** Epochs between evaluations; 0 for one at the very end. */
   readonly evaluateEvery: number;
+  /** What evaluations measure besides, and of which targets. */
+  readonly measured: { readonly metrics: readonly MetricSpec[]; readonly target: TargetSpec };
   /** Whether the metrics count correct answers (classification). */
   readonly countsCorrect: boolean;
+  readonly schedule: Schedule;
+  /** The figure that decides on plateaus, early stopping and the best checkpoint. */
+  readonly monitor: Figure;
+  /** Training stops once the figure has not improved by that share for as many epochs in which it was known. */
+  readonly stopEarly: { readonly patience: number; readonly threshold: number } | undefined;
+  /** Whether the checkpoint with the best figure is kept. */
+  readonly keepBest: boolean;
   /** Training goes on with at least this many workers… */
   readonly minWorkers: number;
   /** …and starts once this many are ready, or with fewer after `gatherFor`. */
@@ -92,7 +106,7 @@ export interface Work {
   readonly samples: number;
   /** Number of shards it is cut into. */
   readonly shards: number;
-  readonly openedAt: number;
+  openedAt: number;
   readonly pieces: Map<string, Piece>;
   /** Pieces about which there is something to decide: too few owners, or sums that wait. Looked at after every event. */
   readonly unsettled: Set<Piece>;
@@ -107,12 +121,16 @@ export interface Sums {
   readonly loss: number;
   readonly correct: number;
   readonly samples: number;
+  /** Of an evaluation: the sums behind its other metrics. */
+  readonly evaluated?: Readonly<Record<string, ArrayLike<number>>>;
 }
 
 /** Means on the test data after an epoch. */
 export interface Evaluation {
   readonly loss: number;
   readonly accuracy: number | undefined;
+  /** The other metrics, by name. */
+  readonly figures: Figures;
 }
 
 /** What steers the run besides the parameters; it is in every checkpoint. */
@@ -120,6 +138,7 @@ export interface Steering {
   /** Sums over the running epoch's steps so far, added in the order of the steps. */
   epochSums: Sums;
   lastEvaluation: Evaluation | undefined;
+  watch: Watch;
 }
 
 /** How often a worker of this name has failed; every failure counts half as much a minute later. */
@@ -153,9 +172,15 @@ export interface CoordinatorState {
   steps: StepNumber;
   steering: Steering;
   work: Work | undefined;
+  /** The steps after the open one that are assigned already, so that workers need only parameters to begin them. */
+  ahead: Work[];
   /** The arithmetic of this run, given by its manifest or by its first worker. */
   fingerprint: string | undefined;
   stopRequested: LockstepError | "user" | undefined;
+  /** When somebody asked for a pause. */
+  pausedSince: number | undefined;
+  /** Somebody asked for a checkpoint. */
+  saveRequested: boolean;
   waitingSaid: boolean;
   lastCheckpoint: { readonly at: number; readonly step: number };
   /** When and with how many steps taken this process began to train, for the rate. */
@@ -166,6 +191,14 @@ export interface CoordinatorState {
 }
 
 export const noSums: Sums = { loss: 0, correct: 0, samples: 0 };
+
+/** Before the first step, or as a checkpoint has it. */
+export const steeringFrom = (checkpoint: Partial<Steering> = {}): Steering => ({
+  epochSums: noSums,
+  lastEvaluation: undefined,
+  watch: freshWatch,
+  ...checkpoint,
+});
 
 /** The state a run starts from, fresh or from a checkpoint. */
 export function initialState(
@@ -192,8 +225,11 @@ export function initialState(
     steps: from.steps,
     steering: from.steering,
     work: undefined,
+    ahead: [],
     fingerprint: from.fingerprint,
     stopRequested: undefined,
+    pausedSince: undefined,
+    saveRequested: false,
     waitingSaid: false,
     lastCheckpoint: { at: now, step: from.steps },
     trainingSince: undefined,

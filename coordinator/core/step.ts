@@ -12,6 +12,7 @@ import { onCompared, onJudged, settlePieces } from "./audit.ts";
 import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
 import { onAssembled, onCorrupt, onPartial } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
+import { pause, unpause } from "./pausing.ts";
 import { onCommitted, proceed } from "./progress.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState } from "./state.ts";
@@ -57,7 +58,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "disconnected":
       return lose(state, event.worker, event.reason, now);
     case "assembled":
-      return onAssembled(state, event.worker, event.work, event.node, event.finite);
+      return onAssembled(state, event);
     case "corrupt":
       return onCorrupt(state, event.worker, event.work, event.node, now);
     case "compared":
@@ -70,6 +71,13 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
       return [...loseTheSilent(state, now), ...assignLatePieces(state, now)];
     case "stop":
       state.stopRequested ??= event.reason;
+      return [];
+    case "pause":
+      return pause(state, now);
+    case "unpause":
+      return unpause(state, now);
+    case "save":
+      state.saveRequested = true;
       return [];
     default:
       return unreachable(event);

@@ -4,6 +4,7 @@
  * and how often is settled before a handler is called (edge.ts): GET for whoever may look, other methods for operators.
  */
 import type { Hono } from "hono";
+import { dashboardPages } from "../dashboard/live.ts";
 import type { SiteEnv, Site } from "./edge.ts";
 import { dataPages } from "./data.ts";
 import { metricsPage } from "./metrics.ts";
@@ -14,7 +15,7 @@ export type Pages = Hono<SiteEnv>;
 /** A part of the site: made once for a run, mounted at every port that the run listens at. */
 type Part = (run: RunView) => (pages: Pages) => void;
 
-const parts: readonly Part[] = [metricsPage, dataPages];
+const parts: readonly Part[] = [metricsPage, dataPages, dashboardPages];
 
 /** The core is told the time ten times a second; without that for so long it is not at work, whatever the reason. Milliseconds. */
 const STUCK_AFTER = 20_000;

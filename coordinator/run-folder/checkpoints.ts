@@ -1,6 +1,7 @@
 /**
  * The checkpoints of a run: checkpoints/step-00001234.safetensors. A file under that name is whole and verified when read,
- * the last few are kept, and a damaged one is named and the one before is used.
+ * the last few are kept, and a damaged one is named and the one before is used. Beside them best-00001234.safetensors, the best
+ * one by the figure that the run watches, and those before it that a run which goes on from one of the last few would count as best.
  */
 
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -33,6 +34,8 @@ export class Checkpoints {
   readonly #layout: Layout;
   #waiting: Saving | undefined;
   #writing = false;
+  #bestWaiting: { readonly step: number; readonly bytes: Uint8Array } | undefined;
+  #bestWritten: Promise<void> = Promise.resolve();
 
   constructor(runPath: string, layout: Layout) {
     this.#folder = checkpointFolder(runPath);
@@ -54,12 +57,33 @@ export class Checkpoints {
     return done.promise;
   }
 
-  /** All checkpoints, oldest first. */
-  async list(): Promise<CheckpointFile[]> {
+  /**
+   * Writes the best checkpoint so far; resolves when it is durable. Copied before this returns; of those that wait for a slow disk
+   * only the newest is written. Rejects with DISK_FAILED.
+   */
+  saveBest(snapshot: Snapshot): Promise<void> {
+    this.#bestWaiting = { step: snapshot.step, bytes: encodeSnapshot(this.#layout, snapshot) };
+    const write = async (): Promise<void> => {
+      const next = this.#bestWaiting;
+      this.#bestWaiting = undefined;
+      if (next !== undefined) await writeAtomically(this.#pathOf("best", next.step), next.bytes);
+    };
+    this.#bestWritten = this.#bestWritten.then(write, write);
+    return this.#bestWritten;
+  }
+
+  /** The best checkpoint, which is that of this step. Throws CHECKPOINT_DAMAGED. */
+  readBest(step: number): Promise<Snapshot> {
+    return this.#read({ step, path: this.#pathOf("best", step) });
+  }
+
+  /** All checkpoints, oldest first; or all best ones. */
+  async list(kind: "step" | "best" = "step"): Promise<CheckpointFile[]> {
     const names = await onDisk(this.#folder, () => readdir(this.#folder));
+    const pattern = new RegExp(String.raw`^${kind}-(\d{8,})\.safetensors$`);
     return names
       .flatMap((name) => {
-        const step = /^step-(\d{8,})\.safetensors$/.exec(name)?.[1];
+        const step = pattern.exec(name)?.[1];
         return step === undefined ? [] : [{ step: Number(step), path: join(this.#folder, name) }];
       })
       .sort((left, right) => left.step - right.step);
@@ -121,14 +145,23 @@ export class Checkpoints {
   }
 
   async #write({ step, bytes, keep }: Saving): Promise<string> {
-    const path = join(this.#folder, `step-${String(step).padStart(8, "0")}.safetensors`);
+    const path = this.#pathOf("step", step);
     await writeAtomically(path, bytes);
     // What lies beyond this step is damaged, or the run would have continued from there: it doesn't count as kept.
     const reached = (await this.list()).filter((file) => file.step <= step);
+    const kept = reached.slice(-keep);
+    const best = await this.list("best");
+    const isNeeded = (file: CheckpointFile): boolean =>
+      file.step > step || kept.some((each) => best.findLast((other) => other.step <= each.step) === file);
     await onDisk(this.#folder, async () => {
       for (const old of reached.slice(0, -keep)) await rm(old.path, { force: true });
+      for (const old of best) if (!isNeeded(old)) await rm(old.path, { force: true });
       await syncFolder(this.#folder);
     });
     return path;
+  }
+
+  #pathOf(kind: "step" | "best", step: number): string {
+    return join(this.#folder, `${kind}-${String(step).padStart(8, "0")}.safetensors`);
   }
 }

@@ -14,7 +14,7 @@ export interface FoundRun {
 const isRun = (path: string): boolean => existsSync(join(path, "config.json"));
 
 /** The names of all runs in a folder; none where the folder cannot be read. */
-function runNames(runs: string): string[] {
+export function runNames(runs: string): string[] {
   try {
     return readdirSync(runs).filter((name) => !name.startsWith(".") && isRun(join(runs, name)));
   } catch {

@@ -53,6 +53,15 @@ export async function lockRun(folder: string): Promise<() => Promise<void>> {
   return release;
 }
 
+/** Whether a coordinator has the folder now. */
+export async function isInUse(folder: string): Promise<boolean> {
+  for (const name of await onDisk(folder, () => readdir(folder))) {
+    const claim = parse(name);
+    if (claim !== undefined && (await isAlive(claim))) return true;
+  }
+  return false;
+}
+
 function locked(folder: string, name: string): LockstepError {
   const { pid, host } = parse(name) ?? { pid: 0, host: "" };
   return new LockstepError(

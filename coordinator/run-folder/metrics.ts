@@ -7,6 +7,7 @@
 import { open, readFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
+import { LockstepError } from "../../shared/errors.ts";
 import { onDisk, writeAtomically } from "./disk.ts";
 
 /** Each time so many more characters of lines wait, they should be written. */
@@ -132,6 +133,19 @@ export async function cutBackMetrics(
   if (remaining !== text) await writeAtomically(path, remaining);
   const steps = new Set(kept.flatMap(({ record }) => (record["type"] === "step" ? [record.step] : [])));
   return { kept: kept.length, dropped: lines.length - kept.length, steps: steps.size };
+}
+
+/** All lines that are whole, oldest first; none where there is no file. Throws DISK_FAILED. */
+export async function readMetrics(runPath: string): Promise<MetricsRecord[]> {
+  const path = metricsPath(runPath);
+  const text = await onDisk(path, () => readFile(path, "utf8")).catch((error: unknown) => {
+    if (error instanceof LockstepError && errnoOf(error.cause) === "ENOENT") return "";
+    throw error;
+  });
+  return text.split("\n").flatMap((line) => {
+    const record = recordOf(line);
+    return Number.isFinite(record.step) ? [record] : [];
+  });
 }
 
 const metricsPath = (runPath: string): string => join(runPath, "metrics.jsonl");

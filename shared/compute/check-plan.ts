@@ -14,8 +14,10 @@ export function checkPlan(plan: RunPlan, { partial }: PartialLayouts): void {
   const shapes = new Map(partial.train.slots.map(({ name, shape }) => [name, JSON.stringify(shape)]));
   const metrics = plan.metrics.map((metric) => [`metric:${metric}`, shapes.get(metricSlot(metric))] as const);
   const gradients = plan.parameters.map(({ name }) => [`gradient:${name}`, shapes.get(name)] as const);
+  const evaluated = new Map(partial.evaluate.slots.map(({ name, shape }) => [name, JSON.stringify(shape)]));
+  const more = plan.evaluated.map(({ name }) => [`metric:${name}`, evaluated.get(metricSlot(name))] as const);
   checkGraph("train", decodeGraph(plan.train), shapes, new Map([...gradients, ...metrics]));
-  checkGraph("evaluate", decodeGraph(plan.evaluate), shapes, new Map(metrics));
+  checkGraph("evaluate", decodeGraph(plan.evaluate), shapes, new Map([...metrics, ...more]));
 }
 
 function checkGraph(

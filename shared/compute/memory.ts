@@ -7,14 +7,28 @@ import type { PartialLayouts } from "../gradient/partial.ts";
 import { instantiateKernels } from "../kernels/index.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { Arena } from "../memory/arena.ts";
+import { blockwiseChecksum } from "../memory/blocks.ts";
 import { BufferPool } from "../memory/buffers.ts";
 import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
+import { NOTHING, Signal } from "../memory/signal.ts";
 import { checkedVector } from "../memory/vector.ts";
 import type { CheckedVector } from "../memory/vector.ts";
+import type { LineName } from "../protocol/line.ts";
+import type { RunId } from "../ids.ts";
+import type { Announcement } from "./task.ts";
 import type { MemoryOffer, WorkKind } from "../protocol/messages.ts";
 
 /** Metrics are a cache line each; an evaluation may have thousands of shards. */
 const EVALUATION_SUMS = 4096;
+
+/** The files laid over the parameters and the slots, and where to say that a sum is there. */
+interface Shared {
+  readonly files: readonly HostFile[];
+  readonly run: RunId;
+  readonly line: LineName;
+}
+
+type Place = Pick<Announcement, "run" | "line" | "position">;
 
 export class ComputeMemory {
   readonly arena: Arena;
@@ -23,11 +37,15 @@ export class ComputeMemory {
   readonly #parameterBytes: number;
   /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
   readonly #parameters: readonly [number, number];
+  /** Says which version arrived last, as `signalOf` has it. Threads wait for it. */
+  readonly arrivals: Signal;
+  /** Its byte offset, at the start of a page, and that of the number that grows when threads are to stop waiting. */
+  readonly arrivalsOffset: number;
+  readonly interruptsOffset: number;
   /** Where partials lie that the coordinator can read; the buffers there are used before any other. */
   readonly #slots: number;
   readonly #buffers: Readonly<Record<WorkKind, BufferPool>>;
-  /** The files laid over the parameters and the slots, if memory is shared. */
-  #files: readonly HostFile[] = [];
+  #shared: Shared | undefined;
 
   /** @param sums sums of training steps that may be held at a time */
   constructor({ parameters, partial }: PartialLayouts, sums: number) {
@@ -36,10 +54,13 @@ export class ComputeMemory {
     const { train, evaluate } = this.#bytes;
     const block = wholePages(this.#parameterBytes);
     const slotBytes = placedBytes(train);
-    this.arena = new Arena(HOST_PAGE + 2 * block + slotBytes + sums * train + EVALUATION_SUMS * evaluate);
+    this.arena = new Arena(3 * HOST_PAGE + 2 * block + slotBytes + sums * train + EVALUATION_SUMS * evaluate);
     this.kernels = instantiateKernels(this.arena.memory);
     this.#parameters = [this.arena.allocate(block, HOST_PAGE), this.arena.allocate(block, HOST_PAGE)];
+    this.arrivalsOffset = this.arena.allocate(HOST_PAGE, HOST_PAGE);
+    this.arrivals = new Signal(this.arena.memory, this.arrivalsOffset);
     this.#slots = this.arena.allocate(slotBytes, HOST_PAGE);
+    this.interruptsOffset = this.arena.allocate(64);
     const slots = Array.from({ length: PLACED_PARTIALS }, (_, slot) => this.#slots + slot * train);
     this.#buffers = {
       train: new BufferPool(this.arena, train, sums, slots),
@@ -90,45 +111,49 @@ export class ComputeMemory {
    * Takes an offer of memory, in place of an earlier one; whether it could be taken. Where it can't, because the coordinator
    * is on another host after all, or without an offer, parameters and partials go over the socket.
    */
-  async share(offer: MemoryOffer | undefined): Promise<boolean> {
-    if (offer === undefined) {
-      this.unshare();
-      return false;
-    }
+  share(run: RunId, offer: MemoryOffer | undefined): boolean {
+    this.unshare();
+    // What arrived over another connection is nothing to this one.
+    this.arrivals.set(NOTHING);
+    if (offer === undefined) return false;
     const block = wholePages(this.#parameterBytes);
     const slotBytes = placedBytes(this.#bytes.train);
-    const parameters = await HostFile.open(offer.parameters, "read");
-    const partials = await HostFile.open(offer.partials, "write");
-    this.unshare();
+    const parameters = HostFile.open(offer.parameters, "read");
+    const partials = HostFile.open(offer.partials, "write");
     const files = [parameters, partials].filter((file) => file !== undefined);
-    const stride = offer.parameters.bytes / 2;
+    const stride = (offer.parameters.bytes - HOST_PAGE) / 2;
     const fits = stride % HOST_PAGE === 0 && stride >= block && offer.partials.bytes === slotBytes;
     if (parameters === undefined || partials === undefined || !fits) {
       for (const file of files) file.close();
       return false;
     }
-    this.#files = files;
+    this.#shared = { files, run, line: offer.line };
     this.#parameters.forEach((at, index) => parameters.mapOver(this.arena, at, index * stride, block, "read"));
+    parameters.mapOver(this.arena, this.arrivalsOffset, 2 * stride, HOST_PAGE, "read");
     partials.mapOver(this.arena, this.#slots, 0, slotBytes, "write");
     return true;
   }
 
   /** Gives shared memory back. */
   unshare(): void {
-    const [file] = this.#files;
+    const file = this.#shared?.files[0];
     if (file === undefined) return;
     const [first] = this.#parameters;
-    // The parameters, and behind them the slots.
+    // The parameters, and behind them the arrivals and the slots.
     file.unmap(this.arena, first, this.#slots + placedBytes(this.#bytes.train) - first);
-    for (const each of this.#files) each.close();
-    this.#files = [];
+    for (const each of this.#shared!.files) each.close();
+    this.#shared = undefined;
   }
 
-  /** Where the coordinator finds a finished sum in shared memory; undefined if it must be sent. */
-  placeOf(kind: WorkKind, buffer: number): { readonly position: number; readonly checksum: number } | undefined {
+  /** Where in shared memory the coordinator finds a sum, and whom to tell; undefined if it must be sent. */
+  placeOf(kind: WorkKind, buffer: number): Place | undefined {
     const position = buffer - this.#slots;
-    const { train } = this.#bytes;
-    if (this.#files.length === 0 || kind !== "train" || position >= PLACED_PARTIALS * train) return undefined;
-    return { position, checksum: this.kernels.checksum(buffer, train / 4) };
+    if (this.#shared === undefined || kind !== "train" || position >= PLACED_PARTIALS * this.#bytes.train)
+      return undefined;
+    return { position, run: this.#shared.run, line: this.#shared.line };
+  }
+
+  checksumOf(kind: WorkKind, buffer: number): number {
+    return blockwiseChecksum(this.kernels, buffer, this.#bytes[kind]);
   }
 }

@@ -8,15 +8,17 @@ import type { DataSpec } from "../data/spec.ts";
 import { LockstepError } from "../errors.ts";
 import { partialLayouts } from "../gradient/partial.ts";
 import { cutIntoShards } from "../gradient/plan.ts";
+import { stepNumber } from "../ids.ts";
 import { TreeReducer } from "../gradient/reducer.ts";
 import type { TreeNode } from "../gradient/tree.ts";
-import type { Assignment, RunPlan, WorkKind } from "../protocol/messages.ts";
+import { signalOf } from "../memory/signal.ts";
+import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
 import { randomStream } from "../random.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
 import { ComputeMemory } from "./memory.ts";
-import type { ComputeTask } from "./task.ts";
-import { piscinaThreads } from "./threads.ts";
+import type { Announcement, ComputeResult, ComputeTask } from "./task.ts";
+import { piscinaThreads, TASKS_PER_THREAD } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
 /** The plan's data, from this machine. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH. */
@@ -34,16 +36,39 @@ export async function readHere(plan: RunPlan): Promise<OpenedData> {
 /** Random values among the parameters of the probe, which repeat. */
 const PROBE_VALUES = 10_007;
 
-/** The sum over one assigned subtree is in `buffer`; the receiver releases it. */
-export type OnSum = (node: TreeNode, buffer: number, computeMicroseconds: number) => void;
+/** The sum over one assigned subtree. */
+export interface Sum {
+  readonly node: TreeNode;
+  /** Where it is; the receiver releases it. */
+  readonly buffer: number;
+  /** Time of computing since the assignment's last sum. */
+  readonly computeMicroseconds: number;
+  /** Whether the coordinator was told that it is in shared memory. */
+  readonly announced: boolean;
+}
+
+export type OnSum = (work: WorkName, sum: Sum) => void;
 
 /** An assignment that is not finished. */
 interface Job {
-  readonly kind: WorkKind;
+  readonly work: WorkName;
   readonly reducer: TreeReducer;
+  readonly onSum: OnSum;
   tasksLeft: number;
+  microseconds: number;
   forgotten: boolean;
 }
+
+/** A task that is not handed out. Where it puts its sum is decided when it is. */
+interface Waiting {
+  readonly job: Job;
+  readonly node: TreeNode;
+  readonly task: Omit<ComputeTask, "output" | "awaits" | "announcement">;
+}
+
+/** Works follow one another: an evaluation comes before the step that is taken with the same parameters. */
+const rankOf = ({ kind, step }: WorkName): number => 2 * step + (kind === "train" ? 1 : 0);
+const isSame = (one: WorkName, other: WorkName): boolean => rankOf(one) === rankOf(other);
 
 export class ComputePool {
   readonly dataSha256: string;
@@ -54,24 +79,32 @@ export class ComputePool {
   readonly #pool: Threads;
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
-  #queue: { kind: WorkKind; start: (buffer: number) => void }[] = [];
+  /** In the order of their works. */
+  readonly #queue: Waiting[] = [];
+  readonly #interrupts: Int32Array;
   #running = 0;
+  /** The latest work of which a task was handed out. */
+  #latest = Number.NEGATIVE_INFINITY;
   #fingerprint: Promise<string> | undefined;
 
   /** @param start starts the threads */
   constructor(plan: RunPlan, threads: number, data: OpenedData, start: StartThreads) {
-    const layouts = partialLayouts(plan.parameters, plan.metrics);
+    const layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     checkPlan(plan, layouts);
     this.#plan = plan;
     this.#threads = threads;
     // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
     this.memory = new ComputeMemory(layouts, 2 * plan.shards + threads);
     this.#pool = start({
+      threads,
       memory: this.memory.arena.memory,
+      arrivals: this.memory.arrivalsOffset,
+      interrupts: this.memory.interruptsOffset,
       plan,
       train: data.train.transfer(),
       test: data.test?.transfer(),
     });
+    this.#interrupts = new Int32Array(this.memory.arena.memory.buffer, this.memory.interruptsOffset, 1);
     this.#samples = { train: data.train.length, evaluate: data.test?.length ?? 0 };
     this.dataSha256 = data.sha256;
     this.layoutHash = layouts.parameters.hash;
@@ -127,93 +160,138 @@ export class ComputePool {
     this.#dispatch();
   }
 
-  /** Forgets all assignments: `onSum` is not called for them any more, and what threads still compute is thrown away. */
-  forget(): void {
-    this.#queue = [];
-    for (const job of this.#jobs) {
+  /** Forgets a work, or all: `onSum` is not called for it any more, and what threads still compute is thrown away. */
+  forget(work?: WorkName): void {
+    const forgotten = [...this.#jobs].filter((job) => work === undefined || isSame(job.work, work));
+    if (forgotten.length === 0) return;
+    for (const job of forgotten) {
       job.forgotten = true;
-      for (const buffer of job.reducer.waiting) this.memory.release(job.kind, buffer);
+      this.#jobs.delete(job);
+      for (const buffer of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
     }
-    this.#jobs.clear();
+    this.#queue.splice(0, Infinity, ...this.#queue.filter(({ job }) => !job.forgotten));
+    this.#interrupt();
   }
 
   /** Why an assignment is none of this run, however well-formed: it names samples or shards that there are not. */
-  objectionTo({ work, offset, samples, shards }: Assignment): LockstepError | undefined {
+  objectionTo({ work, works, offset, samples, shards }: Assignment): LockstepError | undefined {
     const length = this.#samples[work.kind];
     const isPart =
       work.kind === "train"
         ? samples <= this.#plan.batch && cutIntoShards(samples, this.#plan.shards).sizes.length === shards
         : samples === length;
-    if (isPart && offset + samples <= length) return undefined;
-    const sentence = `assigned samples ${offset} to ${offset + samples} of ${length} in ${shards} shards, to ${work.kind}`;
+    const end = offset + works * samples;
+    if (isPart && end <= length) return undefined;
+    const sentence = `assigned samples ${offset} to ${end} of ${length} in ${shards} shards, to ${work.kind}`;
     return new LockstepError("PROTOCOL_VIOLATION", sentence);
   }
 
-  /** Computes an assignment whose parameters are here and to which there is no objection. */
+  /** Computes an assignment to which there is no objection, each work once its parameters are here. */
   compute(assignment: Assignment, onSum: OnSum): void {
     const { kind, step } = assignment.work;
-    const cut = cutIntoShards(assignment.samples, assignment.shards);
-    const nodes = assignment.nodes.map(([start, end]) => ({ start, end }));
+    for (let index = 0; index < assignment.works; index++) {
+      const work = { kind, step: stepNumber(step + index) };
+      this.#cut(work, assignment.offset + index * assignment.samples, assignment, onSum);
+    }
+    // A thread that waits for later parameters would wait for those in vain while nobody computes this.
+    if (rankOf(assignment.work) < this.#latest) this.#interrupt();
+    this.#dispatch();
+  }
+
+  /** The parameters of a version are here whole. In shared memory it is the coordinator who says so. */
+  arrived(version: number): void {
+    this.memory.arrivals.set(signalOf(version));
+    this.#pool.wake();
+  }
+
+  /** Cuts one work of an assignment into tasks. */
+  #cut(work: WorkName, offset: number, { epoch, samples, shards, nodes }: Assignment, onSum: OnSum): void {
+    const { kind, step } = work;
     const { memory } = this;
-    const reducer = new TreeReducer(cut.sizes.length, nodes, (left, right) => memory.add(kind, left, right));
-    let microseconds = 0;
-    const tasks = nodesToCompute(nodes, cut.sizes, this.#threads);
-    const job: Job = { kind, reducer, tasksLeft: tasks.length, forgotten: false };
+    const cut = cutIntoShards(samples, shards);
+    const targets = nodes.map(([start, end]) => ({ start, end }));
+    const reducer = new TreeReducer(shards, targets, (left, right) => memory.add(kind, left, right));
+    const tasks = nodesToCompute(targets, cut.sizes, this.#threads);
+    const job: Job = { work, reducer, onSum, tasksLeft: tasks.length, microseconds: 0, forgotten: false };
     this.#jobs.add(job);
     for (const node of tasks) {
-      const start = (output: number): void => {
-        const task: ComputeTask = {
-          kind,
-          step,
-          epoch: assignment.epoch,
-          offset: assignment.offset,
-          first: cut.starts[node.start]!,
-          sizes: cut.sizes.slice(node.start, node.end),
-          parameters: memory.offsetOf(step),
-          output,
-        };
-        this.#running += 1;
-        this.#pool
-          .run(task)
-          .then((milliseconds) => {
-            this.#running -= 1;
-            if (job.forgotten) {
-              this.release(kind, output);
-              return;
-            }
-            microseconds += (1000 * milliseconds) / this.#threads;
-            job.tasksLeft -= 1;
-            if (job.tasksLeft === 0) this.#jobs.delete(job);
-            const sum = reducer.add(node, output);
-            if (sum !== undefined) onSum(sum.node, sum.buffer, Math.round(microseconds));
-            this.#dispatch();
-          })
-          .catch((error: unknown) => {
-            // A program that fails once fails always: there is nothing to go on with.
-            process.nextTick(() => {
-              throw error;
-            });
-          });
-      };
-      this.#queue.push({ kind, start });
+      const first = cut.starts[node.start]!;
+      const sizes = cut.sizes.slice(node.start, node.end);
+      this.#enqueue({
+        job,
+        node,
+        task: { kind, step, epoch, offset, first, sizes, parameters: memory.offsetOf(step) },
+      });
     }
-    this.#dispatch();
+  }
+
+  #enqueue(waiting: Waiting): void {
+    const later = this.#queue.findIndex(({ job }) => rankOf(job.work) > rankOf(waiting.job.work));
+    this.#queue.splice(later === -1 ? this.#queue.length : later, 0, waiting);
+  }
+
+  #interrupt(): void {
+    Atomics.add(this.#interrupts, 0, 1);
+    this.#latest = Number.NEGATIVE_INFINITY;
+    this.#pool.wake();
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0 && this.#running < TASKS_PER_THREAD * this.#threads) {
+      const buffer = this.memory.acquire(this.#queue[0]!.job.work.kind);
+      if (buffer === undefined) return;
+      this.#start(this.#queue.shift()!, buffer);
+    }
+  }
+
+  #start(waiting: Waiting, output: number): void {
+    const { work } = waiting.job;
+    const interrupts = Atomics.load(this.#interrupts, 0);
+    this.#running += 1;
+    this.#latest = Math.max(this.#latest, rankOf(work));
+    const awaits = { arrival: signalOf(work.step), interrupts };
+    this.#pool
+      .run({ ...waiting.task, output, awaits, announcement: this.#announcementOf(waiting, output) })
+      .then((result) => {
+        this.#running -= 1;
+        this.#ended(waiting, output, result);
+        this.#dispatch();
+      })
+      .catch((error: unknown) => {
+        // A program that fails once fails always: there is nothing to go on with.
+        process.nextTick(() => {
+          throw error;
+        });
+      });
+  }
+
+  /** What the thread may say, if this task alone makes a partial in shared memory. */
+  #announcementOf({ job: { work, reducer }, node }: Waiting, output: number): Announcement | undefined {
+    const place = reducer.isTarget(node) ? this.memory.placeOf(work.kind, output) : undefined;
+    return place && { ...place, work, node: [node.start, node.end] };
+  }
+
+  #ended(waiting: Waiting, output: number, result: ComputeResult): void {
+    const { job, node } = waiting;
+    if (job.forgotten || typeof result === "string") {
+      this.memory.release(job.work.kind, output);
+      if (!job.forgotten && result === "put off") this.#enqueue(waiting);
+      return;
+    }
+    job.microseconds += (1000 * result.milliseconds) / this.#threads;
+    job.tasksLeft -= 1;
+    if (job.tasksLeft === 0) this.#jobs.delete(job);
+    const sum = job.reducer.add(node, output);
+    if (sum === undefined) return;
+    const computeMicroseconds = Math.round(job.microseconds);
+    job.microseconds = 0;
+    job.onSum(job.work, { ...sum, computeMicroseconds, announced: result.announced });
   }
 
   /** Waits for what is inside the engine, then ends the threads. */
   async close(): Promise<void> {
-    this.#queue = [];
+    this.forget();
     await this.#pool.close();
     this.memory.unshare();
-  }
-
-  #dispatch(): void {
-    // One task waits behind each running one, so that no thread idles while the main thread hands out the next.
-    while (this.#queue.length > 0 && this.#running < 2 * this.#threads) {
-      const { kind } = this.#queue[0]!;
-      const buffer = this.memory.acquire(kind);
-      if (buffer === undefined) return;
-      this.#queue.shift()!.start(buffer);
-    }
   }
 }

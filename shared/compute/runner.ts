@@ -6,16 +6,21 @@
 import { datasetFrom } from "../data/dataset.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Engine, PreparedProgram } from "../engine/engine.ts";
-import { metricSlot, partialLayouts } from "../gradient/partial.ts";
+import { metricSlot, partialLayouts, vectorBytes } from "../gradient/partial.ts";
 import type { PartialLayouts } from "../gradient/partial.ts";
 import { fuse } from "../graph/fuse.ts";
 import type { Graph, GraphInput } from "../graph/graph.ts";
 import { decodeGraph } from "../graph/serialise.ts";
 import { instantiateKernels } from "../kernels/index.ts";
+import type { Kernels } from "../kernels/index.ts";
+import { blockwiseChecksum } from "../memory/blocks.ts";
 import { Arena } from "../memory/arena.ts";
 import type { Layout } from "../memory/layout.ts";
+import { Signal } from "../memory/signal.ts";
 import { permutation, randomStream } from "../random.ts";
 import type { RunPlan, WorkKind } from "../protocol/messages.ts";
+import { Announcer } from "./announcer.ts";
+import { readiness } from "./task.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 /** A layer's masks lie this far apart in the random stream: more than the values of any batch. */
@@ -24,19 +29,28 @@ const MASK_STRIDE = 2 ** 40;
 /** A program for one shape of subtree, with its own input buffers in a small arena of this thread. */
 interface Loaded {
   readonly prepared: PreparedProgram;
+  /** Copies these samples into the inputs. */
+  readonly gather: (dataset: Dataset, indices: Uint32Array) => void;
   readonly indices: Uint32Array;
-  readonly features: Float32Array;
-  readonly targets: Int32Array | Float32Array;
   /** Fills the dropout masks of a step for samples from position `first` of the batch on. */
   readonly fillMasks: (step: number, first: number) => void;
   readonly inputs: (parameters: number) => Record<string, Float32Array | Int32Array>;
   readonly outputs: (output: number) => Record<string, Float32Array>;
 }
 
+/** A thread that waits for parameters looks up this often, in milliseconds, should it have missed that it is to stop. */
+const LONGEST_WAIT = 20;
+
+/** And first spins for so long: most parameters come sooner. */
+const SPIN = 1;
+
 export class TaskRunner {
+  readonly #threads: number;
   readonly #plan: RunPlan;
   readonly #memory: WebAssembly.Memory;
+  readonly #kernels: Kernels;
   readonly #engine: Engine;
+  readonly #announcer = new Announcer();
   readonly #layouts: PartialLayouts;
   readonly #graphs: Readonly<Record<WorkKind, Graph>>;
   readonly #data: Readonly<Record<WorkKind, Dataset | undefined>>;
@@ -44,23 +58,65 @@ export class TaskRunner {
   /** The order of an epoch's samples; one epoch is kept, since steps come in order. */
   #order: { readonly epoch: number; readonly at: (index: number) => number } | undefined;
 
-  constructor({ plan, memory, train, test }: ThreadSetup, engine: Engine) {
+  readonly #arrivals: Signal;
+  readonly #interrupts: Int32Array;
+  /** One task at a time; the next is handed out before, so that the thread need not wait for the main thread. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ threads, plan, memory, arrivals, interrupts, train, test }: ThreadSetup, engine: Engine) {
+    this.#threads = threads;
     this.#plan = plan;
     this.#memory = memory;
+    this.#kernels = instantiateKernels(memory);
     this.#engine = engine;
-    this.#layouts = partialLayouts(plan.parameters, plan.metrics);
+    this.#arrivals = new Signal(memory, arrivals);
+    this.#interrupts = new Int32Array(memory.buffer, interrupts, 1);
+    this.#layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     this.#graphs = { train: decodeGraph(plan.train), evaluate: decodeGraph(plan.evaluate) };
     this.#data = { train: datasetFrom(train), evaluate: test === undefined ? undefined : datasetFrom(test) };
   }
 
-  /** Computes one subtree. */
-  async run(task: ComputeTask): Promise<ComputeResult> {
+  /** Computes one subtree. The minibatch is gathered while its parameters may still be on their way. */
+  run(task: ComputeTask): Promise<ComputeResult> {
+    const result = this.#last.then(() => this.#compute(task));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #compute(task: ComputeTask): Promise<ComputeResult> {
     const begun = performance.now();
     const loaded = await this.#programFor(task);
     this.#gather(task, loaded);
     loaded.fillMasks(task.step, task.first);
+    const gathered = performance.now();
+    const found = this.#await(task);
+    if (found !== "ready") return found;
+    const resumed = performance.now();
     await loaded.prepared.run(loaded.inputs(task.parameters), loaded.outputs(task.output));
-    return performance.now() - begun;
+    const milliseconds = gathered - begun + (performance.now() - resumed);
+    return { milliseconds, announced: this.#announce(task, milliseconds) };
+  }
+
+  /** Gives back what the system lent. */
+  close(): void {
+    this.#announcer.close();
+  }
+
+  #announce({ kind, output, announcement }: ComputeTask, milliseconds: number): boolean {
+    if (announcement === undefined) return false;
+    const checksum = blockwiseChecksum(this.#kernels, output, vectorBytes(this.#layouts.partial[kind]));
+    return this.#announcer.announce(announcement, checksum, Math.round((1000 * milliseconds) / this.#threads));
+  }
+
+  /** Blocks until the parameters of a task are here, or the thread has something better to do. */
+  #await(task: ComputeTask): Exclude<ReturnType<typeof readiness>, "waiting"> {
+    for (let waited = false; ; waited = true) {
+      const seen = this.#arrivals.value;
+      const found = readiness(task, seen, Atomics.load(this.#interrupts, 0));
+      if (found !== "waiting") return found;
+      if (waited) this.#arrivals.wait(seen, LONGEST_WAIT);
+      else this.#arrivals.spin(seen, SPIN);
+    }
   }
 
   #programFor(task: ComputeTask): Promise<Loaded> {
@@ -79,7 +135,8 @@ export class TaskRunner {
     const rows = sizes.reduce((sum, size) => sum + size, 0);
     const floatsOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
     const own = program.inputs.filter(({ name }) => purposeOf(graph, name).kind !== "parameter");
-    const arena = new Arena(own.reduce((bytes, { shape }) => bytes + 4 * floatsOf(shape) + 64, 64));
+    // Features and as many bytes again, where they are stored as such.
+    const arena = new Arena(own.reduce((bytes, { shape }) => bytes + 5 * floatsOf(shape) + 128, 64));
     const kernels = instantiateKernels(arena.memory);
     const fixed: Record<string, Float32Array | Int32Array> = {};
     const masks: { offset: number; count: number; rate: number; layer: number }[] = [];
@@ -94,8 +151,7 @@ export class TaskRunner {
     return {
       prepared: await this.#engine.prepare(program),
       indices: new Uint32Array(rows),
-      features: fixed["features"] as Float32Array,
-      targets: fixed["targets"]!,
+      gather: gatherInto(arena, kernels, fixed["features"] as Float32Array, fixed["targets"]!),
       fillMasks: (step, first) => {
         if (masks.length === 0) return;
         const { key } = randomStream(this.#plan.seed, "dropout", step);
@@ -124,12 +180,14 @@ export class TaskRunner {
 
   #outputViews(kind: WorkKind, base: number): Record<string, Float32Array> {
     const slots = this.#views(this.#layouts.partial[kind], base);
-    const metrics = this.#plan.metrics.map((metric) => [`metric:${metric}`, slots.get(metricSlot(metric))!]);
-    const gradients = this.#plan.parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
-    return Object.fromEntries(kind === "train" ? [...gradients, ...metrics] : metrics);
+    const { metrics, evaluated, parameters } = this.#plan;
+    const sums = (names: readonly string[]) => names.map((name) => [`metric:${name}`, slots.get(metricSlot(name))!]);
+    const gradients = parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
+    const rest = kind === "train" ? gradients : sums(evaluated.map(({ name }) => name));
+    return Object.fromEntries([...rest, ...sums(metrics)]);
   }
 
-  #gather({ kind, epoch, offset, first }: ComputeTask, { indices, features, targets }: Loaded): void {
+  #gather({ kind, epoch, offset, first }: ComputeTask, { indices, gather }: Loaded): void {
     const dataset = this.#data[kind]!;
     const start = offset + first;
     if (kind === "train") {
@@ -140,8 +198,27 @@ export class TaskRunner {
     } else {
       for (let row = 0; row < indices.length; row++) indices[row] = start + row;
     }
-    dataset.batch(indices, features, targets);
+    gather(dataset, indices);
   }
+}
+
+/** Bytes are copied as they are and made floats by a kernel. */
+function gatherInto(
+  arena: Arena,
+  kernels: Kernels,
+  features: Float32Array,
+  targets: Int32Array | Float32Array,
+): Loaded["gather"] {
+  const stage = arena.allocate(features.length);
+  const bytes = arena.bytes(stage, features.length);
+  return (dataset, indices) => {
+    if (dataset.stored === "float32") {
+      dataset.rows(indices, features, targets);
+      return;
+    }
+    dataset.rows(indices, bytes, targets);
+    kernels.bytesToUnits(features.byteOffset, stage, features.length);
+  };
 }
 
 const purposeOf = (graph: Graph, name: string): GraphInput => graph.inputs.find((input) => input.name === name)!;

@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { LockstepError } from "../errors.ts";
-import type { TargetSpec } from "./target.ts";
+import { targetWidth, type TargetSpec } from "./target.ts";
 
 export interface Dataset {
   /** The number of samples. */
@@ -17,10 +17,14 @@ export interface Dataset {
   readonly sha256: string;
   /**
    * Writes the samples at `indices` as float32 rows [indices.length, ...sampleShape] into `features` and their targets,
-   * int32 [indices.length] for classes or float32 [indices.length, width] for values, into `targets`. What lies behind the rows stays.
+   * int32 [indices.length] for classes, [indices.length, positions] where each sample has several, or float32 [indices.length, width] for values, into `targets`. What lies behind the rows stays.
    * Throws a RangeError for an index outside the dataset or an array that is too short.
    */
   batch(indices: ArrayLike<number>, features: Float32Array, targets: Int32Array | Float32Array): void;
+  /** How features are stored. */
+  readonly stored: "uint8" | "float32";
+  /** As `batch`, with features as they are stored: an array of that type. */
+  rows(indices: ArrayLike<number>, features: Uint8Array | Float32Array, targets: Int32Array | Float32Array): void;
   /** The same dataset as structured-cloneable data; a thread makes a Dataset of it with `datasetFrom`. */
   transfer(): DatasetTransfer;
 }
@@ -53,43 +57,54 @@ export function datasetFrom(transfer: DatasetTransfer): Dataset {
   const targets = sharedTargets(transfer.targets);
   const { sampleShape, target, sha256 } = transfer;
   const width = sizeOf(sampleShape);
-  const targetWidth = target.kind === "class" ? 1 : target.width;
+  const perSample = targetWidth(target);
   const length = features.length / width;
+
+  const stored = features instanceof Uint8Array ? "uint8" : "float32";
+  /** Checks and copies one sample after the other; `copy` does its features. */
+  const each = (
+    indices: ArrayLike<number>,
+    featureRows: Uint8Array | Float32Array,
+    targetRows: Int32Array | Float32Array,
+    copy: (from: number, to: number) => void,
+  ): void => {
+    if (featureRows.length < indices.length * width || targetRows.length < indices.length * perSample)
+      throw new RangeError(
+        `a batch of ${indices.length} samples needs ${indices.length * width} features and ${indices.length * perSample} targets, the arrays hold ${featureRows.length} and ${targetRows.length}`,
+      );
+    if (targetRows instanceof Int32Array !== (target.kind === "class"))
+      throw new RangeError(`targets of kind ${target.kind} cannot be written to this type of array`);
+    for (let row = 0; row < indices.length; row++) {
+      const index = indices[row]!;
+      if (!Number.isInteger(index) || index < 0 || index >= length)
+        throw new RangeError(`sample ${index} is outside the dataset's ${length} samples`);
+      copy(index * width, row * width);
+      for (let column = 0; column < perSample; column++)
+        targetRows[row * perSample + column] = targets[index * perSample + column]!;
+    }
+  };
 
   return {
     length,
     sampleShape,
     target,
     sha256,
+    stored,
     batch(indices, featureRows, targetRows) {
-      if (featureRows.length < indices.length * width || targetRows.length < indices.length * targetWidth)
+      each(indices, featureRows, targetRows, (from, to) => {
+        if (features instanceof Float32Array) featureRows.set(features.subarray(from, from + width), to);
+        else for (let i = 0; i < width; i++) featureRows[to + i] = byteToUnit[features[from + i]!]!;
+      });
+    },
+    rows(indices, featureRows, targetRows) {
+      if (featureRows instanceof Uint8Array !== (stored === "uint8"))
         throw new RangeError(
-          `a batch of ${indices.length} samples needs ${indices.length * width} features and ${indices.length * targetWidth} targets, the arrays hold ${featureRows.length} and ${targetRows.length}`,
+          `features are stored as ${stored} and cannot be written as they are to this type of array`,
         );
-      if (targetRows instanceof Int32Array !== (target.kind === "class"))
-        throw new RangeError(`targets of kind ${target.kind} cannot be written to this type of array`);
-      for (let row = 0; row < indices.length; row++) {
-        const index = indices[row]!;
-        if (!Number.isInteger(index) || index < 0 || index >= length)
-          throw new RangeError(`sample ${index} is outside the dataset's ${length} samples`);
-        copyFeatures(features, index * width, featureRows, row * width, width);
-        for (let column = 0; column < targetWidth; column++)
-          targetRows[row * targetWidth + column] = targets[index * targetWidth + column]!;
-      }
+      each(indices, featureRows, targetRows, (from, to) => featureRows.set(features.subarray(from, from + width), to));
     },
     transfer: () => ({ sampleShape, target, features, targets, sha256 }),
   };
-}
-
-function copyFeatures(
-  from: Uint8Array | Float32Array,
-  start: number,
-  to: Float32Array,
-  at: number,
-  width: number,
-): void {
-  if (from instanceof Float32Array) to.set(from.subarray(start, start + width), at);
-  else for (let i = 0; i < width; i++) to[at + i] = byteToUnit[from[start + i]!]!;
 }
 
 function contentSha256(content: DatasetContent): string {
@@ -110,7 +125,11 @@ export function contentBytes(
   // Key order is part of the hash: a spec that arrives with its keys in another order is still the same content.
   const named =
     target.kind === "class"
-      ? { kind: target.kind, classes: target.classes }
+      ? {
+          kind: target.kind,
+          classes: target.classes,
+          ...(target.positions === undefined ? {} : { positions: target.positions }),
+        }
       : { kind: target.kind, width: target.width };
   const header = `${JSON.stringify({ sampleShape, target: named, ...type, targets: targets.length })}\n`;
   return [Buffer.from(header), bytesOf(features), bytesOf(targets)];
@@ -118,7 +137,7 @@ export function contentBytes(
 
 function checkContent({ sampleShape, target, features, targets }: DatasetContent): void {
   const width = sizeOf(sampleShape);
-  const targetWidth = target.kind === "class" ? 1 : target.width;
+  const perSample = targetWidth(target);
   const samples = features.length / width;
   if (!(samples >= 1) || !Number.isInteger(samples))
     throw new LockstepError(
@@ -126,10 +145,10 @@ function checkContent({ sampleShape, target, features, targets }: DatasetContent
       `${features.length} feature values are no whole number of samples of shape [${sampleShape.join(", ")}]`,
       "A dataset needs at least one sample, and every sample the same shape.",
     );
-  if (targets.length !== samples * targetWidth)
+  if (targets.length !== samples * perSample)
     throw new LockstepError(
       "DATA_INVALID",
-      `${samples} samples need ${samples * targetWidth} targets, found ${targets.length}`,
+      `${samples} samples need ${samples * perSample} targets, found ${targets.length}`,
       "Give every sample its target.",
     );
   if (targets instanceof Int32Array !== (target.kind === "class"))
@@ -144,7 +163,7 @@ function checkContent({ sampleShape, target, features, targets }: DatasetContent
   if (wrongTarget >= 0)
     throw new LockstepError(
       "DATA_INVALID",
-      `the target of sample ${Math.floor(wrongTarget / targetWidth)} is ${targets[wrongTarget]}, expected ${target.kind === "class" ? `a label from 0 to ${target.classes - 1}` : "a finite number"}`,
+      `the target of sample ${Math.floor(wrongTarget / perSample)} is ${targets[wrongTarget]}, expected ${target.kind === "class" ? `a label from 0 to ${target.classes - 1}` : "a finite number"}`,
       "Correct the target or the number of classes.",
     );
   const wrongFeature = features instanceof Float32Array ? features.findIndex((value) => !Number.isFinite(value)) : -1;

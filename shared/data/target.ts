@@ -1,4 +1,11 @@
-/** What a sample's target is: one of `classes` labels 0..classes-1 (int32), or `width` real values (float32). */
+/**
+ * What a sample's target is: one of `classes` labels 0..classes-1 (int32), or one at each of `positions` of a sequence, such as
+ * the next token at every place of a text; or `width` real values (float32).
+ */
 export type TargetSpec =
-  | { readonly kind: "class"; readonly classes: number }
+  | { readonly kind: "class"; readonly classes: number; readonly positions?: number }
   | { readonly kind: "values"; readonly width: number };
+
+/** Numbers in one sample's target. */
+export const targetWidth = (target: TargetSpec): number =>
+  target.kind === "class" ? (target.positions ?? 1) : target.width;

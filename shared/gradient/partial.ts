@@ -17,11 +17,13 @@ export const metricSlot = (metric: string): string => `metric:${metric}`;
 export function partialLayouts(
   parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
   metrics: readonly string[],
+  evaluated: readonly { readonly name: string; readonly shape: readonly number[] }[] = [],
 ): PartialLayouts {
   const sums = metrics.map((metric) => ({ name: metricSlot(metric), shape: [] }));
+  const more = evaluated.map(({ name, shape }) => ({ name: metricSlot(name), shape }));
   return {
     parameters: layoutOf(parameters),
-    partial: { train: layoutOf([...parameters, ...sums]), evaluate: layoutOf(sums) },
+    partial: { train: layoutOf([...parameters, ...sums]), evaluate: layoutOf([...sums, ...more]) },
   };
 }
 

@@ -27,6 +27,11 @@ export class TreeReducer {
     return this.#held.values();
   }
 
+  /** Whether combining ends at this node. */
+  isTarget(node: TreeNode): boolean {
+    return this.#targets.has(nodeKey(node));
+  }
+
   /** Takes the sum over `node`; returns the target it completed, if it did. */
   add(node: TreeNode, buffer: number): { node: TreeNode; buffer: number } | undefined {
     let current = node;

@@ -59,6 +59,13 @@ export interface EmitContext<Attributes> {
     attributes?: Record<string, OnnxAttribute>,
     output?: string,
   ) => string;
+  /** Adds a node of several outputs. */
+  readonly nodes: (
+    type: string,
+    inputs: readonly string[],
+    attributes: Record<string, OnnxAttribute>,
+    outputs: number,
+  ) => readonly string[];
   /** The name of an initialiser with this content; equal ones are shared. */
   readonly constant: (
     type: "float32" | "int64" | "int32",

@@ -13,6 +13,7 @@ import { dropoutThreshold, type RandomStream } from "../random.ts";
 /** What the kernels' module exports, see assembly/. */
 interface ModuleExports {
   readonly add: (out: number, left: number, right: number, count: number) => void;
+  readonly clamp: (out: number, values: number, limit: number, count: number) => void;
   readonly divide: (out: number, dividend: number, divisor: number, count: number) => void;
   readonly weightedSum: (
     out: number,
@@ -42,6 +43,7 @@ interface ModuleExports {
   readonly allFinite: (values: number, count: number) => number;
   readonly sumOfSquares: (values: number, count: number) => number;
   readonly checksum: (values: number, count: number) => number;
+  readonly bytesToUnits: (out: number, bytes: number, count: number) => void;
   readonly dropoutMask: (
     out: number,
     count: number,
@@ -57,6 +59,8 @@ interface ModuleExports {
 export interface Kernels {
   /** out = left + right */
   readonly add: ModuleExports["add"];
+  /** out = values cut to −limit … limit; NaN stays NaN */
+  readonly clamp: ModuleExports["clamp"];
   /** out = dividend / divisor, the divisor being one number */
   readonly divide: ModuleExports["divide"];
   /** out = left · leftWeight + right · rightWeight */
@@ -71,12 +75,15 @@ export interface Kernels {
   readonly sumOfSquares: ModuleExports["sumOfSquares"];
   /** A checksum, an unsigned 32-bit integer, of a vector of whole 64-byte lines; see assembly/checksum.ts. */
   checksum(values: number, count: number): number;
+  /** out[i] = float32(bytes[i] / 255) for `count` bytes; out and bytes share none */
+  readonly bytesToUnits: ModuleExports["bytesToUnits"];
   /** out[i] = dropoutMaskAt(key, first + i, rate) of shared/random.ts, same bits. */
   dropoutMask(out: number, count: number, key: RandomStream["key"], first: number, rate: number): void;
 }
 
 const names: readonly (keyof ModuleExports)[] = [
   "add",
+  "clamp",
   "divide",
   "weightedSum",
   "weightedSumOfSquares",
@@ -84,6 +91,7 @@ const names: readonly (keyof ModuleExports)[] = [
   "allFinite",
   "sumOfSquares",
   "checksum",
+  "bytesToUnits",
   "dropoutMask",
 ];
 

@@ -4,8 +4,10 @@
  * open descriptor of the process that made it; nothing is left behind however that process ends.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import type { Arena } from "./arena.ts";
+import { operatingSystem } from "./system.ts";
+import type { System } from "./system.ts";
 
 /** Where a file can be reached. Whether that is the same host shows in the nonce behind its bytes. */
 export interface HostFileName {
@@ -26,41 +28,16 @@ export const placedBytes = (partialBytes: number): number => wholePages(PLACED_P
 
 const FOLDER = "/dev/shm";
 const NONCE_BYTES = 16;
-const namePattern = /^\/proc\/\d+\/fd\/\d+$/;
 
-/** The C library's functions. Sizes and offsets are bytes. */
-interface System {
-  mmap(address: Uint8Array, length: number, protection: number, flags: number, file: number, offset: number): unknown;
-  posix_fallocate(file: number, offset: number, length: number): number;
-  readonly failed: (address: unknown) => boolean;
-}
+/** Whether a path is one of an open file of some process, as all shared things are reached. */
+export const isDescriptorPath = (path: string): boolean => /^\/proc\/\d+\/fd\/\d+$/.test(path);
+
 const READ = 1;
 const WRITE = 2;
 const SHARED = 1;
 const PRIVATE = 2;
 const FIXED = 0x10;
 const ANONYMOUS = 0x20;
-
-let system: Promise<System | undefined> | undefined;
-
-/** Undefined where there is no such memory; processes then talk over sockets alone. */
-async function loadSystem(): Promise<System | undefined> {
-  if (process.platform !== "linux") return undefined;
-  try {
-    const { default: koffi } = await import("koffi");
-    const library = koffi.load(null);
-    return {
-      mmap: library.func(
-        "void *mmap(void *address, size_t length, int protection, int flags, int file, int64_t offset)",
-      ),
-      posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
-      failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
-    };
-  } catch {
-    // The library has no build for this processor.
-    return undefined;
-  }
-}
 
 export class HostFile {
   readonly name: HostFileName;
@@ -74,9 +51,9 @@ export class HostFile {
   }
 
   /** Makes a file of whole pages, all of them there; undefined where the system has no such memory, or not so much. */
-  static async create(bytes: number): Promise<HostFile | undefined> {
-    const loaded = await (system ??= loadSystem());
-    return loaded && HostFile.#create(loaded, bytes);
+  static create(bytes: number): HostFile | undefined {
+    const system = operatingSystem();
+    return system && HostFile.#create(system, bytes);
   }
 
   /** Makes another file of that kind. */
@@ -84,7 +61,7 @@ export class HostFile {
     return HostFile.#create(this.#system, bytes);
   }
 
-  static #create(loaded: System, bytes: number): HostFile | undefined {
+  static #create(system: System, bytes: number): HostFile | undefined {
     const nonce = randomBytes(NONCE_BYTES).toString("hex");
     const path = `${FOLDER}/lockstep-${nonce}`;
     let descriptor: number;
@@ -95,25 +72,29 @@ export class HostFile {
       return undefined;
     }
     // A page that is missing when it is first written would end the process.
-    if (loaded.posix_fallocate(descriptor, 0, bytes + HOST_PAGE) !== 0) {
+    if (system.posix_fallocate(descriptor, 0, bytes + HOST_PAGE) !== 0) {
       closeSync(descriptor);
       return undefined;
     }
     writeSync(descriptor, Buffer.from(nonce, "hex"), 0, NONCE_BYTES, bytes);
-    return new HostFile(loaded, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce });
+    return new HostFile(system, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce });
   }
 
   /** Opens another process's file; undefined unless it is this user's, on this host, and the one that is meant. */
-  static async open(name: HostFileName, access: "read" | "write"): Promise<HostFile | undefined> {
-    const loaded = await (system ??= loadSystem());
-    if (loaded === undefined || !namePattern.test(name.path)) return undefined;
+  static open(name: HostFileName, access: "read" | "write"): HostFile | undefined {
+    const system = operatingSystem();
+    if (system === undefined || !isDescriptorPath(name.path)) return undefined;
     let descriptor: number;
     try {
-      descriptor = openSync(name.path, access === "read" ? "r" : "r+");
+      // A pipe at this path must not be waited for.
+      descriptor = openSync(
+        name.path,
+        (access === "read" ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK,
+      );
     } catch {
       return undefined;
     }
-    const file = new HostFile(loaded, descriptor, name);
+    const file = new HostFile(system, descriptor, name);
     if (file.#isMeant()) return file;
     file.close();
     return undefined;

@@ -12,7 +12,7 @@ import { LockstepError } from "../errors.ts";
 const alignment = 16;
 
 /** A tensor's place; `offset` and `length` count floats, `offset` is a multiple of 16. */
-interface Slot {
+export interface Slot {
   readonly name: string;
   readonly shape: readonly number[];
   readonly offset: number;

@@ -25,6 +25,9 @@ export const initialisers = {
     const deviation = Math.sqrt(2 / fanIn);
     return (index) => stream.normal(index) * deviation;
   },
+  /** Normal with deviation 0.02: what GPT-2 starts embeddings from (Radford et al., 2019). */
+  normal: (stream) => (index) => stream.normal(index) * 0.02,
+  ones: () => () => 1,
   zeros: () => () => 0,
 } as const satisfies Record<string, Rule>;
 

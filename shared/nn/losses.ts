@@ -4,8 +4,10 @@ import { add, multiply, scale, subtract } from "../graph/operations/arithmetic.t
 import { sum } from "../graph/operations/broadcast.ts";
 import { sigmoid, softplus } from "../graph/operations/elementwise.ts";
 import { crossEntropy, oneHot } from "../graph/operations/labels.ts";
+import { constantOperation } from "../graph/operations/source.ts";
 import { hardmax, logSoftmax, softmax } from "../graph/operations/softmax.ts";
-import type { LossSpec } from "./spec.ts";
+import { sameShape, shapeMismatch } from "../graph/values.ts";
+import type { LossFunctions, LossSpec } from "./spec.ts";
 
 const widthOf = (scores: Tensor): number => scores.shape[1] as number;
 const meanOverOutputs = (x: Tensor): Tensor => scale(sum(x, [1]), 1 / widthOf(x));
@@ -14,19 +16,22 @@ interface Loss<Spec> {
   /** The loss of every sample, from the last layer's output and the targets. */
   readonly perSample: (scores: Tensor, targets: Tensor, spec: Spec) => Tensor;
   /** What predictions of the model are, and their name in model.onnx. */
-  readonly prediction: { readonly name: string; readonly of: (scores: Tensor) => Tensor };
+  readonly prediction: { readonly name: string; readonly of: (scores: Tensor, spec: Spec) => Tensor };
 }
 type Losses = { readonly [Kind in LossSpec["kind"]]: Loss<Extract<LossSpec, { kind: Kind }>> };
 
 const losses: Losses = {
   crossEntropy: {
-    perSample(scores, labels, { labelSmoothing = 0 }) {
+    perSample(scores, labels, { labelSmoothing = 0, classWeights }) {
       const plain = crossEntropy(scores, labels);
-      if (labelSmoothing === 0) return plain;
-      const even = meanOverOutputs(scale(logSoftmax(scores), -1));
-      return add(scale(plain, 1 - labelSmoothing), scale(even, labelSmoothing));
+      const even = (): Tensor => meanOverOutputs(scale(logSoftmax(scores), -1));
+      const loss = labelSmoothing === 0 ? plain : add(scale(plain, 1 - labelSmoothing), scale(even(), labelSmoothing));
+      // What is balanced has its numbers by now.
+      return classWeights === undefined || classWeights === "balanced"
+        ? loss
+        : multiply(loss, weightsOf(labels, classWeights));
     },
-    prediction: { name: "probabilities", of: softmax },
+    prediction: { name: "probabilities", of: (scores) => softmax(scores) },
   },
   binaryCrossEntropy: {
     /** −t·log σ(x) − (1 − t)·log(1 − σ(x)) = log(1 + eˣ) − t·x, which doesn't overflow. */
@@ -40,7 +45,22 @@ const losses: Losses = {
     },
     prediction: { name: "output", of: (scores) => scores },
   },
+  custom: {
+    perSample(output, targets, { name, perSample }) {
+      const loss = (perSample as LossFunctions["perSample"])(output, targets);
+      const wanted = [{ rows: 1 }];
+      if (sameShape(loss.shape, wanted)) return loss;
+      throw shapeMismatch(`the loss ${name}`, "a function whose result is [samples], one number for each", [loss]);
+    },
+    prediction: { name: "output", of: (output, { predict }) => (predict === undefined ? output : predict(output)) },
+  },
 };
+
+/** The weight of each sample's label. */
+function weightsOf(labels: Tensor, weights: readonly number[]): Tensor {
+  const row = labels.apply(constantOperation, [], { shape: [weights.length], values: weights });
+  return sum(multiply(oneHot(labels, weights.length), row), [1]);
+}
 
 export const lossOf = <Spec extends LossSpec>(spec: Spec): Loss<Spec> => losses[spec.kind] as Loss<Spec>;
 

@@ -4,16 +4,19 @@
  */
 import { LockstepError } from "../errors.ts";
 import { gradientsOf } from "../graph/autodiff.ts";
-import { type Graph, GraphBuilder } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/operation.ts";
-import { flatten, sumSamples } from "../graph/operations/broadcast.ts";
-import { describeShape, sameShape, type Shape } from "../graph/values.ts";
+import { scale } from "../graph/operations/arithmetic.ts";
+import { reshape, sumSamples } from "../graph/operations/broadcast.ts";
+import { sameShape } from "../graph/values.ts";
 import type { Layout } from "../memory/layout.ts";
 import { randomStream } from "../random.ts";
+import { checkModelSpec } from "./check-spec.ts";
 import { initialisers } from "./initialisers.ts";
-import { type LayerContext, layers, layersCounted, type Parameter } from "./layers.ts";
 import { correctOf, lossOf } from "./losses.ts";
-import { checkModelSpec, layerName, type LayerSpec, type ModelSpec } from "./spec.ts";
+import { figureName, sumsOf } from "./metrics.ts";
+import { Network, type Parameter } from "./network.ts";
+import type { ModelSpec } from "./spec.ts";
 
 export interface CompiledModel {
   readonly parameters: readonly Parameter[];
@@ -23,73 +26,46 @@ export interface CompiledModel {
   readonly evaluate: Graph;
   /** Output "probabilities" or "output", a row for every sample. */
   readonly predict: Graph;
+  /** The sums of a training step, and the first of an evaluation. */
   readonly metrics: readonly string[];
+  /** The sums that evaluations have behind those. */
+  readonly evaluated: readonly MetricSums[];
 }
 
-const rows: Shape[number] = { rows: 1 };
-
-/** The layers as one function of "features", in a graph of its own. */
-class Network {
-  readonly builder = new GraphBuilder();
-  readonly parameters: { readonly parameter: Parameter; readonly tensor: Tensor }[] = [];
-  readonly scores: Tensor;
-
-  constructor(spec: ModelSpec, training: boolean) {
-    let number = 0;
-    let x = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
-    spec.layers.forEach((layer, place) => {
-      x = this.#apply(layer, x, this.#context(number, training), layerName(place, layer));
-      number += layersCounted(layer);
-    });
-    this.scores = x.shape.length === 2 ? x : flatten(x);
-    const width = spec.target.kind === "class" ? spec.target.classes : spec.target.width;
-    const wanted = [rows, width];
-    if (!sameShape(this.scores.shape, wanted)) {
-      const last = spec.layers.length - 1;
-      throw new LockstepError(
-        "SHAPE_MISMATCH",
-        `${layerName(last, spec.layers[last] as LayerSpec)} gives ${describeShape(this.scores.shape)}, the targets want ${describeShape(wanted)}`,
-        `Let the last dense layer have ${width} units.`,
-      );
-    }
-  }
-
-  targets({ target }: ModelSpec): Tensor {
-    return target.kind === "class"
-      ? this.builder.input("targets", { kind: "targets" }, [rows], "int32")
-      : this.builder.input("targets", { kind: "targets" }, [rows, target.width]);
-  }
-
-  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, name: string): Tensor {
-    try {
-      return (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: LayerContext) => Tensor)(x, layer, context);
-    } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      throw new LockstepError(error.code, `${name}, given ${describeShape(x.shape)}: ${error.message}`, error.hint, {
-        cause: error,
-      });
-    }
-  }
-
-  #context(number: number, training: boolean): LayerContext {
-    return {
-      training,
-      parameter: (parameter) => {
-        const name = `${number}.${parameter.name}`;
-        const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, parameter.shape);
-        this.parameters.push({ parameter: { ...parameter, name }, tensor });
-        return tensor;
-      },
-      mask: (rate, shape) => this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape),
-    };
-  }
+interface MetricSums {
+  readonly name: string;
+  readonly shape: readonly number[];
 }
 
 /** The sums a step reports, and the scalar that is differentiated: the first of them. */
 function metricsOf(network: Network, spec: ModelSpec): Record<"loss", Tensor> & Record<string, Tensor> {
-  const targets = network.targets(spec);
-  const loss = sumSamples(lossOf(spec.loss).perSample(network.scores, targets, spec.loss));
-  return spec.target.kind === "class" ? { loss, correct: correctOf(network.scores, targets) } : { loss };
+  const { targets, scores, positions } = network;
+  const perPosition = lossOf(spec.loss).perSample(scores, targets, spec.loss);
+  const loss = scale(sumSamples(perPosition), 1 / positions);
+  const { target } = spec;
+  const isScored = target.kind === "class" && sameShape(scores.shape, [{ rows: positions }, target.classes]);
+  return isScored && (target.positions ?? 1) === positions
+    ? { loss, correct: scale(correctOf(scores, targets), 1 / positions) }
+    : { loss };
+}
+
+const predictionOf = ({ scores }: Network, { loss }: ModelSpec): Tensor => lossOf(loss).prediction.of(scores, loss);
+
+/** The sums behind the spec's metrics: for each sample, the mean over its positions. */
+function evaluatedOf(network: Network, spec: ModelSpec): Record<string, Tensor> {
+  const prediction = predictionOf(network, spec);
+  const { targets, positions } = network;
+  const scores = spec.loss.kind === "custom" ? prediction : network.scores;
+  const sums = (spec.metrics ?? []).map((metric) => {
+    const total = sumsOf(metric, scores, prediction, targets);
+    return [figureName(metric), scale(total, 1 / positions)] as const;
+  });
+  return Object.fromEntries(sums);
+}
+
+/** A row for each sample, whatever there was for each position. */
+function bySample(prediction: Tensor, positions: number): Tensor {
+  return positions === 1 ? prediction : reshape(prediction, [{ rows: 1 }, positions, ...prediction.shape.slice(1)]);
 }
 
 const prefixed = (prefix: string, tensors: Record<string, Tensor>): Record<string, Tensor> =>
@@ -111,6 +87,7 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   const named = training.parameters.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
 
   const evaluation = new Network(spec, false);
+  const evaluated = evaluatedOf(evaluation, spec);
   const predicting = new Network(spec, false);
   const { prediction } = lossOf(spec.loss);
   return {
@@ -119,9 +96,12 @@ export function compileModel(spec: ModelSpec): CompiledModel {
       ...prefixed("gradient", Object.fromEntries(named)),
       ...prefixed("metric", metrics),
     }),
-    evaluate: evaluation.builder.build(prefixed("metric", metricsOf(evaluation, spec))),
-    predict: predicting.builder.build({ [prediction.name]: prediction.of(predicting.scores) }),
+    evaluate: evaluation.builder.build(prefixed("metric", { ...metricsOf(evaluation, spec), ...evaluated })),
+    predict: predicting.builder.build({
+      [prediction.name]: bySample(predictionOf(predicting, spec), predicting.positions),
+    }),
     metrics: Object.keys(metrics),
+    evaluated: Object.entries(evaluated).map(([name, { shape }]) => ({ name, shape: shape as number[] })),
   };
 }
 

@@ -5,6 +5,7 @@
  *
  * Rules see one chunk of the vectors at a time and don't know which.
  */
+import { integerPower } from "../elementary.ts";
 import type { Kernels } from "../kernels/index.ts";
 
 /** One stretch of all vectors; places are byte offsets. */
@@ -29,6 +30,15 @@ export interface Rule {
   /** Takes the place of an update, returns the place of the new one: `scratch` or a state after the step. */
   apply(kernels: Kernels, update: number, chunk: Chunk): number;
 }
+
+/** u cut to −limit … limit, entry by entry. */
+export const clip = (limit: number): Rule => ({
+  stateNames: [],
+  apply(kernels, update, { scratch, count }) {
+    kernels.clamp(scratch, update, limit, count);
+    return scratch;
+  },
+});
 
 /** u + decay · θ: before the other rules it is L2 regularisation, behind them decoupled decay (Loshchilov, Hutter 2019). */
 export const weightDecay = (decay: number): Rule => ({
@@ -62,8 +72,8 @@ export const scaleByAdam = (beta1: number, beta2: number, epsilon: number): Rule
     const variance = next("variance");
     kernels.weightedSum(mean, previous("mean"), update, beta1, 1 - beta1, count);
     kernels.weightedSumOfSquares(variance, previous("variance"), update, beta2, 1 - beta2, count);
-    const meanScale = 1 / (1 - power(beta1, stepNumber));
-    const varianceScale = 1 / (1 - power(beta2, stepNumber));
+    const meanScale = 1 / (1 - integerPower(beta1, stepNumber));
+    const varianceScale = 1 / (1 - integerPower(beta2, stepNumber));
     kernels.divideByRoot(scratch, mean, variance, meanScale, varianceScale, aboveZero(epsilon), count);
     return scratch;
   },
@@ -85,14 +95,3 @@ export const scaleByRootOfSquares = (keep: number, add: number, epsilon: number)
 
 /** ε as float32 and not 0, which would make 0 / 0 of the padding. */
 const aboveZero = (epsilon: number): number => Math.max(Math.fround(epsilon), 2 ** -149);
-
-/** base to a positive integer power by multiplication: Math.pow may differ in the last bit between builds of Node. */
-function power(base: number, exponent: number): number {
-  let result = 1;
-  let square = base;
-  for (let left = exponent; left > 0; left = Math.floor(left / 2)) {
-    if (left % 2 === 1) result *= square;
-    square *= square;
-  }
-  return result;
-}

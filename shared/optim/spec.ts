@@ -8,6 +8,8 @@ interface Common {
   readonly learningRate: number;
   /** Scales the mean gradient down to this Euclidean norm where it is longer; absent: never. */
   readonly clipNorm?: number;
+  /** Cuts each entry of the mean gradient to −clipValue … clipValue; absent: never. */
+  readonly clipValue?: number;
 }
 
 export interface SgdSpec extends Common {
@@ -52,4 +54,32 @@ export interface AdagradSpec extends Common {
   readonly weightDecay?: number;
 }
 
-export type OptimizerSpec = SgdSpec | AdamSpec | RmspropSpec | AdagradSpec;
+/** Adam's update of each tensor, scaled to the length of the tensor itself (You et al. 2020): for large batches. */
+export interface LambSpec extends Common {
+  readonly kind: "lamb";
+  /** How slowly the mean of gradients forgets (0.9). */
+  readonly beta1?: number;
+  /** How slowly the mean of squared gradients forgets (0.999). */
+  readonly beta2?: number;
+  /** Keeps the divisor from zero (1e-6). */
+  readonly epsilon?: number;
+  /** Added to Adam's update as weightDecay · θ, before it is scaled (0.01). */
+  readonly weightDecay?: number;
+}
+
+/** Parameters that are trained in another way than the rest. The last group that names a parameter decides, option by option. */
+export interface ParameterGroup {
+  /**
+   * Names, in which * stands for any characters, such as "*.bias"; or `vectors`: all of one dimension, which are the biases
+   * and the weights of normalisations.
+   */
+  readonly parameters: string | readonly string[];
+  /** In place of the optimizer's. */
+  readonly weightDecay?: number;
+  /** The run's learning rate is multiplied by it (1). */
+  readonly learningRateFactor?: number;
+  /** They keep their bits (false). */
+  readonly frozen?: boolean;
+}
+
+export type OptimizerSpec = SgdSpec | AdamSpec | RmspropSpec | AdagradSpec | LambSpec;

@@ -15,12 +15,16 @@
 import type { ErrorCode } from "../errors.ts";
 import type { RunId, StepNumber, WorkerId } from "../ids.ts";
 import type { HostFileName } from "../memory/host-memory.ts";
+import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
+
+/** The most works that one assignment is for. */
+export const MOST_WORKS_AHEAD = 16;
 
 /** The HTTP header in which a coordinator says why it does not even open a connection. */
 export const REFUSAL_HEADER = "lockstep-refusal";
@@ -74,10 +78,14 @@ export interface Welcome {
 
 /** Files that a worker of the same host may lay over its own memory (shared/memory/host-memory.ts). */
 export interface MemoryOffer {
-  /** The two blocks of the coordinator's parameters, one behind the other; version v is at the start of block v mod 2. */
+  /**
+   * The two blocks of the coordinator's parameters, one behind the other; version v is at the start of block v mod 2. On a page
+   * of its own behind them, the signal of the version that is there whole (shared/memory/signal.ts).
+   */
   readonly parameters: HostFileName;
-  /** This worker's alone: slots for its partials. */
+  /** This worker's alone: slots for its partials, and the line on which its threads say that one is there. */
   readonly partials: HostFileName;
+  readonly line: LineName;
 }
 
 /** The run as its workers see it. The graphs and the data are checked by the worker; nothing in them is code. */
@@ -95,6 +103,8 @@ export interface RunPlan {
   readonly layoutHash: string;
   /** Names of the sums behind the gradients in a partial: `loss`, `correct`. */
   readonly metrics: readonly string[];
+  /** The sums that an evaluation's partial has behind those, such as a confusion matrix. */
+  readonly evaluated: readonly { readonly name: string; readonly shape: readonly number[] }[];
   /** Samples of the first training batch and the shards it is cut into: what the engine's probe computes. */
   readonly batch: number;
   readonly shards: number;
@@ -126,21 +136,26 @@ interface Refused {
   readonly hint: string;
 }
 
-/** Subtrees to compute. More may follow for the same work when another worker is lost. */
+/**
+ * Subtrees to compute as soon as a work's parameters are here, the same ones for some steps that follow one another. It comes
+ * while the step before is open, so that parameters are all that is waited for. More may follow for any of these works when
+ * another worker is lost.
+ */
 export interface Assignment {
   readonly type: "assignment";
+  /** The first of them. */
   readonly work: WorkName;
+  /** How many works: steps of one epoch, with batches of as many samples, or one evaluation. */
+  readonly works: number;
   /** Counted from 0; with the seed it decides the order of the samples. */
   readonly epoch: number;
-  /** Position in the epoch's order of the batch's first sample. */
+  /** Position in the epoch's order of the first batch's first sample. */
   readonly offset: number;
-  /** Samples in the whole batch, of which this worker computes some, and the shards they are cut into. */
+  /** Samples in a whole batch, of which this worker computes some, and the shards they are cut into. */
   readonly samples: number;
   readonly shards: number;
   /** Nodes [start, end) of the canonical tree. */
   readonly nodes: readonly (readonly [number, number])[];
-  /** The parameters are in shared memory already; none follow. */
-  readonly placed: boolean;
 }
 
 /** One segment of the parameters; the float32 bytes follow. */
@@ -165,12 +180,12 @@ export interface Partial {
   readonly run: RunId;
   readonly work: WorkName;
   readonly node: readonly [number, number];
-  /** Time inside the engine for the work's subtrees so far, in microseconds. */
+  /** Time of computing since the worker's last partial of this work, in microseconds. */
   readonly computeMicroseconds: number;
   readonly segment: Segment;
 }
 
-/** The sums over a subtree's samples are in shared memory, and stay there until the worker's next work begins. */
+/** The sums over a subtree's samples are in shared memory, and stay there until the work is over. */
 export interface PlacedPartial {
   readonly type: "placed-partial";
   readonly run: RunId;
@@ -179,7 +194,7 @@ export interface PlacedPartial {
   readonly computeMicroseconds: number;
   /** Where they start in the worker's file, in bytes. */
   readonly position: number;
-  /** `Kernels.checksum` of the whole vector. */
+  /** `blockwiseChecksum` of the whole vector (shared/memory/blocks.ts). */
   readonly checksum: number;
 }
 

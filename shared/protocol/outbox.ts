@@ -10,7 +10,7 @@ export type WriteFrame = (frame: Buffer, flushed: () => void) => void;
 
 export class Outbox {
   readonly #write: WriteFrame;
-  #waiting: Buffer[] = [];
+  #waiting: { readonly frame: Buffer; readonly about: string }[] = [];
   #unflushed = 0;
 
   constructor(write: WriteFrame) {
@@ -22,23 +22,23 @@ export class Outbox {
     this.#write(frame, () => {});
   }
 
-  /** Queues bulk frames behind those already queued. */
-  sendBulk(frames: Iterable<Buffer>): void {
-    for (const frame of frames) this.#waiting.push(frame);
+  /** Queues bulk frames behind those already queued, under the name of what they are about. */
+  sendBulk(frames: Iterable<Buffer>, about: string): void {
+    for (const frame of frames) this.#waiting.push({ frame, about });
     this.#pump();
   }
 
-  /** Forgets bulk frames that nobody waits for any more, such as parameters of a step that is over. */
-  dropBulk(): void {
-    this.#waiting = [];
+  /** Forgets bulk frames about what nobody waits for any more, such as a step that is over. */
+  dropBulk(about: string): void {
+    this.#waiting = this.#waiting.filter((each) => each.about !== about);
   }
 
   #pump(): void {
     while (this.#unflushed < WINDOW) {
-      const frame = this.#waiting.shift();
-      if (frame === undefined) return;
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
       this.#unflushed += 1;
-      this.#write(frame, () => {
+      this.#write(next.frame, () => {
         this.#unflushed -= 1;
         this.#pump();
       });

@@ -5,7 +5,7 @@
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { LockstepError } from "../errors.ts";
-import { SEGMENT_BYTES } from "./messages.ts";
+import { MOST_WORKS_AHEAD, SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -65,6 +65,9 @@ const plan = Type.Object(
     }),
     layoutHash: hex,
     metrics: Type.Array(short, { maxItems: 64 }),
+    evaluated: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {
+      maxItems: 64,
+    }),
     batch: positive,
     shards: positive,
   },
@@ -75,7 +78,8 @@ const hostFile = Type.Object(
   { path: short, bytes: positive, nonce: Type.String({ pattern: "^[0-9a-f]{32}$" }) },
   strict,
 );
-const memory = Type.Optional(Type.Object({ parameters: hostFile, partials: hostFile }, strict));
+const line = Type.Object({ path: short, id: short }, strict);
+const memory = Type.Optional(Type.Object({ parameters: hostFile, partials: hostFile, line }, strict));
 
 const heartbeat = message("heartbeat", {});
 
@@ -102,12 +106,12 @@ const coordinatorMessages = {
   refused: message("refused", { code, message: sentence, hint: sentence }),
   assignment: message("assignment", {
     work,
+    works: Type.Integer({ minimum: 1, maximum: MOST_WORKS_AHEAD }),
     epoch: ordinal,
     offset: count,
     samples: positive,
     shards: positive,
     nodes: Type.Array(node, { minItems: 1, maxItems: 10_000 }),
-    placed: Type.Boolean(),
   }),
   parameters: message("parameters", { version: ordinal, segment }),
   answer: message("answer", { code, work, node }),

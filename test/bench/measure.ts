@@ -60,16 +60,3 @@ export function line(name: string, step: Spread, { batch }: Workload): string {
   const rate = `${steps.toFixed(steps < 10 ? 2 : 0)} steps/s, ${(steps * batch).toFixed(0)} samples/s`;
   return `  ${name.padEnd(52)} ${shown(step).padEnd(26)} ${rate}`;
 }
-
-/** Rows under a header, in columns as wide as they need to be. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}

@@ -42,8 +42,8 @@ export async function oneProcess(workload: Workload): Promise<OneProcessRound> {
     2 * parameterBytes(layouts.parameters, optimizer) + 2 * vectorBytes(layout) + 8 * batch * (width + 16),
   );
   const kernels = instantiateKernels(arena.memory);
-  const rate = config.optimizer.learningRate;
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, rate);
+  const { learningRate } = config.optimizer;
+  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, () => learningRate);
   initialParameters(model, layouts.parameters, seed, store.vector);
   const program = await onnxRuntimeEngine().prepare(fuse(model.train, cutIntoShards(batch, config.shards).sizes));
   const features = arena.floats(arena.allocate(4 * batch * width), batch * width);

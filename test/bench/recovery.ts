@@ -2,10 +2,11 @@
  * What faults cost: how long until the next step after a worker or the coordinator is killed, and what auditing and
  * checkpoints cost while nothing happens. Printed beside what Lockstep aims for.
  */
+import { table } from "../../coordinator/cli/table.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Benchmark } from "./benchmark.ts";
 import { cluster } from "./cluster.ts";
-import { alternate, percent, progress, shown, speedup, spread, table } from "./measure.ts";
+import { alternate, percent, progress, shown, speedup, spread } from "./measure.ts";
 import type { Spread } from "./measure.ts";
 import { Service, workerNames } from "./service.ts";
 import { titleOf } from "./workloads.ts";

@@ -1,11 +1,12 @@
 /** The exchange of a step alone, without computing: what each path for the bytes costs in time and in processor time. */
+import { table } from "../../coordinator/cli/table.ts";
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { tuneGarbageCollection } from "../../shared/memory/garbage.ts";
 import type { Benchmark } from "./benchmark.ts";
-import { alternate, shown, spread, table } from "./measure.ts";
+import { alternate, shown, spread } from "./measure.ts";
 import { checkStamp, paths, stamp } from "./wire/paths.ts";
 import type { PathName } from "./wire/paths.ts";
 import { parametersOf, titleOf, warmUpOf } from "./workloads.ts";

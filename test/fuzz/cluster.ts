@@ -2,14 +2,13 @@
  * A small run inside this process: the production coordinator and worker runtimes on a clock that the test moves, over
  * connections that deliver a frame when the test says so. Hostile connections stand beside it.
  */
-import { initialState, noSums } from "../../coordinator/core/state.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import type { CoordinatorState } from "../../coordinator/core/state.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
 import { EngineReferee } from "../../coordinator/referee.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
-import { referenceEngine } from "../../shared/engine/reference.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
@@ -20,9 +19,10 @@ import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
 import type { Client, ClientListener } from "../../worker/client.ts";
 import { ComputePool } from "../../shared/compute/pool.ts";
-import { TaskRunner } from "../../shared/compute/runner.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
 import { data, job } from "../simulation/job.ts";
+import { inlineThreads } from "../support/inline-threads.ts";
+import { unknownLink } from "../support/link.ts";
 
 export const token = JoinToken.from("known to the honest only", "a test");
 
@@ -61,10 +61,7 @@ export class ManualClock implements Clock {
 
 /** The pool of a plan, computed in this thread by the reference evaluator. */
 export const referencePool = (plan: ConstructorParameters<typeof ComputePool>[0]): ComputePool =>
-  new ComputePool(plan, 1, data, (setup) => {
-    const runner = new TaskRunner(setup, referenceEngine("float32"));
-    return { run: (task) => runner.run(task), close: async () => {} };
-  });
+  new ComputePool(plan, 1, data, inlineThreads);
 
 /** A connection's worker end, as a fuzzer takes it over. */
 export type Hijack = (listener: ClientListener) => Client | undefined;
@@ -87,9 +84,15 @@ export class Cluster {
     const optimizer = optimizerOf(config.optimizer);
     const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
     const kernels = instantiateKernels(arena.memory);
-    this.#store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, config.optimizer.learningRate);
+    this.#store = new ParameterStore(
+      arena,
+      kernels,
+      layouts.parameters,
+      optimizer,
+      () => config.optimizer.learningRate,
+    );
     initialParameters(job.model, layouts.parameters, config.seed, this.#store.vector);
-    const fresh = { steps: stepNumber(0), steering: { epochSums: noSums, lastEvaluation: undefined } };
+    const fresh = { steps: stepNumber(0), steering: steeringFrom() };
     this.state = initialState(
       { ...job.settings, epochs },
       { ...fresh, fingerprint: undefined, quarantined: [], auditKey: 1 },
@@ -110,6 +113,7 @@ export class Cluster {
       notify: () => {},
       record: () => {},
       checkpoint: () => {},
+      keepBest: () => {},
     });
     void this.runtime.finished.then((outcome) => (this.ended = String(outcome)));
   }
@@ -178,7 +182,14 @@ export class Cluster {
     });
     this.#open.add(close);
     send(() => listener.onOpen());
-    const handlers = this.runtime.onConnection({ outbox: toWorker, token, isLocal: false, proven() {}, close });
+    const handlers = this.runtime.onConnection({
+      outbox: toWorker,
+      token,
+      isLocal: false,
+      ...unknownLink,
+      proven() {},
+      close,
+    });
     return { outbox: toCoordinator, close, terminate: close };
   }
 }

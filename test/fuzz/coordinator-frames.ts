@@ -22,18 +22,19 @@ export function parametersOf(version: number): Buffer {
 export const assignmentOf = (kind: "train" | "evaluate", step: number): Assignment => ({
   type: "assignment",
   work: { kind, step: stepNumber(step) },
+  works: 1,
   epoch: 0,
   offset: 0,
   samples: 10,
   shards: 5,
   nodes: [[0, 4]],
-  placed: false,
 });
 
 /** Files that there are not, or that are none to share. */
 const memory = {
   parameters: { path: "/proc/1/fd/0", bytes: 65_536, nonce: "0".repeat(32) },
   partials: { path: "/proc/self/fd/../../../etc/passwd", bytes: 65_536, nonce: "0".repeat(32) },
+  line: { path: "/proc/1/fd/1", id: "0" },
 };
 
 /** Any message of a coordinator, well-formed, at any time. */
@@ -43,7 +44,7 @@ function anyMessage(dice: Dice): CoordinatorMessage {
   const messages: (() => CoordinatorMessage)[] = [
     () => ({ type: "challenge", nonce }),
     () => ({ type: "welcome", run: runId("r"), worker: workerId("w"), proof: "0".repeat(64), plan: job.plan, memory }),
-    () => ({ ...assignmentOf(kind, step), placed: dice.chance(0.3) }),
+    () => ({ ...assignmentOf(kind, step), works: dice.one([1, 2, 16]) }),
     () => ({
       ...assignmentOf(kind, step),
       epoch: dice.one([0, 7, 2 ** 32 - 1, 2 ** 53 - 1]),

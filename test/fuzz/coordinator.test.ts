@@ -15,6 +15,7 @@ import { job } from "../simulation/job.ts";
 import { Cluster, token, undisturbed } from "./cluster.ts";
 import { Dice } from "./dice.ts";
 import { memoryInUse } from "./memory.ts";
+import { unknownLink } from "../support/link.ts";
 
 const FRAMES = 120_000;
 const EPOCHS = 40;
@@ -45,6 +46,7 @@ class Attacker {
     this.#handlers = cluster.runtime.onConnection({
       outbox,
       isLocal: false,
+      ...unknownLink,
       token,
       proven: () => (this.isWronglyProven ||= !this.#knowsToken),
       close: () => (this.isClosed = true),

@@ -77,6 +77,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
       parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
       layoutHash: layouts.parameters.hash,
       metrics: model.metrics,
+      evaluated: model.evaluated,
       batch,
       shards: 1,
     },
@@ -86,7 +87,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
   const partial = next("partial");
   const begun = performance.now();
   const work = { kind: "train", step: stepNumber(0) } as const;
-  send({ type: "assignment", work, epoch: 0, offset: 0, samples: batch, shards: 1, nodes: [[0, 1]], placed: false });
+  send({ type: "assignment", work, works: 1, epoch: 0, offset: 0, samples: batch, shards: 1, nodes: [[0, 1]] });
   const parameters = new Uint8Array(4 * layouts.parameters.size);
   for (const { segment, section } of segmentsOf(vectorOf(parameters))) {
     send({ type: "parameters", version: stepNumber(0), segment }, section);

@@ -96,6 +96,7 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
     parameters: [],
     layoutHash: hash,
     metrics: [],
+    evaluated: [],
     batch: 8,
     shards: 4,
   };

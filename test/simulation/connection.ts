@@ -129,33 +129,33 @@ function frameLine(frame: Buffer): string | undefined {
 
 /** Fails where more waits than one work can need. */
 class WatchedOutbox extends Outbox {
-  #queued = 0;
-  readonly #written: { count: number };
+  /** What each bulk frame that waits is about. */
+  readonly #waiting: string[];
 
   constructor(write: ConstructorParameters<typeof Outbox>[0]) {
-    const written = { count: 0 };
+    const waiting: string[] = [];
     super((frame, flushed) => {
-      written.count += 1;
+      waiting.shift();
       write(frame, flushed);
     });
-    this.#written = written;
+    this.#waiting = waiting;
   }
 
   override send(frame: Buffer): void {
+    // It is written before all that wait.
+    this.#waiting.unshift("control");
     super.send(frame);
-    this.#written.count -= 1;
   }
 
-  override sendBulk(frames: Iterable<Buffer>): void {
+  override sendBulk(frames: Iterable<Buffer>, about: string): void {
     const all = [...frames];
-    this.#queued += all.length;
-    super.sendBulk(all);
-    const waiting = this.#queued - this.#written.count;
-    if (waiting > MOST_WAITING) throw new Error(`${waiting} bulk frames wait in one outbox`);
+    this.#waiting.push(...all.map(() => about));
+    super.sendBulk(all, about);
+    if (this.#waiting.length > MOST_WAITING) throw new Error(`${this.#waiting.length} bulk frames wait in one outbox`);
   }
 
-  override dropBulk(): void {
-    super.dropBulk();
-    this.#queued = this.#written.count;
+  override dropBulk(about: string): void {
+    super.dropBulk(about);
+    this.#waiting.splice(0, Infinity, ...this.#waiting.filter((each) => each !== about));
   }
 }

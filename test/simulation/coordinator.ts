@@ -1,8 +1,10 @@
 /** A simulated coordinator process: the production parts, wired as a run wires them, on a virtual clock, network and disk. */
 import type { CoordinatorState, Settings, Steering, Work } from "../../coordinator/core/state.ts";
-import { initialState, noSums } from "../../coordinator/core/state.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import { batchOf } from "../../coordinator/core/schedule.ts";
+import { rateAfter } from "../../coordinator/core/steering.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
+import { runOptimizer } from "../../coordinator/plan.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
 import type { Json, Snapshot } from "../../shared/checkpoint/snapshot.ts";
@@ -14,7 +16,6 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { parametersSha256 } from "../../shared/memory/layout.ts";
 import { initialParameters } from "../../shared/nn/model.ts";
-import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { Disk, MetricsLine } from "./disk.ts";
 import { job } from "./job.ts";
 import type { Ledger, Life } from "./ledger.ts";
@@ -24,7 +25,7 @@ import type { SimulatedProcess } from "./process.ts";
 import { SimulatedReferee } from "./referee.ts";
 
 const { config, layouts, model, plan, shards } = job;
-const optimizer = optimizerOf(config.optimizer);
+const optimizer = runOptimizer(config, layouts.parameters);
 
 /** A reduction that tells the ledger what is added, and has all buffers back before each work. */
 class WatchedReduction extends Reduction {
@@ -104,11 +105,12 @@ export class SimulatedCoordinator {
     const life = ledger.life(steps);
     const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
     const kernels = instantiateKernels(arena.memory);
-    const { learningRate } = config.optimizer;
-    this.#store = new WatchedStore(life, arena, kernels, layouts.parameters, optimizer, learningRate);
+    this.#store = new WatchedStore(life, arena, kernels, layouts.parameters, optimizer, (done) =>
+      rateAfter(this.state, done),
+    );
     if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, this.#store.vector);
     else this.#store.restore(snapshot);
-    const steering = (snapshot?.steering as Steering | undefined) ?? { epochSums: noSums, lastEvaluation: undefined };
+    const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
     const { fingerprint, quarantined } = disk;
     const auditKey = Math.floor(process.world.random() * 2 ** 32);
     this.state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, process.now());
@@ -137,6 +139,7 @@ export class SimulatedCoordinator {
         this.#checkMembers(network.endsOf(process).length);
       },
       checkpoint: () => this.#checkpoint(),
+      keepBest: () => {},
     });
     network.listen(process, this.#runtime);
     void this.#runtime.finished.then((outcome) => {

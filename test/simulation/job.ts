@@ -44,19 +44,25 @@ const config = configFromObject({
     ],
     loss: { kind: "crossEntropy" },
   },
-  optimizer: { kind: "adam", learningRate: 0.05 },
+  optimizer: { kind: "adam", learningRate: 0.05, clipNorm: 1 },
+  // A rate that depends on the step and on what was evaluated before it.
+  schedule: { kind: "plateau", warmUp: 0.5, patience: 0, threshold: 0.5, factor: 0.5 },
+  groups: [{ parameters: "vectors", weightDecay: 0, learningRateFactor: 2 }],
+  average: 0.9,
   batch: 12,
   shards: SHARDS,
   epochs: 3,
   evaluateEvery: 1,
+  metrics: [{ kind: "confusion" }, { kind: "topK", k: 2 }, { kind: "perplexity" }],
 });
 const model = compileModel({
   inputShape: [FEATURES],
   target: { kind: "class", classes: CLASSES },
   layers: config.model.layers,
   loss: config.model.loss,
+  metrics: config.metrics ?? [],
 });
-const layouts = partialLayouts(model.parameters, model.metrics);
+const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
 export const data = { train: samples(SAMPLES, 0), test: samples(TEST_SAMPLES, SAMPLES), sha256: "d".repeat(64) };
 const ingredients: Ingredients = { config, data, model, layouts };
 const settings: Settings = { ...settingsOf(ingredients, "simulated-run", 0), evaluationChunk: EVALUATION_CHUNK };

@@ -11,6 +11,7 @@ import { End } from "./connection.ts";
 import type { Item } from "./connection.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { World } from "./world.ts";
+import { unknownLink } from "../support/link.ts";
 
 /** What the network does to one worker's host. */
 export interface Conditions {
@@ -95,6 +96,7 @@ export class Network {
     end.listener = listener.onConnection({
       outbox,
       isLocal: false,
+      ...unknownLink,
       token: JoinToken.none,
       proven: () => {},
       close: () => end.close(),

@@ -3,8 +3,9 @@
  * reads the parameters as late as it can, so that bytes which are used too early or overwritten too early show.
  */
 import type { Threads } from "../../shared/compute/threads.ts";
-import type { ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
+import type { ComputeResult, ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
 import { compute, outputBytes } from "./arithmetic.ts";
+import { readinessIn } from "../support/inline-threads.ts";
 import type { Ledger } from "./ledger.ts";
 import { buffersInUse } from "./memory.ts";
 import type { SimulatedProcess } from "./process.ts";
@@ -21,18 +22,20 @@ const SLOWNESS = 8;
 
 export class SimulatedThreads implements Threads {
   readonly #process: SimulatedProcess;
-  readonly #memory: WebAssembly.Memory;
+  readonly #setup: ThreadSetup;
   readonly #speed: Speed;
   readonly #ledger: Ledger;
   readonly #lies: WorkerPart["lies"];
   readonly #waiting: (() => void)[] = [];
+  /** Tasks that each keep a thread waiting for parameters. */
+  #blocked: { readonly task: ComputeTask; readonly resume: () => void }[] = [];
   #free: number;
   #underWay = 0;
   #idle: (() => void) | undefined;
 
   constructor(
     process: SimulatedProcess,
-    { memory }: ThreadSetup,
+    setup: ThreadSetup,
     count: number,
     speed: Speed,
     ledger: Ledger,
@@ -40,13 +43,13 @@ export class SimulatedThreads implements Threads {
   ) {
     this.#lies = lies;
     this.#process = process;
-    this.#memory = memory;
+    this.#setup = setup;
     this.#free = count;
     this.#speed = speed;
     this.#ledger = ledger;
   }
 
-  run(task: ComputeTask): Promise<number> {
+  run(task: ComputeTask): Promise<ComputeResult> {
     this.#underWay += 1;
     return new Promise((resolve) => {
       this.#waiting.push(() => this.#start(task, resolve));
@@ -66,28 +69,49 @@ export class SimulatedThreads implements Threads {
     start();
   }
 
-  #start(task: ComputeTask, resolve: (milliseconds: number) => void): void {
+  wake(): void {
+    const due = this.#blocked.filter(({ task }) => readinessIn(this.#setup, task) !== "waiting");
+    this.#blocked = this.#blocked.filter((each) => !due.includes(each));
+    for (const { resume } of due) resume();
+  }
+
+  #start(task: ComputeTask, resolve: (result: ComputeResult) => void): void {
+    const resume = (): void => {
+      const found = readinessIn(this.#setup, task);
+      if (found === "ready") this.#compute(task, resolve);
+      else if (found !== "waiting") this.#end(resolve, found);
+    };
+    this.#blocked.push({ task, resume });
+    this.wake();
+  }
+
+  #compute(task: ComputeTask, resolve: (result: ComputeResult) => void): void {
     const { world } = this.#process;
-    new Uint8Array(this.#memory.buffer, task.output, outputBytes(task)).fill(0xff);
+    new Uint8Array(this.#setup.memory.buffer, task.output, outputBytes(task)).fill(0xff);
     const rows = task.sizes.reduce((sum, size) => sum + size, 0);
     const slowness = world.now < this.#speed.slowUntil ? SLOWNESS : 1;
     const duration = world.between(0.5, 1.5) * this.#speed.pace * slowness * (1 + rows);
     this.#process.after(duration, () => void this.#finish(task, duration, resolve));
   }
 
-  async #finish(task: ComputeTask, duration: number, resolve: (milliseconds: number) => void): Promise<void> {
+  async #finish(task: ComputeTask, duration: number, resolve: (result: ComputeResult) => void): Promise<void> {
     const { world } = this.#process;
     world.computing += 1;
     try {
-      this.#ledger.gathered(task, await compute(this.#memory, task));
+      this.#ledger.gathered(task, await compute(this.#setup.memory, task));
       this.#lie(task);
     } catch (error) {
       world.fail(error);
     }
     world.computing -= 1;
+    this.#end(resolve, { milliseconds: duration, announced: false });
+  }
+
+  #end(resolve: (result: ComputeResult) => void, result: ComputeResult): void {
+    const { world } = this.#process;
     this.#free += 1;
     this.#underWay -= 1;
-    resolve(duration);
+    resolve(result);
     this.#next();
     if (this.#underWay > 0) return;
     this.#idle?.();
@@ -99,7 +123,7 @@ export class SimulatedThreads implements Threads {
   #lie(task: ComputeTask): void {
     const { world } = this.#process;
     if (this.#lies === undefined || task.step === 0 || world.random() < 0.6) return;
-    const bytes = new Uint8Array(this.#memory.buffer, task.output, outputBytes(task));
+    const bytes = new Uint8Array(this.#setup.memory.buffer, task.output, outputBytes(task));
     if (this.#lies === "nan") bytes.fill(0xff);
     else bytes[Math.floor(world.random() * 4)]! ^= 1 << Math.floor(world.random() * 8);
     world.tell?.(`${this.#process.name} lies about ${task.kind} ${task.step}`);

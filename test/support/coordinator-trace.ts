@@ -3,7 +3,7 @@
  * Workers are called a, b, c; times are milliseconds of a clock that only the test moves.
  */
 import type { CoordinatorEffect, CoordinatorEvent } from "../../coordinator/core/events.ts";
-import { initialState, noSums } from "../../coordinator/core/state.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import type { CoordinatorState, Quarantine, Settings, Steering } from "../../coordinator/core/state.ts";
 import { step } from "../../coordinator/core/step.ts";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
@@ -27,7 +27,12 @@ const settings: Settings = {
   testSamples: 6,
   evaluationChunk: 3,
   evaluateEvery: 1,
+  measured: { metrics: [], target: { kind: "class", classes: 2 } },
   countsCorrect: true,
+  schedule: { spec: { kind: "constant" }, learningRate: 0.1, batch: 8, stepsPerEpoch: 2, epochs: 2 },
+  monitor: "testLoss",
+  stopEarly: undefined,
+  keepBest: false,
   minWorkers: 1,
   startWorkers: 1,
   gatherFor: 20_000,
@@ -68,7 +73,7 @@ export class CoordinatorTrace {
     changes: Partial<Settings> = {},
     from: { steps?: number; steering?: Steering; fingerprint?: string; quarantined?: readonly Quarantine[] } = {},
   ) {
-    const steering = from.steering ?? { epochSums: noSums, lastEvaluation: undefined };
+    const steering = from.steering ?? steeringFrom();
     const { steps = 0, fingerprint, quarantined = [] } = from;
     const started = { steps: stepNumber(steps), steering, fingerprint, quarantined, auditKey: 1 };
     this.state = initialState({ ...settings, ...changes }, started, 0);
@@ -150,8 +155,10 @@ export class CoordinatorTrace {
     node: string,
     work: string = workText(this.state.work!.name),
     finite: boolean = true,
+    microseconds = 1,
   ): string[] {
-    return this.feed({ type: "assembled", worker: workerId(worker), work: workOf(work), node: nodeOf(node), finite });
+    const sum = { work: workOf(work), node: nodeOf(node), finite, computeMicroseconds: microseconds };
+    return this.feed({ type: "assembled", worker: workerId(worker), ...sum });
   }
 
   /** The sums over a node were compared: workers of equal bits stand together, as in "a b". */
@@ -207,7 +214,7 @@ export class CoordinatorTrace {
 const messageLine = (message: CoordinatorMessage): string => {
   switch (message.type) {
     case "assignment":
-      return `assignment ${workText(message.work)}: ${message.nodes.map((node) => node.join("-")).join(" ")}`;
+      return `assignment ${workText(message.work)}${message.works === 1 ? "" : `+${message.works - 1}`}: ${message.nodes.map((node) => node.join("-")).join(" ")}`;
     case "answer":
       return `${message.code} ${workText(message.work)}: ${message.node.join("-")}`;
     case "refused":
@@ -247,7 +254,8 @@ function line(effect: CoordinatorEffect): string {
     case "drop":
       return `${effect.type} ${effect.worker} ${nodeKey(effect.node)}`;
     case "checkpoint":
-      return "checkpoint";
+    case "keep-best":
+      return effect.type;
     case "record":
       return `record ${String(effect.line["type"])} ${effect.line.step}`;
     case "notify":

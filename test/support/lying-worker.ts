@@ -25,12 +25,14 @@ const runtime = new WorkerRuntime({
       const threads = piscinaThreads(1)(setup);
       return {
         async run(task) {
-          const milliseconds = await threads.run(task);
+          // It is announced once it is spoiled, with the checksum of a lie.
+          const result = await threads.run({ ...task, announcement: undefined });
           const first = new Uint8Array(setup.memory.buffer, task.output, 4);
           if (task.step >= Number(from) && lie === "bit") first[0]! ^= 1;
           if (task.step >= Number(from) && lie === "nan") first.fill(0xff);
-          return milliseconds;
+          return result;
         },
+        wake: () => threads.wake(),
         close: () => threads.close(),
       };
     });

@@ -4,13 +4,27 @@
  */
 import { GraphBuilder } from "../../shared/graph/graph.ts";
 import type { Tensor } from "../../shared/graph/operation.ts";
-import { add, divide, multiply, subtract } from "../../shared/graph/operations/arithmetic.ts";
+import {
+  add,
+  divide,
+  equal,
+  greater,
+  maximum,
+  minimum,
+  multiply,
+  scale,
+  subtract,
+} from "../../shared/graph/operations/arithmetic.ts";
+import { concat, lowerTriangle, pad, slice, transpose } from "../../shared/graph/operations/arrange.ts";
+import { averagePool, averagePoolGradient } from "../../shared/graph/operations/average-pool.ts";
+import { batchMatmul } from "../../shared/graph/operations/batch-matmul.ts";
 import { expand, reshape, sum } from "../../shared/graph/operations/broadcast.ts";
 import {
   absolute,
   erf,
   exp,
   log,
+  power,
   relu,
   sigmoid,
   sign,
@@ -19,8 +33,13 @@ import {
   step,
   tanh,
 } from "../../shared/graph/operations/elementwise.ts";
+import { conv2d, conv2dInputGradient, conv2dWeightGradient } from "../../shared/graph/operations/convolution.ts";
 import { crossEntropy, oneHot } from "../../shared/graph/operations/labels.ts";
+import { lookup, sumByRow } from "../../shared/graph/operations/lookup.ts";
 import { linear, matmul } from "../../shared/graph/operations/matmul.ts";
+import { atMaximum, maxPool, maxPoolGradient } from "../../shared/graph/operations/max-pool.ts";
+import { normalise, scaleToUnit } from "../../shared/graph/operations/normalise.ts";
+import { largest, smallest } from "../../shared/graph/operations/reduce.ts";
 import { hardmax, logSoftmax, softmax } from "../../shared/graph/operations/softmax.ts";
 import type { Shape } from "../../shared/graph/values.ts";
 import { someNumbers } from "./programs.ts";
@@ -82,6 +101,10 @@ const binary = (operation: string, apply: (left: Tensor, right: Tensor) => Tenso
   },
 ];
 
+const once = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+const tiles = { kernel: [2, 3], stride: [2, 3], padding: [0, 0, 0, 0] };
+const overlapping = { kernel: [3, 3], stride: [2, 1], padding: [1, 1, 1, 1] };
+
 export const examples: readonly Example[] = [
   unary("input", (x) => x),
   {
@@ -103,6 +126,21 @@ export const examples: readonly Example[] = [
   ...binary("subtract", subtract),
   ...binary("multiply", multiply),
   ...binary("divide", divide, true),
+  ...binary("maximum", maximum),
+  ...binary("minimum", minimum),
+  {
+    operation: "greater",
+    title: "greater",
+    output: (from, width) => multiply(from.rows(width), greater(from.rows(width), from.weights(width))),
+  },
+  {
+    operation: "equal",
+    title: "equal",
+    output(from, width) {
+      const x = from.rows(width);
+      return multiply(x, equal(x, relu(x)));
+    },
+  },
   unary("sum", (x) => sum(x, [0])),
   { operation: "sum", title: "sum over columns", output: (from, width) => sum(from.rows(width), [1]) },
   { operation: "sum", title: "sum over columns, kept", output: (from, width) => sum(from.rows(3, width), [2], true) },
@@ -132,6 +170,8 @@ export const examples: readonly Example[] = [
   unary("sigmoid", sigmoid),
   unary("tanh", tanh),
   unary("softplus", softplus),
+  unary("power", (x) => power(x, 2.5), true),
+  { ...unary("power", (x) => power(x, 3)), title: "power of any sign" },
   unary("erf", erf),
   { operation: "matmul", title: "matmul", output: (from, width) => matmul(from.rows(width), from.weights(width, 9)) },
   {
@@ -160,12 +200,67 @@ export const examples: readonly Example[] = [
   },
   {
     operation: "linear",
+    title: "linear of every position",
+    output: (from, width) => linear(from.rows(3, width), from.weights(9, width), from.weights(9)),
+  },
+  {
+    operation: "batchMatmul",
+    title: "batchMatmul",
+    output: (from, width) => batchMatmul(from.rows(2, 3, width), from.rows(2, width, 5)),
+  },
+  {
+    operation: "batchMatmul",
+    title: "batchMatmul with one matrix for all",
+    output: (from, width) => batchMatmul(from.rows(4, width), from.weights(1, width, 5)),
+  },
+  {
+    operation: "transpose",
+    title: "transpose",
+    output: (from, width) => transpose(from.rows(2, width, 3), [0, 3, 1, 2]),
+  },
+  { operation: "concat", title: "concat", output: (from, width) => concat([from.rows(2, width), from.rows(2, 3)]) },
+  { operation: "slice", title: "slice", output: (from, width) => slice(from.rows(width, 3), 1, 2, 5) },
+  { operation: "pad", title: "pad", output: (from, width) => pad(from.rows(width, 3), -1, 1, 2) },
+  {
+    operation: "lowerTriangle",
+    title: "lowerTriangle",
+    output: (from, width) => lowerTriangle(from.rows(2, 4, width)),
+  },
+  { operation: "lookup", title: "lookup", output: (from, width) => lookup(from.weights(40, width), from.labels()) },
+  {
+    operation: "sumByRow",
+    title: "sumByRow",
+    output: (from, width) => sumByRow(from.labels(), from.rows(width), 40),
+  },
+  ...["normalise", "normaliseGradient"].map((operation) => ({
+    operation,
+    title: operation,
+    output: (from: Sources, width: number) => multiply(normalise(from.rows(3, width)), from.weights(width)),
+  })),
+  ...["scaleToUnit", "scaleToUnitGradient"].map((operation) => ({
+    operation,
+    title: operation,
+    output: (from: Sources, width: number) => multiply(scaleToUnit(from.rows(3, width), 0.1), from.weights(width)),
+  })),
+  { operation: "largest", title: "largest", output: (from, width) => largest(from.rows(3, width), [2]) },
+  {
+    operation: "smallest",
+    title: "smallest over two axes",
+    output: (from, width) => smallest(from.rows(3, width), [1, 2]),
+  },
+  {
+    operation: "linear",
     title: "linear of weights",
     output: (from, width) =>
       matmul(from.rows(6), linear(from.weights(6, width), from.weights(9, width), from.weights(9))),
   },
-  unary("softmax", softmax),
-  unary("logSoftmax", logSoftmax),
+  unary("softmax", (x) => softmax(x)),
+  {
+    operation: "softmax",
+    title: "softmax over channels",
+    output: (from, width) => softmax(scale(from.rows(3, width), 0.3), 1),
+  },
+  unary("logSoftmax", (x) => logSoftmax(x)),
   unary("hardmax", hardmax),
   {
     operation: "oneHot",
@@ -176,5 +271,99 @@ export const examples: readonly Example[] = [
     operation: "crossEntropy",
     title: "crossEntropy",
     output: (from, width) => crossEntropy(from.rows(width), from.labels()),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d",
+    output: (from, width) => conv2d(from.rows(3, 5, width), from.weights(4, 3, 3, 3), from.weights(4)),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d of one channel and a kernel of 1×1",
+    output: (from, width) => conv2d(from.rows(1, 2, width), from.weights(2, 1, 1, 1)),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d, strided, padded unevenly, dilated, in groups",
+    output: (from, width) =>
+      conv2d(from.rows(4, 6, width), from.weights(6, 2, 3, 2), undefined, {
+        stride: [2, 3],
+        padding: [1, 0, 2, 1],
+        dilation: [2, 1],
+        groups: 2,
+      }),
+  },
+  {
+    operation: "conv2d",
+    title: "conv2d, every channel by itself",
+    output: (from, width) => conv2d(from.rows(3, 4, width), from.weights(3, 1, 3, 3), undefined, { groups: 3 }),
+  },
+  {
+    operation: "conv2dInputGradient",
+    title: "conv2dInputGradient",
+    output: (from, width) =>
+      conv2dInputGradient(from.rows(4, 3, width), from.weights(4, 2, 3, 3), [5, width + 2], once),
+  },
+  {
+    operation: "conv2dInputGradient",
+    title: "conv2dInputGradient of a strided convolution in groups",
+    output: (from, width) =>
+      conv2dInputGradient(from.rows(4, 2, width), from.weights(4, 1, 3, 2), [4, 2 * width], {
+        stride: [2, 2],
+        padding: [1, 0, 0, 0],
+        dilation: [1, 1],
+        groups: 2,
+      }),
+  },
+  {
+    operation: "conv2dWeightGradient",
+    title: "conv2dWeightGradient",
+    output: (from, width) => conv2dWeightGradient(from.rows(3, 5, width), from.rows(4, 3, width - 2), [3, 3], once),
+  },
+  {
+    operation: "maxPool",
+    title: "maxPool",
+    output: (from, width) => maxPool(from.rows(2, 4, 2 * width), { kernel: [2, 2] }),
+  },
+  {
+    operation: "maxPool",
+    title: "maxPool that leaves entries over",
+    output: (from, width) => maxPool(from.rows(2, 5, width), { kernel: [2, 3] }),
+  },
+  {
+    operation: "maxPool",
+    title: "maxPool, overlapping and padded",
+    output: (from, width) => maxPool(from.rows(2, 5, width), overlapping),
+  },
+  {
+    operation: "maxPoolGradient",
+    title: "maxPoolGradient of tiles",
+    output(from, width) {
+      const x = from.rows(2, 4, 3 * width);
+      return maxPoolGradient(x, maxPool(x, tiles), from.rows(2, 2, width), tiles);
+    },
+  },
+  {
+    operation: "maxPoolGradient",
+    title: "maxPoolGradient of windows that overlap",
+    output(from, width) {
+      const x = from.rows(2, 5, width);
+      return maxPoolGradient(x, maxPool(x, overlapping), from.rows(2, 3, width), overlapping);
+    },
+  },
+  {
+    operation: "atMaximum",
+    title: "atMaximum",
+    output: (from, width) => atMaximum(from.rows(2, 5, width), from.rows(2, 5, width), overlapping),
+  },
+  {
+    operation: "averagePool",
+    title: "averagePool",
+    output: (from, width) => averagePool(from.rows(2, 5, width), { kernel: [2, 3] }),
+  },
+  {
+    operation: "averagePoolGradient",
+    title: "averagePoolGradient",
+    output: (from, width) => averagePoolGradient(from.rows(2, 3, width), [5, width], overlapping),
   },
 ];

@@ -6,6 +6,7 @@ import { childrenOf } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { blockwiseChecksum } from "../../shared/memory/blocks.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { SEGMENT_BYTES } from "../../shared/protocol/messages.ts";
 import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
@@ -83,12 +84,12 @@ export class ReductionBench {
     const sum = this.sumOver(node);
     const scratch = this.#scratch.floats(this.#sum, sum.length);
     scratch.set(sum);
-    const checksum = this.#scratchKernels.checksum(this.#sum, sum.length);
+    const checksum = blockwiseChecksum(this.#scratchKernels, this.#sum, 4 * sum.length);
     if (options.damaged === true) scratch[1]! += 1;
     const header = { type: "placed-partial", run: runId("run"), work: this.#work } as const;
     const named = { ...header, node: [node.start, node.end], computeMicroseconds: 0, position: 0, checksum } as const;
-    return this.reduction.takePlaced(workerId(worker), named, (into) => {
-      into.set(this.#scratch.bytes(this.#sum, into.length));
+    return this.reduction.takePlaced(workerId(worker), named, (into, from) => {
+      into.set(this.#scratch.bytes(this.#sum + from, into.length));
       return options.missing !== true;
     });
   }

@@ -61,17 +61,21 @@ export class WorkerTrace {
 
   assign(kind: WorkName["kind"], number: number, ...nodes: (readonly [number, number])[]): string[] {
     const work = { kind, step: stepNumber(number) };
-    return this.message({ type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes, placed: false });
+    return this.assignMany(work, 1, nodes);
   }
 
-  /** An assignment whose parameters are in shared memory. */
-  assignPlaced(number: number, ...nodes: (readonly [number, number])[]): string[] {
-    const work = { kind: "train", step: stepNumber(number) } as const;
-    return this.message({ type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes, placed: true });
+  /** Nodes of some steps that follow one another. */
+  assignSteps(first: number, count: number, ...nodes: (readonly [number, number])[]): string[] {
+    return this.assignMany({ kind: "train", step: stepNumber(first) }, count, nodes);
+  }
+
+  private assignMany(work: WorkName, works: number, nodes: Assignment["nodes"]): string[] {
+    return this.message({ type: "assignment", work, works, epoch: 0, offset: 0, samples: 8, shards: 4, nodes });
   }
 
   parameters(version: number): string[] {
-    return this.feed({ type: "parameters", version: stepNumber(version) });
+    const segment = { offset: 0, length: 4, total: 4, checksum: 0 };
+    return this.message({ type: "parameters", version: stepNumber(version), segment });
   }
 
   computed(kind: WorkName["kind"], number: number, start: number, end: number): string[] {
@@ -91,6 +95,7 @@ export class WorkerTrace {
 }
 
 const workText = ({ kind, step: at }: WorkName): string => `${kind} ${at}`;
+const worksText = ({ work, works }: Assignment): string => workText(work) + (works === 1 ? "" : `+${works - 1}`);
 const nodesText = ({ nodes }: Assignment): string => nodes.map((node) => node.join("-")).join(" ");
 
 function line(effect: WorkerEffect): string {
@@ -101,12 +106,13 @@ function line(effect: WorkerEffect): string {
       return `send ${effect.message.type}`;
     case "disconnect":
     case "prepare":
-    case "forget":
       return effect.type;
+    case "forget":
+      return `forget ${workText(effect.work)}`;
     case "receive":
       return `receive ${effect.parameters.version}`;
     case "compute":
-      return `compute ${workText(effect.assignment.work)}: ${nodesText(effect.assignment)}`;
+      return `compute ${worksText(effect.assignment)}: ${nodesText(effect.assignment)}`;
     case "deliver":
     case "drop":
       return `${effect.type} ${workText(effect.work)}: ${nodeKey(effect.node)}`;

@@ -5,26 +5,21 @@
 import { systemClock } from "../../shared/clock.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import { ComputePool } from "../../shared/compute/pool.ts";
-import { TaskRunner } from "../../shared/compute/runner.ts";
-import type { StartThreads } from "../../shared/compute/threads.ts";
 import { openData } from "../../shared/data/open.ts";
 import type { OpenedData } from "../../shared/data/open.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
-import { referenceEngine } from "../../shared/engine/reference.ts";
 import type { RunPlan } from "../../shared/protocol/messages.ts";
 import { readToken } from "../../shared/token.ts";
 import { version } from "../../shared/version.ts";
 import { connect } from "../../worker/client.ts";
 import type { Client } from "../../worker/client.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
+import { inlineThreads } from "../support/inline-threads.ts";
 
 /** Milliseconds without a coordinator after which it gives up. */
 const PATIENCE = 60_000;
-
-const referenceThread: StartThreads = (setup) => {
-  const runner = new TaskRunner(setup, referenceEngine("float32"));
-  return { run: (task) => runner.run(task), close: async () => {} };
-};
+/** How often it looks for parameters in shared memory, where a thread would be woken by the system. */
+const LOOK_EVERY = 2;
 
 /** Read once a process: its arrays lie in shared memory, of which every worker only has views. */
 const opened = new Map<string, Promise<OpenedData>>();
@@ -35,9 +30,6 @@ function dataOf(spec: DataSpec): Promise<OpenedData> {
   opened.set(key, data);
   return data;
 }
-
-const openPool = async (plan: RunPlan): Promise<ComputePool> =>
-  new ComputePool(plan, 1, await dataOf(plan.data as DataSpec), referenceThread);
 
 export class LightWorker {
   /** As WorkerRuntime's; of one that was killed nothing is heard. */
@@ -54,7 +46,7 @@ export class LightWorker {
       settings: { name, version, threads: 1, patience: PATIENCE, token },
       clock: this.#clock(),
       connect: (listener) => (this.#client = connect(address, {}, listener)),
-      openPool: (plan) => (this.#pool = openPool(plan)),
+      openPool: (plan) => (this.#pool = this.#openPool(plan)),
       random: Math.random,
       say: () => {},
     });
@@ -72,6 +64,15 @@ export class LightWorker {
     for (const cancel of this.#timers) cancel();
     this.#client?.terminate();
     void this.#pool?.then((pool) => pool.close());
+  }
+
+  async #openPool(plan: RunPlan): Promise<ComputePool> {
+    const data = await dataOf(plan.data as DataSpec);
+    return new ComputePool(plan, 1, data, (setup) => {
+      const threads = inlineThreads(setup);
+      this.#clock().every(LOOK_EVERY, () => threads.wake());
+      return threads;
+    });
   }
 
   /** The system's clock, whose timers end with this worker. */

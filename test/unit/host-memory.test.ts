@@ -25,8 +25,8 @@ function elsewhere(name: HostFileName, code: string): string {
   return `${stdout}${stderr}${signal ?? ""}`.trim();
 }
 
-async function created(): Promise<{ file: HostFile; arena: Arena; region: number; floats: Float32Array }> {
-  const file = (await HostFile.create(2 * HOST_PAGE))!;
+function created(): { file: HostFile; arena: Arena; region: number; floats: Float32Array } {
+  const file = HostFile.create(2 * HOST_PAGE)!;
   const arena = new Arena(4 * HOST_PAGE);
   const region = arena.allocate(2 * HOST_PAGE, HOST_PAGE);
   file.mapOver(arena, region, 0, 2 * HOST_PAGE, "write");
@@ -34,12 +34,12 @@ async function created(): Promise<{ file: HostFile; arena: Arena; region: number
 }
 
 describe.skipIf(process.platform !== "linux")("memory of this host", () => {
-  it("is the same bytes in two processes, wherever each has it in its arena", async () => {
-    const { file, floats } = await created();
+  it("is the same bytes in two processes, wherever each has it in its arena", () => {
+    const { file, floats } = created();
     floats[HOST_PAGE / 4] = 41;
     const printed = elsewhere(
       file.name,
-      `const file = await HostFile.open(name, "write");
+      `const file = HostFile.open(name, "write");
        file.mapOver(arena, region, HOST_PAGE, HOST_PAGE, "write");
        arena.floats(region, 1)[0] += 1;
        console.log(arena.floats(region, 1)[0]);`,
@@ -49,11 +49,11 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     file.close();
   });
 
-  it("that is only to be read ends a process that writes it, and no other", async () => {
-    const { file, floats } = await created();
+  it("that is only to be read ends a process that writes it, and no other", () => {
+    const { file, floats } = created();
     const printed = elsewhere(
       file.name,
-      `(await HostFile.open(name, "read")).mapOver(arena, region, 0, HOST_PAGE, "read");
+      `HostFile.open(name, "read").mapOver(arena, region, 0, HOST_PAGE, "read");
        arena.floats(region, 1)[0] = 1;`,
     );
     expect(printed).toContain("SIGSEGV");
@@ -61,40 +61,40 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     file.close();
   });
 
-  it("has no name in a folder, so that nothing stays behind", async () => {
+  it("has no name in a folder, so that nothing stays behind", () => {
     const before = readdirSync("/dev/shm").filter((name) => name.startsWith("lockstep-"));
-    const { file } = await created();
+    const { file } = created();
     expect(readdirSync("/dev/shm").filter((name) => name.startsWith("lockstep-"))).toEqual(before);
     file.close();
   });
 
-  it("is not taken for another's: by its nonce, its size, its path, or after its process is gone", async () => {
-    const { file } = await created();
+  it("is not taken for another's: by its nonce, its size, its path, or after its process is gone", () => {
+    const { file } = created();
     const { name } = file;
-    expect(await HostFile.open({ ...name, nonce: "0".repeat(32) }, "read")).toBeUndefined();
-    expect(await HostFile.open({ ...name, bytes: HOST_PAGE }, "read")).toBeUndefined();
-    expect(await HostFile.open({ ...name, path: "/etc/passwd" }, "read")).toBeUndefined();
-    expect(await HostFile.open({ ...name, path: "/proc/self/fd/../../etc/passwd" }, "read")).toBeUndefined();
-    expect(await HostFile.open(name, "read")).toBeDefined();
+    expect(HostFile.open({ ...name, nonce: "0".repeat(32) }, "read")).toBeUndefined();
+    expect(HostFile.open({ ...name, bytes: HOST_PAGE }, "read")).toBeUndefined();
+    expect(HostFile.open({ ...name, path: "/etc/passwd" }, "read")).toBeUndefined();
+    expect(HostFile.open({ ...name, path: "/proc/self/fd/../../etc/passwd" }, "read")).toBeUndefined();
+    expect(HostFile.open(name, "read")).toBeDefined();
     file.close();
-    expect(await HostFile.open(name, "read")).toBeUndefined();
+    expect(HostFile.open(name, "read")).toBeUndefined();
   });
 
-  it("is not taken where the path leads to another kind of file", async () => {
+  it("is not taken where the path leads to another kind of file", () => {
     const path = join(tmpdir(), `lockstep-other-${process.pid}`);
     const descriptor = openSync(path, "w+");
     const name = { path: `/proc/${process.pid}/fd/${descriptor}`, bytes: HOST_PAGE, nonce: "0".repeat(32) };
-    expect(await HostFile.open(name, "write")).toBeUndefined();
+    expect(HostFile.open(name, "write")).toBeUndefined();
     closeSync(descriptor);
     unlinkSync(path);
   });
 
-  it("that is more than there is, is none", async () => {
-    expect(await HostFile.create(2 ** 50)).toBeUndefined();
+  it("that is more than there is, is none", () => {
+    expect(HostFile.create(2 ** 50)).toBeUndefined();
   });
 
-  it("reads as short after another process has cut it off", async () => {
-    const { file, floats } = await created();
+  it("reads as short after another process has cut it off", () => {
+    const { file, floats } = created();
     floats[0] = 7;
     const into = new Uint8Array(HOST_PAGE);
     expect(file.read(into, 0)).toBe(true);
@@ -104,8 +104,8 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     file.close();
   });
 
-  it("can be given back: the region has memory of its own again", async () => {
-    const { file, arena, region, floats } = await created();
+  it("can be given back: the region has memory of its own again", () => {
+    const { file, arena, region, floats } = created();
     floats[0] = 3;
     file.unmap(arena, region, 2 * HOST_PAGE);
     expect(floats[0]).toBe(0);

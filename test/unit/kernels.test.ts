@@ -52,6 +52,10 @@ interface Elementwise {
 
 const elementwise: Record<string, Elementwise> = {
   add: { run: kernels.add, plain: (left, right) => round(left + right) },
+  clamp: {
+    run: (out, left, _right, count) => kernels.clamp(out, left, 0.7, count),
+    plain: (left) => Math.max(-round(0.7), Math.min(round(0.7), left)),
+  },
   divide: {
     run: (out, left, _right, count) => kernels.divide(out, left, 96.7, count),
     plain: (left) => round(left / round(96.7)),
@@ -167,7 +171,8 @@ describe("the kernels' module", () => {
   const folder = mkdtempSync(join(tmpdir(), "lockstep-kernels-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   const shared = new URL("../../shared/", import.meta.url).pathname;
-  for (const file of ["errors.ts", "random.ts", "kernels/index.ts"]) cpSync(join(shared, file), join(folder, file));
+  for (const file of ["errors.ts", "elementary.ts", "random.ts", "kernels/index.ts"])
+    cpSync(join(shared, file), join(folder, file));
 
   /** Instantiates the kernels from the copied sources, whose folder has no kernels.wasm, and prints the error. */
   const load = (): string => {

@@ -3,8 +3,8 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { layoutOf } from "../../shared/memory/layout.ts";
 import { globalNorm } from "../../shared/optim/norm.ts";
-import { optimizerOf } from "../../shared/optim/optimizer.ts";
-import type { OptimizerSpec } from "../../shared/optim/spec.ts";
+import { averageIn, optimizerOf } from "../../shared/optim/optimizer.ts";
+import type { OptimizerSpec, ParameterGroup } from "../../shared/optim/spec.ts";
 import { randomStream } from "../../shared/random.ts";
 
 const round = Math.fround;
@@ -48,6 +48,15 @@ function adam([, mean, variance]: Column, update: number, t: number): Column {
 }
 
 const cases: Case[] = [
+  {
+    name: "sgd with clipped entries",
+    spec: { kind: "sgd", learningRate: 0.05, momentum: 0.9, clipValue: 0.3 },
+    states: ["momentum"],
+    plain([theta, momentum], gradient) {
+      const next = traced(0.9, momentum!, Math.max(-round(0.3), Math.min(round(0.3), gradient)));
+      return [descend(theta!, next), next];
+    },
+  },
   {
     name: "sgd",
     spec: { kind: "sgd", learningRate: 0.05 },
@@ -112,8 +121,8 @@ const cases: Case[] = [
 ];
 
 /** Two blocks and a gradient for `count` floats; `step` runs one step from block to block and swaps them. */
-function bench(spec: OptimizerSpec, count: number) {
-  const optimizer = optimizerOf(spec);
+function bench(spec: OptimizerSpec, count: number, surroundings?: Parameters<typeof optimizerOf>[1]) {
+  const optimizer = optimizerOf(spec, surroundings);
   const blockFloats = (1 + optimizer.stateNames.length) * count;
   const arena = new Arena(4 * (2 * blockFloats + count) + 192);
   const kernels = instantiateKernels(arena.memory);
@@ -215,6 +224,152 @@ describe("clipNorm", () => {
   });
 
   it("leaves a shorter gradient's bits alone", () => expect(parametersAfter(5.1, 10)).toEqual([-3, -4]));
+});
+
+describe("lamb", () => {
+  /** The paper's algorithm 2 (You et al. 2020) with φ(z) = z, in float64, for one tensor. */
+  function plainLamb(
+    theta: number[],
+    gradients: readonly (readonly number[])[],
+    rate: number,
+    decay: number,
+  ): number[] {
+    let [mean, variance] = [theta.map(() => 0), theta.map(() => 0)];
+    const length = (values: readonly number[]): number => Math.hypot(...values);
+    gradients.forEach((gradient, index) => {
+      mean = mean.map((value, at) => 0.9 * value + 0.1 * gradient[at]!);
+      variance = variance.map((value, at) => 0.999 * value + 0.001 * gradient[at]! ** 2);
+      const [first, second] = [1 - 0.9 ** (index + 1), 1 - 0.999 ** (index + 1)];
+      const update = theta.map(
+        (value, at) => mean[at]! / first / (Math.sqrt(variance[at]! / second) + 1e-6) + decay * value,
+      );
+      const ratio = length(theta) > 0 && length(update) > 0 ? length(theta) / length(update) : 1;
+      theta = theta.map((value, at) => value - rate * ratio * update[at]!);
+    });
+    return theta;
+  }
+
+  it("scales the update of every tensor to the tensor's own length", () => {
+    const layout = layoutOf([
+      { name: "weight", shape: [5, 7] },
+      { name: "bias", shape: [5] },
+    ]);
+    const spec: OptimizerSpec = { kind: "lamb", learningRate: 0.05, weightDecay: 0.02 };
+    const { block, step } = bench(spec, layout.size, { layout });
+    const [weight, bias] = [normals(35, 0), new Float32Array(5)];
+    block().set(weight, 0);
+    const gradients = [1, 2, 3, 4].map((t) => [normals(35, 100 * t), normals(5, 1000 * t)] as const);
+    for (const [ofWeight, ofBias] of gradients) {
+      const gradient = new Float32Array(layout.size);
+      gradient.set(ofWeight, 0);
+      gradient.set(ofBias, layout.slots[1]!.offset);
+      step(gradient, 1);
+    }
+    const expected = (start: Float32Array, tensor: 0 | 1): number[] =>
+      plainLamb(
+        [...start],
+        gradients.map((pair) => [...pair[tensor]]),
+        0.05,
+        0.02,
+      );
+    const wanted = [...expected(weight, 0), ...expected(bias, 1)];
+    const found = [...block().subarray(0, 35), ...block().subarray(48, 53)];
+    const error = Math.hypot(...wanted.map((value, at) => value - found[at]!)) / Math.hypot(...wanted);
+    expect(error).toBeLessThan(1e-5);
+    // Its padding stays zero.
+    expect([...block().subarray(35, 48)].every((value) => Object.is(value, 0))).toBe(true);
+  });
+});
+
+describe("groups of parameters", () => {
+  const layout = layoutOf([
+    { name: "0.weight", shape: [2, 3] },
+    { name: "0.bias", shape: [2] },
+    { name: "2.weight", shape: [1, 2] },
+    { name: "2.bias", shape: [1] },
+  ]);
+  const slotsOf = (vector: Float32Array): Record<string, number[]> =>
+    Object.fromEntries(
+      layout.slots.map(({ name, offset, length }) => [name, [...vector.subarray(offset, offset + length)]]),
+    );
+  const afterSteps = (spec: OptimizerSpec, groups: readonly ParameterGroup[], averageDecay?: number) => {
+    const { block, step } = bench(spec, layout.size, { layout, groups, averageDecay });
+    for (const { offset, length } of layout.slots) block().fill(-1, offset, offset + length);
+    for (let t = 1; t <= 3; t++) {
+      const gradient = new Float32Array(layout.size);
+      for (const { offset, length } of layout.slots) gradient.set(normals(length, 100 * t + offset), offset);
+      step(gradient, 1);
+    }
+    return slotsOf(block());
+  };
+  const adamw: OptimizerSpec = { kind: "adamw", learningRate: 0.1, weightDecay: 0.5, clipNorm: 0.1 };
+
+  it("spare vectors the decay, and nothing else", () => {
+    const [all, spared] = [afterSteps(adamw, []), afterSteps(adamw, [{ parameters: "vectors", weightDecay: 0 }])];
+    const without = afterSteps({ ...adamw, weightDecay: 0 }, []);
+    for (const name of ["0.weight", "2.weight"]) expect(spared[name]).toEqual(all[name]);
+    for (const name of ["0.bias", "2.bias"]) expect(spared[name]).toEqual(without[name]);
+    expect(all["0.bias"]).not.toEqual(without["0.bias"]);
+  });
+
+  it("freeze to the bit, the average too, and leave the norm to the others", () => {
+    const frozen = [{ parameters: ["0.*"], frozen: true }];
+    expect(afterSteps(adamw, frozen)["0.weight"]).toEqual(Array(6).fill(-1));
+    expect(afterSteps(adamw, frozen, 0.9)["0.bias"]).toEqual([-1, -1]);
+    const clipped: OptimizerSpec = { kind: "sgd", learningRate: 1, clipNorm: 0.01 };
+    const { block, step } = bench(clipped, layout.size, { layout, groups: frozen });
+    const gradient = new Float32Array(layout.size).fill(0);
+    gradient[0] = 1000;
+    gradient[layout.slots[2]!.offset] = 3;
+    step(gradient, 1);
+    expect(slotsOf(block())["2.weight"]![0]).toBeCloseTo(-0.01, 6);
+    expect(slotsOf(block())["0.weight"]![0]).toBe(0);
+  });
+
+  it("multiply the learning rate; the last one that names a parameter decides", () => {
+    const sgd: OptimizerSpec = { kind: "sgd", learningRate: 0.5 };
+    const fast = afterSteps({ ...sgd, learningRate: 1 }, []);
+    const found = afterSteps(sgd, [
+      { parameters: "*", learningRateFactor: 7 },
+      { parameters: "2.*", learningRateFactor: 2 },
+      { parameters: "0.*", learningRateFactor: 0 },
+    ]);
+    expect(found["2.weight"]).toEqual(fast["2.weight"]);
+    expect(found["0.bias"]).toEqual([-1, -1]);
+  });
+
+  it("must name a parameter, and not freeze everything", () => {
+    const refused = (groups: readonly ParameterGroup[]) => (): unknown => optimizerOf(adamw, { layout, groups });
+    expect(refused([{ parameters: "1.weight" }])).toThrow('groups[0].parameters: no parameter is named "1.weight"');
+    // A dot is a dot.
+    expect(refused([{ parameters: "0-weigh?" }, { parameters: "0xbias" }])).toThrow("groups[0]");
+    expect(refused([{ parameters: "*", frozen: true }])).toThrow("groups freeze every parameter");
+  });
+});
+
+describe("the average", () => {
+  it("starts with the first parameters and keeps its share at every step", () => {
+    const layout = layoutOf([{ name: "weight", shape: [4] }]);
+    const { block, step } = bench({ kind: "sgd", learningRate: 1 }, layout.size, { layout, averageDecay: 0.75 });
+    const parameters = [10, 20, 30, 40];
+    block().set(parameters);
+    let wanted: number[] = [];
+    for (let t = 1; t <= 5; t++) {
+      step(Float32Array.of(1, 2, 3, 4, ...Array<number>(12).fill(0)), 1);
+      const now = parameters.map((value, at) => value - t * (at + 1));
+      wanted = t === 1 ? now : wanted.map((value, at) => 0.75 * value + 0.25 * now[at]!);
+    }
+    const states = [{ name: "average", vector: block().subarray(layout.size) }];
+    expect([...averageIn(states)!.subarray(0, 4)]).toEqual(wanted);
+  });
+
+  it("of parameters that stay is these parameters, to the bit", () => {
+    const layout = layoutOf([{ name: "weight", shape: [1] }]);
+    const { block, step } = bench({ kind: "sgd", learningRate: 0.1 }, layout.size, { layout, averageDecay: 0.9999 });
+    block()[0] = 0.1;
+    for (let t = 1; t <= 1000; t++) step(new Float32Array(layout.size), 1);
+    expect(block()[layout.size]).toBe(Math.fround(0.1));
+  });
 });
 
 describe("globalNorm", () => {

@@ -1,14 +1,11 @@
 /** What a worker's core knows, and the two closed unions of what happens to it and what it asks of its runtime. */
 import type { LockstepError } from "../../shared/errors.ts";
-import type { StepNumber } from "../../shared/ids.ts";
 import type { JoinToken, Nonces } from "../../shared/protocol/handshake.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type {
   Assignment,
   CoordinatorMessage,
-  MemoryOffer,
   Parameters,
-  RunPlan,
   Welcome,
   WorkerMessage,
   WorkName,
@@ -43,12 +40,8 @@ export interface WorkerState {
   welcome: Welcome | undefined;
   /** Whether the coordinator's parameters are also this worker's, in shared memory. */
   sharesMemory: boolean;
-  /** The version of the parameters that is here whole. */
-  version: StepNumber | undefined;
-  /** Assignments that wait for their parameters. */
-  waiting: Assignment[];
-  /** What is being computed; results of anything else are dropped. */
-  current: WorkName | undefined;
+  /** What is assigned and not known to be over, in the order of the works. Results of anything else are dropped. */
+  works: WorkName[];
 }
 
 export type WorkerEvent =
@@ -67,8 +60,6 @@ export type WorkerEvent =
   | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string; sharesMemory: boolean }
   /** The data or the model cannot be used here. */
   | { type: "unprepared"; error: LockstepError }
-  /** All segments of these parameters have arrived and are intact. */
-  | { type: "parameters"; version: StepNumber }
   | { type: "computed"; work: WorkName; node: TreeNode; computeMicroseconds: number }
   /** Time passes; a few times a second unless this process is kept from running. */
   | { type: "tick" }
@@ -80,12 +71,13 @@ export type WorkerEffect =
   | { type: "send"; message: WorkerMessage }
   | { type: "disconnect" }
   /** Read the data, build the programs, probe the engine, take the memory if it can be had, then say `prepared`. */
-  | { type: "prepare"; plan: RunPlan; memory: MemoryOffer | undefined }
+  | { type: "prepare"; welcome: Welcome }
   /** Take the bytes that came with this message. */
   | { type: "receive"; parameters: Parameters }
+  /** Compute this as soon as its parameters are here. */
   | { type: "compute"; assignment: Assignment }
-  /** Forget all work: what is queued, what is being computed, and what waits to be sent. */
-  | { type: "forget" }
+  /** Forget a work: what is queued, what is being computed, and what waits to be sent. */
+  | { type: "forget"; work: WorkName }
   /** Send the sum over a subtree and free its buffer. */
   | { type: "deliver"; work: WorkName; node: TreeNode; computeMicroseconds: number }
   /** Free the buffer of a result nobody wants. */
@@ -107,7 +99,5 @@ export const initialWorkerState = (settings: WorkerSettings): WorkerState => ({
   lastTick: 0,
   welcome: undefined,
   sharesMemory: false,
-  version: undefined,
-  waiting: [],
-  current: undefined,
+  works: [],
 });

@@ -3,6 +3,7 @@
  * runtime is to do comes out. A lost connection is not an error: the worker forgets its work and connects again.
  */
 import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { stepNumber } from "../../shared/ids.ts";
 import { isTreeNode } from "../../shared/gradient/tree.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Assignment, CoordinatorMessage, Welcome, WorkName } from "../../shared/protocol/messages.ts";
@@ -56,14 +57,8 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
         { type: "exit", error: event.error },
       ];
     }
-    case "parameters":
-      state.version = event.version;
-      return startWaiting(state);
-    case "computed": {
-      const { work, node, computeMicroseconds } = event;
-      const isCurrent = state.phase === "ready" && sameWork(state.current, work);
-      return [isCurrent ? { type: "deliver", work, node, computeMicroseconds } : { type: "drop", work, node }];
-    }
+    case "computed":
+      return onComputed(state, event);
     case "tick":
       return onTick(state, now);
     case "leave":
@@ -82,8 +77,8 @@ const onViolation = ({ message }: LockstepError): WorkerEffect[] => [
   { type: "disconnect" },
 ];
 
-const sameWork = (one: WorkName | undefined, other: WorkName): boolean =>
-  one !== undefined && one.kind === other.kind && one.step === other.step;
+const isAssigned = ({ works }: WorkerState, { kind, step: number }: WorkName): boolean =>
+  works.some((work) => work.kind === kind && work.step === number);
 
 /** Whether there are such shards, and such nodes of their tree. */
 const isComputable = ({ samples, shards, nodes }: Assignment): boolean =>
@@ -120,7 +115,7 @@ function onWelcome(state: WorkerState, welcome: Welcome): WorkerEffect[] {
   }
   state.phase = "preparing";
   state.welcome = welcome;
-  return [{ type: "prepare", plan: welcome.plan, memory: welcome.memory }];
+  return [{ type: "prepare", welcome }];
 }
 
 /** A message that no coordinator sends at this point: whoever sent it cannot be trusted. */
@@ -129,9 +124,8 @@ const onMisplaced = ({ phase }: WorkerState, type: string): WorkerEffect[] =>
 
 function onClosed(state: WorkerState, reason: string, jitter: number, now: number): WorkerEffect[] {
   state.phase = "connecting";
-  state.waiting = [];
-  state.current = undefined;
-  state.version = undefined;
+  const forgotten = forget(state.works);
+  state.works = [];
   state.sharesMemory = false;
   state.failures += 1;
   state.failingSince ??= now;
@@ -145,7 +139,7 @@ function onClosed(state: WorkerState, reason: string, jitter: number, now: numbe
   // Doubling, capped, and spread over half its length so that a hundred workers don't knock at once.
   const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (state.failures - 1)) * (0.5 + jitter / 2);
   const sentence = `not connected: ${reason}; trying again in ${(delay / 1000).toFixed(1)} s`;
-  return [{ type: "forget" }, { type: "say", sentence }, { type: "connect", after: delay }];
+  return [...forgotten, { type: "say", sentence }, { type: "connect", after: delay }];
 }
 
 function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffect[] {
@@ -165,18 +159,11 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
     }
     case "assignment":
       if (state.phase !== "ready") return [];
-      if (!isComputable(message) || (message.placed && !state.sharesMemory)) {
+      if (!isComputable(message)) {
         const sentence = `assigned nodes ${JSON.stringify(message.nodes)} of ${message.shards} shards of ${message.samples} samples`;
         return onViolation(new LockstepError("PROTOCOL_VIOLATION", sentence));
       }
-      if (message.placed) state.version = message.work.step;
-      if (sameWork(state.current, message.work)) {
-        state.waiting.push(message);
-        return startWaiting(state);
-      }
-      state.current = message.work;
-      state.waiting = [message];
-      return [{ type: "forget" }, ...startWaiting(state)];
+      return onAssignment(state, message);
     case "parameters":
       // In shared memory they are the coordinator's to write.
       if (state.sharesMemory) return onMisplaced(state, "parameters message");
@@ -208,13 +195,34 @@ function onPrepared(state: WorkerState, event: Extract<WorkerEvent, { type: "pre
   return [{ type: "send", message: { type: "ready", dataSha256, layoutHash, fingerprint, sharesMemory } }];
 }
 
-/** Computes the assignments whose parameters are here. */
-function startWaiting(state: WorkerState): WorkerEffect[] {
-  const due = (assignment: Assignment): boolean => assignment.work.step === state.version;
-  const effects = state.waiting.filter(due).map((assignment): WorkerEffect => ({ type: "compute", assignment }));
-  state.waiting = state.waiting.filter((assignment) => !due(assignment));
-  return effects;
+function onAssignment(state: WorkerState, assignment: Assignment): WorkerEffect[] {
+  const { work, works } = assignment;
+  const named = Array.from({ length: works }, (_, index) => ({ ...work, step: stepNumber(work.step + index) }));
+  // Of what came before, only the latest can still be open when this is assigned.
+  const before = state.works.filter((known) => isBefore(known, work));
+  const over = before.slice(0, -1);
+  const unknown = named.filter((each) => !isAssigned(state, each));
+  state.works = [...state.works.filter((known) => !over.includes(known)), ...unknown].sort(inOrder);
+  return [...forget(over), { type: "compute", assignment }];
 }
+
+function onComputed(
+  state: WorkerState,
+  { work, node, computeMicroseconds }: Extract<WorkerEvent, { type: "computed" }>,
+): WorkerEffect[] {
+  if (state.phase !== "ready" || !isAssigned(state, work)) return [{ type: "drop", work, node }];
+  // Its parameters were here, so what came before is over.
+  const over = state.works.filter((known) => isBefore(known, work));
+  state.works = state.works.filter((known) => !over.includes(known));
+  return [{ type: "deliver", work, node, computeMicroseconds }, ...forget(over)];
+}
+
+/** An evaluation comes before the step that is taken with the same parameters. */
+const inOrder = (one: WorkName, other: WorkName): number =>
+  one.step - other.step || Number(one.kind === "train") - Number(other.kind === "train");
+const isBefore = (one: WorkName, other: WorkName): boolean => inOrder(one, other) < 0;
+
+const forget = (works: readonly WorkName[]): WorkerEffect[] => works.map((work) => ({ type: "forget", work }));
 
 function onTick(state: WorkerState, now: number): WorkerEffect[] {
   // While it did not run itself, it could hear nobody.

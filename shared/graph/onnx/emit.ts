@@ -128,6 +128,11 @@ class Emitter {
         this.#node(type, inputs, attributes, [name]);
         return name;
       },
+      nodes: (type, inputs, attributes, count) => {
+        const names = Array.from({ length: count }, () => `${output}/${inner++}`);
+        this.#node(type, inputs, attributes, names);
+        return names;
+      },
       constant: (type, shape, values) => this.#constant(type, shape, values),
       shapeConstant: (shape) =>
         this.#constant(

@@ -1,4 +1,4 @@
-/** Addition, subtraction, multiplication and division, entry by entry, with NumPy's broadcasting. */
+/** Arithmetic and comparison of two operands, entry by entry, with NumPy's broadcasting. */
 import {
   defineOperation,
   type GradientContext,
@@ -12,10 +12,12 @@ import { fill, uniformOf } from "./source.ts";
 
 interface Rule {
   readonly name: string;
+  /** The ONNX operator; `cast` where it gives truth values. */
   readonly onnx: string;
+  readonly cast?: true;
   readonly compute: (left: number, right: number) => number;
   /** Gradients in the output's shape, before they are summed down to the operands. */
-  readonly gradient: (left: Tensor, right: Tensor, gradient: Tensor) => readonly [Tensor, Tensor];
+  readonly gradient: (left: Tensor, right: Tensor, gradient: Tensor) => readonly [Tensor, Tensor] | undefined;
 }
 
 const binary = (rule: Rule) =>
@@ -32,10 +34,13 @@ const binary = (rule: Rule) =>
     },
     gradient({ inputs: [left, right], gradient }: GradientContext<object>) {
       if (left === undefined || right === undefined) return [];
-      const [toLeft, toRight] = rule.gradient(left, right, gradient);
-      return [sumTo(toLeft, left.shape), sumTo(toRight, right.shape)];
+      const toBoth = rule.gradient(left, right, gradient);
+      return toBoth === undefined ? [] : [sumTo(toBoth[0], left.shape), sumTo(toBoth[1], right.shape)];
     },
-    emit: ({ inputs, node, output }) => void node(rule.onnx, inputs, {}, output),
+    emit({ inputs, node, output }) {
+      if (rule.cast === undefined) node(rule.onnx, inputs, {}, output);
+      else node("Cast", [node(rule.onnx, inputs)], { to: 1 }, output);
+    },
     evaluate([left, right]: readonly NumericTensor[], output) {
       if (left === undefined || right === undefined) return;
       const [mine, yours] = [left, right].map(({ shape }) => broadcastOffsets(shape, output.shape));
@@ -78,6 +83,42 @@ const divideOperation = binary({
     return [toLeft, scale(divide(multiply(toLeft, left), right), -1)];
   },
 });
+
+const maximumOperation = binary({
+  name: "maximum",
+  onnx: "Max",
+  compute: Math.max,
+  gradient: (left, right, gradient) => chosen(greater(right, left), gradient),
+});
+
+const minimumOperation = binary({
+  name: "minimum",
+  onnx: "Min",
+  compute: Math.min,
+  gradient: (left, right, gradient) => chosen(greater(left, right), gradient),
+});
+
+const greaterOperation = binary({
+  name: "greater",
+  onnx: "Greater",
+  cast: true,
+  compute: (left, right) => (left > right ? 1 : 0),
+  gradient: () => undefined,
+});
+
+const equalOperation = binary({
+  name: "equal",
+  onnx: "Equal",
+  cast: true,
+  compute: (left, right) => (left === right ? 1 : 0),
+  gradient: () => undefined,
+});
+
+/** The gradient to the right where `right` is 1, to the left elsewhere. */
+function chosen(right: Tensor, gradient: Tensor): readonly [Tensor, Tensor] {
+  const toRight = multiply(gradient, right);
+  return [subtract(gradient, toRight), toRight];
+}
 
 const joint = (left: Tensor, right: Tensor): Shape => broadcastShapes(left.shape, right.shape, "arithmetic");
 
@@ -138,4 +179,25 @@ export const offset = (x: Tensor, value: number): Tensor => add(x, fill(x, [], v
 /** 1 − x. */
 export const complement = (x: Tensor): Tensor => subtract(fill(x, [], 1), x);
 
-export const arithmeticOperations = [addOperation, subtractOperation, multiplyOperation, divideOperation];
+/** The larger of both; where they are equal, the gradient goes to the left. */
+export const maximum = (left: Tensor, right: Tensor): Tensor => left.apply(maximumOperation, [left, right], {});
+/** The smaller of both; where they are equal, the gradient goes to the left. */
+export const minimum = (left: Tensor, right: Tensor): Tensor => left.apply(minimumOperation, [left, right], {});
+/** 1 where left > right, else 0; no gradient flows through it. */
+export const greater = (left: Tensor, right: Tensor): Tensor => left.apply(greaterOperation, [left, right], {});
+/** 1 where both are equal, else 0; no gradient flows through it. */
+export const equal = (left: Tensor, right: Tensor): Tensor => left.apply(equalOperation, [left, right], {});
+/** x kept within bounds; where it is beyond them, no gradient flows. */
+export const clamp = (x: Tensor, least: number, most: number): Tensor =>
+  minimum(maximum(x, fill(x, [], least)), fill(x, [], most));
+
+export const arithmeticOperations = [
+  addOperation,
+  subtractOperation,
+  multiplyOperation,
+  divideOperation,
+  maximumOperation,
+  minimumOperation,
+  greaterOperation,
+  equalOperation,
+];

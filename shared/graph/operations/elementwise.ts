@@ -100,6 +100,31 @@ const erfOperation = unary({
   derivative: (x) => scale(exp(scale(multiply(x, x), -1)), 2 / Math.sqrt(Math.PI)),
 });
 
+const powerOperation = defineOperation({
+  name: "power",
+  rows: "per-shard",
+  attributes: { exponent: "number" },
+  infer(inputs) {
+    const [x] = inputs;
+    if (inputs.length !== 1 || x?.dtype !== "float32") throw shapeMismatch("power", "one float32 tensor", inputs);
+    return { shape: x.shape, dtype: "float32" };
+  },
+  gradient: ({ inputs: [x], gradient, attributes: { exponent } }) => [
+    multiply(gradient, scale(power(x as Tensor, exponent - 1), exponent)),
+  ],
+  emit: ({ inputs, attributes, node, constant, output }) =>
+    void node("Pow", [...inputs, constant("float32", [], [attributes.exponent])], {}, output),
+  evaluate([x], output, { exponent }) {
+    x?.data.forEach((value, entry) => void (output.data[entry] = value ** exponent));
+  },
+});
+
+/** x to a fixed power. */
+export function power(x: Tensor, exponent: number): Tensor {
+  if (exponent === 0) return fill(x, x.shape, 1);
+  return exponent === 1 ? x : x.apply(powerOperation, [x], { exponent });
+}
+
 export const relu = (x: Tensor): Tensor => x.apply(reluOperation, [x], {});
 /** 1 where x > 0, else 0; no gradient flows through it. */
 export const step = (x: Tensor): Tensor => x.apply(stepOperation, [x], {});
@@ -149,4 +174,5 @@ export const elementwiseOperations = [
   tanhOperation,
   softplusOperation,
   erfOperation,
+  powerOperation,
 ];

@@ -3,8 +3,8 @@
  * summed over (left transposed, right plain): that is a weight gradient, one per shard.
  */
 import { defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
-import { type Dim, rowsOf, sameDim, shapeMismatch, type TensorType } from "../values.ts";
-import { sumSamples, sumTo } from "./broadcast.ts";
+import { type Dim, product, rowsOf, sameDim, shapeMismatch, type TensorType } from "../values.ts";
+import { reshape, sumSamples, sumTo } from "./broadcast.ts";
 
 interface Transposes {
   readonly transposeLeft: boolean;
@@ -81,9 +81,21 @@ const matmulOperation = defineOperation({
   },
 });
 
-/** left · right, either of them transposed. */
+/** left · right, either of them transposed. Of a left [n, …, k] every row of the last axis is multiplied. */
 export const matmul = (left: Tensor, right: Tensor, transposes: Partial<Transposes> = {}): Tensor =>
-  left.apply(matmulOperation, [left, right], { transposeLeft: false, transposeRight: false, ...transposes });
+  overRows(left, (rows) =>
+    rows.apply(matmulOperation, [rows, right], { transposeLeft: false, transposeRight: false, ...transposes }),
+  );
+
+/** Applies a function of rows [m, k] to the rows of the last axis, whatever stands before it. */
+function overRows(x: Tensor, apply: (rows: Tensor) => Tensor): Tensor {
+  const [leading, ...inner] = x.shape.slice(0, -1) as [Dim, ...number[]];
+  if (inner.length === 0) return apply(x);
+  const each = product(inner);
+  const rows = typeof leading === "object" ? { rows: leading.rows * each } : leading * each;
+  const y = apply(reshape(x, [rows, x.shape.at(-1) as Dim]));
+  return reshape(y, [...x.shape.slice(0, -1), y.shape.at(-1) as Dim]);
+}
 
 const linearOperation = defineOperation({
   name: "linear",
@@ -112,8 +124,8 @@ const linearOperation = defineOperation({
   },
 });
 
-/** x · weightᵀ + bias, with x [samples, in], weight [out, in], bias [out]. */
+/** x · weightᵀ + bias over the last axis, with x [samples, …, in], weight [out, in], bias [out]. */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor): Tensor =>
-  x.apply(linearOperation, [x, weight, bias], {});
+  overRows(x, (rows) => rows.apply(linearOperation, [rows, weight, bias], {}));
 
 export const matmulOperations = [matmulOperation, linearOperation];

@@ -2,10 +2,18 @@
 import { LockstepError } from "../../errors.ts";
 import type { Operation } from "../operation.ts";
 import { arithmeticOperations } from "./arithmetic.ts";
+import { arrangeOperations } from "./arrange.ts";
+import { averagePoolOperations } from "./average-pool.ts";
+import { batchMatmulOperations } from "./batch-matmul.ts";
 import { broadcastOperations } from "./broadcast.ts";
+import { convolutionOperations } from "./convolution.ts";
 import { elementwiseOperations } from "./elementwise.ts";
 import { labelOperations } from "./labels.ts";
+import { lookupOperations } from "./lookup.ts";
 import { matmulOperations } from "./matmul.ts";
+import { maxPoolOperations } from "./max-pool.ts";
+import { normOperations } from "./normalise.ts";
+import { reduceOperations } from "./reduce.ts";
 import { softmaxOperations } from "./softmax.ts";
 import { sourceOperations } from "./source.ts";
 
@@ -18,6 +26,14 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     ...matmulOperations,
     ...softmaxOperations,
     ...labelOperations,
+    ...reduceOperations,
+    ...arrangeOperations,
+    ...batchMatmulOperations,
+    ...lookupOperations,
+    ...normOperations,
+    ...convolutionOperations,
+    ...maxPoolOperations,
+    ...averagePoolOperations,
   ].map((operation) => [operation.name, operation as Operation]),
 );
 

@@ -25,6 +25,20 @@ export function divide(out: usize, dividend: usize, divisor: f32, count: usize):
   for (; at < end; at += 4) v128.store_lane<f32>(out + at, f32x4.div(single(dividend + at), divisors), 0);
 }
 
+export function clamp(out: usize, values: usize, limit: f32, count: usize): void {
+  const most = f32x4.splat(limit);
+  const least = f32x4.splat(-limit);
+  const vectors = (count & ~3) << 2;
+  const end = count << 2;
+  let at: usize = 0;
+  for (; at < vectors; at += 16) {
+    v128.store(out + at, f32x4.max(f32x4.min(v128.load(values + at), most), least));
+  }
+  for (; at < end; at += 4) {
+    v128.store_lane<f32>(out + at, f32x4.max(f32x4.min(single(values + at), most), least), 0);
+  }
+}
+
 function weighted(left: v128, right: v128, leftWeight: v128, rightWeight: v128): v128 {
   return f32x4.add(f32x4.mul(left, leftWeight), f32x4.mul(right, rightWeight));
 }

@@ -1,101 +1,110 @@
 /**
  * Memory that processes of one host share, as with workers of the coordinator's host: parameters are read where the parent
- * has them, gradients are copied once, both sides take their checksum, and the WebSocket is the doorbell.
+ * has them, and a signal in that memory says which are there; gradients are copied once, both sides take their checksum,
+ * and a line says that they are there.
  */
-import { runId, stepNumber } from "../../../shared/ids.ts";
+import { SharedMemory } from "../../../coordinator/shared-memory.ts";
+import { Announcer } from "../../../shared/compute/announcer.ts";
+import { ComputeMemory } from "../../../shared/compute/memory.ts";
+import { partialLayouts } from "../../../shared/gradient/partial.ts";
+import type { PartialLayouts } from "../../../shared/gradient/partial.ts";
+import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
+import { fillAndInspect } from "../../../shared/memory/blocks.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
-import type { HostFileName } from "../../../shared/memory/host-memory.ts";
-import { encodeFrame } from "../../../shared/protocol/codec.ts";
-import { acceptPeers, joinParent } from "./connections.ts";
+import { NOTHING, Signal, signalOf } from "../../../shared/memory/signal.ts";
+import { decodeFrame } from "../../../shared/protocol/codec.ts";
+import type { MemoryOffer } from "../../../shared/protocol/messages.ts";
+import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 import { Arrivals } from "./path.ts";
 import type { WirePath } from "./path.ts";
 
 const run = runId("bench");
+/** Milliseconds that a peer spins for the next parameters, and then blocks at a time, as a compute thread does. */
+const SPIN = 1;
+const WAIT = 20;
 
-/** What a peer is told instead of a welcome. */
-interface Offer {
-  readonly url: string;
-  readonly index: number;
-  readonly parameters: HostFileName;
-  readonly partials: HostFileName;
-}
+/** Gradients without metrics: as many bytes as the parameters. */
+const layoutsOf = (bytes: number): PartialLayouts => partialLayouts([{ name: "all", shape: [bytes / 4] }], []);
 
 export const sharedMemory: WirePath = {
   name: "Lockstep through shared memory",
   async open(bytes, peers) {
     const block = wholePages(bytes);
-    const arena = new Arena(HOST_PAGE + block + peers * (bytes + 64));
+    const arena = new Arena(2 * HOST_PAGE + 2 * block + peers * (bytes + 64));
     const kernels = instantiateKernels(arena.memory);
-    const shared = await HostFile.create(block);
-    const slots = Array.from({ length: peers }, () => shared?.another(block)).filter((file) => file !== undefined);
-    if (shared === undefined || slots.length < peers) return undefined;
-    const parameters = arena.allocate(block, HOST_PAGE);
-    shared.mapOver(arena, parameters, 0, block, "write");
-    const buffers = slots.map(() => arena.allocate(bytes));
-    const gradients = buffers.map((buffer) => arena.bytes(buffer, bytes));
+    const file = HostFile.create(2 * block + HOST_PAGE);
+    if (file === undefined) return undefined;
+    const parameters = arena.allocate(2 * block, HOST_PAGE);
+    file.mapOver(arena, parameters, 0, 2 * block, "write");
+    const page = arena.allocate(HOST_PAGE, HOST_PAGE);
+    file.mapOver(arena, page, 2 * block, HOST_PAGE, "write");
+    const signal = new Signal(arena.memory, page);
+    const memory = new SharedMemory(file, bytes);
+    const buffers = Array.from({ length: peers }, () => arena.allocate(bytes));
     const arrivals = new Arrivals();
-    let step = 0;
-    const connections = await acceptPeers(bytes, peers, (message) => {
+    const onFrame = (frame: Buffer): void => {
+      const message = checkWorkerMessage(decodeFrame(frame).header);
       if (message.type !== "placed-partial") throw new Error(`a ${message.type} came instead of gradients`);
       const [index] = message.node;
-      const isRead = slots[index]!.read(gradients[index]!, message.position);
-      if (!isRead || kernels.checksum(buffers[index]!, bytes / 4) !== message.checksum)
-        throw new Error(`the gradients of peer ${index} are damaged`);
+      const found = fillAndInspect(kernels, buffers[index]!, bytes, (at, length) =>
+        memory.read(workerId(`w${index}`), arena.bytes(buffers[index]! + at, length), message.position + at),
+      );
+      if (found?.checksum !== message.checksum) throw new Error(`the gradients of peer ${index} are damaged`);
       arrivals.arrived();
-    });
+    };
+    const onViolation = (error: Error): never => {
+      throw error;
+    };
+    const offers = buffers.map((_, index) => memory.offer(workerId(`w${index}`), { onFrame, onViolation }));
+    let version = 0;
     return {
+      // Every other version's block stays as it is: what travels is as much, whichever is read.
       parameters: arena.bytes(parameters, bytes),
-      gradients,
-      addresses: slots.map(({ name }, index) => {
-        const offer: Offer = { url: connections.url, index, parameters: shared.name, partials: name };
-        return JSON.stringify(offer);
-      }),
+      gradients: buffers.map((buffer) => arena.bytes(buffer, bytes)),
+      addresses: offers.map((offer, index) => JSON.stringify({ offer, index })),
       add: async () => {},
       async exchange() {
-        const outboxes = await connections.outboxes;
         const all = arrivals.expect(peers);
-        const work = { kind: "train", step: stepNumber(step++) } as const;
-        const assignment = {
-          type: "assignment",
-          work,
-          epoch: 0,
-          offset: 0,
-          samples: 2 * peers,
-          shards: peers,
-        } as const;
-        for (const outbox of outboxes) outbox.send(encodeFrame({ ...assignment, nodes: [[0, 1]], placed: true }));
+        // Even versions alone, which are in the first block.
+        signal.set(signalOf(version));
+        version += 2;
         await all;
       },
       close() {
-        connections.close();
-        for (const file of [shared, ...slots]) file.close();
+        for (const index of buffers.keys()) memory.forget(workerId(`w${index}`));
+        file.close();
       },
     };
   },
   async join(address, bytes, onParameters) {
-    const { url, index, parameters, partials } = JSON.parse(address) as Offer;
-    const block = wholePages(bytes);
-    const arena = new Arena(HOST_PAGE + 2 * block);
-    const kernels = instantiateKernels(arena.memory);
-    const map = async (name: HostFileName, access: "read" | "write"): Promise<number> => {
-      const offset = arena.allocate(block, HOST_PAGE);
-      const file = await HostFile.open(name, access);
-      if (file === undefined) throw new Error(`${name.path} is no memory of this host`);
-      file.mapOver(arena, offset, 0, block, access);
-      return offset;
+    const { offer, index } = JSON.parse(address) as { offer: MemoryOffer; index: number };
+    const memory = new ComputeMemory(layoutsOf(bytes), 1);
+    if (!memory.share(run, offer)) throw new Error(`${offer.parameters.path} is no memory of this host`);
+    const buffer = memory.acquire("train")!;
+    const announcer = new Announcer();
+    const answer = (version: number): void => {
+      onParameters(memory.parametersOf(version), memory.bytesOf("train", buffer));
+      const work = { kind: "train", step: stepNumber(version) } as const;
+      const place = memory.placeOf("train", buffer)!;
+      const announcement = { ...place, work, node: [index, index + 1] } as const;
+      if (!announcer.announce(announcement, memory.checksumOf("train", buffer), 0))
+        throw new Error("the line is closed");
     };
-    const from = await map(parameters, "read");
-    const to = await map(partials, "write");
-    await joinParent(url, (message, _section, outbox) => {
-      if (message.type !== "assignment") throw new Error(`a ${message.type} came instead of an assignment`);
-      onParameters(arena.bytes(from, bytes), arena.bytes(to, bytes));
-      const { work } = message;
-      const placed = { position: 0, checksum: kernels.checksum(to, bytes / 4) };
-      const common = { run, work, node: [index, index + 1], computeMicroseconds: 0 } as const;
-      outbox.send(encodeFrame({ type: "placed-partial", ...common, ...placed }));
-    });
+    let seen = NOTHING;
+    const look = (): void => {
+      const { value } = memory.arrivals;
+      if (value === seen) {
+        memory.arrivals.spin(seen, SPIN);
+        memory.arrivals.wait(seen, WAIT);
+      } else {
+        seen = value;
+        answer(value - signalOf(0));
+      }
+      setImmediate(look);
+    };
+    setImmediate(look);
     return "";
   },
 };

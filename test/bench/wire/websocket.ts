@@ -34,7 +34,7 @@ export const websocket: WirePath = {
         const frames = Array.from(segmentsOf(parameters), ({ segment, section }) =>
           encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
         );
-        for (const outbox of outboxes) outbox.sendBulk(frames);
+        for (const outbox of outboxes) outbox.sendBulk(frames, "parameters");
         await all;
       },
       close: () => connections.close(),
@@ -56,6 +56,7 @@ export const websocket: WirePath = {
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
       outbox.sendBulk(
         Array.from(segmentsOf(gradients), ({ segment, section: part }) => encodeFrame({ ...common, segment }, part)),
+        "gradients",
       );
     });
     return "";

@@ -34,6 +34,8 @@ describe("help", () => {
       "worker",
       "evaluate",
       "predict",
+      "scale",
+      "dashboard",
       "init",
       "token",
       "health",

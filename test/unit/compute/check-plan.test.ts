@@ -27,6 +27,7 @@ function planOf(units: number, change: (plan: RunPlan) => Partial<RunPlan> = () 
     parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
     layoutHash: hash,
     metrics: model.metrics,
+    evaluated: model.evaluated,
     batch: 8,
     shards: 4,
   };

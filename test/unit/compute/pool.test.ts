@@ -37,6 +37,7 @@ async function planOf(): Promise<RunPlan> {
     parameters,
     layoutHash: layoutOf(parameters).hash,
     metrics: model.metrics,
+    evaluated: model.evaluated,
     batch: SAMPLES,
     shards: SHARDS,
   };
@@ -53,12 +54,12 @@ const assignmentOf = (step: number): Assignment => {
   return {
     type: "assignment",
     work,
+    works: 1,
     epoch: 0,
     offset: 0,
     samples: SAMPLES,
     shards: SHARDS,
     nodes: [[0, SHARDS]],
-    placed: false,
   };
 };
 
@@ -67,12 +68,13 @@ function fill(pool: ComputePool, version: number): void {
   const bytes = pool.memory.parametersOf(version);
   const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   floats.forEach((_, index) => (floats[index] = Math.sin(index + 1) / 4));
+  pool.arrived(version);
 }
 
 /** The bits of the sum over the whole batch. */
 const sumOf = (pool: ComputePool, step: number): Promise<string> =>
   new Promise((resolve) => {
-    pool.compute(assignmentOf(step), (_node, buffer) => {
+    pool.compute(assignmentOf(step), (_work, { buffer }) => {
       resolve(Buffer.from(pool.memory.bytesOf("train", buffer)).toString("hex"));
       pool.release("train", buffer);
     });

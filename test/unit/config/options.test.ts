@@ -94,6 +94,18 @@ const options: readonly OptionCase[] = [
           { kind: "softmax" },
         ],
       ],
+      [
+        "model: {layers: [reshape: [2, 14, 28], conv2d: {filters: 4, kernel: [3, 5], stride: 2, padding: [1, 0], dilation: 1, groups: 2}, maxPool: 2, averagePool: {size: [2, 1], stride: 1, padding: 1}, globalAveragePool, flatten, dense: 10]}",
+        [
+          { kind: "reshape", shape: [2, 14, 28] },
+          { kind: "conv2d", filters: 4, kernel: [3, 5], stride: 2, padding: [1, 0], dilation: 1, groups: 2 },
+          { kind: "maxPool", size: 2 },
+          { kind: "averagePool", size: [2, 1], stride: 1, padding: 1 },
+          { kind: "globalAveragePool" },
+          { kind: "flatten" },
+          { kind: "dense", units: 10 },
+        ],
+      ],
       ...["leakyRelu", "elu", "sigmoid", "tanh", "silu", "softplus", "gelu"].map(
         (activation) =>
           [
@@ -108,7 +120,7 @@ const options: readonly OptionCase[] = [
     refused: [
       [
         "model:\n  layers:\n    - dense: 5\n    - rleu",
-        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, activation, dropout, softmax, relu`,
+        `config.yaml:4: model.layers[1]: found "rleu", expected one of dense, linear,`,
       ],
       ["model:\n  layers:\n    - dense: 0", `config.yaml:3: model.layers[0].dense: found 0, ${whole(1)}`],
       [
@@ -123,12 +135,20 @@ const options: readonly OptionCase[] = [
       ["model: {layers: [dense: {units: 5, bias: 2}]}", "model.layers[0].dense.bias: found 2, expected true or false"],
       [
         "model: {layers: [dense: {units: 5, initialiser: xaver}]}",
-        "expected one of xavier, glorotUniform, he, zeros; did you mean xavier?",
+        "expected one of xavier, glorotUniform, he, normal, ones, zeros; did you mean xavier?",
+      ],
+      [
+        "model: {layers: [conv2d: {filters: 4, kernel: [3]}]}",
+        "model.layers[0].conv2d.kernel: found [3], expected a whole number of at least 1, or two: [height, width]",
+      ],
+      [
+        "model: {layers: [conv2d: {filters: 4, kernel: 3, padding: valid}]}",
+        'padding: found "valid", expected a whole number of at least 0, two of them, or same',
       ],
       ["model: {layers: [dropout: 1]}", "model.layers[0].dropout: found 1, expected a number from 0 up to, but not, 1"],
       ["model: {layers: [relu: 3]}", "model.layers[0].relu: found 3, expected no options: relu stands alone"],
       ["model: {layers: []}", "model.layers: found [], expected a list of at least one layer"],
-      ["model: {layers: [relu]}", "model.layers: no dense layer: there is nothing to train"],
+      ["model: {layers: [relu]}", "model.layers: no layer with parameters: there is nothing to train"],
       [
         "model:\n  layers:\n    - softmax\n    - dense: 10",
         "config.yaml:3: model.layers[0]: softmax can only be the last layer, under the loss crossEntropy",
@@ -149,6 +169,8 @@ const options: readonly OptionCase[] = [
     accepted: [
       ["model: {loss: crossEntropy}", { kind: "crossEntropy" }],
       ["model: {loss: {crossEntropy: {labelSmoothing: 0.1}}}", { kind: "crossEntropy", labelSmoothing: 0.1 }],
+      ["model: {loss: {crossEntropy: {classWeights: balanced}}}", { kind: "crossEntropy", classWeights: "balanced" }],
+      ["model: {loss: {crossEntropy: {classWeights: [1, 2.5]}}}", { kind: "crossEntropy", classWeights: [1, 2.5] }],
       ["data: {csv: {train: a.csv, target: 0}}\nmodel: {loss: binaryCrossEntropy}", { kind: "binaryCrossEntropy" }],
       ["data: {csv: {train: a.csv, target: 0}}", { kind: "meanSquaredError" }],
     ],
@@ -156,6 +178,10 @@ const options: readonly OptionCase[] = [
       [
         "model: {loss: {crossEntropy: {labelSmoothing: 1}}}",
         "model.loss.crossEntropy.labelSmoothing: found 1, expected a number from 0 up to, but not, 1",
+      ],
+      [
+        "model: {loss: {crossEntropy: {classWeights: even}}}",
+        `model.loss.crossEntropy.classWeights: found "even", expected balanced, or a list of one weight for each class`,
       ],
       ["model: {loss: crossentropi}", "did you mean crossEntropy?"],
       ["model:\n  loss: meanSquaredError", "config.yaml:2: model.loss: meanSquaredError needs real values as targets"],
@@ -184,6 +210,7 @@ const options: readonly OptionCase[] = [
         "optimizer: {rmsprop: {alpha: 0.9, epsilon: 1e-7, momentum: 0.1}}",
         { kind: "rmsprop", learningRate: 0.01, alpha: 0.9, epsilon: 1e-7, momentum: 0.1 },
       ],
+      ["optimizer: {lamb: {beta1: 0.8}}", { kind: "lamb", learningRate: 0.001, beta1: 0.8 }],
       ["optimizer: {adagrad: {epsilon: 1e-9}}", { kind: "adagrad", learningRate: 0.01, epsilon: 1e-9 }],
     ],
     refused: [
@@ -199,6 +226,8 @@ const options: readonly OptionCase[] = [
       ],
       ["optimizer: {sgd: {nesterov: true}}", "optimizer.sgd.nesterov: needs a momentum above 0"],
       ["optimizer: {sgd: {weightDecay: -1}}", "optimizer.sgd.weightDecay: found -1, expected a number of at least 0"],
+      ["optimizer: {sgd: {clipValue: -1}}", "optimizer.sgd.clipValue: found -1, expected a number above 0"],
+      ["optimizer: {adam: {clipNorm: 1, clipValue: 1}}", "optimizer.adam.clipValue: clipNorm clips already"],
       ["optimizer: {sgd: {clipNorm: 0}}", "optimizer.sgd.clipNorm: found 0, expected a number above 0"],
       ["optimizer: {adam: {beta1: 1}}", "optimizer.adam.beta1: found 1, expected a number from 0"],
       ["optimizer: {adam: {beta2: -0.1}}", "optimizer.adam.beta2: found -0.1, expected a number from 0"],
@@ -206,6 +235,110 @@ const options: readonly OptionCase[] = [
       ["optimizer: {rmsprop: {alpha: 1}}", "optimizer.rmsprop.alpha: found 1"],
       ["optimizer: {adagrad: {epsilon: 0}}", "optimizer.adagrad.epsilon: found 0, expected a number above 0"],
       ["optimizer: adma", "did you mean adam?"],
+    ],
+  },
+  {
+    key: "schedule",
+    value: ({ schedule }) => schedule,
+    byDefault: { kind: "constant" },
+    accepted: [
+      ["schedule: {constant: {warmUp: 0.5, baseBatch: 32}}", { kind: "constant", warmUp: 0.5, baseBatch: 32 }],
+      ["schedule: {step: 3}", { kind: "step", every: 3 }],
+      ["schedule: {step: {every: 2.5, factor: 0.5}}", { kind: "step", every: 2.5, factor: 0.5 }],
+      ["schedule: {exponential: 0.9}", { kind: "exponential", factor: 0.9 }],
+      ["schedule: cosine\nepochs: 7", { kind: "cosine", epochs: 7 }],
+      ["schedule: {cosine: {epochs: 30, final: 0.1}}\nepochs: 7", { kind: "cosine", epochs: 30, final: 0.1 }],
+      ["schedule: {polynomial: {power: 2}}", { kind: "polynomial", power: 2, epochs: 20 }],
+      ["schedule: {oneCycle: {rise: 0.2, start: 0.1}}", { kind: "oneCycle", rise: 0.2, start: 0.1, epochs: 20 }],
+      [
+        "schedule: {plateau: {factor: 0.5, patience: 0, threshold: 0, final: 0.01}}",
+        { kind: "plateau", factor: 0.5, patience: 0, threshold: 0, final: 0.01 },
+      ],
+    ],
+    refused: [
+      ["schedule: cosin", "did you mean cosine?"],
+      ["schedule: step", "schedule.every: missing, expected a number above 0"],
+      ["schedule: {step: 0}", "schedule.step: found 0, expected a number above 0"],
+      ["schedule: {exponential: 1.1}", "schedule.exponential: found 1.1, expected a number above 0, 1 at most"],
+      ["schedule: {cosine: {final: 2}}", "schedule.cosine.final: found 2, expected a number from 0 to 1"],
+      ["schedule: {cosine: {warmUp: -1}}", "schedule.cosine.warmUp: found -1"],
+      ["schedule: {oneCycle: {warmUp: 1}}", "schedule.oneCycle.warmUp: the cycle warms up itself"],
+      ["schedule: {plateau: {patience: -1}}", `schedule.plateau.patience: found -1, ${whole(0)}`],
+      ["schedule: {constant: {baseBatch: 0}}", `schedule.constant.baseBatch: found 0, ${whole(1)}`],
+    ],
+  },
+  {
+    key: "groups",
+    value: ({ groups }) => groups,
+    byDefault: [],
+    accepted: [
+      [
+        "groups: [{parameters: vectors, weightDecay: 0}, {parameters: [0.*, 2.bias], frozen: true, learningRateFactor: 0}]",
+        [
+          { parameters: "vectors", weightDecay: 0 },
+          { parameters: ["0.*", "2.bias"], frozen: true, learningRateFactor: 0 },
+        ],
+      ],
+    ],
+    refused: [
+      ["groups: vectors", `groups: found "vectors", expected a list of groups of parameters`],
+      ["groups: [{weightDecay: 0}]", "groups[0].parameters: missing, expected a parameter's name or a list of them"],
+      ["groups: [{parameters: a, freeze: true}]", "groups[0].freeze: unknown key; known are parameters, weightDecay"],
+      ["groups: [{parameters: a, weightDecay: -1}]", "groups[0].weightDecay: found -1"],
+    ],
+  },
+  {
+    key: "average",
+    value: ({ average }) => average,
+    byDefault: undefined,
+    accepted: [["average: 0.999", 0.999]],
+    refused: [["average: 1", "average: found 1, expected a number from 0 up to, but not, 1"]],
+  },
+  {
+    key: "accumulate",
+    value: ({ accumulate }) => accumulate,
+    byDefault: 1,
+    accepted: [["accumulate: 4", 4]],
+    refused: [
+      ["accumulate: 0", "accumulate: found 0, expected a whole number from 1 to 65536"],
+      ["accumulate: 10000", "accumulate: 10000 × 8 shards are more than 65536"],
+    ],
+  },
+  {
+    key: "metrics",
+    value: ({ metrics }) => metrics,
+    byDefault: undefined,
+    accepted: [
+      [
+        "metrics: [{topK: 5}, confusion, perplexity]",
+        [{ kind: "topK", k: 5 }, { kind: "confusion" }, { kind: "perplexity" }],
+      ],
+      [
+        "metrics: [meanAbsoluteError, rootMeanSquaredError]",
+        [{ kind: "meanAbsoluteError" }, { kind: "rootMeanSquaredError" }],
+      ],
+    ],
+    refused: [
+      ["metrics: confusion", `metrics: found "confusion", expected a list of metrics`],
+      ["metrics: [{topK: 0}]", `metrics[0].topK: found 0, ${whole(1)}`],
+      ["metrics: [confussion]", "did you mean confusion?"],
+    ],
+  },
+  {
+    key: "monitor",
+    value: ({ monitor }) => monitor,
+    byDefault: undefined,
+    accepted: [["monitor: testAccuracy", "testAccuracy"]],
+    refused: [["monitor: testLos", "expected one of testLoss, testAccuracy, loss, accuracy; did you mean testLoss?"]],
+  },
+  {
+    key: "stopEarly",
+    value: ({ stopEarly }) => stopEarly,
+    byDefault: undefined,
+    accepted: [["stopEarly: {patience: 3, threshold: 0.01}", { patience: 3, threshold: 0.01 }]],
+    refused: [
+      ["stopEarly: 3", "stopEarly: found 3, expected a map of options (patience, threshold)"],
+      ["stopEarly: {patience: 0}", `stopEarly.patience: found 0, ${whole(1)}`],
     ],
   },
   {
@@ -266,16 +399,24 @@ const options: readonly OptionCase[] = [
   {
     key: "checkpoint",
     value: ({ checkpoint }) => checkpoint,
-    byDefault: { everySteps: 0, everySeconds: 30, keep: 3 },
+    byDefault: { everySteps: 0, everySeconds: 30, keep: 3, best: false },
     accepted: [
-      ["checkpoint: {everySteps: 5, everySeconds: 0.5, keep: 1}", { everySteps: 5, everySeconds: 0.5, keep: 1 }],
-      ["checkpoint: {keep: 9}", { everySteps: 0, everySeconds: 30, keep: 9 }],
+      [
+        "checkpoint: {everySteps: 5, everySeconds: 0.5, keep: 1, best: true}",
+        { everySteps: 5, everySeconds: 0.5, keep: 1, best: true },
+      ],
+      ["checkpoint: {keep: 9}", { everySteps: 0, everySeconds: 30, keep: 9, best: false }],
+      ["stopEarly: {patience: 3}", { everySteps: 0, everySeconds: 30, keep: 3, best: true }],
+      [
+        "stopEarly: {patience: 3}\ncheckpoint: {best: false}",
+        { everySteps: 0, everySeconds: 30, keep: 3, best: false },
+      ],
     ],
     refused: [
       ["checkpoint: {everySteps: -1}", `checkpoint.everySteps: found -1, ${whole(0)}`],
       ["checkpoint: {everySeconds: -1}", "checkpoint.everySeconds: found -1, expected a number of at least 0"],
       ["checkpoint: {keep: 0}", `checkpoint.keep: found 0, ${whole(1)}`],
-      ["checkpoint: 5", "checkpoint: found 5, expected a map of options (everySteps, everySeconds, keep)"],
+      ["checkpoint: 5", "checkpoint: found 5, expected a map of options (everySteps, everySeconds, keep, best)"],
     ],
   },
   {

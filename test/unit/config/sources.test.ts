@@ -156,7 +156,7 @@ describe("flags", () => {
     [{ layers: "784,0,10" }, `--layers: model.layers: found "784,0,10", expected`],
     [
       { optimizer: "adma" },
-      `--optimizer: found "adma", expected one of sgd, adam, adamw, rmsprop, adagrad; did you mean adam?`,
+      `--optimizer: found "adma", expected one of sgd, adam, adamw, lamb, rmsprop, adagrad; did you mean adam?`,
     ],
     [{ optimizer: "adam", momentum: "0.5" }, "--momentum: optimizer.momentum: unknown key"],
     [{ learningRate: "fast" }, `--learning-rate: optimizer.learningRate: found "fast", expected a number above 0`],

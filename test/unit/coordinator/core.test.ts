@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { freshWatch } from "../../../coordinator/core/watch.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 describe("a step", () => {
@@ -11,17 +12,29 @@ describe("a step", () => {
       "open train 0",
       "a ← assignment train 0: 0-4",
       "a ← parameters",
+      "a ← assignment train 1: 0-4",
     ]);
     expect(run.segment("a", "0-4")).toEqual(["receive a 0-4"]);
     expect(run.assembled("a", "0-4")).toEqual(["fold a 0-4", "commit train 0"]);
-    expect(run.committed()).toEqual([
-      "record step 1",
-      "notify step",
-      "open train 1",
-      "a ← assignment train 1: 0-4",
-      "a ← parameters",
-    ]);
+    expect(run.committed()).toEqual(["record step 1", "notify step", "open train 1", "a ← parameters"]);
     expect(run.state.steps).toBe(1);
+  });
+
+  it("is assigned ahead, with as many more as are quickly done, up to where an epoch or an evaluation comes between", () => {
+    const run = new CoordinatorTrace({ trainSamples: 80, testSamples: 0, epochs: 3 });
+    expect(run.join("a").at(-1)).toBe("a ← assignment train 1: 0-4");
+    const assignments = (): string[] => {
+      run.now += 20;
+      return run.finishWork().filter((line) => line.includes("assignment"));
+    };
+    // 100 ms of steps of 20 ms.
+    expect(assignments()).toEqual(["a ← assignment train 2+4: 0-4"]);
+    for (let step = 2; step < 6; step++) expect(assignments()).toEqual([]);
+    expect(assignments()).toEqual(["a ← assignment train 7+2: 0-4"]);
+    for (let step = 7; step < 9; step++) expect(assignments()).toEqual([]);
+    expect(assignments()).toEqual(["a ← assignment train 10+4: 0-4"]);
+    const evaluated = new CoordinatorTrace({ trainSamples: 8 });
+    expect(evaluated.join("a").at(-1)).toBe("a ← parameters");
   });
 
   it("is shared out by threads, and a surplus of workers stands by", () => {
@@ -33,21 +46,24 @@ describe("a step", () => {
     run.join("d");
     run.join("e");
     run.join("f");
-    run.finishWork();
+    // The next step was assigned before they came; then follows an evaluation.
+    for (let work = 0; work < 3; work++) run.finishWork();
+    expect(run.state.work?.name).toEqual({ kind: "train", step: 2 });
     expect(Object.values(run.owners())).toHaveLength(4);
   });
 
-  it("gives a late joiner its share from the next step on", () => {
-    const run = new CoordinatorTrace();
+  it("gives a late joiner its share once what was assigned before is done", () => {
+    const run = new CoordinatorTrace({ trainSamples: 80 });
     run.join("a");
     expect(run.join("b")).toEqual(["notify worker-joined"]);
+    run.now += 200;
     expect(run.finishWork().slice(2)).toEqual([
       "open train 1",
-      "a ← assignment train 1: 0-2",
       "a ← parameters",
-      "b ← assignment train 1: 2-4",
-      "b ← parameters",
+      "a ← assignment train 2: 0-2",
+      "b ← assignment train 2: 2-4",
     ]);
+    expect(run.finishWork().slice(2, 5)).toEqual(["open train 2", "a ← parameters", "b ← parameters"]);
   });
 
   it("sends the parameters once for an evaluation and the step after it", () => {
@@ -146,7 +162,8 @@ describe("a checkpoint", () => {
     const { steering, steps } = run.state;
     expect(steering).toEqual({
       epochSums: { loss: 0, correct: 0, samples: 0 },
-      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6 },
+      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6, figures: {} },
+      watch: { ...freshWatch, best: { value: 8 / 6, step: 1 } },
     });
     const resumed = new CoordinatorTrace({ trainSamples: 8 }, { steps, steering });
     expect(resumed.join("a")).toContain("open train 1");
@@ -176,6 +193,7 @@ describe("a checkpoint", () => {
       "notify worker-joined",
       "open train 0",
       "a ← assignment train 0: 0-4",
+      "a ← assignment train 1: 0-4",
     ]);
     expect(run.placed("a", "0-4")).toEqual(["receive a 0-4"]);
     expect(run.placed("a", "0-2")).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);

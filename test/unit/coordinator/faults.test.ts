@@ -90,7 +90,7 @@ describe("a run that gathers its workers", () => {
     const run = new CoordinatorTrace({ startWorkers: 3 });
     run.join("a");
     expect(run.pass(19_000)).toEqual([]);
-    expect(run.pass(1_000)).toEqual(["open train 0", "a ← assignment train 0: 0-4", "a ← parameters"]);
+    expect(run.pass(1_000).slice(0, 3)).toEqual(["open train 0", "a ← assignment train 0: 0-4", "a ← parameters"]);
   });
 });
 
@@ -129,17 +129,21 @@ describe("a frozen worker", () => {
   it("is given nothing more until it is heard again", () => {
     const run = pair();
     run.pass(3_000, ["a"]);
-    run.finishWork();
-    expect(Object.values(run.owners())).toEqual(["b"]);
+    // What it was assigned ahead is taken from it.
+    expect(run.finishWork().slice(2)).toEqual(["open train 1", "b ← parameters", "b ← assignment train 1: 0-2"]);
     run.pass(1_000);
     run.finishWork();
     expect(Object.values(run.owners())).toEqual(["a", "b"]);
   });
 
   it("does not stretch the deadlines of the steps that follow", () => {
-    const run = pair();
+    const run = new CoordinatorTrace({ startWorkers: 2, trainSamples: 80 });
+    run.join("a");
+    run.join("b");
     run.pass(9_000, ["a"]);
     run.disconnect("a");
+    run.finishWork();
+    // Also the step that had been assigned ahead is made of what b had and of what a had.
     run.finishWork();
     expect(run.state.meanDuration).toEqual({});
     run.now += 40;

@@ -14,7 +14,7 @@ const optimizer = optimizerOf({ kind: "sgd", learningRate: 0.5, momentum: 0.9 })
 
 function store(learningRate = 0.5): { store: ParameterStore; gradient: number; sums: Float32Array } {
   const arena = new Arena(parameterBytes(layout, optimizer) + 4 * layout.size);
-  const made = new ParameterStore(arena, instantiateKernels(arena.memory), layout, optimizer, learningRate);
+  const made = new ParameterStore(arena, instantiateKernels(arena.memory), layout, optimizer, () => learningRate);
   const gradient = arena.allocate(4 * layout.size);
   return { store: made, gradient, sums: arena.floats(gradient, layout.size) };
 }

@@ -29,19 +29,20 @@ async function expected(step: number, start: number, end: number): Promise<Uint8
   const pool = referencePool(job.plan);
   await pool.fingerprint();
   pool.memory.parametersOf(step).set(parametersOf(step));
+  pool.arrived(step);
   return new Promise((resolve) => {
     const { name: work, epoch, offset, samples, shards } = workAt(step);
     const assignment = {
       type: "assignment",
       work,
+      works: 1,
       epoch,
       offset,
       samples,
       shards,
       nodes: [[start, end]],
-      placed: false,
     } as const;
-    pool.compute(assignment, (_node, buffer) => resolve(Uint8Array.from(pool.memory.bytesOf("train", buffer))));
+    pool.compute(assignment, (_work, { buffer }) => resolve(Uint8Array.from(pool.memory.bytesOf("train", buffer))));
   });
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { noteComputing, noteDelivered, updateSpeeds, weightsOf } from "../../../coordinator/core/speed.ts";
+import { noteDelivered, updateSpeeds, weightsOf } from "../../../coordinator/core/speed.ts";
 import type { Member, Work } from "../../../coordinator/core/state.ts";
 import { stepNumber, workerId } from "../../../shared/ids.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
@@ -39,8 +39,7 @@ const work = (kind: "train" | "evaluate"): Work => ({
 function steps(count: number, members: readonly Member[], microseconds: readonly number[]): void {
   for (let step = 0; step < count; step++) {
     members.forEach((each, index) => {
-      noteComputing(each, microseconds[index]!);
-      noteDelivered(each, 4);
+      noteDelivered(each, 4, microseconds[index]!);
     });
     updateSpeeds(members, work("train"));
   }
@@ -74,19 +73,22 @@ describe("shares of the shards", () => {
 
   it("ignore evaluations and workers that stood by", () => {
     const members = [member(), member()];
-    noteComputing(members[0]!, 1000);
-    noteDelivered(members[0]!, 4);
+    noteDelivered(members[0]!, 4, 1000);
     updateSpeeds(members, work("evaluate"));
     expect(members.map(({ speed }) => speed)).toEqual([undefined, undefined]);
     expect(members[0]!.effort).toEqual({ shards: 0, microseconds: 0 });
   });
 
   it("reach the plan: the slow worker of two owns one shard of four", () => {
-    const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2 });
+    const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2, trainSamples: 80 });
+    run.now += 200;
     run.join("a");
     run.join("b");
-    run.segment("a", "0-2", { microseconds: 1000 });
-    run.segment("b", "2-4", { microseconds: 3000 });
+    run.assembled("a", "0-2", "train 0", true, 1000);
+    run.assembled("b", "2-4", "train 0", true, 3000);
+    run.now += 200;
+    run.committed();
+    // The next step was assigned before.
     run.finishWork();
     expect(run.owners()).toEqual({ "0-2": "a", "2-3": "a", "3-4": "b" });
   });

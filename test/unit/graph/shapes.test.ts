@@ -1,12 +1,21 @@
 /** Shape rules: what operations accept, what they give, and that they say both shapes when they refuse. */
 import { expect, test } from "vitest";
+import { gradientsOf } from "../../../shared/graph/autodiff.ts";
 import { GraphBuilder } from "../../../shared/graph/graph.ts";
 import type { Tensor } from "../../../shared/graph/operation.ts";
 import { add, multiply, scale } from "../../../shared/graph/operations/arithmetic.ts";
+import { concat, lowerTriangle, pad, slice, transpose } from "../../../shared/graph/operations/arrange.ts";
+import { averagePool } from "../../../shared/graph/operations/average-pool.ts";
+import { batchMatmul } from "../../../shared/graph/operations/batch-matmul.ts";
 import { expand, flatten, reshape, sum } from "../../../shared/graph/operations/broadcast.ts";
-import { relu } from "../../../shared/graph/operations/elementwise.ts";
+import { conv2d } from "../../../shared/graph/operations/convolution.ts";
+import { power, relu } from "../../../shared/graph/operations/elementwise.ts";
 import { crossEntropy, oneHot } from "../../../shared/graph/operations/labels.ts";
+import { lookup, sumByRow } from "../../../shared/graph/operations/lookup.ts";
 import { linear, matmul } from "../../../shared/graph/operations/matmul.ts";
+import { maxPool } from "../../../shared/graph/operations/max-pool.ts";
+import { normalise } from "../../../shared/graph/operations/normalise.ts";
+import { largest, mean } from "../../../shared/graph/operations/reduce.ts";
 import { softmax } from "../../../shared/graph/operations/softmax.ts";
 import { describeShape } from "../../../shared/graph/values.ts";
 import { Sources } from "../../support/operations.ts";
@@ -23,6 +32,25 @@ const shapes: readonly (readonly [string, (from: Sources) => Tensor, string])[] 
   ["matmul", (from) => matmul(from.rows(4), from.weights(4, 5)), "[samples, 5]"],
   ["matmul over samples", (from) => matmul(from.rows(4), from.rows(5), { transposeLeft: true }), "[4, 5]"],
   ["linear", (from) => linear(from.rows(4), from.weights(5, 4), from.weights(5)), "[samples, 5]"],
+  [
+    "linear of every position",
+    (from) => linear(from.rows(3, 4), from.weights(5, 4), from.weights(5)),
+    "[samples, 3, 5]",
+  ],
+  ["many products", (from) => batchMatmul(from.rows(2, 3, 4), from.rows(1, 4, 5)), "[samples, 2, 3, 5]"],
+  ["transpose", (from) => transpose(from.rows(2, 3), [0, 2, 1]), "[samples, 3, 2]"],
+  ["concat", (from) => concat([from.rows(2, 3), from.rows(4, 3)], 1), "[samples, 6, 3]"],
+  ["slice", (from) => slice(from.rows(5), -1, 1, 4), "[samples, 3]"],
+  ["pad", (from) => pad(from.rows(5), -1, 1, 4), "[samples, 10]"],
+  ["lookup", (from) => lookup(from.weights(9, 4), from.rows(2)), "[samples, 2, 4]"],
+  ["mean", (from) => mean(from.rows(5, 2), [-1], true), "[samples, 5, 1]"],
+  ["largest", (from) => largest(from.rows(5, 2), [1]), "[samples, 2]"],
+  [
+    "conv2d",
+    (from) => conv2d(from.rows(3, 9, 8), from.weights(4, 3, 3, 2), undefined, { stride: [2, 3] }),
+    "[samples, 4, 4, 3]",
+  ],
+  ["maxPool", (from) => maxPool(from.rows(3, 9, 8), { kernel: [2, 3] }), "[samples, 3, 4, 2]"],
   ["one-hot", (from) => oneHot(from.labels(), 7), "[samples, 7]"],
   ["cross-entropy", (from) => crossEntropy(from.rows(7), from.labels()), "[samples]"],
 ];
@@ -51,7 +79,66 @@ const refusals: readonly (readonly [string, (from: Sources) => unknown, string])
     (from) => linear(from.rows(4), from.weights(5, 4), from.weights(4)),
     "bias [out], but was given",
   ],
-  ["more than two axes", (from) => matmul(from.rows(2, 4), from.weights(4, 5)), "float32 [samples, 2, 4]"],
+  ["more than two axes on the right", (from) => matmul(from.rows(4), from.weights(1, 4, 5)), "float32 [1, 4, 5]"],
+  [
+    "matrices that don't meet",
+    (from) => batchMatmul(from.rows(2, 4), from.rows(3, 5)),
+    "[samples, 2, 4] and float32 [samples, 3, 5]",
+  ],
+  [
+    "batches that differ",
+    (from) => batchMatmul(from.rows(2, 3, 4), from.rows(3, 4, 5)),
+    "batchMatmul: [samples, 2] and [samples, 3] differ at axis 1",
+  ],
+  [
+    "samples moved",
+    (from) => transpose(from.rows(2, 4), [1, 0, 2]),
+    "samples first, but was given float32 [samples, 2, 4]",
+  ],
+  ["axes twice", (from) => transpose(from.weights(2, 4), [1, 1]), "transpose to axes [1, 1]"],
+  [
+    "joining samples",
+    (from) => concat([from.rows(2), from.rows(2)], 0),
+    "concat along axis 0 wants tensors that differ there only",
+  ],
+  [
+    "joining what differs elsewhere",
+    (from) => concat([from.rows(2, 4), from.rows(3, 4)]),
+    "[samples, 2, 4] and float32 [samples, 3, 4]",
+  ],
+  ["cutting beyond the end", (from) => slice(from.rows(4), 1, 2, 5), "slice 2 to 5 of axis 1"],
+  ["cutting samples", (from) => slice(from.rows(4), 0, 0, 1), "slice 0 to 1 of axis 0"],
+  ["padding samples", (from) => pad(from.rows(4), 0, 1, 0), "pad axis 0 by 1 and 0"],
+  ["a triangle of rows", (from) => lowerTriangle(from.rows(4)), "lowerTriangle wants one float32 tensor of matrices"],
+  ["a table of samples", (from) => lookup(from.rows(4), from.labels()), "lookup wants a float32 table"],
+  [
+    "sums of other places",
+    (from) => sumByRow(from.labels(), from.rows(2, 4), 3),
+    "numbers [n, …] and float32 values [n, …, width]",
+  ],
+  ["norms of other shapes", (from) => normalise(from.weights(4)), "normalise wants float32 rows [n, …, width]"],
+  ["means over samples", (from) => mean(from.rows(4), [0]), "mean over axes [0] wants axes of known sizes"],
+  ["an axis twice", (from) => largest(from.rows(4), [1, -1]), "largest over axes [1, -1]"],
+  [
+    "a second derivative of a norm",
+    (from) => {
+      const x = from.rows(4);
+      const [gradient] = gradientsOf(from.builder, sum(power(normalise(x), 3), [0, 1]), [x]);
+      return gradientsOf(from.builder, sum(gradient as Tensor, [0, 1]), [x]);
+    },
+    "normaliseGradient has no derivative",
+  ],
+  [
+    "images without channels",
+    (from) => conv2d(from.rows(4, 4), from.weights(1, 1, 2, 2)),
+    "float32 [samples, 4, 4] and float32 [1, 1, 2, 2]",
+  ],
+  [
+    "channels that don't meet",
+    (from) => conv2d(from.rows(3, 4, 4), from.weights(1, 2, 2, 2)),
+    "[samples, 3, 4, 4] and float32 [1, 2, 2, 2]",
+  ],
+  ["a window of nothing", (from) => averagePool(from.rows(3, 4, 4), { kernel: [0, 2] }), "is no window"],
   ["another number of entries", (from) => reshape(from.rows(4), [{ rows: 1 }, 5]), "reshape to [samples, 5]"],
   ["samples reshaped away", (from) => reshape(from.rows(4), [4]), "reshape to [4]"],
   ["expanding downwards", (from) => expand(from.rows(4), [{ rows: 1 }, 1]), "expand to [samples, 1]"],

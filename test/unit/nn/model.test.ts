@@ -79,6 +79,20 @@ describe("a model", () => {
     expect(model.predict.outputs.map(({ name }) => name)).toEqual([output]);
   });
 
+  test("of images keeps height and width under the padding same, and counts one channel where there is none", () => {
+    const conv = { kind: "conv2d", filters: 2, kernel: [3, 4], padding: "same" } as const;
+    const spec = classes([conv, { kind: "globalAveragePool" }, dense(3)], { inputShape: [5, 7] });
+    const { train, parameters } = compileModel(spec);
+    const convolved = train.values.find(({ operation }) => operation === "conv2d");
+    expect(describeShape(convolved?.shape ?? [])).toBe("[samples, 2, 5, 7]");
+    expect(parameters.map(({ name, shape }) => [name, shape])).toEqual([
+      ["0.weight", [2, 1, 3, 4]],
+      ["0.bias", [2]],
+      ["2.weight", [3, 2]],
+      ["2.bias", [3]],
+    ]);
+  });
+
   test("drops what the mask drops, and its gradient", async () => {
     const { train } = compileModel(classes([{ kind: "dropout", rate: 0.5 }, dense(3)]));
     const numbers = {
@@ -184,6 +198,46 @@ describe("refuses", () => {
     ],
     ["no layers", classes([]), "CONFIG_INVALID", "the model has no layers"],
     ["no input", classes([dense(3)], { inputShape: [] }), "CONFIG_INVALID", "inputShape is []"],
+    [
+      "a convolution of what has no height and width",
+      classes([dense(5), { kind: "conv2d", filters: 2, kernel: 3 }, dense(3)]),
+      "SHAPE_MISMATCH",
+      "layers[1] (conv2d), given [samples, 5] by layers[0] (dense): conv2d wants images [n, channels, height, width]",
+    ],
+    [
+      "a kernel larger than the image",
+      classes([{ kind: "maxPool", size: 2 }, { kind: "conv2d", filters: 2, kernel: [3, 2] }, dense(3)], {
+        inputShape: [4, 6],
+      }),
+      "SHAPE_MISMATCH",
+      "layers[1] (conv2d), given [samples, 1, 2, 3] by layers[0] (maxPool): conv2d: a kernel of 3×2 does not fit into 2×3",
+    ],
+    [
+      "channels that groups don't divide",
+      classes([{ kind: "conv2d", filters: 4, kernel: 1, groups: 2 }, dense(3)], { inputShape: [3, 4, 6] }),
+      "SHAPE_MISMATCH",
+      "layers[0] (conv2d), given [samples, 3, 4, 6] by the data",
+    ],
+    [
+      "padding that keeps sizes, with a stride",
+      classes([{ kind: "conv2d", filters: 4, kernel: 3, padding: "same", stride: 2 }, dense(3)], {
+        inputShape: [4, 6],
+      }),
+      "CONFIG_INVALID",
+      'padding "same" with a stride of 2×2',
+    ],
+    [
+      "a pool with more padding than half of it",
+      classes([{ kind: "averagePool", size: 2, padding: 2 }, dense(3)], { inputShape: [4, 6] }),
+      "SHAPE_MISMATCH",
+      "averagePool by 2×2 wants padding of at most half the kernel",
+    ],
+    [
+      "another number of values",
+      classes([{ kind: "reshape", shape: [2, 2] }, dense(3)]),
+      "SHAPE_MISMATCH",
+      "layers[0] (reshape), given [samples, 6] by the data: reshape to [samples, 2, 2]",
+    ],
     [
       "sizes that no machine holds",
       classes([dense(2 ** 31), dense(3)]),

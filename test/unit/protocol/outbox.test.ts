@@ -21,35 +21,37 @@ const bulk = (name: string, count: number): Buffer[] =>
 describe("Outbox", () => {
   it("has at most four bulk frames unflushed, in order", () => {
     const { outbox, written, flush } = socket();
-    outbox.sendBulk(bulk("a", 5));
-    outbox.sendBulk(bulk("b", 2));
+    outbox.sendBulk(bulk("a", 5), "a");
+    outbox.sendBulk(bulk("b", 2), "b");
     expect(written).toEqual(["a0", "a1", "a2", "a3"]);
     flush(1);
     expect(written.slice(4)).toEqual(["a4"]);
     flush(2);
     expect(written.slice(5)).toEqual(["b0", "b1"]);
     flush(4);
-    outbox.sendBulk(bulk("c", 6));
+    outbox.sendBulk(bulk("c", 6), "c");
     expect(written.slice(7)).toEqual(["c0", "c1", "c2", "c3"]);
   });
 
   it("lets control frames overtake bulk frames that wait, and counts them in no window", () => {
     const { outbox, written } = socket();
-    outbox.sendBulk(bulk("a", 9));
+    outbox.sendBulk(bulk("a", 9), "a");
     for (let index = 0; index < 6; index++) outbox.send(Buffer.from(`control${index}`));
     expect(written.slice(4)).toEqual(["control0", "control1", "control2", "control3", "control4", "control5"]);
   });
 
-  it("forgets bulk frames that wait, and sends what comes after them in the same window", () => {
+  it("forgets bulk frames about one thing that wait, and sends the others in the same window", () => {
     const { outbox, written, flush } = socket();
-    outbox.sendBulk(bulk("a", 9));
-    outbox.dropBulk();
-    outbox.sendBulk(bulk("b", 2));
+    outbox.sendBulk(bulk("a", 9), "a");
+    outbox.sendBulk(bulk("b", 2), "b");
+    outbox.sendBulk(bulk("a", 1), "a");
+    outbox.dropBulk("a");
+    outbox.sendBulk(bulk("c", 2), "c");
     expect(written).toHaveLength(4);
     flush(1);
     expect(written.slice(4)).toEqual(["b0"]);
     flush(4);
-    expect(written.slice(5)).toEqual(["b1"]);
+    expect(written.slice(5)).toEqual(["b1", "c0", "c1"]);
   });
 
   it("goes on when the socket flushes at once", () => {
@@ -58,7 +60,7 @@ describe("Outbox", () => {
       written.push(frame.toString());
       flushed();
     });
-    outbox.sendBulk(bulk("a", 20));
+    outbox.sendBulk(bulk("a", 20), "a");
     expect(written).toHaveLength(20);
   });
 });

@@ -6,6 +6,7 @@ const hash = "0123456789abcdef".repeat(4);
 const work = { kind: "train", step: 3 };
 const segment = { offset: 0, length: 64, total: 64, checksum: 5 };
 const file = { path: "/proc/7/fd/9", bytes: 65_536, nonce: "0123456789abcdef".repeat(2) };
+const line = { path: "/proc/7/fd/10", id: "a" };
 const plan = {
   seed: 1,
   data: { kind: "mnist" },
@@ -15,6 +16,7 @@ const plan = {
   parameters: [{ name: "0.weight", shape: [3, 2] }],
   layoutHash: hash,
   metrics: ["loss"],
+  evaluated: [{ name: "confusion", shape: [3, 3] }],
   batch: 8,
   shards: 4,
 };
@@ -32,9 +34,9 @@ const workerMessages = [
 const coordinatorMessages = [
   { type: "challenge", nonce: hash },
   { type: "welcome", run: "r", worker: "w1", proof: hash, plan },
-  { type: "welcome", run: "r", worker: "w1", proof: hash, plan, memory: { parameters: file, partials: file } },
+  { type: "welcome", run: "r", worker: "w1", proof: hash, plan, memory: { parameters: file, partials: file, line } },
   { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" },
-  { type: "assignment", work, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]], placed: false },
+  { type: "assignment", work, works: 2, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]] },
   { type: "parameters", version: 3, segment },
   { type: "answer", code: "PARTIAL_STALE", work, node: [0, 4] },
   { type: "end", reason: "completed" },
@@ -204,6 +206,8 @@ describe("limits", () => {
     const assignment = coordinatorMessages[3]!;
     for (const changes of [
       { samples: 0 },
+      { works: 0 },
+      { works: 17 },
       { shards: 0 },
       { nodes: [] },
       { nodes: [[0]] },

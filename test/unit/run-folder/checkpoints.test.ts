@@ -190,3 +190,28 @@ it("killed between write and rename, leaves the checkpoint before and no half on
   expect(await checkpoints.readNewest(refuse)).toEqual(exampleSnapshot(1));
   await run.close();
 });
+
+it("keeps the best beside the last few, and those that a run which goes on from one of them counts as best", async () => {
+  const { folder, checkpoints } = await newCheckpoints();
+  const bestSteps = async (): Promise<number[]> => (await checkpoints.list("best")).map(({ step }) => step);
+  await checkpoints.saveBest(exampleSnapshot(2));
+  await checkpoints.save(exampleSnapshot(3), 2);
+  await checkpoints.saveBest(exampleSnapshot(4));
+  await checkpoints.saveBest(exampleSnapshot(6));
+  await checkpoints.save(exampleSnapshot(7), 2);
+  // From step 3 the best was that of step 2; nobody goes on from between 4 and 6.
+  expect(await bestSteps()).toEqual([2, 6]);
+  await checkpoints.saveBest(exampleSnapshot(9));
+  await checkpoints.save(exampleSnapshot(8), 2);
+  // The next one is ahead of every checkpoint.
+  expect(await bestSteps()).toEqual([6, 9]);
+  expect(await checkpoints.readBest(9)).toEqual(exampleSnapshot(9));
+  await damage(join(folder, "best-00000009.safetensors"));
+  expect((await failureOf(() => checkpoints.readBest(9))).code).toBe("CHECKPOINT_DAMAGED");
+});
+
+it("writes of the best that wait for the disk the newest", async () => {
+  const { checkpoints } = await newCheckpoints();
+  await Promise.all([1, 2, 3, 4].map((step) => checkpoints.saveBest(exampleSnapshot(step))));
+  expect((await checkpoints.list("best")).map(({ step }) => step)).toEqual([4]);
+});

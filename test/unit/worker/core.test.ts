@@ -20,44 +20,44 @@ describe("a worker", () => {
     expect(worker.prepared()).toEqual(["send ready"]);
   });
 
-  it("computes an assignment once its parameters are here, and delivers the sums", () => {
+  it("hands an assignment to its threads, which wait for the parameters, and delivers the sums", () => {
     const worker = joined();
-    expect(worker.assign("train", 0, [0, 2], [2, 3])).toEqual(["forget"]);
-    const segment = { offset: 0, length: 4, total: 4, checksum: 0 };
-    expect(worker.message({ type: "parameters", version: stepNumber(0), segment })).toEqual(["receive 0"]);
-    expect(worker.parameters(0)).toEqual(["compute train 0: 0-2 2-3"]);
+    expect(worker.assign("train", 0, [0, 2], [2, 3])).toEqual(["compute train 0: 0-2 2-3"]);
+    expect(worker.parameters(0)).toEqual(["receive 0"]);
     expect(worker.computed("train", 0, 0, 2)).toEqual(["deliver train 0: 0-2"]);
     expect(worker.computed("train", 0, 2, 3)).toEqual(["deliver train 0: 2-3"]);
   });
 
-  it("computes further pieces of the same work at once, and an evaluation on the parameters it has", () => {
+  it("takes further pieces of a work, and of those that come before what it has", () => {
     const worker = joined();
-    worker.assign("evaluate", 4, [0, 1]);
-    worker.parameters(4);
-    expect(worker.assign("evaluate", 4, [1, 2])).toEqual(["compute evaluate 4: 1-2"]);
-    expect(worker.assign("train", 4, [0, 4])).toEqual(["forget", "compute train 4: 0-4"]);
+    worker.assignSteps(4, 3, [0, 1]);
+    expect(worker.assign("train", 5, [1, 2])).toEqual(["compute train 5: 1-2"]);
+    expect(worker.assign("evaluate", 4, [0, 1])).toEqual(["compute evaluate 4: 0-1"]);
+    expect(worker.computed("evaluate", 4, 0, 1)).toEqual(["deliver evaluate 4: 0-1"]);
+    expect(worker.computed("train", 4, 0, 1)).toEqual(["deliver train 4: 0-1", "forget evaluate 4"]);
   });
 
-  it("that shares the coordinator's memory computes at once, and takes no parameters over the socket", () => {
+  it("knows by a sum of a step, for which its parameters were here, that what came before is over", () => {
+    const worker = joined();
+    expect(worker.assignSteps(0, 3, [0, 1])).toEqual(["compute train 0+2: 0-1"]);
+    expect(worker.computed("train", 2, 0, 1)).toEqual(["deliver train 2: 0-1", "forget train 0", "forget train 1"]);
+    expect(worker.computed("train", 1, 0, 1)).toEqual(["drop train 1: 0-1"]);
+  });
+
+  it("that shares the coordinator's memory takes no parameters over the socket", () => {
     const worker = new WorkerTrace();
     worker.feed({ type: "start" });
     worker.opened();
     worker.challenge();
     worker.welcome();
     worker.prepared(true);
-    expect(worker.assign("train", 0, [0, 2])).toEqual(["forget"]);
-    expect(worker.assignPlaced(1, [0, 2])).toEqual(["forget", "compute train 1: 0-2"]);
-    const segment = { offset: 0, length: 4, total: 4, checksum: 0 };
-    expect(worker.message({ type: "parameters", version: stepNumber(2), segment })).toEqual([
+    expect(worker.assign("train", 0, [0, 2])).toEqual(["compute train 0: 0-2"]);
+    expect(worker.parameters(0)).toEqual([
       "say the coordinator sent a parameters message while this worker was ready",
       "disconnect",
     ]);
     worker.closed();
     expect(worker.state.sharesMemory).toBe(false);
-  });
-
-  it("that shares no memory leaves a coordinator that places parameters in it", () => {
-    expect(joined().assignPlaced(0, [0, 2]).at(-1)).toBe("disconnect");
   });
 
   it("stays with a coordinator whose bytes still come, of a message that takes long on a slow link", () => {
@@ -78,23 +78,14 @@ describe("a worker", () => {
     expect(worker.pass(2_000)).toContain("disconnect");
   });
 
-  it("waits with every piece of a work until its parameters are here, whatever else arrives", () => {
+  it("forgets all but the latest of what came before an assignment, and drops late results", () => {
     const worker = joined();
-    worker.assign("train", 3, [0, 1]);
-    worker.assign("train", 3, [1, 2]);
-    expect(worker.parameters(2)).toEqual([]);
-    expect(worker.parameters(3)).toEqual(["compute train 3: 0-1", "compute train 3: 1-2"]);
-    expect(worker.parameters(3)).toEqual([]);
-  });
-
-  it("forgets a work when the next begins, and drops its late results", () => {
-    const worker = joined();
-    worker.assign("train", 0, [0, 1]);
-    worker.assign("train", 1, [1, 2]);
-    expect(worker.parameters(0)).toEqual([]);
-    expect(worker.parameters(1)).toEqual(["compute train 1: 1-2"]);
+    worker.assignSteps(0, 2, [0, 1]);
+    // The step before may be open still.
+    expect(worker.assign("train", 2, [1, 2])).toEqual(["forget train 0", "compute train 2: 1-2"]);
     expect(worker.computed("train", 0, 0, 1)).toEqual(["drop train 0: 0-1"]);
-    expect(worker.computed("evaluate", 1, 1, 2)).toEqual(["drop evaluate 1: 1-2"]);
+    expect(worker.computed("train", 1, 0, 1)).toEqual(["deliver train 1: 0-1"]);
+    expect(worker.computed("evaluate", 2, 1, 2)).toEqual(["drop evaluate 2: 1-2"]);
   });
 
   it("takes an answer as it is: the work goes on elsewhere", () => {
@@ -109,14 +100,13 @@ describe("a lost connection", () => {
   it("makes the worker forget its work and connect again", () => {
     const worker = joined();
     worker.assign("train", 0, [0, 4]);
-    worker.parameters(0);
-    expect(worker.closed()).toEqual(["forget", "say not connected: gone; trying again in 0.1 s", "connect after 100"]);
+    const said = "say not connected: gone; trying again in 0.1 s";
+    expect(worker.closed()).toEqual(["forget train 0", said, "connect after 100"]);
     expect(worker.computed("train", 0, 0, 4)).toEqual(["drop train 0: 0-4"]);
     worker.join();
     expect(worker.computed("train", 0, 0, 4)).toEqual(["drop train 0: 0-4"]);
     // The same work again: its parameters are sent again, too.
-    expect(worker.assign("train", 0, [0, 4])).toEqual(["forget"]);
-    expect(worker.parameters(0)).toEqual(["compute train 0: 0-4"]);
+    expect(worker.assign("train", 0, [0, 4])).toEqual(["compute train 0: 0-4"]);
   });
 
   it("while it prepares makes the end of preparing meaningless", () => {

@@ -1,0 +1,146 @@
+/**
+ * Server-sent events of a run: a snapshot to everyone who comes, then four updates a second to all. Nothing is measured, traced or
+ * written while nobody watches, and who does not read is let go: the browser comes again by itself.
+ */
+import type { ServerResponse } from "node:http";
+import type { RunEvent } from "../events.ts";
+import type { RunView } from "../http/view.ts";
+import type { RunHistory } from "./history.ts";
+import type { CurvePoint, RunFacts, RunSnapshot, RunUpdate } from "./page/messages.ts";
+import { StepTracer } from "./tracer.ts";
+import { WorkerRows } from "./workers.ts";
+
+const UPDATE_EVERY = 250;
+const PING_EVERY = 4;
+/** Audits are told together, at most so often; milliseconds. */
+const AUDITS_EVERY = 5_000;
+/** Bytes that a watcher may leave unread. */
+const MOST_UNREAD = 4 << 20;
+
+export class Feed {
+  readonly #run: RunView;
+  readonly #history: RunHistory;
+  readonly #facts: RunFacts;
+  readonly #rows: WorkerRows;
+  readonly #tracer: StepTracer;
+  readonly #watchers = new Set<ServerResponse>();
+  #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
+  /** What has been told to all. */
+  #told = { logged: 0, epochs: 0 };
+  #points: CurvePoint[] = [];
+  #audits = { count: 0, at: 0 };
+
+  constructor(run: RunView, history: RunHistory, facts: RunFacts) {
+    this.#run = run;
+    this.#history = history;
+    this.#facts = facts;
+    this.#rows = new WorkerRows(run, history);
+    this.#tracer = new StepTracer((worker) => nameOf(run, worker));
+  }
+
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  /** Called with every event of the run, after the history has it. */
+  event(event: RunEvent): void {
+    if (this.#watchers.size === 0) return;
+    if (event.type === "step")
+      this.#points.push([event.step, event.loss, event.accuracy ?? null, event.samplesPerSecond]);
+    // The port is closed behind it.
+    if (event.type === "finished" || event.type === "failed") this.#tick();
+  }
+
+  /** Everything there is, for someone who comes now. */
+  snapshot(mayCommand: boolean): RunSnapshot {
+    const { progress, epochs, log } = this.#history;
+    return {
+      facts: this.#facts,
+      state: this.#history.state,
+      progress,
+      epochs,
+      workers: this.#rows.rows(),
+      log,
+      time: this.#run.profile(),
+      mayCommand,
+    };
+  }
+
+  /** Sends events to this response until either side ends it. */
+  add(response: ServerResponse, mayCommand: boolean): void {
+    response.writeHead(200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      // Proxies such as nginx would hold them back.
+      "x-accel-buffering": "no",
+    });
+    // The others are told what this one finds in its snapshot.
+    if (this.#watchers.size > 0) this.#tick();
+    else this.#begin();
+    this.#watchers.add(response);
+    response.once("close", () => this.#remove(response));
+    this.#write(response, "snapshot", JSON.stringify(this.snapshot(mayCommand)));
+  }
+
+  close(): void {
+    if (this.#watchers.size > 0) this.#tick();
+    for (const watcher of this.#watchers) watcher.end();
+  }
+
+  #begin(): void {
+    this.#run.observe((effect, begin, end) => this.#tracer.observe(effect, begin, end));
+    this.#told = { logged: this.#history.logged, epochs: this.#history.epochs.length };
+    this.#points = [];
+    this.#rows.ping();
+    this.#timer = setInterval(() => this.#tick(), UPDATE_EVERY);
+  }
+
+  #remove(response: ServerResponse): void {
+    this.#watchers.delete(response);
+    if (this.#watchers.size > 0) return;
+    clearInterval(this.#timer);
+    this.#run.observe(undefined);
+    this.#tracer.forget();
+    this.#points = [];
+  }
+
+  #tick(): void {
+    if (++this.#ticks % PING_EVERY === 0) this.#rows.ping();
+    this.#tellAudits();
+    const update: RunUpdate = {
+      state: this.#history.state,
+      progress: this.#history.progress,
+      epochs: this.#history.epochs.slice(this.#told.epochs),
+      log: this.#history.logSince(this.#told.logged),
+      points: this.#points,
+      workers: this.#rows.rows(),
+      time: this.#run.profile(),
+      traces: this.#tracer.traces,
+    };
+    this.#told = { logged: this.#history.logged, epochs: this.#history.epochs.length };
+    this.#points = [];
+    const text = JSON.stringify(update);
+    for (const watcher of this.#watchers) this.#write(watcher, "update", text);
+  }
+
+  #write(response: ServerResponse, event: string, json: string): void {
+    if (response.writableLength > MOST_UNREAD) response.destroy();
+    else response.write(`event: ${event}\ndata: ${json}\n\n`);
+  }
+
+  #tellAudits(): void {
+    const { audits } = this.#run.state;
+    const now = Date.now();
+    if (audits === this.#audits.count || now - this.#audits.at < AUDITS_EVERY) return;
+    const more = audits - this.#audits.count;
+    const them = more === 1 ? "a gradient was" : `${more.toLocaleString("en-US")} gradients were`;
+    this.#history.say(now, "good", `audited: ${them} computed twice, the same bits`);
+    this.#audits = { count: audits, at: now };
+  }
+}
+
+function nameOf({ state }: RunView, id: string): string {
+  for (const member of state.members.values()) if (member.id === id) return member.name;
+  return id;
+}

@@ -1,0 +1,223 @@
+/**
+ * The dashboard of a folder of runs, for finished ones, for comparing them, and for those that go on elsewhere as far as their
+ * folder tells. Nothing in the folder is changed.
+ */
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { Context } from "hono";
+import type { OptimizerSpec } from "../../shared/optim/spec.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import type { RunConfig } from "../config.ts";
+import { fail } from "../http/answers.ts";
+import type { SiteEnv } from "../http/edge.ts";
+import type { Pages } from "../http/routes.ts";
+import type { Manifest } from "../plan.ts";
+import { runNames } from "../run-folder/find.ts";
+import { readRun } from "../run-folder/folder.ts";
+import { loadTrained } from "../trained.ts";
+import type { TrainedRun } from "../trained.ts";
+import { pageFiles } from "./assets.ts";
+import type { RunHistory } from "./history.ts";
+import type { RunSnapshot, RunState, RunSummary } from "./page/messages.ts";
+import { imageSide, Predictor } from "./predictor.ts";
+import { readHistory, stateOf } from "./read-run.ts";
+import { goneRow } from "./workers.ts";
+
+/** What was read of a run, as long as its files are the same. */
+interface ReadRun {
+  readonly stamp: string;
+  readonly name: string;
+  readonly path: string;
+  readonly config: RunConfig;
+  readonly manifest: Manifest;
+  readonly history: RunHistory;
+  readonly state: RunState;
+  readonly steps: number | undefined;
+}
+
+/** A run whose network is there to be asked. */
+interface OpenedRun {
+  readonly run: string;
+  readonly trained: Promise<TrainedRun>;
+  readonly predictor: Promise<Predictor>;
+}
+
+export class Library {
+  readonly #runs: string;
+  readonly #read = new Map<string, Promise<ReadRun>>();
+  readonly #stamps = new Map<string, string>();
+  /** Of the run that was asked last. */
+  #opened: OpenedRun | undefined;
+
+  /** @param runs folder of run folders */
+  constructor(runs: string) {
+    this.#runs = runs;
+  }
+
+  mount(pages: Pages): void {
+    pageFiles("library", pages);
+    pages.get("/api/runs", async (context) => context.json(await this.#summaries()));
+    pages.get("/api/run", (context) => this.#answer(context, async (run) => context.json(await this.#snapshot(run))));
+    pages.get("/api/curve", (context) =>
+      this.#answer(context, (run) => {
+        const most = Number(context.req.query("points") ?? Number.NaN);
+        const { curve } = run.history;
+        const shown = Number.isSafeInteger(most) && most > 0 ? curve.thinned(most) : curve;
+        return context.body(shown.toBytes(), 200, { "content-type": "application/octet-stream" });
+      }),
+    );
+    pages.get("/api/predict", (context) =>
+      this.#answer(context, async (run) => {
+        const predictor = await this.#predictorOf(run);
+        return context.json(await predictor.predict(context.req.query("pixels") ?? ""));
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await (await this.#opened?.predictor)?.close();
+  }
+
+  async #answer(context: Context<SiteEnv>, action: (run: ReadRun) => Response | Promise<Response>): Promise<Response> {
+    const name = context.req.query("name") ?? "";
+    // A name and no path: nothing outside the folder is read.
+    if (!runNames(this.#runs).includes(name))
+      return fail(
+        context,
+        404,
+        new LockstepError("RUN_MISSING", `there is no run ${name} in ${this.#runs}`, "Go back to the list of runs."),
+      );
+    try {
+      return await action(await this.#run(name));
+    } catch (error) {
+      if (error instanceof LockstepError) return fail(context, 400, error);
+      throw error;
+    }
+  }
+
+  #run(name: string): Promise<ReadRun> {
+    const path = join(this.#runs, name);
+    const stamp = stampOf(path);
+    const known = this.#read.get(name);
+    if (known !== undefined && this.#stamps.get(name) === stamp) return known;
+    const reading = readWhole(name, path, stamp);
+    this.#read.set(name, reading);
+    this.#stamps.set(name, stamp);
+    // A failure is told to who asked; the next one tries again.
+    reading.catch(() => this.#stamps.delete(name));
+    return reading;
+  }
+
+  async #summaries(): Promise<RunSummary[]> {
+    const summaries: RunSummary[] = [];
+    for (const name of runNames(this.#runs)) {
+      // A folder that cannot be read is told of when it is opened; it must not hide the others.
+      const run = await this.#run(name).catch(() => undefined);
+      if (run !== undefined) summaries.push(summaryOf(run));
+    }
+    return summaries;
+  }
+
+  async #snapshot(run: ReadRun): Promise<RunSnapshot> {
+    const { name, path, config, manifest, history, steps } = run;
+    return {
+      facts: {
+        name,
+        folder: path,
+        parameters: manifest.parameters,
+        steps,
+        epochs: config.epochs,
+        imageSide: await this.#imageSide(run),
+        config,
+        manifest,
+      },
+      state: await stateOf(path, history),
+      progress: history.progress,
+      epochs: history.epochs,
+      workers: [...history.workers.values()].map(goneRow),
+      log: history.log,
+      time: history.time,
+      mayCommand: false,
+    };
+  }
+
+  /** A run without parameters, or whose data is elsewhere, can be looked at all the same. */
+  async #imageSide(run: ReadRun): Promise<number | undefined> {
+    try {
+      const { data } = await this.#trained(run);
+      return imageSide({ target: data.train.target, sampleShape: data.train.sampleShape });
+    } catch (error) {
+      if (error instanceof LockstepError) return undefined;
+      throw error;
+    }
+  }
+
+  #trained(run: ReadRun): Promise<TrainedRun> {
+    return this.#open(run).trained;
+  }
+
+  #predictorOf(run: ReadRun): Promise<Predictor> {
+    return this.#open(run).predictor;
+  }
+
+  #open({ name, stamp }: ReadRun): OpenedRun {
+    const run = `${name} ${stamp}`;
+    if (this.#opened?.run === run) return this.#opened;
+    void this.close();
+    const trained = loadTrained({ runs: this.#runs, name, path: join(this.#runs, name) }, () => {});
+    const predictor = trained.then(
+      ({ model, data, parameters }) =>
+        new Predictor({
+          model,
+          target: data.train.target,
+          sampleShape: data.train.sampleShape,
+          parametersNow: () => Float32Array.from(parameters),
+        }),
+    );
+    // Whoever asks hears of it.
+    predictor.catch(() => {});
+    this.#opened = { run, trained, predictor };
+    return this.#opened;
+  }
+}
+
+/** Changes when a run's files do. */
+function stampOf(path: string): string {
+  return ["config.json", "metrics.jsonl", "events.jsonl", "model.safetensors"]
+    .map((file) => {
+      const found = statSync(join(path, file), { throwIfNoEntry: false });
+      return found === undefined ? "none" : `${found.size} ${found.mtimeMs}`;
+    })
+    .join(", ");
+}
+
+async function readWhole(name: string, path: string, stamp: string): Promise<ReadRun> {
+  const record = await readRun(path);
+  const { history, steps } = await readHistory(path);
+  const state = await stateOf(path, history);
+  const [config, manifest] = [record.config as RunConfig, record.manifest as Manifest];
+  return { stamp, name, path, config, manifest, history, state, steps };
+}
+
+function summaryOf({ name, config, manifest, history, state }: ReadRun): RunSummary {
+  const last = history.epochs.at(-1);
+  const tested = history.epochs.findLast(({ testLoss }) => testLoss !== undefined);
+  return {
+    name,
+    state,
+    created: Date.parse(manifest.created),
+    model: config.model.layers.map((layer) => (layer.kind === "dense" ? String(layer.units) : layer.kind)).join("-"),
+    optimizer: optimizerText(config.optimizer),
+    batch: config.batch,
+    shards: config.shards,
+    seed: config.seed,
+    epoch: last?.epoch ?? 0,
+    epochs: config.epochs,
+    step: history.progress?.step ?? 0,
+    loss: last?.loss ?? history.progress?.loss,
+    testLoss: tested?.testLoss,
+    testAccuracy: tested?.testAccuracy,
+  };
+}
+
+const optimizerText = ({ kind, learningRate }: OptimizerSpec): string => `${kind} ${learningRate}`;

@@ -1,0 +1,47 @@
+/** Serves the dashboard of a folder of runs: the same pages and the same rules of who may see them as at a coordinator's port. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { JoinToken } from "../../shared/protocol/handshake.ts";
+import { Gate } from "../gate.ts";
+import { httpEdge } from "../http/edge.ts";
+import { bindError } from "../server.ts";
+import { Library } from "./library.ts";
+
+export interface ServeOptions {
+  /** Folder of run folders. */
+  readonly runs: string;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly token: JoinToken;
+}
+
+const MOST_CONNECTIONS = 128;
+
+/** Throws PORT_IN_USE or BIND_REFUSED. */
+export async function serveLibrary({ runs, host, port, token }: ServeOptions): Promise<{
+  readonly url: string;
+  close(): Promise<void>;
+}> {
+  const library = new Library(runs);
+  const site = {
+    health: () => ({ alive: true, ready: true }),
+    mount: (pages: Parameters<Library["mount"]>[0]) => library.mount(pages),
+  };
+  const http = createServer(httpEdge(site, { host, token, tls: undefined }, new Gate(MOST_CONNECTIONS)));
+  http.maxConnections = MOST_CONNECTIONS;
+  await new Promise<void>((resolve, reject) => {
+    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    http.listen(port, host, resolve);
+  });
+  const address = http.address() as AddressInfo;
+  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return {
+    url: `http://${shown}:${address.port}/`,
+    async close() {
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+      await library.close();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * events.jsonl: what happened in a run and when, one event a line, over all its starts. Nothing steers by it and nothing waits for
+ * it; it is what the dashboard shows of a run that is over.
+ */
+import { appendFile, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "../../shared/errno.ts";
+import type { RunEvent } from "../events.ts";
+import { onDisk } from "./disk.ts";
+
+/** An event with its time in milliseconds since 1970. */
+export type LoggedEvent = RunEvent & { readonly at: number };
+
+export class EventLog {
+  readonly #path: string;
+  readonly #onFailure: (error: unknown) => void;
+  #lines = "";
+  #writing: Promise<void> = Promise.resolve();
+  #failed = false;
+
+  /** @param onFailure hears of the first line that cannot be written; later ones are not tried */
+  constructor(runPath: string, onFailure: (error: unknown) => void) {
+    this.#path = eventsPath(runPath);
+    this.#onFailure = onFailure;
+  }
+
+  add(event: RunEvent, at: number): void {
+    // Steps and epochs are in metrics.jsonl; epochs are here too, for their time.
+    if (event.type === "step" || this.#failed) return;
+    const isFirst = this.#lines === "";
+    this.#lines += `${JSON.stringify({ at, ...event })}\n`;
+    if (isFirst) this.#writing = this.#writing.then(() => this.#write());
+  }
+
+  /** Resolves when everything is written, or has failed and been told. */
+  close(): Promise<void> {
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const lines = this.#lines;
+    this.#lines = "";
+    try {
+      await onDisk(this.#path, () => appendFile(this.#path, lines));
+    } catch (error) {
+      this.#failed = true;
+      this.#onFailure(error);
+    }
+  }
+}
+
+/** The events of a run so far; none where it has no log. A line that is torn is left out. */
+export async function readEvents(runPath: string): Promise<LoggedEvent[]> {
+  let text: string;
+  try {
+    text = await readFile(eventsPath(runPath), "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+  return text.split("\n").flatMap((line) => {
+    const event = eventOf(line);
+    return event === undefined ? [] : [event];
+  });
+}
+
+const eventsPath = (runPath: string): string => join(runPath, "events.jsonl");
+
+function eventOf(line: string): LoggedEvent | undefined {
+  if (line === "") return undefined;
+  try {
+    const event = JSON.parse(line) as Partial<LoggedEvent> | null;
+    return typeof event?.at === "number" && typeof event.type === "string" ? (event as LoggedEvent) : undefined;
+  } catch {
+    return undefined;
+  }
+}

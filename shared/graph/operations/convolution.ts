@@ -1,0 +1,258 @@
+/**
+ * Two-dimensional convolution (cross-correlation, as everywhere in the field) and its two derivatives. It is linear in
+ * the images and in the weights, so the three operations are each other's derivatives. Images are [n, channels, height,
+ * width], weights [out, in / groups, height, width].
+ */
+import { defineOperation, type EmitContext, type NumericTensor, type Tensor } from "../operation.ts";
+import { type Dim, product, rowsOf, sameShape, shapeMismatch, type TensorType } from "../values.ts";
+import { sum } from "./broadcast.ts";
+import { eachTap, isImages, leftOver, onnxWindow, type Window, windowedSizes, windowSchema } from "./window.ts";
+
+export interface Convolution extends Window {
+  readonly groups: number;
+}
+const schema = { ...windowSchema, groups: "integer" } as const;
+
+/** The output's shape, or an error that names both shapes. */
+function convolvedShape(
+  x: TensorType | undefined,
+  weight: TensorType | undefined,
+  convolution: Convolution,
+): readonly [Dim, number, number, number] {
+  const given = [x, weight].filter((type) => type !== undefined);
+  const { groups } = convolution;
+  const wanted = `float32 images [n, in, height, width] and weights [out, in / ${groups}, height, width], out divisible by ${groups}`;
+  const fits = isImages(x?.shape) && isImages(weight?.shape) && rowsOf(weight.shape) === undefined;
+  if (!fits || x?.dtype !== "float32" || weight?.dtype !== "float32") throw shapeMismatch("conv2d", wanted, given);
+  const [out, inputs, ...kernel] = weight.shape as readonly number[];
+  if (x.shape[1] !== (inputs as number) * groups || (out as number) % groups !== 0) {
+    throw shapeMismatch("conv2d", wanted, given);
+  }
+  const [height, width] = windowedSizes("conv2d", x.shape.slice(2) as number[], kernel, convolution);
+  return [x.shape[0], out as number, height as number, width as number];
+}
+
+/** Visits every product of the convolution: its places in the images, in the weights and in the output. */
+function eachProduct(
+  images: readonly number[],
+  weights: readonly number[],
+  outputs: readonly number[],
+  convolution: Convolution,
+  visit: (imageAt: number, weightAt: number, outputAt: number) => void,
+): void {
+  const [out, own] = weights as [number, number];
+  const [plane, patch, area] = [images, weights, outputs].map((shape) => product(shape.slice(2))) as [
+    number,
+    number,
+    number,
+  ];
+  const outOfGroup = out / convolution.groups;
+  for (let sample = 0; sample < (images[0] as number); sample++) {
+    for (let filter = 0; filter < out; filter++) {
+      const firstChannel = Math.floor(filter / outOfGroup) * own;
+      for (let channel = 0; channel < own; channel++) {
+        const imageStart = (sample * (images[1] as number) + firstChannel + channel) * plane;
+        const weightStart = (filter * own + channel) * patch;
+        const outputStart = (sample * out + filter) * area;
+        eachTap(images.slice(2), outputs.slice(2), weights.slice(2), convolution, (outputAt, weightAt, imageAt) =>
+          visit(imageStart + imageAt, weightStart + weightAt, outputStart + outputAt),
+        );
+      }
+    }
+  }
+}
+
+/** Fills `into` with sums of products that are added in doubles. */
+function accumulate(into: NumericTensor, each: (add: (at: number, term: number) => void) => void): void {
+  const totals = Float64Array.from(into.data);
+  each((at, term) => void (totals[at] = (totals[at] as number) + term));
+  into.data.set(totals);
+}
+
+const conv2dOperation = defineOperation({
+  name: "conv2d",
+  rows: "independent",
+  attributes: schema,
+  infer(inputs, attributes) {
+    const [x, weight, bias] = inputs;
+    const shape = convolvedShape(x, weight, attributes);
+    const hasBias = bias?.dtype === "float32" && sameShape(bias.shape, [shape[1]]);
+    if (inputs.length > 3 || (inputs.length === 3 && !hasBias)) {
+      throw shapeMismatch("conv2d", `images, weights and bias [${shape[1]}]`, inputs);
+    }
+    return { shape, dtype: "float32" };
+  },
+  gradient({ inputs: [x, weight, bias], gradient, attributes }) {
+    if (x === undefined || weight === undefined) return [];
+    const [size, kernel] = [x, weight].map(({ shape }) => shape.slice(2) as number[]) as [number[], number[]];
+    return [
+      conv2dInputGradient(gradient, weight, size, attributes),
+      conv2dWeightGradient(x, gradient, kernel, attributes),
+      ...(bias === undefined ? [] : [sum(gradient, [0, 2, 3])]),
+    ];
+  },
+  emit({ inputs, inputTypes, attributes, node, output }) {
+    const kernel = (inputTypes[1] as TensorType).shape.slice(2) as number[];
+    node("Conv", inputs, { ...onnxWindow(kernel, attributes), group: attributes.groups }, output);
+  },
+  evaluate([x, weight, bias], output, attributes) {
+    if (x === undefined || weight === undefined) return;
+    const area = product(output.shape.slice(2));
+    const filters = output.shape[1] as number;
+    output.data.forEach((_, at) => {
+      output.data[at] = bias === undefined ? 0 : (bias.data[Math.floor(at / area) % filters] as number);
+    });
+    accumulate(output, (add) =>
+      eachProduct(x.shape, weight.shape, output.shape, attributes, (imageAt, weightAt, outputAt) =>
+        add(outputAt, (x.data[imageAt] as number) * (weight.data[weightAt] as number)),
+      ),
+    );
+  },
+});
+
+const inputGradientOperation = defineOperation({
+  name: "conv2dInputGradient",
+  rows: "independent",
+  attributes: { ...schema, size: "integers" },
+  infer(inputs, { size, ...convolution }) {
+    const [gradient, weight] = inputs;
+    const channels = ((weight?.shape[1] ?? 0) as number) * convolution.groups;
+    const shape = [gradient?.shape[0] as Dim, channels, ...size];
+    if (
+      inputs.length !== 2 ||
+      !sameShape(convolvedShape({ shape, dtype: "float32" }, weight, convolution), gradient?.shape ?? [])
+    ) {
+      throw shapeMismatch(`conv2dInputGradient of images of ${size.join("×")}`, "a gradient and weights", inputs);
+    }
+    return { shape, dtype: "float32" };
+  },
+  gradient({ inputs: [output, weight], gradient, attributes }) {
+    if (output === undefined || weight === undefined) return [];
+    const kernel = weight.shape.slice(2) as number[];
+    return [
+      conv2d(gradient, weight, undefined, attributes),
+      conv2dWeightGradient(gradient, output, kernel, attributes),
+    ];
+  },
+  emit({ inputs, inputTypes: [gradient, weight], attributes, node, output }) {
+    const kernel = weight?.shape.slice(2) as number[];
+    const area = gradient?.shape.slice(2) as number[];
+    const window = {
+      ...onnxWindow(kernel, attributes),
+      output_padding: leftOver(attributes.size, area, kernel, attributes),
+    };
+    node("ConvTranspose", inputs, { ...window, group: attributes.groups }, output);
+  },
+  evaluate([gradient, weight], output, attributes) {
+    if (gradient === undefined || weight === undefined) return;
+    output.data.fill(0);
+    accumulate(output, (add) =>
+      eachProduct(output.shape, weight.shape, gradient.shape, attributes, (imageAt, weightAt, outputAt) =>
+        add(imageAt, (gradient.data[outputAt] as number) * (weight.data[weightAt] as number)),
+      ),
+    );
+  },
+});
+
+const weightGradientOperation = defineOperation({
+  name: "conv2dWeightGradient",
+  rows: "per-shard",
+  attributes: { ...schema, kernel: "integers" },
+  infer(inputs, { kernel, ...convolution }) {
+    const [x, gradient] = inputs;
+    const shape = [gradient?.shape[1] as number, ((x?.shape[1] ?? 0) as number) / convolution.groups, ...kernel];
+    if (
+      inputs.length !== 2 ||
+      !sameShape(convolvedShape(x, { shape, dtype: "float32" }, convolution), gradient?.shape ?? [])
+    ) {
+      throw shapeMismatch(`conv2dWeightGradient of a kernel of ${kernel.join("×")}`, "images and a gradient", inputs);
+    }
+    return { shape, dtype: "float32" };
+  },
+  gradient({ inputs: [x, output], gradient, attributes }) {
+    if (x === undefined || output === undefined) return [];
+    const size = x.shape.slice(2) as number[];
+    return [conv2dInputGradient(output, gradient, size, attributes), conv2d(x, gradient, undefined, attributes)];
+  },
+  emit: emitWeightGradient,
+  evaluate([x, gradient], output, attributes) {
+    if (x === undefined || gradient === undefined) return;
+    output.data.fill(0);
+    accumulate(output, (add) =>
+      eachProduct(x.shape, output.shape, gradient.shape, attributes, (imageAt, weightAt, outputAt) =>
+        add(weightAt, (x.data[imageAt] as number) * (gradient.data[outputAt] as number)),
+      ),
+    );
+  },
+});
+
+/**
+ * One product of matrices a group: patches [kernel·in, n·height·width] by the gradient [n·height·width, out]. On 16
+ * images of 32×13×13 and 64 filters of 3×3 it took 1.1 ms, the forward pass 1.5, Conv with swapped axes 1.9.
+ */
+function emitWeightGradient({
+  inputs: [x, gradient],
+  inputTypes: [images, outputs],
+  attributes: { stride, padding, dilation, groups, kernel },
+  node,
+  constant,
+  output,
+}: EmitContext<Convolution & { readonly kernel: readonly number[] }>): void {
+  const integers = (...values: number[]): string => constant("int64", [values.length], values);
+  const [, channels, ...size] = (images as TensorType).shape as readonly number[];
+  const [, filters, ...area] = (outputs as TensorType).shape as readonly number[];
+  const [own, made] = [(channels as number) / groups, (filters as number) / groups];
+  const [top, left, bottom, right] = padding as [number, number, number, number];
+  const isPadded = padding.some((entries) => entries > 0);
+  const padded = isPadded ? node("Pad", [x as string, integers(0, 0, top, left, 0, 0, bottom, right)]) : (x as string);
+  const [height, width] = [(size[0] as number) + top + bottom, (size[1] as number) + left + right];
+  const byChannel = node("Transpose", [padded], { perm: [1, 0, 2, 3] });
+  const grouped = node("Reshape", [byChannel, integers(groups, own, -1, height, width)]);
+  const taps = Array.from({ length: product(kernel) }, (_, tap) => {
+    const start = [Math.floor(tap / (kernel[1] as number)), tap % (kernel[1] as number)].map(
+      (place, axis) => place * (dilation[axis] as number),
+    );
+    const end = start.map((from, axis) => from + ((area[axis] as number) - 1) * (stride[axis] as number) + 1);
+    return node("Slice", [grouped, integers(...start), integers(...end), integers(3, 4), integers(...stride)]);
+  });
+  const patches = taps.length === 1 ? (taps[0] as string) : node("Concat", taps, { axis: 1 });
+  const rows = node("Reshape", [patches, integers(groups, taps.length * own, -1)]);
+  // In two steps, each of which the engine does in blocks; both at once take four times as long.
+  const planes = node("Reshape", [gradient as string, integers(-1, groups, made, product(area))]);
+  const turned = node("Transpose", [planes], { perm: [0, 1, 3, 2] });
+  const byGroup = groups === 1 ? turned : node("Transpose", [turned], { perm: [1, 0, 2, 3] });
+  const columns = node("Reshape", [byGroup, integers(groups, -1, made)]);
+  const products = node("Reshape", [node("MatMul", [rows, columns]), integers(groups, taps.length, own, made)]);
+  const weights = node("Transpose", [products], { perm: [0, 3, 2, 1] });
+  node("Reshape", [weights, integers(filters as number, own, ...kernel)], {}, output);
+}
+
+const plain = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+const conv = ({ stride, padding, dilation, groups }: Convolution): Convolution => ({
+  stride,
+  padding,
+  dilation,
+  groups,
+});
+
+/** The convolution of images [n, in, h, w] with weights [out, in / groups, kh, kw], plus a bias [out] if there is one. */
+export const conv2d = (x: Tensor, weight: Tensor, bias?: Tensor, options: Partial<Convolution> = {}): Tensor =>
+  x.apply(conv2dOperation, bias === undefined ? [x, weight] : [x, weight, bias], conv({ ...plain, ...options }));
+
+/** d/dx of Σ gradient · conv2d(x, weight), for images of this size. */
+export const conv2dInputGradient = (
+  gradient: Tensor,
+  weight: Tensor,
+  size: readonly number[],
+  options: Convolution,
+): Tensor => gradient.apply(inputGradientOperation, [gradient, weight], { ...conv(options), size });
+
+/** d/dweight of Σ gradient · conv2d(x, weight), for a kernel of this size. */
+export const conv2dWeightGradient = (
+  x: Tensor,
+  gradient: Tensor,
+  kernel: readonly number[],
+  options: Convolution,
+): Tensor => x.apply(weightGradientOperation, [x, gradient], { ...conv(options), kernel });
+
+export const convolutionOperations = [conv2dOperation, inputGradientOperation, weightGradientOperation];

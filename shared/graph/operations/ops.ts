@@ -1,0 +1,32 @@
+/**
+ * The operations that layers and losses of one's own are written from, the package's `ops`. Each takes and returns tensors of
+ * a graph, checks shapes at once, and has a derivative unless its description says otherwise.
+ */
+export {
+  add,
+  clamp,
+  complement,
+  divide,
+  equal,
+  greater,
+  maximum,
+  minimum,
+  multiply,
+  offset,
+  scale,
+  subtract,
+} from "./arithmetic.ts";
+export { concat, lowerTriangle, pad, slice, swapLast, transpose } from "./arrange.ts";
+export { averagePool, globalAveragePool } from "./average-pool.ts";
+export { batchMatmul } from "./batch-matmul.ts";
+export { expand, flatten, reshape, sum } from "./broadcast.ts";
+export { conv2d } from "./convolution.ts";
+export { absolute, erf, exp, log, power, relu, sigmoid, sign, softplus, sqrt, step, tanh } from "./elementwise.ts";
+export { crossEntropy, oneHot } from "./labels.ts";
+export { lookup, sumByRow } from "./lookup.ts";
+export { linear, matmul } from "./matmul.ts";
+export { maxPool } from "./max-pool.ts";
+export { normalise, scaleToUnit } from "./normalise.ts";
+export { largest, mean, smallest } from "./reduce.ts";
+export { hardmax, logSoftmax, softmax } from "./softmax.ts";
+export { fill } from "./source.ts";

@@ -1,0 +1,44 @@
+/** Long vectors are worked on block by block: what is done to one block finds it in the processor's cache. */
+import type { Kernels } from "../kernels/index.ts";
+
+/** Bytes of a block, whole 64-byte lines; the last may be shorter. */
+const BLOCK_BYTES = 262_144;
+
+/** A checksum over all blocks of a vector, made of `Kernels.checksum` of each: an unsigned 32-bit integer. */
+export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: number): number {
+  let sum = 0;
+  for (let at = 0; at < bytes; at += BLOCK_BYTES)
+    sum = mixed(sum, kernels.checksum(offset + at, Math.min(BLOCK_BYTES, bytes - at) / 4));
+  return sum;
+}
+
+/** What a vector is like that was read block by block. */
+export interface Inspected {
+  readonly checksum: number;
+  /** Whether every value is a finite number. */
+  readonly isFinite: boolean;
+}
+
+/**
+ * Fills a vector of an arena block by block and looks at each as it comes; undefined if `fill` could not.
+ * @param fill writes the bytes of the vector from `at` on, `length` of them
+ */
+export function fillAndInspect(
+  kernels: Kernels,
+  offset: number,
+  bytes: number,
+  fill: (at: number, length: number) => boolean,
+): Inspected | undefined {
+  let checksum = 0;
+  let isFinite = true;
+  for (let at = 0; at < bytes; at += BLOCK_BYTES) {
+    const length = Math.min(BLOCK_BYTES, bytes - at);
+    if (!fill(at, length)) return undefined;
+    checksum = mixed(checksum, kernels.checksum(offset + at, length / 4));
+    isFinite &&= kernels.allFinite(offset + at, length / 4);
+  }
+  return { checksum, isFinite };
+}
+
+/** The mixing step of Kernels.checksum, so that the order of blocks counts. */
+const mixed = (hash: number, word: number): number => Math.imul(((hash << 5) | (hash >>> 27)) ^ word, 0x9e3779b1) >>> 0;

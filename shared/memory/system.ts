@@ -1,0 +1,54 @@
+/**
+ * The few calls of the operating system that Node lacks: memory shared between processes, and threads of several processes
+ * that wait for one another. Linux only; elsewhere processes talk over sockets alone.
+ */
+import { createRequire } from "node:module";
+import type Koffi from "koffi";
+
+/** The C library's functions. Sizes and offsets are bytes. */
+export interface System {
+  mmap(address: Uint8Array, length: number, protection: number, flags: number, file: number, offset: number): unknown;
+  posix_fallocate(file: number, offset: number, length: number): number;
+  /** Waits while the word is `value`, for at most [seconds, nanoseconds], or wakes `value` of those that wait. */
+  futex(word: Int32Array, operation: number, value: number, timeout: BigInt64Array | null): number;
+  /** Lets another thread run that waits for this processor. */
+  sched_yield(): number;
+  /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
+  pipe2(ends: Int32Array, flags: number): number;
+  readonly failed: (address: unknown) => boolean;
+}
+
+/** The number of the futex call, by processor. */
+const FUTEX: Readonly<Record<string, number>> = { x64: 202, arm64: 98 };
+
+function loadSystem(): System | undefined {
+  const futexCall = FUTEX[process.arch];
+  if (process.platform !== "linux" || futexCall === undefined) return undefined;
+  let koffi: typeof Koffi;
+  try {
+    koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+  } catch {
+    // The library has no build for this processor.
+    return undefined;
+  }
+  const library = koffi.load(null);
+  const syscall = library.func("long syscall(long call, void *word, int operation, int value, void *timeout)") as (
+    ...parameters: unknown[]
+  ) => number;
+  return {
+    mmap: library.func("void *mmap(void *address, size_t length, int protection, int flags, int file, int64_t offset)"),
+    posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
+    sched_yield: library.func("int sched_yield()"),
+    pipe2: library.func("int pipe2(void *ends, int flags)"),
+    futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),
+    failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
+  };
+}
+
+let loaded: { readonly system: System | undefined } | undefined;
+
+/** Undefined where there are no such calls. */
+export function operatingSystem(): System | undefined {
+  loaded ??= { system: loadSystem() };
+  return loaded.system;
+}

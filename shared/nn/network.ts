@@ -1,0 +1,136 @@
+/** The layers of a model as one function of "features", in a graph of its own. */
+import { LockstepError } from "../errors.ts";
+import { GraphBuilder } from "../graph/graph.ts";
+import type { Tensor } from "../graph/operation.ts";
+import { flatten, reshape } from "../graph/operations/broadcast.ts";
+import { type DataType, describeShape, product, sameShape, type Shape } from "../graph/values.ts";
+import { layerName } from "./check-spec.ts";
+import type { Initialiser } from "./initialisers.ts";
+import { applyLayer, layersCounted } from "./layers.ts";
+import type { LayerContext, LayerSpec, ModelSpec, ParameterSpec } from "./spec.ts";
+
+/** A parameter as the run's layout and its initialisation need it. */
+export interface Parameter extends Required<ParameterSpec> {
+  readonly initialiser: Initialiser;
+}
+
+const rows: Shape[number] = { rows: 1 };
+
+/** Masks of layers within layers are numbered from here on; those of the model's list have the numbers of their layers. */
+const FIRST_INNER_MASK = 4096;
+
+export class Network {
+  readonly builder = new GraphBuilder();
+  readonly parameters: { readonly parameter: Parameter; readonly tensor: Tensor }[] = [];
+  /** The last layer's output; where the targets have positions, a row for each of each sample. A custom loss gets it as it is. */
+  readonly scores: Tensor;
+  /** Rows of `scores` for each sample. */
+  readonly positions: number;
+  readonly #training: boolean;
+  readonly #target: ModelSpec["target"];
+  /** Whether the loss is a function of output and targets as they are. */
+  readonly #isCustom: boolean;
+  #targets: Tensor | undefined;
+  #innerMasks = 0;
+
+  constructor(spec: ModelSpec, training: boolean) {
+    this.#training = training;
+    this.#target = spec.target;
+    const { target, loss } = spec;
+    this.#isCustom = loss.kind === "custom";
+    this.positions = target.kind === "class" && loss.kind !== "custom" ? (target.positions ?? 1) : 1;
+    const features = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
+    this.scores = this.#scoresOf(this.#chain(spec.layers, features), spec);
+  }
+
+  /** What the scores are compared with. Unless something is, the graph has no such input. */
+  get targets(): Tensor {
+    this.#targets ??= this.#targetInput();
+    return this.#targets;
+  }
+
+  #targetInput(): Tensor {
+    const target = this.#target;
+    const input = (shape: Shape, dtype: DataType): Tensor =>
+      this.builder.input("targets", { kind: "targets" }, shape, dtype);
+    if (target.kind === "values") return input([rows, target.width], "float32");
+    if (target.positions === undefined) return input([rows], "int32");
+    const labels = input([rows, target.positions], "int32");
+    return this.#isCustom ? labels : reshape(labels, [{ rows: this.positions }]);
+  }
+
+  #chain(layers: readonly LayerSpec[], features: Tensor): Tensor {
+    let number = 0;
+    let x = features;
+    // A function that is the whole model names its parameters itself.
+    const isFunction = layers.length === 1 && layers[0]?.kind === "custom";
+    layers.forEach((layer, place) => {
+      const before = layers[place - 1];
+      const source = before === undefined ? "the data" : layerName(place - 1, before);
+      const where = `${layerName(place, layer)}, given ${describeShape(x.shape)} by ${source}`;
+      x = this.#apply(layer, x, this.#context(isFunction ? "" : `${number}.`, number), where);
+      number += layersCounted(layer);
+    });
+    return x;
+  }
+
+  /** The output in the shape that the targets want: [samples, width], or [samples × positions, classes]. */
+  #scoresOf(output: Tensor, { layers, loss, target }: ModelSpec): Tensor {
+    if (loss.kind === "custom") return output;
+    const width = target.kind === "class" ? target.classes : target.width;
+    const isSequence = target.kind === "class" && target.positions !== undefined;
+    const scores = isSequence || output.shape.length === 2 ? output : flatten(output);
+    const wanted = isSequence ? [rows, this.positions, width] : [rows, width];
+    if (sameShape(scores.shape, wanted))
+      return isSequence ? reshape(scores, [{ rows: this.positions }, width]) : scores;
+    const last = layers.length - 1;
+    throw new LockstepError(
+      "SHAPE_MISMATCH",
+      `${layerName(last, layers[last] as LayerSpec)} gives ${describeShape(scores.shape)}, the targets want ${describeShape(wanted)}`,
+      `Let the last ${isSequence ? "linear" : "dense"} layer have ${width} units.`,
+    );
+  }
+
+  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, where: string): Tensor {
+    try {
+      return applyLayer(x, layer, context);
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      throw new LockstepError(error.code, `${where}: ${error.message}`, error.hint, { cause: error });
+    }
+  }
+
+  /** @param prefix stands in front of the parameters' names */
+  #context(prefix: string, mask?: number): LayerContext {
+    let used = 0;
+    return {
+      training: this.#training,
+      parameter: (parameter) => this.#parameter({ ...parameter, name: `${prefix}${parameter.name}` }),
+      mask: (rate, shape) => {
+        const number = mask ?? FIRST_INNER_MASK + this.#innerMasks++;
+        return this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape);
+      },
+      use: (layer, x, name = String(used)) => {
+        used += layersCounted(layer);
+        const where = `${name} (${layer.kind}), given ${describeShape(x.shape)}`;
+        return this.#apply(layer, x, this.#context(name === "" ? prefix : `${prefix}${name}.`), where);
+      },
+    };
+  }
+
+  #parameter({ name, shape, ...options }: ParameterSpec): Tensor {
+    if (this.parameters.some(({ parameter }) => parameter.name === name)) {
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        `two parameters are named ${name}`,
+        "Give one another name; to share it, ask for it once and use the tensor twice.",
+      );
+    }
+    const [out = 1, inputs = 1, ...inner] = shape;
+    const fans = { fanIn: inputs * product(inner), fanOut: out * product(inner) };
+    const initialiser = shape.length < 2 ? "zeros" : "xavier";
+    const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, shape);
+    this.parameters.push({ parameter: { initialiser, ...fans, ...options, name, shape }, tensor });
+    return tensor;
+  }
+}

@@ -1,0 +1,97 @@
+/** Everything that steers training, with real processes: the same bits with any number of workers and after a kill. */
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../support/files.ts";
+import { lockstep } from "../support/lockstep.ts";
+import type { Lockstep } from "../support/lockstep.ts";
+import { writeMnistPart } from "../support/mnist.ts";
+
+// The rate is too high on purpose, so that plateaus are met, the best is not the last and training stops early.
+const steered = `
+model: { layers: [dense: { units: 24, activation: relu }, dense: 10] }
+optimizer: { lamb: { learningRate: 0.4, clipNorm: 1 } }
+schedule: { plateau: { factor: 0.7, patience: 0, warmUp: 0.5 } }
+groups:
+  - { parameters: vectors, weightDecay: 0 }
+  - { parameters: 2.bias, frozen: true }
+average: 0.9
+batch: 60
+accumulate: 2
+epochs: 30
+metrics: [{ topK: 3 }, confusion, perplexity]
+stopEarly: { patience: 4 }
+checkpoint: { everySteps: 7 }
+`;
+
+async function place(job: string): Promise<(name: string, ...more: string[]) => Lockstep> {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "data"), 1000, 300);
+  await writeFile(join(folder, "job.yaml"), `data: { idx: data }\nruns: ${join(folder, "runs")}\n${job}`);
+  return (name, ...more) => lockstep(["train", "job.yaml", "--name", name, "--json", ...more], folder);
+}
+
+const epochsOf = async (run: Lockstep): Promise<unknown[]> => {
+  await run.finished;
+  return run.events.flatMap((event) => (event.type === "epoch" ? [{ ...event, seconds: 0 }] : []));
+};
+
+test("schedule, groups, clipping, accumulation, average, early stopping and the best checkpoint, to the same bits", async () => {
+  const train = await place(steered);
+  const one = train("one", "--workers", "1");
+  const result = await one.result();
+  const { folder, modelStep, steps, testLoss, testFigures } = result;
+  expect(result.outcome).toBe("completed");
+  expect(steps).toBeLessThan(30 * 9);
+  expect(modelStep).toBeLessThan(steps);
+  expect(one.events.filter(({ type }) => type === "rate-reduced").length).toBeGreaterThan(1);
+  expect(one.events.filter(({ type }) => type === "stopped-early")).toHaveLength(1);
+  expect(await readdir(join(folder, "checkpoints"))).toContain(
+    `best-${String(modelStep).padStart(8, "0")}.safetensors`,
+  );
+
+  // Every test sample is counted once.
+  const confusion = testFigures!["confusion"] as number[][];
+  expect(confusion.flat().reduce((sum, value) => sum + value, 0)).toBe(300);
+  expect(confusion.reduce((sum, row, label) => sum + row[label]!, 0) / 300).toBeCloseTo(result.testAccuracy!, 12);
+
+  for (const workers of ["2", "3"]) {
+    const run = train(`with-${workers}`, "--workers", workers);
+    expect(await run.result()).toMatchObject({
+      parametersSha256: result.parametersSha256,
+      testLoss,
+      testFigures,
+      modelStep,
+    });
+    expect(await epochsOf(run)).toEqual(await epochsOf(one));
+  }
+
+  const killed = train("killed");
+  await killed.event("step", ({ step }) => step >= steps - 12);
+  killed.killAll();
+  await killed.finished;
+  const resumed = train("killed", "--continue");
+  expect((await resumed.event("listening")).resumedAt).toBeGreaterThan(0);
+  expect(await resumed.result()).toMatchObject({ parametersSha256: result.parametersSha256, testLoss, modelStep });
+  const lines = async (name: string): Promise<unknown[]> =>
+    (await readFile(join(folder, "..", name, "metrics.jsonl"), "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => ({ ...JSON.parse(line), seconds: 0, samplesPerSecond: 0, workers: 0 }));
+  expect(await lines("killed")).toEqual(await lines("one"));
+
+  const evaluated = await lockstep(["evaluate", folder, "--json"]).finished;
+  expect(JSON.parse(evaluated.stdout)).toMatchObject({
+    testLoss,
+    testFigures,
+    parametersSha256: result.parametersSha256,
+  });
+}, 120_000);
+
+test("accumulating four minibatches has the bits of one that is four times as large", async () => {
+  const train = await place("epochs: 2\nschedule: { oneCycle: {} }\n");
+  const apart = await train("apart", "--batch", "50", "--shards", "2", "--accumulate", "4").result();
+  const together = await train("together", "--batch", "200", "--shards", "8").result();
+  expect(apart.parametersSha256).toBe(together.parametersSha256);
+  expect(apart.steps).toBe(10);
+}, 60_000);

@@ -1,0 +1,48 @@
+/** Threads for tests that are none: tasks are computed on the calling thread by the reference evaluator. */
+import { TaskRunner } from "../../shared/compute/runner.ts";
+import { readiness } from "../../shared/compute/task.ts";
+import type { ComputeResult, ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
+import type { Threads } from "../../shared/compute/threads.ts";
+import { referenceEngine } from "../../shared/engine/reference.ts";
+import { Signal } from "../../shared/memory/signal.ts";
+
+/** As a thread sees it in its worker's memory. */
+export function readinessIn(
+  { memory, arrivals, interrupts }: ThreadSetup,
+  task: ComputeTask,
+): ReturnType<typeof readiness> {
+  const count = Atomics.load(new Int32Array(memory.buffer, interrupts, 1), 0);
+  return readiness(task, new Signal(memory, arrivals).value, count);
+}
+
+type Found = Exclude<ReturnType<typeof readiness>, "waiting">;
+
+/** A thread would block until a task need not wait any more; here it is held until then. */
+export function inlineThreads(setup: ThreadSetup): Threads {
+  const runner = new TaskRunner(setup, referenceEngine("float32"));
+  let held: { readonly task: ComputeTask; readonly start: (found: Found) => void }[] = [];
+  const wake = (): void => {
+    for (const each of held) {
+      const found = readinessIn(setup, each.task);
+      if (found === "waiting") continue;
+      held = held.filter((other) => other !== each);
+      each.start(found);
+    }
+  };
+  return {
+    run: (task) =>
+      new Promise<ComputeResult>((resolve, reject) => {
+        held.push({
+          task,
+          start: (found) => {
+            // It must not wait again behind the one before it: nobody else could run meanwhile.
+            if (found === "ready") void runner.run({ ...task, awaits: undefined }).then(resolve, reject);
+            else resolve(found);
+          },
+        });
+        wake();
+      }),
+    wake,
+    close: async () => runner.close(),
+  };
+}

@@ -1,0 +1,115 @@
+/** The sums behind metrics through the real engine, cut into shards, against plain counting. */
+import { describe, expect, it } from "vitest";
+import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
+import { fuse } from "../../../shared/graph/fuse.ts";
+import { figuresOf, type MetricSpec } from "../../../shared/nn/metrics.ts";
+import { compileModel } from "../../../shared/nn/model.ts";
+import type { LossSpec } from "../../../shared/nn/spec.ts";
+import type { TargetSpec } from "../../../shared/data/target.ts";
+import { runOnce, someNumbers } from "../../support/programs.ts";
+
+const CLASSES = 7;
+const shards = [13, 13, 12, 12];
+const samples = 50;
+
+/** Scores that are the features themselves: the layer's weights are the unit matrix. */
+async function measured(
+  target: TargetSpec,
+  loss: LossSpec,
+  metrics: readonly MetricSpec[],
+  targets: readonly number[],
+  width: number,
+) {
+  const model = compileModel({ inputShape: [width], target, layers: [{ kind: "dense", units: width }], loss, metrics });
+  const features = someNumbers(samples * width);
+  const unit = Array.from({ length: width * width }, (_, at) => (at % (width + 1) === 0 ? 1 : 0));
+  const given = { features, targets, "parameter:0.weight": unit, "parameter:0.bias": Array<number>(width).fill(0) };
+  const outputs = await runOnce(onnxRuntimeEngine(), fuse(model.evaluate, shards), given);
+  const sums = Object.fromEntries(model.evaluated.map(({ name }) => [name, outputs[`metric:${name}`]!]));
+  const rows = Array.from({ length: samples }, (_, row) => [...features.subarray(row * width, (row + 1) * width)]);
+  return { figures: figuresOf(metrics, target, sums, samples), rows, outputs };
+}
+
+describe("of labels", () => {
+  const target: TargetSpec = { kind: "class", classes: CLASSES };
+  const labels = Array.from({ length: samples }, (_, row) => (row * row + 3 * row) % CLASSES);
+  const metrics: MetricSpec[] = [{ kind: "topK", k: 3 }, { kind: "confusion" }, { kind: "perplexity" }];
+
+  it("count each sample once", async () => {
+    // Smoothing and weights change the loss and none of these.
+    const loss: LossSpec = { kind: "crossEntropy", labelSmoothing: 0.2, classWeights: [1, 2, 3, 0, 1, 1, 1] };
+    const { figures, rows } = await measured(target, loss, metrics, labels, CLASSES);
+    const rank = (row: number): number => rows[row]!.filter((score) => score > rows[row]![labels[row]!]!).length;
+    expect(figures["top3"]).toBe(labels.filter((_, row) => rank(row) < 3).length / samples);
+    const confusion = Array.from({ length: CLASSES }, () => Array<number>(CLASSES).fill(0));
+    labels.forEach((label, row) => void (confusion[label]![rows[row]!.indexOf(Math.max(...rows[row]!))]! += 1));
+    expect(figures["confusion"]).toEqual(confusion);
+    const surprise = labels.map((label, row) => {
+      const total = rows[row]!.reduce((sum, score) => sum + Math.exp(score), 0);
+      return Math.log(total) - rows[row]![label]!;
+    });
+    const mean = surprise.reduce((sum, value) => sum + value, 0) / samples;
+    expect(Math.abs((figures["perplexity"] as number) / Math.exp(mean) - 1)).toBeLessThan(1e-6);
+  });
+
+  it("takes the label's score as the largest of equal ones", async () => {
+    const model = compileModel({
+      inputShape: [3],
+      target: { kind: "class", classes: 3 },
+      layers: [{ kind: "dense", units: 3 }],
+      loss: { kind: "crossEntropy" },
+      metrics: [{ kind: "topK", k: 1 }],
+    });
+    const given = {
+      features: Array<number>(12).fill(0),
+      targets: [0, 1, 2, 2],
+      "parameter:0.weight": Array<number>(9).fill(0),
+      "parameter:0.bias": [1, 1, 2],
+    };
+    const outputs = await runOnce(onnxRuntimeEngine(), fuse(model.evaluate, [4]), given);
+    expect([...outputs["metric:top1"]!]).toEqual([2]);
+  });
+
+  it("weigh the loss of each sample by its label, and the gradient with it", async () => {
+    const weights = [1, 2, 3, 0, 1, 1, 0.5];
+    const loss: LossSpec = { kind: "crossEntropy", classWeights: weights };
+    const { outputs, rows } = await measured(target, loss, [], labels, CLASSES);
+    const total = labels.reduce((sum, label, row) => {
+      const normaliser = Math.log(rows[row]!.reduce((exponentials, score) => exponentials + Math.exp(score), 0));
+      return sum + weights[label]! * (normaliser - rows[row]![label]!);
+    }, 0);
+    expect(Math.abs(outputs["metric:loss"]![0]! / total - 1)).toBeLessThan(1e-6);
+  });
+
+  it.each<[MetricSpec, string]>([
+    [{ kind: "topK", k: 7 }, "topK counts 7 of 7 classes"],
+    [{ kind: "meanAbsoluteError" }, "meanAbsoluteError needs real values as targets"],
+  ])("refuse %j", (metric, message) => {
+    const spec = {
+      inputShape: [2],
+      target,
+      layers: [{ kind: "dense", units: CLASSES } as const],
+      loss: { kind: "crossEntropy" } as const,
+    };
+    expect(() => compileModel({ ...spec, metrics: [metric] })).toThrow(message);
+    expect(() => compileModel({ ...spec, loss: { kind: "crossEntropy", classWeights: [1, 2] } })).toThrow(
+      "loss.classWeights is [1, 2], the data has 7 classes",
+    );
+  });
+});
+
+describe("of real values", () => {
+  it.each<["meanSquaredError" | "binaryCrossEntropy", (score: number) => number]>([
+    ["meanSquaredError", (score) => score],
+    ["binaryCrossEntropy", (score) => 1 / (1 + Math.exp(-score))],
+  ])("are errors of the prediction, under %s", async (kind, prediction) => {
+    const target: TargetSpec = { kind: "values", width: 2 };
+    const targets = [...someNumbers(2 * samples, 9)].map((value) => Math.abs(value));
+    const metrics: MetricSpec[] = [{ kind: "meanAbsoluteError" }, { kind: "rootMeanSquaredError" }];
+    const { figures, rows } = await measured(target, { kind }, metrics, targets, 2);
+    const errors = rows.flat().map((score, at) => prediction(score) - targets[at]!);
+    const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(figures["meanAbsoluteError"]).toBeCloseTo(mean(errors.map(Math.abs)), 6);
+    expect(figures["rootMeanSquaredError"]).toBeCloseTo(Math.sqrt(mean(errors.map((error) => error * error))), 6);
+  });
+});
