@@ -22,7 +22,7 @@ seed: 3
 checkpoint: { everySeconds: 2 }
 `;
 const SHORT = 2;
-const LONG = 70;
+const LONG = 80;
 
 const skipped = cannotRunContainers === undefined ? "" : ` (skipped: ${cannotRunContainers})`;
 
@@ -117,6 +117,22 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
       const authorization = `Bearer ${JoinToken.from(secret, "test").derived("reader")}`;
       const page = await (await fetch(`http://${address}/metrics`, { headers: { authorization } })).text();
       expect(page).toMatch(/^lockstep_workers\{run="cluster"\} 3$/m);
+    }, 60_000);
+
+    test("tells a worker with another token, and a second coordinator on the run folder, what is wrong, and goes on", async () => {
+      const stranger = docker(
+        ...["run", "--rm", "--network", cluster.network, "--env", "LOCKSTEP_TOKEN=not-the-one-that-it-has"],
+        ...["lockstep-test", "worker", "ws://coordinator:7000"],
+      );
+      await expect(stranger).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/did not prove that it knows .*\[TOKEN_REFUSED\]\n {2}what to do: /),
+      });
+      await expect(cluster.compose("run", "--rm", "-T", "coordinator")).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/\/runs\/cluster is in use by process 1 on \w+ \[RUN_LOCKED\]\n {2}what to do: /),
+      });
+      await cluster.working(3, await told());
     }, 60_000);
 
     test("goes on when a worker is killed, and takes it back when it is started", async () => {
