@@ -4,18 +4,31 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import type { AugmentSpec } from "../shared/data/augment.ts";
+import type { Reading } from "../shared/data/reading.ts";
 import type { DataSpec } from "../shared/data/spec.ts";
+import { unreachable } from "../shared/errors.ts";
 import type { MetricSpec } from "../shared/nn/metrics.ts";
 import type { LayerSpec, LossSpec } from "../shared/nn/spec.ts";
 import type { StoredModel } from "../shared/nn/stored.ts";
 import type { ScheduleSpec } from "../shared/optim/schedule.ts";
 import type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
-import { dataSchema } from "./config/data.ts";
+import { augmentSchema, dataSchema } from "./config/data.ts";
 import { fraction, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
 import { metricsSchema, modelSchema } from "./config/model.ts";
 import { groupsSchema, optimizerSchema, scheduleSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
 import { figures, type Figure } from "./core/watch.ts";
+
+/** Where a model's parameters start. */
+export interface WeightsSpec {
+  /** Absolute. */
+  readonly file: string;
+  /** Beginnings of names in the file, and what they are in the model: the longest that fits is replaced. */
+  readonly rename?: Readonly<Record<string, string>>;
+  /** Parameters that the file doesn't have, or has in another shape, start as if there were no file (false: that is an error). */
+  readonly partial?: boolean;
+}
 
 export interface RunConfig {
   /** Names the run and its folder. */
@@ -25,12 +38,20 @@ export interface RunConfig {
   readonly seed: number;
   /** File paths are absolute. */
   readonly data: DataSpec;
+  /** The share of the training samples that is held out, drawn by the seed, and evaluated on in place of test data; 0: none. */
+  readonly validation: number;
+  /** How training images are changed, one after the other; each epoch and sample draws anew. */
+  readonly augment: readonly AugmentSpec[];
+  /** MiB of features that each process holds in memory; of larger parts it reads samples from files when they are wanted. */
+  readonly dataMemory: number;
   readonly model: {
     readonly layers: readonly LayerSpec[];
     readonly loss: LossSpec;
     /** Values one sample is expected to have; refused when the data has another width. */
     readonly inputWidth?: number;
-    /** What came of a model with functions in it; in the config.json of a run, whose functions are not there any more. */
+    /** A safetensors file that parameters start from, by name. */
+    readonly weights?: WeightsSpec;
+    /** What came of a model with functions or files in it; in the config.json of a run, which doesn't need them any more. */
     readonly graphs?: StoredModel;
   };
   readonly optimizer: OptimizerSpec;
@@ -110,6 +131,9 @@ export const configSchema = strict({
   runs: text("the path of a folder").default("runs"),
   seed: wholeNumber(0).default(1),
   data: dataSchema.default({ kind: "mnist" }),
+  validation: fraction.default(0),
+  augment: augmentSchema.default([]),
+  dataMemory: wholeNumber(0).default(1024),
   model: modelSchema.default({}),
   optimizer: optimizerSchema.default(defaultOptimizer),
   schedule: scheduleSchema.default({ kind: "constant" }),
@@ -147,19 +171,43 @@ export const configSchema = strict({
 /** What the schema reads: everything filled in but what depends on other fields. */
 type WrittenConfig = z.output<typeof configSchema>;
 
-const classesOf = (data: DataSpec): number | undefined =>
-  data.kind === "csv" ? data.classes : data.kind === "idx" ? (data.classes ?? 10) : 10;
+/** What the data's targets are: labels, of which the number may be known only once the data is read; or real values. */
+function targetsOf(data: DataSpec): { readonly labels: boolean; readonly classes?: number | undefined } {
+  switch (data.kind) {
+    case "mnist":
+      return { labels: true, classes: 10 };
+    case "idx":
+    case "cifar":
+      return { labels: true, classes: data.classes ?? 10 };
+    case "images":
+      return { labels: true, classes: data.classes };
+    case "text":
+      return { labels: true, classes: data.vocabulary ?? 256 };
+    case "csv":
+    case "jsonLines": {
+      const { classes } = data;
+      return { labels: classes !== undefined, classes: typeof classes === "object" ? classes.length : classes };
+    }
+    case "npy":
+    case "npz":
+    case "safetensors":
+      return { labels: data.classes !== undefined, classes: data.classes };
+    default:
+      return unreachable(data);
+  }
+}
 
 /** Fills in what depends on other fields: the network and the loss that suit the kind of target, and the name. */
 export function completeConfig(written: WrittenConfig, freshName: (data: DataSpec) => string): RunConfig {
   const { name, model, schedule, average, metrics, monitor, stopEarly, checkpoint, tokenFile, tls, ...others } =
     written;
-  const classes = classesOf(written.data);
+  const { labels, classes } = targetsOf(written.data);
   const layers = model.layers ?? [
     { kind: "dense", units: 64, activation: "relu" },
+    // Where the classes are not known yet, compiling says how many units there must be.
     { kind: "dense", units: classes ?? 1 },
   ];
-  const loss = model.loss ?? { kind: classes === undefined ? "meanSquaredError" : "crossEntropy" };
+  const loss = model.loss ?? { kind: labels ? "crossEntropy" : "meanSquaredError" };
   return {
     ...others,
     name: name ?? freshName(written.data),
@@ -177,6 +225,13 @@ export function completeConfig(written: WrittenConfig, freshName: (data: DataSpe
       : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } }),
   };
 }
+
+/** How the run's processes read its data. */
+export const readingOf = ({ validation, seed, dataMemory }: RunConfig): Reading => ({
+  validation,
+  seed,
+  memory: dataMemory * 2 ** 20,
+});
 
 /** A schedule that runs out keeps to the epochs it began with, also when a resumed run has more. */
 function withEpochs(schedule: ScheduleSpec, epochs: number): ScheduleSpec {
@@ -221,7 +276,7 @@ export function problemsBetweenFields({ data, model, optimizer, schedule, shards
     });
   if (!layers.some(hasParameters))
     problems.push({ path: ["model", "layers"], message: "no layer with parameters: there is nothing to train" });
-  const labels = classesOf(data) !== undefined;
+  const { labels } = targetsOf(data);
   if (loss.kind !== "custom" && labels !== (loss.kind === "crossEntropy"))
     problems.push({
       path: ["model", "loss"],

@@ -2,14 +2,25 @@
  * What a run tells whoever watches it: the terminal, `--json`, and programs that call `train`. One documented type an
  * event; losses and accuracies are means over samples, times are seconds.
  */
+import type { WeightsReport } from "../shared/checkpoint/weights.ts";
 import type { ErrorCode } from "../shared/errors.ts";
 import type { Figures } from "../shared/nn/metrics.ts";
 
 export type RunEvent =
   /** The data is read and verified. Counts are samples. */
   | { type: "data"; train: number; test: number | undefined; sha256: string }
+  /** Weights were read from a file: the names of parameters that start from it, and what did not match. */
+  | ({ type: "weights"; file: string } & WeightsReport)
   /** The coordinator accepts workers at this address; `resumedAt` is the step a resumed run goes on from. */
-  | { type: "listening"; url: string; folder: string; parameters: number; steps: number; resumedAt: number | undefined }
+  | {
+      type: "listening";
+      url: string;
+      folder: string;
+      parameters: number;
+      frozen: number;
+      steps: number;
+      resumedAt: number | undefined;
+    }
   /** Too few workers to go on; training continues by itself once enough have joined. */
   | { type: "waiting"; workers: number; needed: number }
   | { type: "worker-joined"; worker: string; workers: number }

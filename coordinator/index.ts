@@ -32,6 +32,7 @@ export {
   loss,
   maxPool,
   meanSquaredError,
+  onnx,
   positionEmbedding,
   relu,
   reshape,
@@ -77,5 +78,8 @@ export {
 } from "../shared/optim/builders.ts";
 export type { ScheduleSpec } from "../shared/optim/schedule.ts";
 export type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
+export type { AugmentSpec } from "../shared/data/augment.ts";
+export type { OwnDataset as Dataset } from "../shared/data/own.ts";
 export type { DataSpec } from "../shared/data/spec.ts";
+export type { TargetSpec } from "../shared/data/target.ts";
 export { LockstepError, type ErrorCode } from "../shared/errors.ts";

@@ -1,15 +1,18 @@
 /** The model that a config describes for the data it is given: where the two don't fit, the message names both. */
 import { LockstepError } from "../shared/errors.ts";
+import { imageOf } from "../shared/data/augment.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { compileModel } from "../shared/nn/model.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
 import { usualMetrics, type MetricSpec } from "../shared/nn/metrics.ts";
 import type { LossSpec } from "../shared/nn/spec.ts";
-import { hasFunctions, restoreModel, storeModel } from "../shared/nn/stored.ts";
+import { needsGraphs, restoreModel, storeModel } from "../shared/nn/stored.ts";
+import { isFrozenBy } from "../shared/optim/segments.ts";
 import type { RunConfig } from "./config.ts";
+import { onnxFilesOf } from "./starting.ts";
 
-/** Compiles the config's model. Throws SHAPE_MISMATCH or CONFIG_INVALID. */
-export function modelFor(config: RunConfig, data: Dataset): CompiledModel {
+/** Compiles the config's model. Throws SHAPE_MISMATCH or CONFIG_INVALID, or MODEL_INVALID for a file that is part of it. */
+export async function modelFor(config: RunConfig, data: Dataset): Promise<CompiledModel> {
   const { layers, loss, inputWidth, graphs } = config.model;
   if (graphs !== undefined) return restoreModel(graphs);
   const width = data.sampleShape.reduce((product, length) => product * length, 1);
@@ -20,20 +23,23 @@ export function modelFor(config: RunConfig, data: Dataset): CompiledModel {
       `start --layers with ${width}, or train on other data`,
     );
   }
-  const metrics = metricsFor(config, data);
-  return compileModel({
+  // A worker would find it out too, but only in its threads.
+  if (config.augment.length > 0) imageOf(data.sampleShape);
+  const spec = {
     inputShape: data.sampleShape,
     target: data.target,
     layers,
     loss: withClassWeights(loss, data),
-    metrics,
-  });
+    metrics: metricsFor(config, data),
+    files: await onnxFilesOf(config),
+  };
+  return compileModel(spec, isFrozenBy(config.groups));
 }
 
-/** The config as a run keeps it: with the graphs where the model has functions, which JSON leaves out. */
+/** The config as a run keeps it: with the graphs where the model has functions, which JSON leaves out, or parts in other files. */
 export function withGraphs(config: RunConfig, model: CompiledModel): RunConfig {
   const { layers, loss } = config.model;
-  return hasFunctions(layers, loss) ? { ...config, model: { ...config.model, graphs: storeModel(model) } } : config;
+  return needsGraphs(layers, loss) ? { ...config, model: { ...config.model, graphs: storeModel(model) } } : config;
 }
 
 /** What the run's evaluations measure besides the loss and the accuracy. */

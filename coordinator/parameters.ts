@@ -12,21 +12,27 @@ import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts
 import type { Layout } from "../shared/memory/layout.ts";
 import { Signal, signalOf } from "../shared/memory/signal.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
+import { optimizerOf } from "../shared/optim/optimizer.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
+import type { OptimizerStep } from "../shared/optim/update.ts";
+import type { Crew, OptimizerParts } from "./crew/crew.ts";
+import type { Addition } from "./crew/job.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import type { Total } from "./reduction.ts";
 
 /** Bytes of one of the two blocks: whole pages, so that it can be shared with workers of this host. */
 const blockBytes = (layout: Layout, optimizer: Optimizer): number =>
   wholePages((1 + optimizer.stateNames.length) * vectorBytes(layout));
 
 /** Bytes of an arena that they need. */
-export const parameterBytes = (layout: Layout, optimizer: Optimizer): number =>
-  2 * HOST_PAGE + 2 * blockBytes(layout, optimizer);
+export const parameterBytes = (layout: Layout, { spec, surroundings }: OptimizerParts): number =>
+  2 * HOST_PAGE + 2 * blockBytes(layout, optimizerOf(spec, surroundings));
 
 export class ParameterStore {
   readonly layout: Layout;
   readonly #arena: Arena;
   readonly #kernels: Kernels;
+  readonly #crew: Crew;
   readonly #optimizer: Optimizer;
   readonly #rateAfter: (steps: number) => number;
   /** Version v of the parameters is in block v mod 2, which workers that share them rely on. */
@@ -39,19 +45,14 @@ export class ParameterStore {
   #frames: { readonly version: number; readonly frames: readonly Buffer[] } | undefined;
 
   /** @param rateAfter the learning rate of the step that follows this many steps */
-  constructor(
-    arena: Arena,
-    kernels: Kernels,
-    layout: Layout,
-    optimizer: Optimizer,
-    rateAfter: (steps: number) => number,
-  ) {
+  constructor(arena: Arena, kernels: Kernels, layout: Layout, crew: Crew, rateAfter: (steps: number) => number) {
     this.layout = layout;
     this.#arena = arena;
     this.#kernels = kernels;
-    this.#optimizer = optimizer;
+    this.#crew = crew;
+    this.#optimizer = crew.optimizer;
     this.#rateAfter = rateAfter;
-    this.#blockBytes = blockBytes(layout, optimizer);
+    this.#blockBytes = blockBytes(layout, this.#optimizer);
     this.#blocks = [arena.allocate(this.#blockBytes, HOST_PAGE), arena.allocate(this.#blockBytes, HOST_PAGE)];
     this.#arrivalsPage = arena.allocate(HOST_PAGE, HOST_PAGE);
     this.#arrivals = new Signal(arena.memory, this.#arrivalsPage);
@@ -70,6 +71,11 @@ export class ParameterStore {
   /** Tells those who share the memory that the current parameters are there. Updates do so by themselves. */
   publish(): void {
     this.#arrivals.set(signalOf(this.#version));
+  }
+
+  /** Whether a step can be taken part by part, while the sum is still being added up. */
+  get takesParts(): boolean {
+    return this.#optimizer.isElementwise;
   }
 
   get #current(): number {
@@ -109,25 +115,35 @@ export class ParameterStore {
   }
 
   /**
-   * Takes a step with the gradient summed over `samples` samples at byte offset `gradient`, which is overwritten. Returns
-   * whether the next parameters are finite; if they aren't, the step is not taken.
+   * Takes a step with the gradient summed over `samples` samples, which is used up. Returns whether it and the next parameters
+   * are finite; if they aren't, the step is not taken.
    * @param steps steps taken before this one
    */
-  update(gradient: number, samples: number, steps: number): boolean {
-    const isFinite = this.#optimizer.update(this.#kernels, {
+  update({ root, additions }: Total, samples: number, steps: number): boolean {
+    const step = {
       from: this.#current,
       to: this.#next,
-      gradient,
+      gradient: root,
       count: this.layout.size,
       samples,
       stepNumber: steps + 1,
       learningRate: this.#rateAfter(steps),
-    });
-    if (!isFinite) return false;
+    };
+    if (!(this.takesParts ? this.#takeInParts(step, additions) : this.#optimizer.update(this.#kernels, step)))
+      return false;
     this.#version = steps + 1;
     this.publish();
     this.#frames = undefined;
     return true;
+  }
+
+  #takeInParts(step: OptimizerStep, additions: readonly Addition[]): boolean {
+    const { size, trained } = this.layout;
+    // What is frozen, behind the rest, has no gradient to be added.
+    const frozen = { start: trained, count: size - trained, gradient: step.gradient, scratch: step.gradient };
+    return (
+      this.#crew.run({ additions, count: trained, step }) && this.#optimizer.updatePart(this.#kernels, step, frozen)
+    );
   }
 
   /** The current parameters as frames, encoded once for all workers. */

@@ -6,13 +6,13 @@ import { encodeGraph } from "../shared/graph/serialise.ts";
 import { runId } from "../shared/ids.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
-import { optimizerOf } from "../shared/optim/optimizer.ts";
-import type { Optimizer } from "../shared/optim/optimizer.ts";
+import type { OptimizerParts } from "./crew/crew.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
 import { version } from "../shared/version.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { RunConfig } from "./config.ts";
 import { metricsFor } from "./model.ts";
+import type { Start } from "./starting.ts";
 import { batchOf, stepsPerEpoch } from "./core/schedule.ts";
 import type { Quarantine, Settings } from "./core/state.ts";
 import type { Figure } from "./core/watch.ts";
@@ -28,6 +28,8 @@ export interface Ingredients {
   readonly data: OpenedData;
   readonly model: CompiledModel;
   readonly layouts: PartialLayouts;
+  /** What it starts from; a run that goes on reads that only if it has no checkpoint yet. */
+  readonly start?: Start;
 }
 
 /** What a run folder's manifest.json says besides the config. */
@@ -42,15 +44,17 @@ export interface Manifest {
   readonly exact: boolean;
   readonly dataSha256: string;
   readonly layoutHash: string;
-  /** Number of trained values. */
+  /** Number of values, frozen ones included. */
   readonly parameters: number;
+  /** SHA-256 of the files that parameters started from, by path. */
+  readonly startedFrom?: Start["files"];
   /** The arithmetic of the run's first worker; every other one must have the same unless the run is inexact. */
   readonly fingerprint?: string;
   /** Workers that were proved to have sent wrong gradients. */
   readonly quarantined?: readonly Quarantine[];
 }
 
-export function firstManifest({ config, data, layouts }: Ingredients): Manifest {
+export function firstManifest({ config, data, layouts, start }: Ingredients): Manifest {
   const { seed, shards, batch, exact } = config;
   return {
     run: randomUUID(),
@@ -64,6 +68,7 @@ export function firstManifest({ config, data, layouts }: Ingredients): Manifest 
     dataSha256: data.sha256,
     layoutHash: layouts.parameters.hash,
     parameters: parameterCount(layouts),
+    ...(start === undefined || Object.keys(start.files).length === 0 ? {} : { startedFrom: start.files }),
   };
 }
 
@@ -73,12 +78,18 @@ const globalBatch = ({ batch, shards, accumulate }: RunConfig): { batch: number;
   shards: shards * accumulate,
 });
 
-/** The optimizer of a run, groups and average included. Throws CONFIG_INVALID for groups that name no parameter. */
-export const runOptimizer = ({ optimizer, groups, average }: RunConfig, layout: Layout): Optimizer =>
-  optimizerOf(optimizer, { layout, groups, averageDecay: average });
+/** What a run's optimizer is made of, groups and average included. */
+export const optimizerParts = ({ optimizer, groups, average }: RunConfig, layout: Layout): OptimizerParts => ({
+  spec: optimizer,
+  surroundings: { layout, groups, averageDecay: average },
+});
 
 export const parameterCount = (layouts: PartialLayouts): number =>
   layouts.parameters.slots.reduce((sum, { length }) => sum + length, 0);
+
+/** Of these, those that keep their start. */
+export const frozenCount = ({ parameters: { slots, trained } }: PartialLayouts): number =>
+  slots.reduce((sum, { offset, length }) => sum + (offset >= trained ? length : 0), 0);
 
 /** @param localWorkers workers the run starts itself and waits for, for a while */
 export function settingsOf({ config, data, model, layouts }: Ingredients, run: string, localWorkers: number): Settings {
@@ -140,10 +151,13 @@ export function planOf({ config, model }: Ingredients, settings: Settings): RunP
   return {
     seed: config.seed,
     data: config.data,
+    validation: config.validation,
+    dataMemory: config.dataMemory,
+    augment: config.augment,
     dataSha256: settings.dataSha256,
     train: encodeGraph(model.train),
     evaluate: encodeGraph(model.evaluate),
-    parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
+    parameters: model.parameters.map(({ name, shape, frozen }) => ({ name, shape, frozen })),
     layoutHash: settings.layoutHash,
     metrics: model.metrics,
     evaluated: model.evaluated,

@@ -1,6 +1,7 @@
 /**
- * The partials of the open work on their way to one sum: segments are put together in shared memory, whole partials are
- * added along the canonical tree as soon as their sibling is there. The core says which bytes are wanted.
+ * The partials of the open work on their way to one sum: segments are put together, whole partials stay where a worker of
+ * this host has left them, and are added along the canonical tree as soon as their sibling is there. The last additions wait
+ * for the step, so that it finds each block of the sum in the cache. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../shared/gradient/reducer.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
@@ -10,18 +11,21 @@ import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import { fillAndInspect } from "../shared/memory/blocks.ts";
+import { inspect } from "../shared/memory/blocks.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import type { Partial, PlacedPartial, WorkKind } from "../shared/protocol/messages.ts";
 import { mostCopies } from "./core/assigning.ts";
 import type { Work } from "./core/state.ts";
+import type { Crew } from "./crew/crew.ts";
+import type { Addition } from "./crew/job.ts";
 
 interface Inbound {
   readonly worker: WorkerId;
   readonly node: TreeNode;
-  readonly buffer: number;
+  /** Byte offset of its bytes: of a buffer of ours, or in a worker's memory, which is only read. */
+  readonly place: number;
   /** Undefined for one that comes whole. */
   readonly assembly: Assembly | undefined;
   isComplete: boolean;
@@ -34,20 +38,37 @@ export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<
   mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
   mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
 
+/** The sum over all shards: what is at `root` once the additions are done, of which floats from `from` on are there already. */
+export interface Total {
+  readonly root: number;
+  readonly additions: readonly Addition[];
+}
+
 export class Reduction {
   readonly #arena: Arena;
   readonly #kernels: Kernels;
+  readonly #crew: Crew;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #pools: Readonly<Record<WorkKind, BufferPool>>;
   #kind: WorkKind = "train";
   #reducer: TreeReducer | undefined;
   #inbound = new Map<string, Inbound>();
+  /** Buffers of ours that are in use. */
   #held = new Set<number>();
+  /** Additions that are not done yet; a buffer that one of them reads stays in use. */
+  #additions: Addition[] = [];
   #root: number | undefined;
 
-  constructor(arena: Arena, kernels: Kernels, layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>) {
+  constructor(
+    arena: Arena,
+    kernels: Kernels,
+    crew: Crew,
+    layouts: PartialLayouts,
+    shards: Readonly<Record<WorkKind, number>>,
+  ) {
     this.#arena = arena;
     this.#kernels = kernels;
+    this.#crew = crew;
     this.#bytes = { train: vectorBytes(layouts.partial.train), evaluate: vectorBytes(layouts.partial.evaluate) };
     this.#pools = {
       train: new BufferPool(arena, this.#bytes.train, mostCopies(shards.train)),
@@ -60,11 +81,14 @@ export class Reduction {
     for (const buffer of this.#held) this.#pools[this.#kind].release(buffer);
     this.#held.clear();
     this.#inbound.clear();
+    this.#additions = [];
     this.#root = undefined;
     this.#kind = work.name.kind;
     this.#reducer = new TreeReducer(work.shards, [{ start: 0, end: work.shards }], (left, right) => {
-      this.#kernels.add(left, left, right, this.#bytes[this.#kind] / 4);
-      this.#release(right);
+      // Workers' memory is not written.
+      const into = [left, right].find((each) => this.#held.has(each)) ?? this.#acquire();
+      this.#additions.push({ into, left, right });
+      return into;
     });
   }
 
@@ -75,56 +99,62 @@ export class Reduction {
     if (inbound?.assembly === undefined) {
       // In place of one that was announced whole and damaged, if there was one.
       this.drop(worker, node);
-      inbound = this.#begin(worker, node, (buffer) => {
-        const bytes = this.#bytes[this.#kind];
-        return new Assembly(checkedVector(this.#arena, this.#kernels, buffer, bytes));
-      });
+      const buffer = this.#acquire();
+      const assembly = new Assembly(checkedVector(this.#arena, this.#kernels, buffer, this.#bytes[this.#kind]));
+      inbound = { worker, node, place: buffer, assembly, isComplete: false, isFinite: false };
+      this.#inbound.set(keyOf(worker, node), inbound);
     }
     const taken = inbound.assembly!.take(partial.segment, section);
     if (taken === "complete") {
       inbound.isComplete = true;
-      inbound.isFinite = this.#kernels.allFinite(inbound.buffer, this.#bytes[this.#kind] / 4);
+      inbound.isFinite = this.#kernels.allFinite(inbound.place, this.#bytes[this.#kind] / 4);
     }
     return taken;
   }
 
-  /** Takes a whole partial of the open work from shared memory; `read` fills bytes with what is there from byte `from` on, or says that it cannot. */
+  /** Takes a whole partial of the open work that a worker has left at a byte offset; undefined: it is not where it was to be. */
   takePlaced(
     worker: WorkerId,
     { node: [start, end], checksum }: PlacedPartial,
-    read: (into: Uint8Array, from: number) => boolean,
+    place: number | undefined,
   ): "corrupt" | "complete" {
     const node = { start, end };
     this.drop(worker, node);
-    const inbound = this.#begin(worker, node, () => undefined);
-    const bytes = this.#bytes[this.#kind];
-    const found = fillAndInspect(this.#kernels, inbound.buffer, bytes, (at, length) =>
-      read(this.#arena.bytes(inbound.buffer + at, length), at),
-    );
-    inbound.isComplete = found?.checksum === checksum;
-    inbound.isFinite = found?.isFinite === true;
-    return inbound.isComplete ? "complete" : "corrupt";
+    if (place === undefined) return "corrupt";
+    const found = inspect(this.#kernels, place, this.#bytes[this.#kind]);
+    if (found.checksum !== checksum) return "corrupt";
+    const { isFinite } = found;
+    this.#inbound.set(keyOf(worker, node), { worker, node, place, assembly: undefined, isComplete: true, isFinite });
+    return "complete";
   }
 
-  #begin(worker: WorkerId, node: TreeNode, assemblyIn: (buffer: number) => Assembly | undefined): Inbound {
-    const key = keyOf(worker, node);
+  #acquire(): number {
     const buffer = this.#pools[this.#kind].acquire();
-    if (buffer === undefined) throw new Error(`more partials are arriving than were assigned; the last is ${key}`);
+    if (buffer === undefined) throw new Error("more partials are arriving than were assigned");
     this.#held.add(buffer);
-    const inbound: Inbound = { worker, node, buffer, assembly: assemblyIn(buffer), isComplete: false, isFinite: false };
-    this.#inbound.set(key, inbound);
-    return inbound;
+    return buffer;
   }
 
   /** Adds a whole partial to the sum. */
   fold(worker: WorkerId, node: TreeNode): void {
     this.#root = this.#reducer!.add(node, this.#remove(worker, node)!)?.buffer;
+    if (this.#root === undefined) this.#add();
+  }
+
+  /** Does the additions that wait, and frees what was added. */
+  #add(): void {
+    const additions = this.#additions;
+    if (additions.length === 0) return;
+    this.#additions = [];
+    this.#crew.run({ additions, count: this.#bytes[this.#kind] / 4, step: undefined });
+    for (const { into, left, right } of additions)
+      for (const each of [left, right]) if (each !== into) this.#release(each);
   }
 
   /** Frees a partial that is not used; nothing happens if none of its bytes were taken. */
   drop(worker: WorkerId, node: TreeNode): void {
-    const buffer = this.#remove(worker, node);
-    if (buffer !== undefined) this.#release(buffer);
+    const place = this.#remove(worker, node);
+    if (place !== undefined) this.#release(place);
   }
 
   /** Whether every value of an assembled partial is a finite number. */
@@ -154,25 +184,42 @@ export class Reduction {
   }
 
   #bytesOf(worker: WorkerId, node: TreeNode): Uint8Array {
-    return this.#arena.bytes(this.#inbound.get(keyOf(worker, node))!.buffer, this.#bytes[this.#kind]);
+    return this.#arena.bytes(this.#inbound.get(keyOf(worker, node))!.place, this.#bytes[this.#kind]);
   }
 
-  /** Byte offset of the sum over all shards of the open work. */
-  get root(): number {
+  /**
+   * The sum over all shards of the open work. Its floats from `from` on are there; the others wait for the step. From 0 on, it
+   * lies in a buffer of ours, whose user may overwrite it.
+   */
+  totalFrom(from: number): Total {
     if (this.#root === undefined) throw new Error("the sum is not complete");
-    return this.#root;
+    if (from === 0) return this.#wholeTotal(this.#root);
+    const count = this.#bytes[this.#kind] / 4 - from;
+    for (const { into, left, right } of this.#additions)
+      this.#kernels.add(into + 4 * from, left + 4 * from, right + 4 * from, count);
+    return { root: this.#root, additions: this.#additions };
+  }
+
+  #wholeTotal(root: number): Total {
+    this.#add();
+    if (this.#held.has(root)) return { root, additions: [] };
+    const bytes = this.#bytes[this.#kind];
+    const own = this.#acquire();
+    this.#arena.bytes(own, bytes).set(this.#arena.bytes(root, bytes));
+    this.#root = own;
+    return { root: own, additions: [] };
   }
 
   #remove(worker: WorkerId, node: TreeNode): number | undefined {
     const key = keyOf(worker, node);
-    const buffer = this.#inbound.get(key)?.buffer;
+    const place = this.#inbound.get(key)?.place;
     this.#inbound.delete(key);
-    return buffer;
+    return place;
   }
 
-  #release(buffer: number): void {
-    this.#held.delete(buffer);
-    this.#pools[this.#kind].release(buffer);
+  /** Frees a buffer; what lies in a worker's memory is the worker's to free. */
+  #release(place: number): void {
+    if (this.#held.delete(place)) this.#pools[this.#kind].release(place);
   }
 }
 

@@ -19,7 +19,8 @@ import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
-import type { RunConfig } from "./config.ts";
+import { readingOf, type RunConfig } from "./config.ts";
+import { Crew, CREW_BYTES } from "./crew/crew.ts";
 import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
@@ -30,18 +31,27 @@ import { startLocalWorkers } from "./local-workers.ts";
 import { finalModel } from "./final-model.ts";
 import { modelFor, withGraphs } from "./model.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { EVALUATION_CHUNK, firstManifest, parameterCount, planOf, runOptimizer, settingsOf } from "./plan.ts";
+import {
+  EVALUATION_CHUNK,
+  firstManifest,
+  frozenCount,
+  parameterCount,
+  optimizerParts,
+  planOf,
+  settingsOf,
+} from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
+import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
 import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { TensorBoardLog } from "./run-folder/tensorboard.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
-import { SharedMemory } from "./shared-memory.ts";
+import { sharedBytes, SharedMemory } from "./shared-memory.ts";
 import type { ListenOptions, Server } from "./server.ts";
 
 export interface StartOptions {
@@ -75,12 +85,14 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const asked = options.config;
   const token = readToken(asked.tokenFile, process.env);
   const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
-  const data = await openData(asked.data);
+  const data = await openData(asked.data, readingOf(asked));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
-  const model = modelFor(asked, data.train);
+  const model = await modelFor(asked, data.train);
   const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
-  const ingredients = { config, data, model, layouts };
+  const start = options.resume ? undefined : await startOf(asked, model);
+  if (start?.report !== undefined) notify({ type: "weights", file: asked.model.weights!.file, ...start.report });
+  const ingredients = { config, data, model, layouts, ...(start === undefined ? {} : { start }) };
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
   const limits = { maxConnections, partialBytes: vectorBytes(layouts.partial.train) };
@@ -150,21 +162,30 @@ async function startIn(
   const { data, model, layouts } = ingredients;
   const manifest = { ...(folder.manifest as Manifest), exact: config.exact };
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
-  const optimizer = runOptimizer(config, layouts.parameters);
   const shards = {
     train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
-  const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
+  const partialBytes = vectorBytes(layouts.partial.train);
+  const sharedSpace = config.sharedMemory ? sharedBytes(partialBytes) : 0;
+  const optimizer = optimizerParts(config, layouts.parameters);
+  const ownSpace = CREW_BYTES + parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards);
+  const arena = new Arena(ownSpace + sharedSpace);
   const kernels = instantiateKernels(arena.memory);
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, (done) => rateAfter(state, done));
+  const crew = new Crew(arena, kernels, optimizer);
+  crew.hire(layouts.parameters.size);
+  cleanUp.defer(() => crew.close());
+  const store = new ParameterStore(arena, kernels, layouts.parameters, crew, (done) => rateAfter(state, done));
   const shared = config.sharedMemory ? store.share() : undefined;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
   const steering = steeringFrom(snapshot?.steering as Partial<Steering> | undefined);
-  if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, store.vector);
-  else store.restore(snapshot);
+  if (snapshot === undefined) {
+    const start = ingredients.start ?? (await startOf(config, model));
+    checkSameStart(config.name, start.files, manifest.startedFrom);
+    initialParameters(model, layouts.parameters, config.seed, store.vector, start.values);
+  } else store.restore(snapshot);
   store.publish();
   const steps = stepNumber(snapshot?.step ?? 0);
   const { fingerprint, quarantined = [] } = manifest;
@@ -182,9 +203,9 @@ async function startIn(
     arena,
     kernels,
     store,
-    reduction: new Reduction(arena, kernels, layouts, shards),
+    reduction: new Reduction(arena, kernels, crew, layouts, shards),
     referee,
-    memory: shared && new SharedMemory(shared, vectorBytes(layouts.partial.train)),
+    memory: shared && new SharedMemory(arena, shared, partialBytes),
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);
@@ -241,6 +262,7 @@ async function startIn(
     url: server.url,
     folder: folder.path,
     parameters: parameterCount(layouts),
+    frozen: frozenCount(layouts),
     steps: totalSteps(settings),
     resumedAt: snapshot?.step,
   });

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
-import { metricSlot } from "../shared/gradient/partial.ts";
+import { metricSlot, vectorBytes } from "../shared/gradient/partial.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import { workerId } from "../shared/ids.ts";
@@ -180,6 +180,7 @@ export class CoordinatorRuntime implements ServerListener {
       case "open":
         this.profiler.begin();
         reduction.open(effect.work);
+        this.#parts.memory?.reuse();
         return;
       case "receive":
         this.#receive(effect.worker, effect.partial);
@@ -260,7 +261,7 @@ export class CoordinatorRuntime implements ServerListener {
     const taken =
       partial.type === "partial"
         ? reduction.take(worker, partial, this.#section)
-        : reduction.takePlaced(worker, partial, (into, from) => this.#read(worker, into, partial.position + from));
+        : reduction.takePlaced(worker, partial, this.#placeOf(worker, partial));
     if (taken === "partial") return;
     const { computeMicroseconds } = partial;
     this.profiler.computed(worker, computeMicroseconds);
@@ -273,9 +274,11 @@ export class CoordinatorRuntime implements ServerListener {
     }
   }
 
-  #read(worker: WorkerId, into: Uint8Array, position: number): boolean {
-    this.profiler.shared(into.length);
-    return this.#parts.memory?.read(worker, into, position) ?? false;
+  #placeOf(worker: WorkerId, { position }: PlacedPartial): number | undefined {
+    const { memory, layouts } = this.#parts;
+    const place = memory?.placeOf(worker, position);
+    if (place !== undefined) this.profiler.shared(vectorBytes(layouts.partial.train));
+    return place;
   }
 
   /** Has the coordinator's own engine compute a node of the open work. */
@@ -303,14 +306,16 @@ export class CoordinatorRuntime implements ServerListener {
     const { arena, kernels, layouts, reduction, store, state } = this.#parts;
     const { kind } = work.name;
     const layout = layouts.partial[kind];
-    const vector = arena.floats(reduction.root, layout.size);
+    // The metrics lie behind the gradient.
+    const total = reduction.totalFrom(kind === "train" && store.takesParts ? layouts.parameters.trained : 0);
+    const vector = arena.floats(total.root, layout.size);
     const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
     const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
     const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...this.#evaluatedIn(kind, vector) };
     const isTrained = kind === "train" && Number.isFinite(sums.loss);
     const finite = isTrained
-      ? store.update(reduction.root, work.samples, work.name.step)
-      : kernels.allFinite(reduction.root, layout.size);
+      ? store.update(total, work.samples, work.name.step)
+      : kernels.allFinite(total.root, layout.size);
     return { sums, finite: finite && Number.isFinite(sums.loss) };
   }
 

@@ -7,7 +7,9 @@ import { constants } from "node:fs";
 import { Socket } from "node:net";
 import { LockstepError } from "../shared/errors.ts";
 import type { WorkerId } from "../shared/ids.ts";
-import { placedBytes } from "../shared/memory/host-memory.ts";
+import type { Arena } from "../shared/memory/arena.ts";
+import { BufferPool } from "../shared/memory/buffers.ts";
+import { HOST_PAGE, PLACED_PARTIALS, placedBytes } from "../shared/memory/host-memory.ts";
 import type { HostFile } from "../shared/memory/host-memory.ts";
 import { operatingSystem } from "../shared/memory/system.ts";
 import { LineReader } from "../shared/protocol/line.ts";
@@ -22,40 +24,78 @@ export interface LineListener {
 
 interface Share {
   readonly slots: HostFile;
+  /** The region of the arena that the slots are laid over. */
+  readonly region: number;
   readonly line: Line;
 }
 
+/** Workers that can share memory at a time; the others send their partials. */
+const MOST_SHARES = 64;
+/** Bytes of the arena for all their slots; of memory they need what they use. */
+const MOST_BYTES = 2 ** 31;
+
+/** Bytes of an arena that the slots of so many workers need. @param partialBytes bytes of a training step's partial */
+export const sharedBytes = (partialBytes: number): number =>
+  HOST_PAGE + sharesOf(partialBytes) * placedBytes(partialBytes);
+
+const sharesOf = (partialBytes: number): number =>
+  Math.min(MOST_SHARES, Math.floor(MOST_BYTES / placedBytes(partialBytes)));
+
 export class SharedMemory {
+  readonly #arena: Arena;
   readonly #parameters: HostFile;
-  readonly #slotBytes: number;
+  readonly #partialBytes: number;
   readonly #shares = new Map<WorkerId, Share>();
+  /** Regions that can be laid over now. */
+  readonly #free: BufferPool;
+  /** Regions whose worker is gone: the open work may still read what it has left there. */
+  #abandoned: number[] = [];
 
   /** @param parameters the file that the parameters are in; @param partialBytes bytes of a training step's partial */
-  constructor(parameters: HostFile, partialBytes: number) {
+  constructor(arena: Arena, parameters: HostFile, partialBytes: number) {
+    this.#arena = arena;
     this.#parameters = parameters;
-    this.#slotBytes = placedBytes(partialBytes);
+    this.#partialBytes = partialBytes;
+    this.#free = new BufferPool(arena, placedBytes(partialBytes), sharesOf(partialBytes), [], HOST_PAGE);
   }
 
   /** What a worker is offered; undefined when memory is short. */
   offer(worker: WorkerId, listener: LineListener): MemoryOffer | undefined {
-    const slots = this.#parameters.another(this.#slotBytes);
-    if (slots === undefined) return undefined;
+    const bytes = placedBytes(this.#partialBytes);
+    const region = this.#free.acquire();
+    if (region === undefined) return undefined;
+    const slots = this.#parameters.another(bytes);
+    if (slots === undefined) {
+      this.#free.release(region);
+      return undefined;
+    }
+    slots.mapOver(this.#arena, region, 0, bytes, "read");
     const line = new Line(listener);
-    this.#shares.set(worker, { slots, line });
+    this.#shares.set(worker, { slots, region, line });
     return { parameters: this.#parameters.name, partials: slots.name, line: line.name };
   }
 
-  /** Reads what a worker has left in its slots; whether it was there. */
-  read(worker: WorkerId, into: Uint8Array, position: number): boolean {
-    return this.#shares.get(worker)?.slots.read(into, position) ?? false;
+  /** The byte offset of the partial that a worker has left at a position of its slots; undefined if there is no such slot. */
+  placeOf(worker: WorkerId, position: number): number | undefined {
+    const region = this.#shares.get(worker)?.region;
+    const isSlot = position % this.#partialBytes === 0 && position < PLACED_PARTIALS * this.#partialBytes;
+    return region === undefined || !isSlot ? undefined : region + position;
   }
 
-  /** A worker is gone. */
+  /** A worker is gone. What it has left stays until `reuse`. */
   forget(worker: WorkerId): void {
     const share = this.#shares.get(worker);
-    share?.slots.close();
-    share?.line.close();
+    if (share === undefined) return;
+    share.slots.close();
+    share.line.close();
     this.#shares.delete(worker);
+    this.#abandoned.push(share.region);
+  }
+
+  /** Nobody reads any more what workers that are gone have left. */
+  reuse(): void {
+    for (const region of this.#abandoned) this.#free.release(region);
+    this.#abandoned = [];
   }
 }
 

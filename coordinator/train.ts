@@ -1,4 +1,5 @@
 /** Training from TypeScript: the same runs as the command's `train`, with the same checks. */
+import { join } from "node:path";
 import type { RunEvent, RunResult } from "./events.ts";
 import { configFromObject, type TrainConfig } from "./config/resolve.ts";
 import { resumedFromObject } from "./config/resume.ts";
@@ -22,9 +23,10 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
   const { onEvent, resume = false, signal } = options;
   // Loaded here, so that importing the package for its builders stays light and the version check comes first.
   const { startRun } = await import("./run.ts");
+  const asked = await withOwnData(config);
   const resolved = resume
-    ? await resumedFromObject(findRun(nameOf(config), config.runs ?? "runs"), config)
-    : configFromObject(config);
+    ? await resumedFromObject(findRun(nameOf(asked), asked.runs ?? "runs"), asked)
+    : configFromObject(asked);
   const handle = await startRun({
     config: resolved,
     resume,
@@ -39,6 +41,14 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
   } finally {
     signal?.removeEventListener("abort", stop);
   }
+}
+
+/** Datasets of one's own become files beside the runs, which workers can read. */
+async function withOwnData(config: TrainConfig): Promise<TrainConfig> {
+  const { data, runs = "runs" } = config;
+  if (data === undefined || "kind" in data) return config;
+  const { writeOwn } = await import("../shared/data/own.ts");
+  return { ...config, data: await writeOwn(data, join(runs, ".data")) };
 }
 
 function nameOf({ name }: TrainConfig): string {

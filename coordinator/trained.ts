@@ -9,7 +9,7 @@ import { LockstepError } from "../shared/errors.ts";
 import { layoutOf, slotView, type Layout } from "../shared/memory/layout.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
 import { averageIn } from "../shared/optim/optimizer.ts";
-import type { RunConfig } from "./config.ts";
+import { readingOf, type RunConfig } from "./config.ts";
 import { configOfRun } from "./config/resume.ts";
 import { modelFor } from "./model.ts";
 import type { Manifest } from "./plan.ts";
@@ -38,8 +38,8 @@ export interface TrainedRun {
 export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepError) => void): Promise<TrainedRun> {
   const config = await configOfRun(run);
   const { dataSha256 } = (await readRun(run.path)).manifest as Manifest;
-  const data = await openData(config.data);
-  const model = modelFor(config, data.train);
+  const data = await openData(config.data, readingOf(config));
+  const model = await modelFor(config, data.train);
   const layout = layoutOf(model.parameters);
   const loaded = { config, data, dataSha256, model, layout };
   const file = join(run.path, "model.safetensors");
@@ -59,7 +59,9 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
   return { ...loaded, parameters, source: `checkpoint of step ${snapshot.step}` };
 }
 
-/** The test data of the run itself. Throws DATA_MISMATCH where its data has changed since, DATA_MISSING where it had none to test on. */
+/**
+ * The test data of the run itself; where the run was evaluated on held-out training samples and the source has a test part, that part.
+ * Throws DATA_MISMATCH where its data has changed since, DATA_MISSING where it had none to test on. */
 export function testDataOf({ config, data, dataSha256 }: TrainedRun): Dataset {
   if (data.sha256 !== dataSha256)
     throw new LockstepError(
@@ -67,11 +69,12 @@ export function testDataOf({ config, data, dataSha256 }: TrainedRun): Dataset {
       `the run ${config.name} trained on data with SHA-256 ${dataSha256}, this data has ${data.sha256}`,
       "Put the data back as the run was started with.",
     );
-  if (data.test !== undefined) return data.test;
+  const test = data.reserved ?? data.test;
+  if (test !== undefined) return test;
   throw new LockstepError(
     "DATA_MISSING",
     `the run ${config.name} has no test data`,
-    "Give a test file as data.csv.test when training.",
+    "Give test data, or a share of the training data as validation, when training.",
   );
 }
 

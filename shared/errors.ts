@@ -12,6 +12,8 @@ export type ErrorCode =
   | "DATA_MISMATCH"
   | "SHAPE_MISMATCH"
   | "GRAPH_INVALID"
+  | "MODEL_INVALID"
+  | "WEIGHTS_INVALID"
   | "PORT_IN_USE"
   | "BIND_REFUSED"
   | "ADDRESS_INVALID"

@@ -9,7 +9,16 @@
 import { logarithm } from "./elementary.ts";
 
 /** What a stream is for, with the number that separates it from the others. Numbers never change: runs depend on them. */
-const purposes = { initialise: 1, permutation: 2, dropout: 3, probe: 4, split: 5, simulation: 6, audit: 7 } as const;
+const purposes = {
+  initialise: 1,
+  permutation: 2,
+  dropout: 3,
+  probe: 4,
+  split: 5,
+  simulation: 6,
+  audit: 7,
+  augment: 8,
+} as const;
 export type Purpose = keyof typeof purposes;
 
 /** 64 bits, as two unsigned 32-bit words. */
@@ -99,8 +108,13 @@ export function dropoutThreshold(rate: number): number {
  * residues modulo a = ⌈√length⌉, walked on while it leads outside the range (Black and Rogaway, "Ciphers with arbitrary
  * finite domains", CT-RSA 2002). a² is at most length + 2√length, so a walk is rarely longer than one turn.
  */
-export function permutation(seed: number, epoch: number, length: number): (index: number) => number {
-  const stream = randomStream(seed, "permutation", epoch);
+export function permutation(
+  seed: number,
+  epoch: number,
+  length: number,
+  purpose: Purpose = "permutation",
+): (index: number) => number {
+  const stream = randomStream(seed, purpose, epoch);
   const roundKeys = Uint32Array.from({ length: 8 }, (_, round) => stream.uint32(round));
   const side = Math.ceil(Math.sqrt(length));
   return (index) => {

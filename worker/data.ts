@@ -6,9 +6,10 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { readHere } from "../shared/compute/pool.ts";
+import { readHere, readingOf } from "../shared/compute/pool.ts";
 import { readContent } from "../shared/data/content.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
+import { forRun } from "../shared/data/open.ts";
 import type { OpenedData } from "../shared/data/open.ts";
 import { errnoOf } from "../shared/errno.ts";
 import { LockstepError } from "../shared/errors.ts";
@@ -46,11 +47,7 @@ export async function dataOf(plan: RunPlan, source: Source, cache: string, say: 
   const [, train = "", test = ""] = /^train ([0-9a-f]{64})\ntest ([0-9a-f]{64}|none)\n$/.exec(names) ?? [];
   const part = (sha256: string): Promise<Dataset> =>
     fetched(source, folder, sha256, say, (path) => readContent(path, sha256));
-  return {
-    train: await part(train),
-    ...(test === "none" ? {} : { test: await part(test) }),
-    sha256: plan.dataSha256,
-  };
+  return forRun({ train: await part(train), ...(test === "none" ? {} : { test: await part(test) }) }, readingOf(plan));
 }
 
 /** What `read` makes of the file of that name: the cached one if it is good, else a fresh one. */

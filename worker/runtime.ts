@@ -51,8 +51,8 @@ export class WorkerRuntime {
   #incoming: Incoming | undefined;
   /** Sums that the core has not yet said what to do with. */
   readonly #sums = new Map<string, Sum>();
-  /** Buffers of sums that the coordinator reads from shared memory, until their work is over. */
-  readonly #placed = new Map<string, { readonly work: WorkName; readonly buffer: number }>();
+  /** Buffers of sums that the coordinator reads from shared memory, wanted or not: until their work is over nobody writes there. */
+  #placed: { readonly work: WorkName; readonly buffer: number }[] = [];
   /** The section of the message the core is handling. */
   #section: Uint8Array = new Uint8Array(0);
 
@@ -128,11 +128,9 @@ export class WorkerRuntime {
 
   #forget(work: WorkName): void {
     this.#ready?.forget(work);
-    for (const [key, { work: placed, buffer }] of this.#placed) {
-      if (workKey(placed) !== workKey(work)) continue;
-      this.#ready?.release(work.kind, buffer);
-      this.#placed.delete(key);
-    }
+    const isOver = (placed: { readonly work: WorkName }): boolean => workKey(placed.work) === workKey(work);
+    for (const { buffer } of this.#placed.filter(isOver)) this.#ready?.release(work.kind, buffer);
+    this.#placed = this.#placed.filter((placed) => !isOver(placed));
     this.#client?.outbox.dropBulk(workKey(work));
   }
 
@@ -229,10 +227,7 @@ export class WorkerRuntime {
       if (!announced)
         this.#client?.outbox.send(encodeFrame({ type: "placed-partial", ...common, position, checksum: checksum() }));
       this.#sums.delete(key);
-      // Computed once more, the older copy was not wanted.
-      const older = this.#placed.get(key);
-      if (older !== undefined) pool.release(work.kind, older.buffer);
-      this.#placed.set(key, { work, buffer });
+      this.#placed.push({ work, buffer });
       return;
     }
     const frames = [...segmentsOf(pool.memory.outgoing(work.kind, buffer))].map(({ segment, section }) =>

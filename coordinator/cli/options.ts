@@ -19,6 +19,7 @@ export function addRunOptions(command: Command): Command {
       "mnist, a folder with the four MNIST-named IDX files, or FILE.csv (label in the first column)",
     )
     .option("--layers <sizes>", "dense layers with relu between them: inputs, hidden layers, outputs (784,64,10)")
+    .option("--weights <file>", "safetensors file that the parameters start from, by name")
     .option("--optimizer <name>", "sgd, adam, adamw, lamb, rmsprop or adagrad (sgd)")
     .option("--learning-rate <number>", "learning rate of the optimizer (0.05)")
     .option("--momentum <number>", "momentum of the optimizer (0.9)")

@@ -33,9 +33,8 @@ export function addPredict(program: Command): void {
       const trained = await loadTrained(findRun(wanted, flags.runs), (error) =>
         process.stderr.write(`warning: ${error.message}\n`),
       );
-      const { data } = trained.config;
-      const scale = data.kind === "csv" ? (data.scale ?? 1) : 255;
-      const sample = await readSample(flags.input, trained.data.train.sampleShape, scale);
+      const { train, encode } = trained.data;
+      const sample = await readSample(flags.input, train.sampleShape, train.stored === "uint8" ? 255 : 1, encode);
       const { output, values } = await predict(trained, sample);
       const classes = trained.data.train.target.kind === "class";
       process.stdout.write(

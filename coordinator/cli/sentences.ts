@@ -2,6 +2,7 @@
 import { unreachable } from "../../shared/errors.ts";
 import type { RunEvent, RunResult } from "../events.ts";
 import type { Figures } from "../../shared/nn/metrics.ts";
+import { reportLines } from "../starting.ts";
 import { bytes, count, duration, loss, percent, plural } from "./format.ts";
 
 const accuracyPart = (what: string, accuracy: number | undefined): string =>
@@ -34,8 +35,13 @@ export function sentenceOf(event: RunEvent): string | undefined {
   switch (event.type) {
     case "data":
       return `data: ${count(event.train)} training${event.test === undefined ? "" : ` and ${count(event.test)} test`} samples, sha256 ${event.sha256.slice(0, 12)}`;
+    case "weights":
+      return [
+        `${event.file}: ${plural(event.matched.length, "parameter tensor")} start from it`,
+        ...reportLines(event),
+      ].join("\n  ");
     case "listening":
-      return `${event.folder}: ${plural(event.parameters, "parameter")}, ${plural(event.steps, "step")}${event.resumedAt === undefined ? "" : `, going on after step ${count(event.resumedAt)}`}; listening at ${event.url}`;
+      return `${event.folder}: ${plural(event.parameters, "parameter")}${event.frozen === 0 ? "" : `, ${count(event.frozen)} of them frozen`}, ${plural(event.steps, "step")}${event.resumedAt === undefined ? "" : `, going on after step ${count(event.resumedAt)}`}; listening at ${event.url}`;
     case "waiting":
       return `waiting for workers: ${event.workers} of ${event.needed}`;
     case "worker-joined":

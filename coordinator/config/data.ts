@@ -1,24 +1,84 @@
-/** The schema of `data`. */
+/** The schemas of `data` and `augment`. */
 import { z } from "zod";
+import type { AugmentSpec } from "../../shared/data/augment.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
-import { choice, positive, text, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
+import { aboveZeroToOne, choice, oneOf, positive, text, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
 
 const column = "the name of a column, or its number counted from 0";
+const file = (what: string): z.ZodType<string> => text(`the path of ${what}`);
+const classes = wholeNumber(2).exactOptional();
+const classList = "a number of classes, or a list of their names";
+
+const table = (what: string) => ({
+  train: file(what),
+  test: file(what).exactOptional(),
+  target: z.union([text(column), wholeNumber(0)], { error: column }),
+  classes: z.union([wholeNumber(2), z.array(text("a class's name")).min(2)], { error: classList }).exactOptional(),
+  columns: z
+    .record(z.string(), oneOf(["number", "standard", "category", "ignore"]), {
+      error: "a map of columns and their types",
+    })
+    .exactOptional(),
+  standardise: yesOrNo.exactOptional(),
+});
 
 const forms: Forms<DataSpec> = {
   mnist: {},
-  idx: {
-    path: text("the path of a folder with the four MNIST-named IDX files"),
-    classes: wholeNumber(2).exactOptional(),
+  idx: { path: file("a folder with the four MNIST-named IDX files"), classes },
+  csv: { ...table("a CSV file"), header: yesOrNo.exactOptional(), scale: positive.exactOptional() },
+  jsonLines: table("a file with a JSON object a line"),
+  npy: {
+    features: file("a .npy file"),
+    targets: file("a .npy file"),
+    testFeatures: file("a .npy file").exactOptional(),
+    testTargets: file("a .npy file").exactOptional(),
+    classes,
   },
-  csv: {
-    train: text("the path of a CSV file"),
-    test: text("the path of a CSV file").exactOptional(),
-    target: z.union([text(column), wholeNumber(0)], { error: column }),
-    header: yesOrNo.exactOptional(),
-    classes: wholeNumber(2).exactOptional(),
-    scale: positive.exactOptional(),
+  npz: {
+    path: file("a .npz file"),
+    features: text("an array's name").exactOptional(),
+    targets: text("an array's name").exactOptional(),
+    testFeatures: text("an array's name").exactOptional(),
+    testTargets: text("an array's name").exactOptional(),
+    classes,
+  },
+  images: {
+    train: file("a folder with a folder of PNG images for each class"),
+    test: file("a folder with a folder of PNG images for each class").exactOptional(),
+    channels: z.union([z.literal(1), z.literal(3)], { error: "1 for grey, 3 for colour" }).exactOptional(),
+    classes,
+  },
+  text: {
+    train: file("a text file"),
+    test: file("a text file").exactOptional(),
+    length: wholeNumber(1),
+    predict: oneOf(["next", "each"]).exactOptional(),
+    vocabulary: wholeNumber(257, 65_536).exactOptional(),
+  },
+  safetensors: { train: file("a safetensors file"), test: file("a safetensors file").exactOptional(), classes },
+  cifar: {
+    path: file("a folder with CIFAR's binary files"),
+    classes: z.union([z.literal(10), z.literal(100)], { error: "10 or 100" }).exactOptional(),
   },
 };
 
-export const dataSchema = choice<DataSpec>(forms, { short: { idx: "path" } });
+export const dataSchema = choice<DataSpec>(forms, {
+  short: { idx: "path", npz: "path", cifar: "path", images: "train" },
+});
+
+const augmentForms: Forms<AugmentSpec> = {
+  shift: { pixels: wholeNumber(1) },
+  flip: {},
+  crop: { least: aboveZeroToOne },
+  rotate: { degrees: positive.max(180, { error: "a number above 0, 180 at most" }) },
+  cutout: { size: wholeNumber(1) },
+};
+
+export const augmentSchema: z.ZodType<AugmentSpec[]> = z
+  .array(
+    choice<AugmentSpec>(augmentForms, { short: { shift: "pixels", crop: "least", rotate: "degrees", cutout: "size" } }),
+    {
+      error: "a list of augmentations",
+    },
+  )
+  .max(16, { error: "16 augmentations at most" });

@@ -12,6 +12,7 @@ import { keyPath } from "./problems.ts";
 export interface ConfigFlags {
   readonly data?: string;
   readonly layers?: string;
+  readonly weights?: string;
   readonly optimizer?: string;
   readonly learningRate?: string;
   readonly momentum?: string;
@@ -89,6 +90,12 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
         layers: layers.map(denseLayer),
       };
     places.set("model.layers", "--layers").set("model.inputWidth", "--layers");
+  }
+  if (flags.weights !== undefined) {
+    const model = isMap(values["model"]) ? values["model"] : {};
+    const before = isMap(model["weights"]) ? model["weights"] : {};
+    values["model"] = { ...model, weights: { ...before, file: pathFrom(folder, flags.weights) } };
+    places.set("model.weights", "--weights");
   }
   if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder, sizes?.at(-1) ?? 10));
   setOptimizer(flags, values, places);

@@ -5,6 +5,7 @@ import { initialisers } from "../../shared/nn/initialisers.ts";
 import type { MetricSpec } from "../../shared/nn/metrics.ts";
 import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "../../shared/nn/spec.ts";
 import type { StoredModel } from "../../shared/nn/stored.ts";
+import type { WeightsSpec } from "../config.ts";
 import {
   choice,
   fraction,
@@ -67,6 +68,11 @@ const layerForms: Forms<LayerSpec> = {
   },
   residual: { layers: z.lazy(() => layerList) },
   custom: { name: text("the layer's name"), apply: layerFunction.exactOptional() },
+  onnx: {
+    file: text("the path of an ONNX file"),
+    output: text("the name of a tensor in it").exactOptional(),
+    prefix: text("what stands in front of its parameters' names").exactOptional(),
+  },
   conv2d: {
     filters: wholeNumber(1),
     kernel: sizes(1),
@@ -97,6 +103,7 @@ const layer: z.ZodType<LayerSpec> = choice<LayerSpec>(layerForms, {
     groupNorm: "groups",
     selfAttention: "heads",
     residual: "layers",
+    onnx: "file",
     maxPool: "size",
     averagePool: "size",
     reshape: "shape",
@@ -139,10 +146,28 @@ export const metricsSchema = z.array(choice<MetricSpec>(metricForms, { short: { 
   error: "a list of metrics",
 });
 
+const weightsFile = text("the path of a safetensors file");
+const weightsSchema: z.ZodType<WeightsSpec> = z
+  .union(
+    [
+      weightsFile,
+      strict({
+        file: weightsFile,
+        rename: z
+          .record(z.string(), z.string(), { error: "beginnings of names, and what replaces them" })
+          .exactOptional(),
+        partial: yesOrNo.exactOptional(),
+      }),
+    ],
+    { error: "the path of a safetensors file, or a map: file, rename, partial" },
+  )
+  .transform((weights) => (typeof weights === "string" ? { file: weights } : weights));
+
 /** Layers and loss may be left out: their defaults depend on the data. */
 export const modelSchema = strict({
   layers: layerList.exactOptional(),
   loss: choice<LossSpec>(lossForms).exactOptional(),
   inputWidth: wholeNumber(1).exactOptional(),
+  weights: weightsSchema.exactOptional(),
   graphs: z.custom<StoredModel>(isMap, { error: "graphs, as a run keeps them" }).exactOptional(),
 });

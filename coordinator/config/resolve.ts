@@ -1,9 +1,11 @@
 /** Turns what is written, in a file, flags or TypeScript, into a checked RunConfig. Throws CONFIG_INVALID or BIND_REFUSED. */
 import { readdirSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
-import type { DataSpec } from "../../shared/data/spec.ts";
+import { mainPath, withPaths, type DataSpec } from "../../shared/data/spec.ts";
+import type { OwnDataset } from "../../shared/data/own.ts";
+import type { LayerSpec } from "../../shared/nn/spec.ts";
 import type { z } from "zod";
-import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { LockstepError } from "../../shared/errors.ts";
 import { TOKEN_VARIABLE } from "../../shared/token.ts";
 import { completeConfig, configSchema, isLoopback, problemsBetweenFields, type RunConfig } from "../config.ts";
 import { readConfigFile, type Written } from "./file.ts";
@@ -11,7 +13,9 @@ import { withFlags, type ConfigFlags } from "./flags.ts";
 import { configInvalid, opening, problemsOf } from "./problems.ts";
 
 /** A config as TypeScript gives it: every part may be left out. */
-export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint">> & {
+export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint" | "data">> & {
+  /** What a config names, or datasets of one's own. */
+  readonly data?: DataSpec | { readonly train: OwnDataset; readonly test?: OwnDataset };
   readonly model?: Partial<RunConfig["model"]>;
   readonly checkpoint?: Partial<RunConfig["checkpoint"]>;
 };
@@ -59,41 +63,34 @@ export function settleToListen(asked: Written): RunConfig {
 type Read = z.output<typeof configSchema>;
 
 /** Paths of files are seen from the config's folder. */
-function withAbsolutePaths({ data, tokenFile, tls, ...others }: Read, folder: string): Read {
+function withAbsolutePaths({ data, model, tokenFile, tls, ...others }: Read, folder: string): Read {
   const absolute = (path: string | undefined): string | undefined => path && resolve(folder, path);
   return {
     ...others,
-    data: withAbsoluteData(data, folder),
+    data: withPaths(data, (path) => resolve(folder, path)),
+    model: {
+      ...model,
+      ...(model.layers === undefined ? {} : { layers: model.layers.map((layer) => withAbsoluteFile(layer, folder)) }),
+      ...(model.weights === undefined
+        ? {}
+        : { weights: { ...model.weights, file: resolve(folder, model.weights.file) } }),
+    },
     tokenFile: absolute(tokenFile),
     tls: tls && { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key), ca: absolute(tls.ca) },
   };
 }
 
-function withAbsoluteData(data: DataSpec, folder: string): DataSpec {
-  switch (data.kind) {
-    case "mnist":
-      return data;
-    case "idx":
-      return { ...data, path: resolve(folder, data.path) };
-    case "csv":
-      return {
-        ...data,
-        train: resolve(folder, data.train),
-        ...(data.test === undefined ? {} : { test: resolve(folder, data.test) }),
-      };
-    default:
-      return unreachable(data);
-  }
+function withAbsoluteFile(layer: LayerSpec, folder: string): LayerSpec {
+  if (layer.kind === "onnx") return { ...layer, file: resolve(folder, layer.file) };
+  return layer.kind === "residual"
+    ? { ...layer, layers: layer.layers.map((inner) => withAbsoluteFile(inner, folder)) }
+    : layer;
 }
 
 /** A name after the data that no run has yet, such as mnist-3. */
 function freshName(data: DataSpec, runs: string): string {
-  const source =
-    data.kind === "mnist"
-      ? "mnist"
-      : data.kind === "idx"
-        ? basename(data.path)
-        : basename(data.train, extname(data.train));
+  const path = mainPath(data);
+  const source = path === undefined ? data.kind : basename(path, extname(path));
   const stem =
     source
       .replaceAll(/[^A-Za-z0-9]+/g, "-")

@@ -56,8 +56,11 @@ function withStoredGraphs(config: RunConfig, { model: { graphs } }: RunConfig): 
 function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {
   const kept: readonly PropertyKey[][] = [
     ["seed"],
+    ["validation"],
+    ["augment"],
     ["model", "layers"],
     ["model", "loss"],
+    ["model", "weights"],
     ["optimizer"],
     ["schedule"],
     ["groups"],

@@ -1,5 +1,5 @@
 /**
- * `/data/SHA256`: the run's dataset for workers that lack it. What is served is what the run itself has in memory, by its
+ * `/data/SHA256`: the run's dataset for workers that lack it. What is served is what the run itself reads, by its
  * name: the training part, the test part, and the text that names both (shared/data/open.ts). No path of a file is ever
  * asked for. `Range: bytes=N-` goes on after a cut.
  */
@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { contentBytes } from "../../shared/data/dataset.ts";
+import { contentBytes, contentLength } from "../../shared/data/dataset.ts";
 import type { Dataset } from "../../shared/data/dataset.ts";
 import { namesOf } from "../../shared/data/open.ts";
 import { LockstepError } from "../../shared/errors.ts";
@@ -20,11 +20,22 @@ const MOST_DOWNLOADS = 8;
 /** Between two chunks the training has its turn. */
 const CHUNK = 256 * 1024;
 
-export function dataPages({ data }: RunView): (pages: Pages) => void {
-  const contents = new Map<string, () => readonly Uint8Array[]>([[data.sha256, () => [Buffer.from(namesOf(data))]]]);
-  const offer = (part: Dataset): unknown => contents.set(part.sha256, () => contentBytes(part.transfer()));
-  offer(data.train);
-  if (data.test !== undefined) offer(data.test);
+interface Content {
+  readonly size: number;
+  /** Follow one another; each is valid until the next one. */
+  readonly blocks: Iterable<Uint8Array>;
+}
+
+export function dataPages({ data: { sha256, source } }: RunView): (pages: Pages) => void {
+  const names = Buffer.from(namesOf(source));
+  const contents = new Map<string, () => Content>([[sha256, () => ({ size: names.length, blocks: [names] })]]);
+  const offer = (part: Dataset): unknown =>
+    contents.set(part.sha256, () => {
+      const content = part.transfer();
+      return { size: contentLength(content), blocks: contentBytes(content) };
+    });
+  offer(source.train);
+  if (source.test !== undefined) offer(source.test);
   let downloads = 0;
   return (pages) =>
     pages.get("/data/:sha256", async (context) => {
@@ -47,8 +58,7 @@ export function dataPages({ data }: RunView): (pages: Pages) => void {
 /** Where a download begins: of ranges, only those to the end are known, and others mean the whole. */
 const startOf = (range = ""): number => Number(/^bytes=(\d{1,15})-$/.exec(range)?.[1] ?? 0);
 
-async function send(response: ServerResponse, content: readonly Uint8Array[], start: number): Promise<void> {
-  const size = content.reduce((sum, { length }) => sum + length, 0);
+async function send(response: ServerResponse, { size, blocks }: Content, start: number): Promise<void> {
   if (start > size) {
     response.writeHead(416, { "content-range": `bytes */${size}` }).end();
     return;
@@ -61,15 +71,16 @@ async function send(response: ServerResponse, content: readonly Uint8Array[], st
     ...partial,
   });
   // One that goes away has cut the connection, which is all there is to say.
-  await pipeline(Readable.from(chunksOf(content, start)), response).catch(() => response.destroy());
+  await pipeline(Readable.from(chunksOf(blocks, start)), response).catch(() => response.destroy());
 }
 
-function* chunksOf(content: readonly Uint8Array[], start: number): Generator<Buffer> {
+/** The bytes from `start` on, copied, since a block is gone when the next one is read. */
+function* chunksOf(blocks: Iterable<Uint8Array>, start: number): Generator<Buffer> {
   let skip = start;
-  for (const { buffer, byteOffset, length } of content) {
-    for (let at = Math.min(skip, length); at < length; at += CHUNK)
-      yield Buffer.from(buffer, byteOffset + at, Math.min(CHUNK, length - at));
-    skip = Math.max(0, skip - length);
+  for (const block of blocks) {
+    for (let at = Math.min(skip, block.length); at < block.length; at += CHUNK)
+      yield Buffer.from(block.subarray(at, at + CHUNK));
+    skip = Math.max(0, skip - block.length);
   }
 }
 

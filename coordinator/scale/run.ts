@@ -63,7 +63,7 @@ export async function measureAll(
 /** The network by its dense layers, as a plot's title names it. Throws what is wrong with data and model before anything is measured. */
 export async function jobTitle({ job }: Experiment): Promise<string> {
   const { train } = await openData(job.data);
-  modelFor(job, train);
+  await modelFor(job, train);
   const inputs = train.sampleShape.reduce((product, length) => product * length, 1);
   const widths = job.model.layers.flatMap((layer) => (layer.kind === "dense" ? [layer.units] : []));
   return `${[inputs, ...widths].join("-")} on ${job.data.kind}`;

@@ -51,21 +51,7 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsContent): Ui
 export function decodeSafetensors(bytes: Uint8Array, source: string): SafetensorsContent {
   const damaged = (reason: string): LockstepError =>
     new LockstepError("CHECKPOINT_DAMAGED", `${source} is damaged: ${reason}`, "Use another checkpoint.");
-  const { text, dataStart } = readHeader(bytes, damaged);
-  const { __metadata__: metadata = {}, ...entries } = parseHeader(text, damaged);
-  if (!isStringMap(metadata)) throw damaged("__metadata__ is no map of texts");
-
-  const placed = Object.entries(entries).map(([name, entry]) => ({ name, ...placeOf(name, entry, damaged) }));
-  placed.sort((left, right) => left.begin - right.begin || left.end - right.end);
-  let end = 0;
-  for (const tensor of placed) {
-    if (tensor.begin !== end)
-      throw damaged(`tensor ${tensor.name} starts at byte ${tensor.begin} of the data, expected ${end}`);
-    end = tensor.end;
-  }
-  const found = bytes.length - dataStart;
-  if (found !== end) throw damaged(`the tensors need ${end} bytes, found ${found}`);
-
+  const { placed, metadata, dataStart } = placesIn(bytes, { F32: 4 }, damaged);
   // A copy of the whole data only where it does not start at a multiple of 4 in memory.
   const aligned = (bytes.byteOffset + dataStart) % 4 === 0 ? bytes.subarray(dataStart) : bytes.slice(dataStart);
   const tensors = placed.map(({ name, shape, begin }) => ({
@@ -76,7 +62,43 @@ export function decodeSafetensors(bytes: Uint8Array, source: string): Safetensor
   return { tensors, metadata };
 }
 
-type Damaged = (reason: string) => LockstepError;
+/** A tensor's type and place in the data, `begin` to `end`. */
+interface Placed {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Where the tensors are, in the order of their bytes; checked, and without holes. `widths`: the types that may be there, and their bytes. */
+export function placesIn(
+  bytes: Uint8Array,
+  widths: Readonly<Record<string, number>>,
+  damaged: Damaged,
+): {
+  readonly placed: readonly Placed[];
+  readonly metadata: SafetensorsContent["metadata"];
+  readonly dataStart: number;
+} {
+  const { text, dataStart } = readHeader(bytes, damaged);
+  const { __metadata__: metadata = {}, ...entries } = parseHeader(text, damaged);
+  if (!isStringMap(metadata)) throw damaged("__metadata__ is no map of texts");
+
+  const placed = Object.entries(entries).map(([name, entry]) => ({ name, ...placeOf(name, entry, widths, damaged) }));
+  placed.sort((left, right) => left.begin - right.begin || left.end - right.end);
+  let end = 0;
+  for (const tensor of placed) {
+    if (tensor.begin !== end)
+      throw damaged(`tensor ${tensor.name} starts at byte ${tensor.begin} of the data, expected ${end}`);
+    end = tensor.end;
+  }
+  const found = bytes.length - dataStart;
+  if (found !== end) throw damaged(`the tensors need ${end} bytes, found ${found}`);
+  return { placed, metadata, dataStart };
+}
+
+export type Damaged = (reason: string) => LockstepError;
 
 function readHeader(bytes: Uint8Array, damaged: Damaged): { text: string; dataStart: number } {
   if (bytes.length < 8) throw damaged(`expected at least 8 bytes, found ${bytes.length}`);
@@ -110,20 +132,25 @@ function parseHeader(text: string, damaged: Damaged): Record<string, unknown> {
 function placeOf(
   name: string,
   entry: unknown,
+  widths: Readonly<Record<string, number>>,
   damaged: Damaged,
-): { shape: readonly number[]; begin: number; end: number } {
+): Omit<Placed, "name"> {
   if (!isObject(entry)) throw damaged(`tensor ${name} is no JSON object`);
   const { dtype, shape, data_offsets: offsets, ...others } = entry;
   const [other] = Object.keys(others);
   if (other !== undefined) throw damaged(`tensor ${name} has the unknown field ${other}`);
-  if (dtype !== "F32") throw damaged(`tensor ${name} has the type ${JSON.stringify(dtype)}, expected "F32"`);
+  const width = typeof dtype === "string" && Object.hasOwn(widths, dtype) ? widths[dtype]! : undefined;
+  if (typeof dtype !== "string" || width === undefined) {
+    const known = Object.keys(widths).map((type) => JSON.stringify(type));
+    throw damaged(`tensor ${name} has the type ${JSON.stringify(dtype)}, expected ${known.join(", ")}`);
+  }
   if (!isCounts(shape)) throw damaged(`tensor ${name} has the shape ${JSON.stringify(shape)}`);
   if (!isCounts(offsets) || offsets.length !== 2)
     throw damaged(`tensor ${name} has the offsets ${JSON.stringify(offsets)}`);
   const [begin = 0, end = 0] = offsets;
-  if (end - begin !== 4 * sizeOf(shape))
+  if (end - begin !== width * sizeOf(shape))
     throw damaged(`tensor ${name} [${shape.join(", ")}] has the offsets ${begin} to ${end}`);
-  return { shape, begin, end };
+  return { dtype, shape, begin, end };
 }
 
 /** JSON of an object with these keys in this order; an object literal would move keys that look like numbers to the front. */

@@ -10,14 +10,16 @@ import { decodeGraph } from "../graph/serialise.ts";
 import type { RunPlan } from "../protocol/messages.ts";
 
 /** Throws GRAPH_INVALID, or what decoding the graphs throws. */
-export function checkPlan(plan: RunPlan, { partial }: PartialLayouts): void {
+export function checkPlan(plan: RunPlan, { parameters, partial }: PartialLayouts): void {
+  const given = new Map(parameters.slots.map(({ name, shape }) => [name, JSON.stringify(shape)]));
   const shapes = new Map(partial.train.slots.map(({ name, shape }) => [name, JSON.stringify(shape)]));
   const metrics = plan.metrics.map((metric) => [`metric:${metric}`, shapes.get(metricSlot(metric))] as const);
-  const gradients = plan.parameters.map(({ name }) => [`gradient:${name}`, shapes.get(name)] as const);
+  const trained = plan.parameters.filter(({ frozen }) => !frozen);
+  const gradients = trained.map(({ name }) => [`gradient:${name}`, shapes.get(name)] as const);
   const evaluated = new Map(partial.evaluate.slots.map(({ name, shape }) => [name, JSON.stringify(shape)]));
   const more = plan.evaluated.map(({ name }) => [`metric:${name}`, evaluated.get(metricSlot(name))] as const);
-  checkGraph("train", decodeGraph(plan.train), shapes, new Map([...gradients, ...metrics]));
-  checkGraph("evaluate", decodeGraph(plan.evaluate), shapes, new Map([...metrics, ...more]));
+  checkGraph("train", decodeGraph(plan.train), given, new Map([...gradients, ...metrics]));
+  checkGraph("evaluate", decodeGraph(plan.evaluate), given, new Map([...metrics, ...more]));
 }
 
 function checkGraph(

@@ -101,10 +101,11 @@ export class ComputeMemory {
     return this.arena.bytes(buffer, this.#bytes[kind]);
   }
 
-  /** left += right; the right buffer is free afterwards. */
-  add(kind: WorkKind, left: number, right: number): void {
+  /** left += right; the right buffer is free afterwards. Returns the left one. */
+  add(kind: WorkKind, left: number, right: number): number {
     this.kernels.add(left, left, right, this.#bytes[kind] / 4);
     this.release(kind, right);
+    return left;
   }
 
   /**

@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
+import type { Reading } from "../data/reading.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { LockstepError } from "../errors.ts";
 import { partialLayouts } from "../gradient/partial.ts";
@@ -21,9 +22,16 @@ import type { Announcement, ComputeResult, ComputeTask } from "./task.ts";
 import { piscinaThreads, TASKS_PER_THREAD } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
+/** How the plan's data is read. */
+export const readingOf = ({ validation, seed, dataMemory }: RunPlan): Reading => ({
+  validation,
+  seed,
+  memory: dataMemory * 2 ** 20,
+});
+
 /** The plan's data, from this machine. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH. */
 export async function readHere(plan: RunPlan): Promise<OpenedData> {
-  const data = await openData(plan.data as DataSpec);
+  const data = await openData(plan.data as DataSpec, readingOf(plan));
   // The coordinator checks this too; but with data of another size even the probe would fail.
   if (data.sha256 === plan.dataSha256) return data;
   throw new LockstepError(

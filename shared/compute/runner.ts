@@ -3,6 +3,7 @@
  * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
  * never terminated (the process would abort), so stale tasks simply finish.
  */
+import { Augmenter, type AugmentSpec } from "../data/augment.ts";
 import { datasetFrom } from "../data/dataset.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Engine, PreparedProgram } from "../engine/engine.ts";
@@ -29,6 +30,7 @@ const MASK_STRIDE = 2 ** 40;
 /** A program for one shape of subtree, with its own input buffers in a small arena of this thread. */
 interface Loaded {
   readonly prepared: PreparedProgram;
+  readonly features: Float32Array;
   /** Copies these samples into the inputs. */
   readonly gather: (dataset: Dataset, indices: Uint32Array) => void;
   readonly indices: Uint32Array;
@@ -54,6 +56,7 @@ export class TaskRunner {
   readonly #layouts: PartialLayouts;
   readonly #graphs: Readonly<Record<WorkKind, Graph>>;
   readonly #data: Readonly<Record<WorkKind, Dataset | undefined>>;
+  readonly #augmenter: Augmenter | undefined;
   readonly #programs = new Map<string, Promise<Loaded>>();
   /** The order of an epoch's samples; one epoch is kept, since steps come in order. */
   #order: { readonly epoch: number; readonly at: (index: number) => number } | undefined;
@@ -73,6 +76,8 @@ export class TaskRunner {
     this.#interrupts = new Int32Array(memory.buffer, interrupts, 1);
     this.#layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     this.#graphs = { train: decodeGraph(plan.train), evaluate: decodeGraph(plan.evaluate) };
+    const augment = plan.augment as readonly AugmentSpec[];
+    this.#augmenter = augment.length === 0 ? undefined : new Augmenter(augment, plan.seed, train.sampleShape);
     this.#data = { train: datasetFrom(train), evaluate: test === undefined ? undefined : datasetFrom(test) };
   }
 
@@ -148,10 +153,12 @@ export class TaskRunner {
       const purpose = purposeOf(graph, name);
       if (purpose.kind === "mask") masks.push({ offset, count, rate: purpose.rate, layer: purpose.layer });
     }
+    const features = fixed["features"] as Float32Array;
     return {
       prepared: await this.#engine.prepare(program),
       indices: new Uint32Array(rows),
-      gather: gatherInto(arena, kernels, fixed["features"] as Float32Array, fixed["targets"]!),
+      features,
+      gather: gatherInto(arena, kernels, features, fixed["targets"]!),
       fillMasks: (step, first) => {
         if (masks.length === 0) return;
         const { key } = randomStream(this.#plan.seed, "dropout", step);
@@ -182,12 +189,13 @@ export class TaskRunner {
     const slots = this.#views(this.#layouts.partial[kind], base);
     const { metrics, evaluated, parameters } = this.#plan;
     const sums = (names: readonly string[]) => names.map((name) => [`metric:${name}`, slots.get(metricSlot(name))!]);
-    const gradients = parameters.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
+    const trained = parameters.filter(({ frozen }) => !frozen);
+    const gradients = trained.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
     const rest = kind === "train" ? gradients : sums(evaluated.map(({ name }) => name));
     return Object.fromEntries([...rest, ...sums(metrics)]);
   }
 
-  #gather({ kind, epoch, offset, first }: ComputeTask, { indices, gather }: Loaded): void {
+  #gather({ kind, epoch, offset, first }: ComputeTask, { indices, gather, features }: Loaded): void {
     const dataset = this.#data[kind]!;
     const start = offset + first;
     if (kind === "train") {
@@ -199,6 +207,11 @@ export class TaskRunner {
       for (let row = 0; row < indices.length; row++) indices[row] = start + row;
     }
     gather(dataset, indices);
+    if (kind === "train" && this.#augmenter !== undefined) {
+      const width = features.length / indices.length;
+      for (let row = 0; row < indices.length; row++)
+        this.#augmenter.apply(features.subarray(row * width, (row + 1) * width), epoch, indices[row]!);
+    }
   }
 }
 

@@ -16,7 +16,7 @@ const header = Compile(
   Type.Object({
     sampleShape: Type.Array(count, { maxItems: 16 }),
     target: Type.Union([
-      Type.Object({ kind: Type.Literal("class"), classes: count }),
+      Type.Object({ kind: Type.Literal("class"), classes: count, positions: Type.Optional(count) }),
       Type.Object({ kind: Type.Literal("values"), width: count }),
     ]),
     type: Type.Union([Type.Literal("uint8"), Type.Literal("float32")]),

@@ -43,7 +43,9 @@ export function numberAt(row: Row, column: number, names: readonly string[] | un
   throw invalid(
     placeOf(row, column, names),
     `expected a number, found ${shown(cell)}`,
-    "Correct the cell or remove the row.",
+    Number.isNaN(parseNumber(cell)) && cell.trim() !== "" && !/^(nan|[+-]?inf(inity)?)$/i.test(cell.trim())
+      ? "Correct the cell or remove the row; for a column of texts set its type to category in data.columns."
+      : "Correct the cell or remove the row.",
   );
 }
 

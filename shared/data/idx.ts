@@ -11,6 +11,7 @@ import { gunzip } from "node:zlib";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
+import { featuresOf, sizeOfFile, startOfFile } from "./files.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** The names of the image and the label file of each part, without .gz. */
@@ -23,12 +24,18 @@ export const idxNames = {
 export interface IdxFile {
   readonly path: string;
   readonly bytes: Uint8Array;
+  /** Bytes of the whole file, where only its start was read as it is too large for memory. */
+  readonly size?: number;
 }
 
 /** Both parts of a folder with the four MNIST-named files, each plain or with .gz. Throws DATA_MISSING or DATA_INVALID. */
-export async function openIdxFolder(folder: string, classes: number): Promise<{ train: Dataset; test: Dataset }> {
+export async function openIdxFolder(
+  folder: string,
+  classes: number,
+  memory: number,
+): Promise<{ train: Dataset; test: Dataset }> {
   const read = async ([images, labels]: readonly [string, string]): Promise<Dataset> =>
-    idxDataset(await readIdx(folder, images), await readIdx(folder, labels), classes);
+    idxDataset(await readIdx(folder, images, memory), await readIdx(folder, labels, Infinity), classes);
   const train = await read(idxNames.train);
   const test = await read(idxNames.test);
   if (train.sampleShape.join() !== test.sampleShape.join())
@@ -65,7 +72,14 @@ export function idxDataset(images: IdxFile, labels: IdxFile, classes: number): D
   return createDataset({
     sampleShape: [height, width],
     target: { kind: "class", classes },
-    features: images.bytes.subarray(16),
+    features:
+      images.size === undefined
+        ? images.bytes.subarray(16)
+        : featuresOf(
+            [{ path: images.path, stored: "uint8", offset: 16, stride: height * width, samples: count }],
+            height * width,
+            0,
+          ),
     targets,
   });
 }
@@ -92,11 +106,14 @@ export async function readShared(path: string): Promise<IdxFile> {
   }
 }
 
-async function readIdx(folder: string, name: string): Promise<IdxFile> {
+async function readIdx(folder: string, name: string, memory: number): Promise<IdxFile> {
   const plain = join(folder, name);
   for (const path of [plain, `${plain}.gz`]) {
     let file: IdxFile;
     try {
+      const size = await sizeOfFile(path);
+      const start = await startOfFile(path, 16);
+      if (size > memory && start[0] !== 0x1f) return { path, bytes: start, size };
       file = await readShared(path);
     } catch (error) {
       if (error instanceof LockstepError && errnoOf(error.cause) === "ENOENT") continue;
@@ -129,7 +146,7 @@ async function unzip({ path, bytes }: IdxFile): Promise<IdxFile> {
 }
 
 /** Checks the magic and the size; returns the dimensions. */
-function readHeader({ path, bytes }: IdxFile, holds: "images" | "labels"): readonly number[] {
+function readHeader({ path, bytes, size = bytes.length }: IdxFile, holds: "images" | "labels"): readonly number[] {
   const dimensions = holds === "images" ? 3 : 1;
   const magic = 0x0800 + dimensions;
   const again = "Check that this is the right file, and fetch it again if it was cut short.";
@@ -148,7 +165,7 @@ function readHeader({ path, bytes }: IdxFile, holds: "images" | "labels"): reado
   const empty = lengths.indexOf(0);
   if (empty >= 0) throw invalid(path, 4 + 4 * empty, "expected a length of at least 1, found 0", again);
   const expected = lengths.reduce((size, length) => size * length, 1);
-  const found = bytes.length - headerLength;
+  const found = size - headerLength;
   if (found !== expected)
     throw invalid(
       path,

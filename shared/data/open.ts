@@ -2,37 +2,81 @@
 
 import { createHash } from "node:crypto";
 import { unreachable } from "../errors.ts";
+import { openCifar } from "./cifar.ts";
 import { openCsv } from "./csv.ts";
-import type { Dataset } from "./dataset.ts";
+import { partOf, type Dataset } from "./dataset.ts";
 import { openIdxFolder } from "./idx.ts";
+import { openImages } from "./images.ts";
+import { openJsonLines } from "./json-lines.ts";
 import { openMnist } from "./mnist.ts";
+import { openNpy, openNpz } from "./npy.ts";
+import { split, wholeReading, type Reading } from "./reading.ts";
+import { openSafetensors } from "./safetensors-data.ts";
 import type { DataSpec } from "./spec.ts";
+import { openText } from "./text.ts";
 
-/** The parts of a data source; `sha256` names them together: coordinator and workers compare it at join. */
-export interface OpenedData {
+/** The parts of a data source, as its reader has them. */
+export interface Parts {
   readonly train: Dataset;
   readonly test?: Dataset;
+  /** Makes a sample of one row of text, for formats whose columns are encoded: cells without the target's. */
+  readonly encode?: (cells: readonly string[], place: string) => Float32Array;
+}
+
+/** The parts of a run; `sha256` names them together: coordinator and workers compare it at join. */
+export interface OpenedData extends Parts {
   readonly sha256: string;
+  /** As they were read, with nothing held out. */
+  readonly source: Parts;
+  /** The source's own test part, where the run is evaluated on a held-out part of the training samples instead. */
+  readonly reserved?: Dataset;
 }
 
 /** Reads and checks the data. Throws DATA_MISSING or DATA_INVALID, naming the file and the place in it. */
-export async function openData(spec: DataSpec): Promise<OpenedData> {
-  const parts = await openParts(spec);
-  return { ...parts, sha256: createHash("sha256").update(namesOf(parts)).digest("hex") };
+export async function openData(spec: DataSpec, reading: Reading = wholeReading): Promise<OpenedData> {
+  return forRun(await openParts(spec, reading), reading);
+}
+
+/** What a run makes of a source's parts: with a share held out, the training samples without it and, to evaluate on, that share. */
+export function forRun(source: Parts, reading: Reading): OpenedData {
+  const sha256 = createHash("sha256").update(namesOf(source)).digest("hex");
+  if (reading.validation === 0) return { ...source, source, sha256 };
+  const { train, held } = split(source.train.length, reading);
+  return {
+    ...source,
+    source,
+    train: partOf(source.train, "train", train),
+    test: partOf(source.train, "validation", held),
+    sha256,
+    ...(source.test === undefined ? {} : { reserved: source.test }),
+  };
 }
 
 /** The text whose SHA-256 names the parts together. */
-export const namesOf = ({ train, test }: Pick<OpenedData, "train" | "test">): string =>
-  `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
+export const namesOf = ({ train, test }: Parts): string => `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
 
-function openParts(spec: DataSpec): Promise<{ train: Dataset; test?: Dataset }> {
+function openParts(spec: DataSpec, reading: Reading): Promise<Parts> {
   switch (spec.kind) {
     case "mnist":
       return openMnist();
     case "idx":
-      return openIdxFolder(spec.path, spec.classes ?? 10);
+      return openIdxFolder(spec.path, spec.classes ?? 10, reading.memory);
     case "csv":
-      return openCsv(spec);
+      return openCsv(spec, reading);
+    case "jsonLines":
+      return openJsonLines(spec, reading);
+    case "npy":
+      return openNpy(spec, reading);
+    case "npz":
+      return openNpz(spec);
+    case "images":
+      return openImages(spec, reading);
+    case "text":
+      return openText(spec, reading);
+    case "safetensors":
+      return openSafetensors(spec, reading);
+    case "cifar":
+      return openCifar(spec, reading);
     default:
       return unreachable(spec);
   }

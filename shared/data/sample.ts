@@ -8,18 +8,26 @@ import { imageSample } from "./image.ts";
 import { unreadable } from "./unreadable.ts";
 
 /**
- * The sample in `path` as float32 of `sampleShape`. A row of values is divided by `scale` as the training data was (1 for none);
+ * The sample in `path` as float32 of `sampleShape`. A row of values is divided by `scale` as the training data was (1 for none), or
+ * encoded as its columns were;
  * an image needs a shape [height, width], [1, height, width] or [n²]. Throws DATA_MISSING, DATA_INVALID or SHAPE_MISMATCH.
  */
-export async function readSample(path: string, sampleShape: readonly number[], scale: number): Promise<Float32Array> {
+export async function readSample(
+  path: string,
+  sampleShape: readonly number[],
+  scale: number,
+  encode?: (cells: readonly string[], place: string) => Float32Array,
+): Promise<Float32Array> {
+  const fromRow = (row: readonly unknown[]): Float32Array =>
+    encode === undefined ? rowSample(path, row, sampleShape, scale) : encode(row.map(String), path);
   switch (extname(path).toLowerCase()) {
     case ".png":
       return imageSample(path, await readBytes(path), sampleShape);
     case ".json":
-      return rowSample(path, await readJson(path), sampleShape, scale);
+      return fromRow(await readJson(path));
     case ".csv":
     case ".txt":
-      return rowSample(path, await readText(path), sampleShape, scale);
+      return fromRow(await readText(path));
     default:
       throw invalid(path, "expected a file that ends in .png, .csv, .txt or .json", "Rename or convert the file.");
   }

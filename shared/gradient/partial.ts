@@ -1,9 +1,9 @@
 /**
- * What one partial holds: the sums over a subtree's samples, gradients in the parameters' layout and the metrics behind
- * them, so that one addition combines both along the same tree. An evaluation's partial holds the metrics alone.
+ * What one partial holds: the sums over a subtree's samples, gradients in the layout of the trained parameters and the metrics
+ * behind them, so that one addition combines both along the same tree. An evaluation's partial holds the metrics alone.
  */
 import { layoutOf } from "../memory/layout.ts";
-import type { Layout } from "../memory/layout.ts";
+import type { Laid, Layout } from "../memory/layout.ts";
 import type { WorkKind } from "../protocol/messages.ts";
 
 export interface PartialLayouts {
@@ -15,7 +15,7 @@ export interface PartialLayouts {
 export const metricSlot = (metric: string): string => `metric:${metric}`;
 
 export function partialLayouts(
-  parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  parameters: readonly Laid[],
   metrics: readonly string[],
   evaluated: readonly { readonly name: string; readonly shape: readonly number[] }[] = [],
 ): PartialLayouts {
@@ -23,7 +23,10 @@ export function partialLayouts(
   const more = evaluated.map(({ name, shape }) => ({ name: metricSlot(name), shape }));
   return {
     parameters: layoutOf(parameters),
-    partial: { train: layoutOf([...parameters, ...sums]), evaluate: layoutOf([...sums, ...more]) },
+    partial: {
+      train: layoutOf([...parameters.filter(({ frozen }) => frozen !== true), ...sums]),
+      evaluate: layoutOf([...sums, ...more]),
+    },
   };
 }
 

@@ -8,15 +8,15 @@ import type { TreeNode } from "./tree.ts";
 export class TreeReducer {
   readonly #shards: number;
   readonly #targets: ReadonlySet<string>;
-  readonly #combine: (left: number, right: number) => void;
+  readonly #combine: (left: number, right: number) => number;
   readonly #held = new Map<string, number>();
 
   /**
    * @param shards number of shards of the whole work
    * @param targets nodes at which combining ends: the root on the coordinator, a worker's own subtrees on a worker
-   * @param combine left += right; the right buffer is free afterwards
+   * @param combine adds right to left and returns the buffer of the sum
    */
-  constructor(shards: number, targets: readonly TreeNode[], combine: (left: number, right: number) => void) {
+  constructor(shards: number, targets: readonly TreeNode[], combine: (left: number, right: number) => number) {
     this.#shards = shards;
     this.#targets = new Set(targets.map(nodeKey));
     this.#combine = combine;
@@ -48,9 +48,7 @@ export class TreeReducer {
         return undefined;
       }
       this.#held.delete(sibling);
-      const [into, from] = isLeft ? [sum, other] : [other, sum];
-      this.#combine(into, from);
-      sum = into;
+      sum = isLeft ? this.#combine(sum, other) : this.#combine(other, sum);
       current = parent;
     }
     return { node: current, buffer: sum };

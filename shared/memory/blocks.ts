@@ -12,30 +12,22 @@ export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: numbe
   return sum;
 }
 
-/** What a vector is like that was read block by block. */
+/** What a vector is like. */
 export interface Inspected {
+  /** As `blockwiseChecksum` gives it. */
   readonly checksum: number;
   /** Whether every value is a finite number. */
   readonly isFinite: boolean;
 }
 
-/**
- * Fills a vector of an arena block by block and looks at each as it comes; undefined if `fill` could not.
- * @param fill writes the bytes of the vector from `at` on, `length` of them
- */
-export function fillAndInspect(
-  kernels: Kernels,
-  offset: number,
-  bytes: number,
-  fill: (at: number, length: number) => boolean,
-): Inspected | undefined {
+/** Looks at a vector once, block by block. */
+export function inspect(kernels: Kernels, offset: number, bytes: number): Inspected {
   let checksum = 0;
   let isFinite = true;
   for (let at = 0; at < bytes; at += BLOCK_BYTES) {
-    const length = Math.min(BLOCK_BYTES, bytes - at);
-    if (!fill(at, length)) return undefined;
-    checksum = mixed(checksum, kernels.checksum(offset + at, length / 4));
-    isFinite &&= kernels.allFinite(offset + at, length / 4);
+    const floats = Math.min(BLOCK_BYTES, bytes - at) / 4;
+    checksum = mixed(checksum, kernels.checksum(offset + at, floats));
+    isFinite &&= kernels.allFinite(offset + at, floats);
   }
   return { checksum, isFinite };
 }

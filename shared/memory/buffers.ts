@@ -4,6 +4,7 @@ import type { Arena } from "./arena.ts";
 export class BufferPool {
   readonly #arena: Arena;
   readonly #bytes: number;
+  readonly #alignment: number | undefined;
   readonly #given: ReadonlySet<number>;
   readonly #preferred: number[];
   readonly #free: number[] = [];
@@ -11,11 +12,12 @@ export class BufferPool {
 
   /**
    * `count` buffers of `bytes` bytes, taken from the arena when they are first needed, besides those `given`, which are
-   * handed out before any other.
+   * handed out before any other. They begin at multiples of `alignment`, as the arena has it.
    */
-  constructor(arena: Arena, bytes: number, count: number, given: readonly number[] = []) {
+  constructor(arena: Arena, bytes: number, count: number, given: readonly number[] = [], alignment?: number) {
     this.#arena = arena;
     this.#bytes = bytes;
+    this.#alignment = alignment;
     this.#unused = count;
     this.#given = new Set(given);
     this.#preferred = [...given];
@@ -26,7 +28,7 @@ export class BufferPool {
     const free = this.#preferred.pop() ?? this.#free.pop();
     if (free !== undefined || this.#unused === 0) return free;
     this.#unused -= 1;
-    return this.#arena.allocate(this.#bytes);
+    return this.#arena.allocate(this.#bytes, this.#alignment);
   }
 
   release(offset: number): void {

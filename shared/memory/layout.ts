@@ -1,7 +1,8 @@
 /**
  * A layout says where each named tensor lies in one flat float32 vector. Tensors keep the order they are given in; each
  * starts on a 64-byte boundary (16 floats), because the engine's bits depend on alignment. The floats between two tensors
- * are padding: they are zero from the start and every kernel keeps them zero.
+ * are padding: they are zero from the start and every kernel keeps them zero. Frozen tensors come last, so that a gradient's
+ * vector is the front of the parameters'.
  *
  * Two processes with the same layout hash agree on what every float of the vector means.
  */
@@ -19,22 +20,34 @@ export interface Slot {
   readonly length: number;
 }
 
+/** A tensor to be laid out. */
+export interface Laid {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** It keeps its values. */
+  readonly frozen?: boolean;
+}
+
 /** All tensors of a vector of `size` floats (a multiple of 16). `hash` is SHA-256, hex, of names, shapes and offsets. */
 export interface Layout {
   readonly slots: readonly Slot[];
   readonly size: number;
+  /** Floats in front of the first frozen tensor. */
+  readonly trained: number;
   readonly hash: string;
 }
 
 /**
  * Lays tensors out one behind the other.
  * @throws LockstepError SHAPE_MISMATCH for a name given twice or a dimension that is no positive integer
+ * @throws LockstepError LAYOUT_MISMATCH for a tensor that is trained behind one that is frozen
  */
-export function layoutOf(tensors: readonly { readonly name: string; readonly shape: readonly number[] }[]): Layout {
+export function layoutOf(tensors: readonly Laid[]): Layout {
   const names = new Set<string>();
   const slots: Slot[] = [];
   let offset = 0;
-  for (const { name, shape } of tensors) {
+  let trained = 0;
+  for (const { name, shape, frozen = false } of tensors) {
     if (names.has(name)) throw new LockstepError("SHAPE_MISMATCH", `two tensors are named "${name}"`);
     names.add(name);
     const length = shape.reduce((product, dimension) => product * dimension, 1);
@@ -49,10 +62,13 @@ export function layoutOf(tensors: readonly { readonly name: string; readonly sha
       );
     }
     slots.push({ name, shape: [...shape], offset, length });
+    if (!frozen && trained !== offset)
+      throw new LockstepError("LAYOUT_MISMATCH", `"${name}" is trained, and lies behind what is frozen`);
     offset += Math.ceil(length / alignment) * alignment;
+    if (!frozen) trained = offset;
   }
   const described = JSON.stringify(slots.map((slot) => [slot.name, slot.shape, slot.offset]));
-  return { slots, size: offset, hash: createHash("sha256").update(described).digest("hex") };
+  return { slots, size: offset, trained, hash: createHash("sha256").update(described).digest("hex") };
 }
 
 /** The floats of one tensor inside `vector`, without a copy. Throws where the layout has no such tensor. */

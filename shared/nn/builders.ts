@@ -14,6 +14,7 @@ interface TransformerOptions {
   /** The share of what each branch adds that is dropped while training. */
   readonly dropout?: number;
 }
+type OnnxOptions = Pick<Extract<LayerSpec, { kind: "onnx" }>, "output" | "prefix">;
 type PoolOptions = Omit<Extract<LayerSpec, { kind: "maxPool" }>, "kind" | "size">;
 
 /** Every output is a weighted sum of all inputs plus a bias: y = x·Wᵀ + b, W [units, inputs]; other shapes are flattened. */
@@ -90,6 +91,12 @@ export const loss = (
   perSample: LossFunctions["perSample"],
   predict?: LossFunctions["predict"],
 ): LossSpec => ({ kind: "custom", name, perSample, ...(predict === undefined ? {} : { predict }) });
+
+/**
+ * The network in an ONNX file, as far as its tensor `output` (by default its only output). Its float tensors are parameters, named
+ * as in the file with `prefix` in front; `groups` of the config freeze some or all of them. Layers behind it are its new head.
+ */
+export const onnx = (file: string, options: OnnxOptions = {}): LayerSpec => ({ kind: "onnx", file, ...options });
 
 /** The largest entry of every window; windows lie side by side unless there is a stride. */
 export const maxPool = (size: Sizes, options: PoolOptions = {}): LayerSpec => ({ kind: "maxPool", size, ...options });

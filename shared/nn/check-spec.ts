@@ -51,6 +51,7 @@ function checkLayer(
         `${name}: there is no function "${layer.name}"`,
         "Custom layers are functions, given in TypeScript.",
       );
+    case "onnx":
     case "layerNorm":
     case "rmsNorm":
     case "groupNorm":

@@ -6,12 +6,13 @@ import { linear, matmul } from "../graph/operations/matmul.ts";
 import type { Dim } from "../graph/values.ts";
 import { activations } from "./activations.ts";
 import { imageLayers } from "./images.ts";
+import { importedLayers } from "./imported.ts";
 import { normLayers } from "./norms.ts";
 import { sequenceLayers } from "./sequences.ts";
-import type { LayerContext, LayerFunction, LayerSpec } from "./spec.ts";
+import type { LayerContext, LayerFunction, LayerSpec, NetworkContext } from "./spec.ts";
 
 type Of<Kind extends LayerSpec["kind"]> = Extract<LayerSpec, { kind: Kind }>;
-type Layers = { readonly [Kind in LayerSpec["kind"]]: (x: Tensor, layer: Of<Kind>, context: LayerContext) => Tensor };
+type Layers = { readonly [Kind in LayerSpec["kind"]]: (x: Tensor, layer: Of<Kind>, context: NetworkContext) => Tensor };
 
 /** x·Wᵀ + b over the last axis. */
 function affine(x: Tensor, spec: Omit<Of<"linear">, "kind">, { parameter }: LayerContext): Tensor {
@@ -29,6 +30,7 @@ const layers: Layers = {
   ...imageLayers,
   ...normLayers,
   ...sequenceLayers,
+  ...importedLayers,
   flatten,
   reshape: (x, { shape }) => reshape(x, [x.shape[0] as Dim, ...shape]),
   activation: (x, { activation }) => activations[activation](x),
@@ -37,8 +39,8 @@ const layers: Layers = {
   custom: (x, { apply }, context) => (apply as LayerFunction)(x, context),
 };
 
-export const applyLayer = (x: Tensor, layer: LayerSpec, context: LayerContext): Tensor =>
-  (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: LayerContext) => Tensor)(x, layer, context);
+export const applyLayer = (x: Tensor, layer: LayerSpec, context: NetworkContext): Tensor =>
+  (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: NetworkContext) => Tensor)(x, layer, context);
 
 /** How many numbers a layer takes in PyTorch's counting: an activation given inside a layer is a layer there. */
 export const layersCounted = (layer: LayerSpec): number =>

@@ -15,12 +15,13 @@ import { checkModelSpec } from "./check-spec.ts";
 import { initialisers } from "./initialisers.ts";
 import { correctOf, lossOf } from "./losses.ts";
 import { figureName, sumsOf } from "./metrics.ts";
-import { Network, type Parameter } from "./network.ts";
+import { type IsFrozen, Network, type Parameter } from "./network.ts";
 import type { ModelSpec } from "./spec.ts";
 
 export interface CompiledModel {
+  /** Those that are trained come first. */
   readonly parameters: readonly Parameter[];
-  /** Outputs "gradient:<parameter>" and "metric:<name>". */
+  /** Outputs "gradient:<parameter>", for those that are trained, and "metric:<name>". */
   readonly train: Graph;
   /** Outputs "metric:<name>". */
   readonly evaluate: Graph;
@@ -72,26 +73,28 @@ const prefixed = (prefix: string, tensors: Record<string, Tensor>): Record<strin
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`${prefix}:${name}`, tensor]));
 
 /**
- * Compiles a model.
+ * Compiles a model. Parameters that are frozen have no gradient: nothing is computed or sent for them.
  * @throws LockstepError CONFIG_INVALID for a wrong option, SHAPE_MISMATCH where shapes don't meet
  */
-export function compileModel(spec: ModelSpec): CompiledModel {
+export function compileModel(spec: ModelSpec, isFrozen: IsFrozen = () => false): CompiledModel {
   checkModelSpec(spec);
-  const training = new Network(spec, true);
+  const training = new Network(spec, true, isFrozen);
   const metrics = metricsOf(training, spec);
+  const trained = training.parameters.filter(({ parameter }) => !parameter.frozen);
   const gradients = gradientsOf(
     training.builder,
     metrics.loss,
-    training.parameters.map(({ tensor }) => tensor),
+    trained.map(({ tensor }) => tensor),
   );
-  const named = training.parameters.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
+  const named = trained.map(({ parameter }, place) => [parameter.name, gradients[place] as Tensor]);
+  const frozen = training.parameters.filter(({ parameter }) => parameter.frozen);
 
-  const evaluation = new Network(spec, false);
+  const evaluation = new Network(spec, false, isFrozen);
   const evaluated = evaluatedOf(evaluation, spec);
-  const predicting = new Network(spec, false);
+  const predicting = new Network(spec, false, isFrozen);
   const { prediction } = lossOf(spec.loss);
   return {
-    parameters: training.parameters.map(({ parameter }) => parameter),
+    parameters: [...trained, ...frozen].map(({ parameter }) => parameter),
     train: training.builder.build({
       ...prefixed("gradient", Object.fromEntries(named)),
       ...prefixed("metric", metrics),
@@ -105,12 +108,27 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   };
 }
 
-/** Writes the starting values of every parameter to its place in the flat vector; padding stays as it is. */
-export function initialParameters(model: CompiledModel, layout: Layout, seed: number, into: Float32Array): void {
-  model.parameters.forEach((parameter, number) => {
+/**
+ * Writes the starting values of every parameter to its place in the flat vector; padding stays as it is.
+ * @param given values from files; the others come from the seed
+ */
+export function initialParameters(
+  model: CompiledModel,
+  layout: Layout,
+  seed: number,
+  into: Float32Array,
+  given: ReadonlyMap<string, Float32Array> = new Map(),
+): void {
+  for (const parameter of model.parameters) {
     const slot = layout.slots.find(({ name }) => name === parameter.name);
     if (slot === undefined) throw new LockstepError("LAYOUT_MISMATCH", `the layout has no parameter ${parameter.name}`);
-    const valueAt = initialisers[parameter.initialiser](randomStream(seed, "initialise", number), parameter);
+    const values = given.get(parameter.name);
+    if (values === undefined && parameter.stored) throw new Error(`${parameter.name} has no values from its file`);
+    if (values !== undefined) {
+      into.set(values, slot.offset);
+      continue;
+    }
+    const valueAt = initialisers[parameter.initialiser](randomStream(seed, "initialise", parameter.number), parameter);
     for (let index = 0; index < slot.length; index++) into[slot.offset + index] = valueAt(index);
-  });
+  }
 }

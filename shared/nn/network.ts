@@ -3,16 +3,25 @@ import { LockstepError } from "../errors.ts";
 import { GraphBuilder } from "../graph/graph.ts";
 import type { Tensor } from "../graph/operation.ts";
 import { flatten, reshape } from "../graph/operations/broadcast.ts";
+import type { OnnxFile } from "../graph/onnx/file.ts";
 import { type DataType, describeShape, product, sameShape, type Shape } from "../graph/values.ts";
 import { layerName } from "./check-spec.ts";
 import type { Initialiser } from "./initialisers.ts";
+import { checkScores } from "./imported.ts";
 import { applyLayer, layersCounted } from "./layers.ts";
-import type { LayerContext, LayerSpec, ModelSpec, ParameterSpec } from "./spec.ts";
+import type { LayerSpec, ModelSpec, NetworkContext, ParameterSpec } from "./spec.ts";
 
 /** A parameter as the run's layout and its initialisation need it. */
 export interface Parameter extends Required<ParameterSpec> {
   readonly initialiser: Initialiser;
+  /** In the order of use: what its initialiser gives depends on it. */
+  readonly number: number;
+  /** It starts from a file, not from its initialiser. */
+  readonly stored: boolean;
 }
+
+/** Whether a parameter keeps its start. */
+export type IsFrozen = (parameter: { readonly name: string; readonly shape: readonly number[] }) => boolean;
 
 const rows: Shape[number] = { rows: 1 };
 
@@ -27,14 +36,18 @@ export class Network {
   /** Rows of `scores` for each sample. */
   readonly positions: number;
   readonly #training: boolean;
+  readonly #isFrozen: IsFrozen;
+  readonly #files: NonNullable<ModelSpec["files"]>;
   readonly #target: ModelSpec["target"];
   /** Whether the loss is a function of output and targets as they are. */
   readonly #isCustom: boolean;
   #targets: Tensor | undefined;
   #innerMasks = 0;
 
-  constructor(spec: ModelSpec, training: boolean) {
+  constructor(spec: ModelSpec, training: boolean, isFrozen: IsFrozen) {
     this.#training = training;
+    this.#isFrozen = isFrozen;
+    this.#files = spec.files ?? new Map();
     this.#target = spec.target;
     const { target, loss } = spec;
     this.#isCustom = loss.kind === "custom";
@@ -76,6 +89,8 @@ export class Network {
 
   /** The output in the shape that the targets want: [samples, width], or [samples × positions, classes]. */
   #scoresOf(output: Tensor, { layers, loss, target }: ModelSpec): Tensor {
+    const final = layers.at(-1);
+    if (final?.kind === "onnx") checkScores(this.#fileOf(final), final.output, loss);
     if (loss.kind === "custom") return output;
     const width = target.kind === "class" ? target.classes : target.width;
     const isSequence = target.kind === "class" && target.positions !== undefined;
@@ -91,7 +106,7 @@ export class Network {
     );
   }
 
-  #apply(layer: LayerSpec, x: Tensor, context: LayerContext, where: string): Tensor {
+  #apply(layer: LayerSpec, x: Tensor, context: NetworkContext, where: string): Tensor {
     try {
       return applyLayer(x, layer, context);
     } catch (error) {
@@ -101,11 +116,14 @@ export class Network {
   }
 
   /** @param prefix stands in front of the parameters' names */
-  #context(prefix: string, mask?: number): LayerContext {
+  #context(prefix: string, mask?: number): NetworkContext {
     let used = 0;
     return {
       training: this.#training,
-      parameter: (parameter) => this.#parameter({ ...parameter, name: `${prefix}${parameter.name}` }),
+      parameter: (parameter) => this.#parameter({ ...parameter, name: `${prefix}${parameter.name}` }, false),
+      stored: (parameter) => this.#parameter(parameter, true),
+      fileOf: (layer) => this.#fileOf(layer),
+      isTrained: (tensor) => this.parameters.some((own) => own.tensor === tensor && !own.parameter.frozen),
       mask: (rate, shape) => {
         const number = mask ?? FIRST_INNER_MASK + this.#innerMasks++;
         return this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape);
@@ -118,19 +136,30 @@ export class Network {
     };
   }
 
-  #parameter({ name, shape, ...options }: ParameterSpec): Tensor {
+  #fileOf({ file }: Extract<LayerSpec, { kind: "onnx" }>): OnnxFile {
+    const found = this.#files.get(file);
+    if (found === undefined) throw new Error(`${file} has not been read`);
+    return found;
+  }
+
+  #parameter({ name, shape, ...options }: ParameterSpec, stored: boolean): Tensor {
     if (this.parameters.some(({ parameter }) => parameter.name === name)) {
       throw new LockstepError(
         "CONFIG_INVALID",
         `two parameters are named ${name}`,
-        "Give one another name; to share it, ask for it once and use the tensor twice.",
+        "Give one another name (an ONNX file's get a prefix); to share it, ask for it once and use the tensor twice.",
       );
     }
     const [out = 1, inputs = 1, ...inner] = shape;
     const fans = { fanIn: inputs * product(inner), fanOut: out * product(inner) };
     const initialiser = shape.length < 2 ? "zeros" : "xavier";
     const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, shape);
-    this.parameters.push({ parameter: { initialiser, ...fans, ...options, name, shape }, tensor });
+    const frozen = options.frozen === true || this.#isFrozen({ name, shape });
+    const number = this.parameters.length;
+    this.parameters.push({
+      parameter: { initialiser, ...fans, ...options, name, shape, frozen, number, stored },
+      tensor,
+    });
     return tensor;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { TargetSpec } from "../data/target.ts";
 import type { Tensor } from "../graph/operation.ts";
+import type { OnnxFile } from "../graph/onnx/file.ts";
 import type { Shape } from "../graph/values.ts";
 import type { Activation } from "./activations.ts";
 import type { Initialiser } from "./initialisers.ts";
@@ -83,6 +84,16 @@ export type LayerSpec =
     }
   /** x + f(x), f being these layers, whose output has the shape of their input. */
   | { readonly kind: "residual"; readonly layers: readonly LayerSpec[] }
+  /**
+   * The network in an ONNX file, as far as its tensor `output` (by default its only output). Its float tensors are parameters that
+   * start as they are there, named as there with `prefix` in front.
+   */
+  | {
+      readonly kind: "onnx";
+      readonly file: string;
+      readonly output?: string;
+      readonly prefix?: string;
+    }
   /** Written in TypeScript. In the config.json of a run it has no function: the run has its graphs. */
   | { readonly kind: "custom"; readonly name: string; readonly apply?: LayerFunction }
   | { readonly kind: "activation"; readonly activation: Activation }
@@ -124,6 +135,16 @@ export interface LayerContext {
   readonly use: (layer: LayerSpec, x: Tensor, name?: string) => Tensor;
 }
 
+/** What Lockstep's own layers may ask for besides. */
+export interface NetworkContext extends LayerContext {
+  /** A parameter that starts from a file, under its name there. */
+  readonly stored: (parameter: ParameterSpec) => Tensor;
+  /** An ONNX file that a layer names. */
+  readonly fileOf: (layer: Extract<LayerSpec, { kind: "onnx" }>) => OnnxFile;
+  /** Whether a tensor is a parameter that is trained. */
+  readonly isTrained: (tensor: Tensor) => boolean;
+}
+
 /** A trained tensor. Its fans, for initialisers, are by default those of a weight [out, in, …]. */
 export interface ParameterSpec {
   readonly name: string;
@@ -132,6 +153,8 @@ export interface ParameterSpec {
   readonly initialiser?: Initialiser;
   readonly fanIn?: number;
   readonly fanOut?: number;
+  /** It keeps its start, whatever the run's groups say (false). */
+  readonly frozen?: boolean;
 }
 
 export interface LossFunctions {
@@ -149,4 +172,6 @@ export interface ModelSpec {
   readonly loss: LossSpec;
   /** What evaluations measure besides the loss and, for labels, the accuracy. */
   readonly metrics?: readonly MetricSpec[];
+  /** The ONNX files that layers name, by path: whoever compiles a model reads them first. */
+  readonly files?: ReadonlyMap<string, OnnxFile>;
 }

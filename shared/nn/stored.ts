@@ -14,10 +14,15 @@ export interface StoredModel extends Omit<CompiledModel, "train" | "evaluate" | 
   readonly predict: GraphJson;
 }
 
-/** Whether functions are in a model, which no file can hold. */
-export const hasFunctions = (layers: readonly LayerSpec[], loss: LossSpec): boolean =>
+/** Whether a model has parts that its config doesn't hold: functions, or a network in another file. */
+export const needsGraphs = (layers: readonly LayerSpec[], loss: LossSpec): boolean =>
   loss.kind === "custom" ||
-  layers.some((layer) => layer.kind === "custom" || (layer.kind === "residual" && hasFunctions(layer.layers, loss)));
+  layers.some(
+    (layer) =>
+      layer.kind === "custom" ||
+      layer.kind === "onnx" ||
+      (layer.kind === "residual" && needsGraphs(layer.layers, loss)),
+  );
 
 export const storeModel = (model: CompiledModel): StoredModel => ({
   ...model,

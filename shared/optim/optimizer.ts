@@ -3,12 +3,12 @@ import { unreachable } from "../errors.ts";
 import type { Kernels } from "../kernels/index.ts";
 import type { Layout } from "../memory/layout.ts";
 import { clip, scaleByAdam, scaleByRootOfSquares, trace, weightDecay, type Rule } from "./rules.ts";
-import { segmentsOf, wholeVector } from "./segments.ts";
+import { type Segment, segmentsOf, wholeVector } from "./segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "./spec.ts";
-import { copySegment, descend, type OptimizerStep, overlength, zeroGradient } from "./update.ts";
+import { copySegment, descend, descendChunk, type OptimizerStep, overlength } from "./update.ts";
 
 /** What decides an optimizer besides its spec. */
-interface Surroundings {
+export interface Surroundings {
   readonly layout: Layout;
   readonly groups?: readonly ParameterGroup[];
   /** Keeps a moving average of the parameters as the state `average`; at each step it keeps this share of itself. */
@@ -32,6 +32,18 @@ export interface Optimizer {
    * gradient can still overflow them.
    */
   update(kernels: Kernels, step: OptimizerStep): boolean;
+  /** Whether each float's step depends on no other float, so that parts of the vector may take theirs in any order, on any thread. */
+  readonly isElementwise: boolean;
+  /** The step of a part, if it is elementwise; all parts together are the update. */
+  updatePart(kernels: Kernels, step: OptimizerStep, part: Part): boolean;
+}
+
+/** Floats `start` to `start + count` of a vector. `scratch` has room for them; `gradient`, the offset of the first one's, may be the same. */
+export interface Part {
+  readonly start: number;
+  readonly count: number;
+  readonly gradient: number;
+  readonly scratch: number;
 }
 
 /** The rules of each optimizer, applied in order to the mean gradient. `groupDecay` takes the place of its weight decay. */
@@ -77,18 +89,34 @@ export function optimizerOf(spec: OptimizerSpec, surroundings?: Surroundings): O
   const ruleStates = rulesOf(spec).flatMap((rule) => rule.stateNames);
   const stateNames = averageDecay === undefined ? ruleStates : [...ruleStates, AVERAGE];
 
+  const segmentsIn = (count: number): readonly Segment[] => segments ?? wholeVector(count);
+  const rulesIn = (segment: Segment): Rule[] => rules.get(segment.weightDecay)!;
+
   return {
     stateNames,
+    isElementwise: spec.clipNorm === undefined && !scaledByTensor,
     update(kernels, step) {
-      const parts = segments ?? wholeVector(step.count);
-      // What is frozen has no part in the norm.
-      for (const part of parts) if (part.frozen) zeroGradient(kernels, step, part);
-      const divisor = step.samples * overlength(kernels, spec.clipNorm, step);
+      const trained = layout?.trained ?? step.count;
+      const divisor = step.samples * overlength(kernels, spec.clipNorm, { ...step, count: trained });
       const how = { stateNames, scaledByTensor, divisor, averageDecay };
       let isFinite = true;
-      for (const part of parts) {
-        if (part.frozen) copySegment(kernels, step, part, stateNames);
-        else isFinite = descend(kernels, step, part, { ...how, rules: rules.get(part.weightDecay)! }) && isFinite;
+      for (const part of segmentsIn(step.count)) {
+        if (part.frozen) copySegment(kernels, step, part, how);
+        else isFinite = descend(kernels, step, part, { ...how, rules: rulesIn(part) }) && isFinite;
+      }
+      return isFinite;
+    },
+    updatePart(kernels, step, { start, count, gradient, scratch }) {
+      const how = { stateNames, scaledByTensor, divisor: step.samples, averageDecay };
+      let isFinite = true;
+      for (const segment of segmentsIn(step.count)) {
+        const first = Math.max(start, segment.start);
+        const length = Math.min(start + count, segment.start + segment.count) - first;
+        if (length <= 0) continue;
+        const shift = 4 * (first - start);
+        const chunk = { at: 4 * first, length, gradient: gradient + shift, scratch: scratch + shift };
+        if (segment.frozen) copySegment(kernels, step, { ...segment, start: first, count: length }, how);
+        else isFinite = descendChunk(kernels, step, segment, { ...how, rules: rulesIn(segment) }, chunk) && isFinite;
       }
       return isFinite;
     },

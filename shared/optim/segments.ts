@@ -28,13 +28,14 @@ export const wholeVector = (count: number): Segment[] => [{ start: 0, count, ...
  * The stretches of a layout. @param apart whether every tensor is one of its own.
  * @throws LockstepError CONFIG_INVALID for a group that names no parameter, or if everything is frozen
  */
-export function segmentsOf({ slots, size }: Layout, groups: readonly ParameterGroup[], apart: boolean): Segment[] {
+export function segmentsOf(layout: Layout, groups: readonly ParameterGroup[], apart: boolean): Segment[] {
+  const { slots, size, trained } = layout;
   const matchers = groups.map(({ parameters }, place) => matcherOf([parameters].flat(), place, slots));
   const segments: Segment[] = [];
   slots.forEach((slot, number) => {
     const treatment = groups.reduce(
       (known, group, place) => (matchers[place]!(slot) ? { ...known, ...saidBy(group) } : known),
-      asTheRest,
+      { ...asTheRest, frozen: slot.offset >= trained },
     );
     const end = slots[number + 1]?.offset ?? size;
     const last = segments.at(-1);
@@ -42,29 +43,42 @@ export function segmentsOf({ slots, size }: Layout, groups: readonly ParameterGr
       segments.push({ start: slot.offset, count: end - slot.offset, ...treatment });
     } else segments[segments.length - 1] = { ...last, count: end - last.start };
   });
-  if (segments.every(({ frozen }) => frozen))
-    throw invalid("groups freeze every parameter: there is nothing to train", "Leave some parameters unfrozen.");
+  if (trained === 0) throw invalid("every parameter is frozen: there is nothing to train", "Leave some unfrozen.");
   return segments;
 }
 
-const saidBy = ({ weightDecay, learningRateFactor, frozen }: ParameterGroup): Partial<Treatment> => ({
+/** What is frozen is decided before: the layout says it. */
+const saidBy = ({ weightDecay, learningRateFactor }: ParameterGroup): Partial<Treatment> => ({
   ...(weightDecay === undefined ? {} : { weightDecay }),
   ...(learningRateFactor === undefined ? {} : { learningRateFactor }),
-  ...(frozen === undefined ? {} : { frozen }),
 });
+
+/** Whether groups freeze a parameter; the last one that says something of it decides. */
+export const isFrozenBy =
+  (groups: readonly ParameterGroup[]) =>
+  (parameter: Named): boolean =>
+    groups.reduce(
+      (known, { parameters, frozen = known }) =>
+        [parameters].flat().some((pattern) => matches(pattern)(parameter)) ? frozen : known,
+      false,
+    );
 
 const isSame = (one: Treatment, other: Treatment): boolean =>
   one.weightDecay === other.weightDecay &&
   one.learningRateFactor === other.learningRateFactor &&
   one.frozen === other.frozen;
 
+type Named = Pick<Slot, "name" | "shape">;
+
+function matches(pattern: string): (parameter: Named) => boolean {
+  if (pattern === "vectors") return ({ shape }) => shape.length === 1;
+  const literal = pattern.split("*").map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, String.raw`\$&`));
+  const expression = new RegExp(`^${literal.join(".*")}$`);
+  return ({ name }) => expression.test(name);
+}
+
 function matcherOf(patterns: readonly string[], place: number, slots: readonly Slot[]): (slot: Slot) => boolean {
-  const matchers = patterns.map((pattern): ((slot: Slot) => boolean) => {
-    if (pattern === "vectors") return ({ shape }) => shape.length === 1;
-    const literal = pattern.split("*").map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, String.raw`\$&`));
-    const expression = new RegExp(`^${literal.join(".*")}$`);
-    return ({ name }) => expression.test(name);
-  });
+  const matchers = patterns.map(matches);
   const lost = matchers.findIndex((matches) => !slots.some(matches));
   if (lost >= 0) {
     const names = slots.map(({ name }) => name);

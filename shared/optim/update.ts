@@ -44,62 +44,82 @@ interface Descent {
  */
 const chunkFloats = 65_536;
 
-/** Consecutive pieces of a stretch: byte offsets in a vector, and floats. */
-function* chunksOf({ start, count }: Segment): Generator<readonly [at: number, length: number]> {
-  for (let done = 0; done < count; done += chunkFloats) yield [4 * (start + done), Math.min(chunkFloats, count - done)];
+/** A piece of a segment on its way through a step. All but `length` are byte offsets. */
+interface Chunk {
+  /** In each vector of a block. */
+  readonly at: number;
+  /** Floats. */
+  readonly length: number;
+  /** Of its summed gradient; not written unless it is `scratch` too. */
+  readonly gradient: number;
+  /** Room for `length` floats. */
+  readonly scratch: number;
+}
+
+/** Consecutive pieces of a segment; the gradient is overwritten. */
+function* chunksOf({ gradient }: OptimizerStep, { start, count }: Segment): Generator<Chunk> {
+  for (let done = 0; done < count; done += chunkFloats) {
+    const at = 4 * (start + done);
+    yield { at, length: Math.min(chunkFloats, count - done), gradient: gradient + at, scratch: gradient + at };
+  }
 }
 
 /** Takes the step: parameters, the rules' states, the average. Whether the gradient and the next parameters are finite. */
 export function descend(kernels: Kernels, step: OptimizerStep, segment: Segment, how: Descent): boolean {
-  const { from, to, gradient, count, stepNumber } = step;
-  const { rules, stateNames, divisor, scaledByTensor, averageDecay } = how;
-  const placeOf = (state: string): number => 4 * count * (1 + stateNames.indexOf(state));
-  const rate = step.learningRate * segment.learningRateFactor;
   let isFinite = true;
-  for (const [at, length] of chunksOf(segment)) {
-    const scratch = gradient + at;
-    const chunk = {
-      count: length,
-      stepNumber,
-      parameters: from + at,
-      scratch,
-      previous: (state: string) => from + placeOf(state) + at,
-      next: (state: string) => to + placeOf(state) + at,
-    };
-    isFinite &&= kernels.allFinite(scratch, length);
-    kernels.divide(scratch, scratch, divisor, length);
-    const update = rules.reduce((place, rule) => rule.apply(kernels, place, chunk), scratch);
-    if (scaledByTensor) continue;
-    kernels.weightedSum(to + at, from + at, update, 1, -rate, length);
-    isFinite &&= kernels.allFinite(to + at, length);
-  }
-  if (scaledByTensor) {
-    // The rules leave such an update in place of the gradient.
-    const [at, length] = [4 * segment.start, segment.count];
-    const scaled = rate * trustRatio(kernels, from + at, gradient + at, length);
-    kernels.weightedSum(to + at, from + at, gradient + at, 1, -scaled, length);
-    isFinite &&= kernels.allFinite(to + at, length);
-  }
-  if (averageDecay !== undefined) {
-    for (const [at, length] of chunksOf(segment))
-      moveAverage(kernels, step, at, 4 * count * stateNames.length, averageDecay, length);
-  }
-  return isFinite;
+  for (const chunk of chunksOf(step, segment)) isFinite = descendChunk(kernels, step, segment, how, chunk) && isFinite;
+  if (!how.scaledByTensor) return isFinite;
+  // The rules leave such an update in place of the gradient.
+  const { from, to, gradient, learningRate } = step;
+  const [at, length] = [4 * segment.start, segment.count];
+  const ratio = trustRatio(kernels, from + at, gradient + at, length);
+  const rate = learningRate * segment.learningRateFactor * ratio;
+  kernels.weightedSum(to + at, from + at, gradient + at, 1, -rate, length);
+  if (how.averageDecay !== undefined)
+    for (const chunk of chunksOf(step, segment)) moveAverage(kernels, step, how, chunk);
+  return kernels.allFinite(to + at, length) && isFinite;
+}
+
+/** The same for a piece of a segment; where the update is scaled by tensor, without the step itself. */
+export function descendChunk(
+  kernels: Kernels,
+  step: OptimizerStep,
+  segment: Segment,
+  how: Descent,
+  chunk: Chunk,
+): boolean {
+  const { from, to, count, stepNumber, learningRate } = step;
+  const { at, length, gradient, scratch } = chunk;
+  const placeOf = (state: string): number => 4 * count * (1 + how.stateNames.indexOf(state)) + at;
+  const isFinite = kernels.allFinite(gradient, length);
+  kernels.divide(scratch, gradient, how.divisor, length);
+  const given = {
+    count: length,
+    stepNumber,
+    parameters: from + at,
+    scratch,
+    previous: (state: string) => from + placeOf(state),
+    next: (state: string) => to + placeOf(state),
+  };
+  const update = how.rules.reduce((place, rule) => rule.apply(kernels, place, given), scratch);
+  if (how.scaledByTensor) return isFinite;
+  kernels.weightedSum(to + at, from + at, update, 1, -learningRate * segment.learningRateFactor, length);
+  if (how.averageDecay !== undefined) moveAverage(kernels, step, how, chunk);
+  return kernels.allFinite(to + at, length) && isFinite;
 }
 
 /** a' = a + (1 − decay)(θ' − a), from a = θ' after the first step on: two rounded weights would not add up to 1. */
 function moveAverage(
   kernels: Kernels,
-  { from, to, gradient, stepNumber }: OptimizerStep,
-  at: number,
-  place: number,
-  decay: number,
-  length: number,
+  { from, to, count, stepNumber }: OptimizerStep,
+  { stateNames, averageDecay = 1 }: Descent,
+  { at, length, scratch }: Chunk,
 ): void {
-  const [before, after, parameters, scratch] = [from + place + at, to + place + at, to + at, gradient + at];
+  const place = 4 * count * stateNames.length + at;
+  const [before, after, parameters] = [from + place, to + place, to + at];
   const base = stepNumber === 1 ? parameters : before;
   kernels.weightedSum(scratch, parameters, base, 1, -1, length);
-  kernels.weightedSum(after, base, scratch, 1, 1 - decay, length);
+  kernels.weightedSum(after, base, scratch, 1, 1 - averageDecay, length);
 }
 
 /** ‖θ‖ / ‖u‖, or 1 where one of them is zero. */
@@ -108,23 +128,19 @@ function trustRatio(kernels: Kernels, parameters: number, update: number, count:
   return length > 0 && wanted > 0 ? length / wanted : 1;
 }
 
-/** Parameters and states as they were. */
+/** Parameters as they were, which are their own average; the rules' states stay zero. A frozen stretch has no gradient. */
 export function copySegment(
   kernels: Kernels,
   { from, to, count }: OptimizerStep,
   segment: Segment,
-  stateNames: readonly string[],
+  { stateNames, averageDecay }: Pick<Descent, "stateNames" | "averageDecay">,
 ): void {
-  for (let vector = 0; vector <= stateNames.length; vector++) {
-    const at = 4 * (vector * count + segment.start);
-    kernels.weightedSum(to + at, from + at, from + at, 1, 0, segment.count);
-  }
-}
-
-/** Forgets the gradient of a stretch. */
-export function zeroGradient(kernels: Kernels, { gradient }: OptimizerStep, { start, count }: Segment): void {
-  const at = gradient + 4 * start;
-  kernels.weightedSum(at, at, at, 0, 0, count);
+  const copyTo = (vector: number): void => {
+    const [source, target] = [from + 4 * segment.start, to + 4 * (vector * count + segment.start)];
+    kernels.weightedSum(target, source, source, 1, 0, segment.count);
+  };
+  copyTo(0);
+  if (averageDecay !== undefined) copyTo(stateNames.length);
 }
 
 /** How many times longer than `clipNorm` the mean gradient is, at least 1 (PyTorch's clip_grad_norm_, with its 1e-6). */

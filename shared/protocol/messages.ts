@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
@@ -93,12 +93,22 @@ export interface RunPlan {
   readonly seed: number;
   /** Where the data comes from (a DataSpec) and what its content must hash to. */
   readonly data: unknown;
+  /** The share of the training samples that is held out, by the seed. */
+  readonly validation: number;
+  /** MiB of features that a worker holds in memory. */
+  readonly dataMemory: number;
+  /** How training images are changed (AugmentSpecs). */
+  readonly augment: readonly unknown[];
   readonly dataSha256: string;
   /** Encoded graphs (shared/graph/serialise.ts). */
   readonly train: unknown;
   readonly evaluate: unknown;
-  /** The parameters in layout order. */
-  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** The parameters in layout order: first those that are trained. */
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly frozen: boolean;
+  }[];
   /** Hash of the parameters' layout; both sides derive the same. */
   readonly layoutHash: string;
   /** Names of the sums behind the gradients in a partial: `loss`, `correct`. */

@@ -35,34 +35,69 @@ const message = <const Name extends string, Fields extends Record<string, Type.T
 
 /** Where a worker reads its data (a DataSpec). */
 const path = Type.String({ minLength: 1, maxLength: 4096 });
+const optionalPath = Type.Optional(path);
 const classes = Type.Optional(positive);
-const data = Type.Union([
-  Type.Object({ kind: Type.Literal("mnist") }, strict),
-  Type.Object({ kind: Type.Literal("idx"), path, classes }, strict),
-  Type.Object(
-    {
-      kind: Type.Literal("csv"),
-      train: path,
-      test: Type.Optional(path),
-      target: Type.Union([short, count]),
-      header: Type.Optional(Type.Boolean()),
-      classes,
-      scale: Type.Optional(Type.Number()),
-    },
-    strict,
+const optionalName = Type.Optional(short);
+const source = <const Kind extends string, Fields extends Record<string, Type.TSchema>>(kind: Kind, fields: Fields) =>
+  Type.Object({ kind: Type.Literal(kind), ...fields }, strict);
+const table = {
+  train: path,
+  test: optionalPath,
+  target: Type.Union([short, count]),
+  classes: Type.Optional(Type.Union([positive, Type.Array(short, { maxItems: 10_000 })])),
+  columns: Type.Optional(
+    Type.Record(Type.String({ maxLength: 200 }), Type.Enum(["number", "standard", "category", "ignore"])),
   ),
+  standardise: Type.Optional(Type.Boolean()),
+};
+const data = Type.Union([
+  source("mnist", {}),
+  source("idx", { path, classes }),
+  source("csv", { ...table, header: Type.Optional(Type.Boolean()), scale: Type.Optional(Type.Number()) }),
+  source("jsonLines", table),
+  source("npy", { features: path, targets: path, testFeatures: optionalPath, testTargets: optionalPath, classes }),
+  source("npz", {
+    path,
+    features: optionalName,
+    targets: optionalName,
+    testFeatures: optionalName,
+    testTargets: optionalName,
+    classes,
+  }),
+  source("images", { train: path, test: optionalPath, channels: Type.Optional(Type.Enum([1, 3])), classes }),
+  source("text", {
+    train: path,
+    test: optionalPath,
+    length: positive,
+    predict: Type.Optional(Type.Enum(["next", "each"])),
+    vocabulary: Type.Optional(Type.Integer({ minimum: 257, maximum: 65_536 })),
+  }),
+  source("safetensors", { train: path, test: optionalPath, classes }),
+  source("cifar", { path, classes: Type.Optional(Type.Enum([10, 100])) }),
+]);
+
+const augment = Type.Union([
+  source("shift", { pixels: positive }),
+  source("flip", {}),
+  source("crop", { least: Type.Number({ exclusiveMinimum: 0, maximum: 1 }) }),
+  source("rotate", { degrees: Type.Number({ exclusiveMinimum: 0, maximum: 180 }) }),
+  source("cutout", { size: positive }),
 ]);
 
 const plan = Type.Object(
   {
     seed: count,
     data,
+    validation: Type.Number({ minimum: 0, exclusiveMaximum: 1 }),
+    dataMemory: count,
+    augment: Type.Array(augment, { maxItems: 16 }),
     dataSha256: hex,
     train: Type.Unknown(),
     evaluate: Type.Unknown(),
-    parameters: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {
-      maxItems: 100_000,
-    }),
+    parameters: Type.Array(
+      Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }), frozen: Type.Boolean() }, strict),
+      { maxItems: 100_000 },
+    ),
     layoutHash: hex,
     metrics: Type.Array(short, { maxItems: 64 }),
     evaluated: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {

@@ -4,6 +4,8 @@
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import { modelFor } from "../../coordinator/model.ts";
+import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
+import { optimizerParts } from "../../coordinator/plan.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
 import { openData } from "../../shared/data/open.ts";
 import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
@@ -14,7 +16,6 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { slotView } from "../../shared/memory/layout.ts";
 import { initialParameters } from "../../shared/nn/model.ts";
-import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import { permutation } from "../../shared/random.ts";
 import { configOf, warmUpOf } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
@@ -32,18 +33,19 @@ export async function oneProcess(workload: Workload): Promise<OneProcessRound> {
   const steps = Math.min(workload.steps, MOST_STEPS);
   const config = configFromObject(configOf(workload, "runs"));
   const { train } = await openData(config.data);
-  const model = modelFor(config, train);
+  const model = await modelFor(config, train);
   const layouts = partialLayouts(model.parameters, model.metrics);
-  const optimizer = optimizerOf(config.optimizer);
+  const optimizer = optimizerParts(config, layouts.parameters);
   const { batch, seed } = config;
   const width = workload.widths[0]!;
   const layout = layouts.partial.train;
   const arena = new Arena(
-    2 * parameterBytes(layouts.parameters, optimizer) + 2 * vectorBytes(layout) + 8 * batch * (width + 16),
+    CREW_BYTES + 2 * parameterBytes(layouts.parameters, optimizer) + 2 * vectorBytes(layout) + 8 * batch * (width + 16),
   );
   const kernels = instantiateKernels(arena.memory);
   const { learningRate } = config.optimizer;
-  const store = new ParameterStore(arena, kernels, layouts.parameters, optimizer, () => learningRate);
+  const crew = new Crew(arena, kernels, optimizer);
+  const store = new ParameterStore(arena, kernels, layouts.parameters, crew, () => learningRate);
   initialParameters(model, layouts.parameters, seed, store.vector);
   const program = await onnxRuntimeEngine().prepare(fuse(model.train, cutIntoShards(batch, config.shards).sizes));
   const features = arena.floats(arena.allocate(4 * batch * width), batch * width);
@@ -83,7 +85,7 @@ export async function oneProcess(workload: Workload): Promise<OneProcessRound> {
     const before = performance.now();
     await program.run(inputs(), outputs);
     compute += performance.now() - before;
-    store.update(gradient, batch, Math.max(0, step));
+    store.update({ root: gradient, additions: [] }, batch, Math.max(0, step));
   }
   const elapsed = performance.now() - start;
   await program.close();

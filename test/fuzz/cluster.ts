@@ -14,7 +14,8 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { parametersSha256 } from "../../shared/memory/layout.ts";
 import { initialParameters } from "../../shared/nn/model.ts";
-import { optimizerOf } from "../../shared/optim/optimizer.ts";
+import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
+import { optimizerParts } from "../../coordinator/plan.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
 import type { Client, ClientListener } from "../../worker/client.ts";
@@ -81,16 +82,13 @@ export class Cluster {
   /** @param epochs as long as the run is to last */
   constructor(epochs: number, hijack: Hijack = () => undefined) {
     const { layouts, config, shards } = job;
-    const optimizer = optimizerOf(config.optimizer);
-    const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
-    const kernels = instantiateKernels(arena.memory);
-    this.#store = new ParameterStore(
-      arena,
-      kernels,
-      layouts.parameters,
-      optimizer,
-      () => config.optimizer.learningRate,
+    const optimizer = optimizerParts(config, layouts.parameters);
+    const arena = new Arena(
+      CREW_BYTES + parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards),
     );
+    const kernels = instantiateKernels(arena.memory);
+    const crew = new Crew(arena, kernels, optimizer);
+    this.#store = new ParameterStore(arena, kernels, layouts.parameters, crew, () => config.optimizer.learningRate);
     initialParameters(job.model, layouts.parameters, config.seed, this.#store.vector);
     const fresh = { steps: stepNumber(0), steering: steeringFrom() };
     this.state = initialState(
@@ -106,7 +104,7 @@ export class Cluster {
       arena,
       kernels,
       store: this.#store,
-      reduction: new Reduction(arena, kernels, layouts, shards),
+      reduction: new Reduction(arena, kernels, crew, layouts, shards),
       referee: new EngineReferee(() => referencePool(job.plan)),
       memory: undefined,
       clock: this.clock,

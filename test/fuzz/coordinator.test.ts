@@ -18,7 +18,7 @@ import { memoryInUse } from "./memory.ts";
 import { unknownLink } from "../support/link.ts";
 
 const FRAMES = 120_000;
-const EPOCHS = 40;
+const EPOCHS = 55;
 
 const { train, evaluate } = job.layouts.partial;
 const sizes = { train: vectorBytes(train), evaluate: vectorBytes(evaluate) };

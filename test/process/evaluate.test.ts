@@ -117,7 +117,7 @@ test("predict reads a picture, dark on light as well, or a row of values, as bar
   const folder = await prepared();
   const { models } = await trained(folder);
   const { features } = (await openData({ kind: "mnist" })).test!.transfer();
-  const seven = Uint8Array.from(features.subarray(0, 784));
+  const seven = (features as Uint8Array).slice(0, 784);
   const png = (data: Uint8Array): Uint8Array => encode({ width: 28, height: 28, channels: 1, depth: 8, data });
   await writeFile(join(folder, "seven.png"), png(seven));
   await writeFile(join(folder, "dark.png"), png(seven.map((value) => 255 - value)));

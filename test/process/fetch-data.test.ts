@@ -21,11 +21,14 @@ interface Place {
   readonly start: (name: string, url: string) => Lockstep;
 }
 
-/** A coordinator whose data lies nowhere any more. */
-async function place(minWorkers = 1): Promise<Place> {
+/** A coordinator whose data lies nowhere any more; of the training samples a share is held out. */
+async function place(minWorkers = 1, more = ""): Promise<Place> {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 3_000, 500);
-  await writeFile(join(folder, "job.yaml"), `{ data: { idx: digits }, epochs: 2, minWorkers: ${minWorkers} }`);
+  await writeFile(
+    join(folder, "job.yaml"),
+    `{ data: { idx: digits }, validation: 0.1, epochs: 2, minWorkers: ${minWorkers}${more} }`,
+  );
   const flags = ["job.yaml", "--json"];
   const whole = lockstep(["train", ...flags, "--name", "whole"], folder);
   const hash = (await whole.result()).parametersSha256;
@@ -39,7 +42,7 @@ async function place(minWorkers = 1): Promise<Place> {
 }
 
 test("a worker fetches what it lacks, goes on after cuts, and the next one finds it", async () => {
-  const { coordinator, url, hash, cache, start } = await place(2);
+  const { coordinator, url, hash, cache, start } = await place(2, ", dataMemory: 0");
   const taken = new Map<number, number>();
   const { url: through, requests } = await proxyBefore(url, (chunk, download) => {
     const bytes = (taken.get(download) ?? 0) + chunk.length;

@@ -90,6 +90,9 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
   const plan = {
     seed: 1,
     data: { kind: "mnist" },
+    validation: 0,
+    dataMemory: 1024,
+    augment: [],
     dataSha256: hash,
     train: {},
     evaluate: {},

@@ -95,3 +95,26 @@ test("accumulating four minibatches has the bits of one that is four times as la
   expect(apart.parametersSha256).toBe(together.parametersSha256);
   expect(apart.steps).toBe(10);
 }, 60_000);
+
+test("augmented images with a held-out part, in memory or read from their files, have the same bits on any number of workers", async () => {
+  const train = await place(`
+epochs: 2
+validation: 0.2
+augment: [{ shift: 1 }, { rotate: 10 }, { crop: 0.9 }, flip, { cutout: 5 }]
+metrics: [confusion]
+`);
+  const result = await train("one", "--workers", "1").result();
+  const confusion = result.testFigures!["confusion"] as number[][];
+  expect(confusion.flat().reduce((sum, value) => sum + value, 0)).toBe(200);
+  const { parametersSha256, testLoss, folder } = result;
+  for (const workers of ["2", "3"]) {
+    const run = train(`with-${workers}`, "--workers", workers);
+    expect(await run.result()).toMatchObject({ parametersSha256, testLoss });
+  }
+  const job = join(folder, "..", "..", "job.yaml");
+  await writeFile(job, `${await readFile(job, "utf8")}dataMemory: 0\n`);
+  expect(await train("blocks", "--threads", "2").result()).toMatchObject({ parametersSha256, testLoss });
+  // The run was evaluated on the held-out fifth; the test images it never saw are for `evaluate`.
+  const evaluated = await lockstep(["evaluate", folder, "--json"]).finished;
+  expect(JSON.parse(evaluated.stdout)).toMatchObject({ samples: 300, parametersSha256 });
+}, 120_000);

@@ -46,7 +46,7 @@ const runner = new TaskRunner(
     arrivals: unused,
     interrupts: unused,
     train: data.train.transfer(),
-    test: data.test.transfer(),
+    test: data.test?.transfer(),
   },
   engine,
 );

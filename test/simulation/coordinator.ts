@@ -4,8 +4,10 @@ import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import { batchOf } from "../../coordinator/core/schedule.ts";
 import { rateAfter } from "../../coordinator/core/steering.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
-import { runOptimizer } from "../../coordinator/plan.ts";
+import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
+import { optimizerParts } from "../../coordinator/plan.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
+import type { Total } from "../../coordinator/reduction.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
 import type { Json, Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import type { LockstepError } from "../../shared/errors.ts";
@@ -25,7 +27,7 @@ import type { SimulatedProcess } from "./process.ts";
 import { SimulatedReferee } from "./referee.ts";
 
 const { config, layouts, model, plan, shards } = job;
-const optimizer = runOptimizer(config, layouts.parameters);
+const optimizer = optimizerParts(config, layouts.parameters);
 
 /** A reduction that tells the ledger what is added, and has all buffers back before each work. */
 class WatchedReduction extends Reduction {
@@ -61,9 +63,9 @@ class WatchedStore extends ParameterStore {
     this.#life = life;
   }
 
-  override update(gradient: number, samples: number, steps: number): boolean {
+  override update(total: Total, samples: number, steps: number): boolean {
     this.#life.stepTaken(steps);
-    return super.update(gradient, samples, steps);
+    return super.update(total, samples, steps);
   }
 }
 
@@ -103,9 +105,12 @@ export class SimulatedCoordinator {
     const snapshot = found === undefined ? undefined : restored(found);
     const steps = stepNumber(snapshot?.step ?? 0);
     const life = ledger.life(steps);
-    const arena = new Arena(parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards));
+    const arena = new Arena(
+      CREW_BYTES + parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards),
+    );
     const kernels = instantiateKernels(arena.memory);
-    this.#store = new WatchedStore(life, arena, kernels, layouts.parameters, optimizer, (done) =>
+    const crew = new Crew(arena, kernels, optimizer);
+    this.#store = new WatchedStore(life, arena, kernels, layouts.parameters, crew, (done) =>
       rateAfter(this.state, done),
     );
     if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, this.#store.vector);
@@ -122,7 +127,7 @@ export class SimulatedCoordinator {
       arena,
       kernels,
       store: this.#store,
-      reduction: new WatchedReduction(life, process, arena, kernels, layouts, shards),
+      reduction: new WatchedReduction(life, process, arena, kernels, crew, layouts, shards),
       referee: new SimulatedReferee(process, canJudge),
       memory: undefined,
       clock: process,

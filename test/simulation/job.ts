@@ -8,6 +8,8 @@ import { planOf, settingsOf } from "../../coordinator/plan.ts";
 import type { Ingredients } from "../../coordinator/plan.ts";
 import { createDataset } from "../../shared/data/dataset.ts";
 import type { Dataset } from "../../shared/data/dataset.ts";
+import { forRun } from "../../shared/data/open.ts";
+import { wholeReading } from "../../shared/data/reading.ts";
 import { partialLayouts } from "../../shared/gradient/partial.ts";
 import { compileModel } from "../../shared/nn/model.ts";
 import { randomStream } from "../../shared/random.ts";
@@ -63,7 +65,7 @@ const model = compileModel({
   metrics: config.metrics ?? [],
 });
 const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
-export const data = { train: samples(SAMPLES, 0), test: samples(TEST_SAMPLES, SAMPLES), sha256: "d".repeat(64) };
+export const data = forRun({ train: samples(SAMPLES, 0), test: samples(TEST_SAMPLES, SAMPLES) }, wholeReading);
 const ingredients: Ingredients = { config, data, model, layouts };
 const settings: Settings = { ...settingsOf(ingredients, "simulated-run", 0), evaluationChunk: EVALUATION_CHUNK };
 

@@ -22,7 +22,7 @@ export class Lockstep {
   #watchers: (() => void)[] = [];
 
   constructor(
-    program: "coordinator/cli/main.ts" | "worker/main.ts" | `test/support/${string}.ts`,
+    program: "coordinator/cli/main.ts" | "worker/main.ts" | `test/${"support" | "examples"}/${string}`,
     args: readonly string[],
     cwd?: string,
     environment = {},

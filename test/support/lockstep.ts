@@ -18,5 +18,5 @@ export const worker = (args: readonly string[], environment = {}): Lockstep =>
   watched(new Lockstep("worker/main.ts", args, undefined, environment));
 
 /** Another program of the tests, by its file. */
-export const program = (file: `test/support/${string}.ts`, args: readonly string[]): Lockstep =>
+export const program = (file: `test/${"support" | "examples"}/${string}`, args: readonly string[]): Lockstep =>
   watched(new Lockstep(file, args));

@@ -31,6 +31,9 @@ import {
   softplus,
   sqrt,
   step,
+  floor,
+  ceil,
+  round,
   tanh,
 } from "../../shared/graph/operations/elementwise.ts";
 import { conv2d, conv2dInputGradient, conv2dWeightGradient } from "../../shared/graph/operations/convolution.ts";
@@ -163,6 +166,9 @@ export const examples: readonly Example[] = [
   unary("relu", relu),
   unary("step", step),
   unary("sign", sign),
+  unary("floor", floor),
+  unary("ceil", ceil),
+  unary("round", round),
   unary("absolute", absolute),
   unary("exp", exp),
   unary("sqrt", sqrt, true),

@@ -1,11 +1,13 @@
 /** A reduction over small partials in an arena of its own, and the oracle of what it must give. */
 import type { Piece, Work } from "../../coordinator/core/state.ts";
+import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
 import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
 import { childrenOf } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
+import type { Kernels } from "../../shared/kernels/index.ts";
 import { blockwiseChecksum } from "../../shared/memory/blocks.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { SEGMENT_BYTES } from "../../shared/protocol/messages.ts";
@@ -24,17 +26,23 @@ const layouts = partialLayouts(
 export class ReductionBench {
   readonly reduction: Reduction;
   readonly #arena: Arena;
-  readonly #scratch = new Arena(vectorBytes(layouts.partial.train));
-  readonly #scratchKernels = instantiateKernels(this.#scratch.memory);
-  readonly #sum = this.#scratch.allocate(vectorBytes(layouts.partial.train));
+  readonly #kernels: Kernels;
+  /** A worker's slots, one a node. */
+  readonly #slots = new Map<string, number>();
   readonly #sums = new Map<string, Float32Array>();
   #work: WorkName = { kind: "train", step: stepNumber(0) };
   #shards = 1;
 
   /** The arena has no room to spare: a buffer too many throws. */
   constructor(shards: Readonly<Record<WorkKind, number>>) {
-    this.#arena = new Arena(reductionBytes(layouts, shards));
-    this.reduction = new Reduction(this.#arena, instantiateKernels(this.#arena.memory), layouts, shards);
+    const slots = 2 * shards.train * vectorBytes(layouts.partial.train);
+    this.#arena = new Arena(CREW_BYTES + reductionBytes(layouts, shards) + slots);
+    this.#kernels = instantiateKernels(this.#arena.memory);
+    const crew = new Crew(this.#arena, this.#kernels, {
+      spec: { kind: "sgd", learningRate: 1 },
+      surroundings: { layout: layouts.parameters },
+    });
+    this.reduction = new Reduction(this.#arena, this.#kernels, crew, layouts, shards);
   }
 
   open(kind: WorkKind, step: number, shards: number): void {
@@ -82,16 +90,16 @@ export class ReductionBench {
   /** Leaves a partial in memory that is shared; returns what was said of it. */
   place(worker: string, node: TreeNode, options: { damaged?: boolean; missing?: boolean } = {}): string {
     const sum = this.sumOver(node);
-    const scratch = this.#scratch.floats(this.#sum, sum.length);
-    scratch.set(sum);
-    const checksum = blockwiseChecksum(this.#scratchKernels, this.#sum, 4 * sum.length);
-    if (options.damaged === true) scratch[1]! += 1;
+    const slot = `${worker} ${node.start}-${node.end}`;
+    const place = this.#slots.get(slot) ?? this.#arena.allocate(4 * sum.length);
+    this.#slots.set(slot, place);
+    const floats = this.#arena.floats(place, sum.length);
+    floats.set(sum);
+    const checksum = blockwiseChecksum(this.#kernels, place, 4 * sum.length);
+    if (options.damaged === true) floats[1]! += 1;
     const header = { type: "placed-partial", run: runId("run"), work: this.#work } as const;
     const named = { ...header, node: [node.start, node.end], computeMicroseconds: 0, position: 0, checksum } as const;
-    return this.reduction.takePlaced(workerId(worker), named, (into, from) => {
-      into.set(this.#scratch.bytes(this.#sum + from, into.length));
-      return options.missing !== true;
-    });
+    return this.reduction.takePlaced(workerId(worker), named, options.missing === true ? undefined : place);
   }
 
   fold(worker: string, node: TreeNode): void {
@@ -116,7 +124,7 @@ export class ReductionBench {
 
   /** The bits the finished reduction holds. */
   result(): Buffer {
-    return Buffer.from(this.#arena.bytes(this.reduction.root, 4 * this.#layout().size)).subarray();
+    return Buffer.from(this.#arena.bytes(this.reduction.totalFrom(0).root, 4 * this.#layout().size)).subarray();
   }
 
   /** The oracle: float32 sums by recursion along the tree, from a vector of very different numbers for every shard. */

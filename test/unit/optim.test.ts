@@ -3,7 +3,9 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { layoutOf } from "../../shared/memory/layout.ts";
 import { globalNorm } from "../../shared/optim/norm.ts";
+import { isFrozenBy } from "../../shared/optim/segments.ts";
 import { averageIn, optimizerOf } from "../../shared/optim/optimizer.ts";
+import { isFrozenBy } from "../../shared/optim/segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "../../shared/optim/spec.ts";
 import { randomStream } from "../../shared/random.ts";
 
@@ -312,18 +314,34 @@ describe("groups of parameters", () => {
     expect(all["0.bias"]).not.toEqual(without["0.bias"]);
   });
 
-  it("freeze to the bit, the average too, and leave the norm to the others", () => {
-    const frozen = [{ parameters: ["0.*"], frozen: true }];
-    expect(afterSteps(adamw, frozen)["0.weight"]).toEqual(Array(6).fill(-1));
-    expect(afterSteps(adamw, frozen, 0.9)["0.bias"]).toEqual([-1, -1]);
+  it("freeze what comes last in the layout to the bit, which is its own average; nothing is read of a gradient", () => {
+    const trained = { name: "2.weight", shape: [1, 2] };
+    const partly = layoutOf([trained, { name: "0.weight", shape: [2, 3], frozen: true }]);
     const clipped: OptimizerSpec = { kind: "sgd", learningRate: 1, clipNorm: 0.01 };
-    const { block, step } = bench(clipped, layout.size, { layout, groups: frozen });
-    const gradient = new Float32Array(layout.size).fill(0);
-    gradient[0] = 1000;
-    gradient[layout.slots[2]!.offset] = 3;
+    const { block, step } = bench(clipped, partly.size, { layout: partly, averageDecay: 0.9 });
+    const start = [0.1, -0, 3e-40, -7, 1e30, 5];
+    const { offset } = partly.slots[1]!;
+    block().set(start, offset);
+    // Where its gradient would be, a partial has its metrics.
+    const gradient = new Float32Array(partly.size).fill(1e9);
+    gradient.fill(0, 0, offset);
+    gradient[0] = 3;
     step(gradient, 1);
-    expect(slotsOf(block())["2.weight"]![0]).toBeCloseTo(-0.01, 6);
-    expect(slotsOf(block())["0.weight"]![0]).toBe(0);
+    step(gradient.fill(0, 0, offset), 1);
+    expect(block()[0]).toBeCloseTo(-0.01, 6);
+    const average = block().subarray(partly.size);
+    for (const vector of [block(), average])
+      expect([...vector.subarray(offset, offset + 6)]).toEqual([...Float32Array.from(start)]);
+  });
+
+  it("freeze by name; the last one that says so decides", () => {
+    const isFrozen = isFrozenBy([
+      { parameters: "0.*", frozen: true },
+      { parameters: ["0.bias", "2.bias"], frozen: false },
+      { parameters: "*", weightDecay: 0 },
+    ]);
+    expect(layout.slots.map(isFrozen)).toEqual([true, false, false, false]);
+    expect(isFrozenBy([{ parameters: "vectors", frozen: true }])(layout.slots[1]!)).toBe(true);
   });
 
   it("multiply the learning rate; the last one that names a parameter decides", () => {
@@ -343,7 +361,8 @@ describe("groups of parameters", () => {
     expect(refused([{ parameters: "1.weight" }])).toThrow('groups[0].parameters: no parameter is named "1.weight"');
     // A dot is a dot.
     expect(refused([{ parameters: "0-weigh?" }, { parameters: "0xbias" }])).toThrow("groups[0]");
-    expect(refused([{ parameters: "*", frozen: true }])).toThrow("groups freeze every parameter");
+    const frozen = layoutOf([{ name: "0.weight", shape: [2], frozen: true }]);
+    expect(() => optimizerOf(adamw, { layout: frozen })).toThrow("every parameter is frozen");
   });
 });
 

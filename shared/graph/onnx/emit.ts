@@ -21,11 +21,12 @@ import {
 
 const elementTypes = { float32: ElementType.FLOAT, int32: ElementType.INT32, int64: ElementType.INT64 } as const;
 
-function attributeProto(name: string, value: OnnxAttribute): AttributeProto {
+function attributeProto(name: string, value: OnnxAttribute | TensorProto): AttributeProto {
   if (typeof value === "number") return create(AttributeProtoSchema, { name, type: Kind.INT, i: BigInt(value) });
   if (typeof value === "string") {
     return create(AttributeProtoSchema, { name, type: Kind.STRING, s: new TextEncoder().encode(value) });
   }
+  if ("dims" in value) return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: value });
   if ("float" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value.float });
   return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(BigInt) });
 }
@@ -67,16 +68,24 @@ export const tensorProto = (
     rawData: rawBytes(type, values),
   });
 
+/** Where the numbers of formulas go: in a file for others, into nodes, so that only parameters look like parameters. */
+type ConstantsAre = "initialisers" | "nodes";
+
 /** Names tensors and collects nodes and initialisers while steps are emitted. */
 class Emitter {
   readonly graph: GraphProto = create(GraphProtoSchema, { name: "lockstep" });
   readonly #program: Program<Shape>;
+  readonly #constantsAre: ConstantsAre;
   readonly #names: string[];
+  /** Names of what goes in and out: those of a fine-tuned file's parameters may be any. */
+  readonly #taken: ReadonlySet<string>;
   readonly #constants = new Map<string, string>();
 
-  constructor(program: Program<Shape>) {
+  constructor(program: Program<Shape>, constantsAre: ConstantsAre) {
     this.#program = program;
-    this.#names = program.tensors.map((_, tensor) => `t${tensor}`);
+    this.#constantsAre = constantsAre;
+    this.#taken = new Set([...program.inputs, ...program.outputs].map(({ name }) => name));
+    this.#names = program.tensors.map((_, tensor) => this.#free(`t${tensor}`));
     for (const port of program.outputs) this.#names[port.tensor] = port.name;
     for (const port of program.inputs) this.#names[port.tensor] = port.name;
     program.steps.forEach((step) => this.#emit(step));
@@ -88,6 +97,10 @@ class Emitter {
 
   #name(tensor: number): string {
     return this.#names[tensor] as string;
+  }
+
+  #free(name: string): string {
+    return this.#taken.has(name) ? this.#free(`${name}_`) : name;
   }
 
   #emit(step: Step): void {
@@ -124,12 +137,12 @@ class Emitter {
       inputTypes: step.inputs.map(typeOf),
       outputType: typeOf(step.output),
       attributes: step.attributes,
-      node: (type, inputs, attributes = {}, name = `${output}/${inner++}`) => {
+      node: (type, inputs, attributes = {}, name = this.#free(`${output}/${inner++}`)) => {
         this.#node(type, inputs, attributes, [name]);
         return name;
       },
       nodes: (type, inputs, attributes, count) => {
-        const names = Array.from({ length: count }, () => `${output}/${inner++}`);
+        const names = Array.from({ length: count }, () => this.#free(`${output}/${inner++}`));
         this.#node(type, inputs, attributes, names);
         return names;
       },
@@ -143,7 +156,12 @@ class Emitter {
     };
   }
 
-  #node(opType: string, input: readonly string[], attributes: Record<string, OnnxAttribute>, output: string[]): void {
+  #node(
+    opType: string,
+    input: readonly string[],
+    attributes: Record<string, OnnxAttribute | TensorProto>,
+    output: string[],
+  ): void {
     const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
     const name = `${opType}_${this.graph.node.length}`;
     this.graph.node.push(create(NodeProtoSchema, { name, opType, input: [...input], output, attribute }));
@@ -153,13 +171,16 @@ class Emitter {
     const key = `${type}[${shape.join(",")}]:${values.join(",")}`;
     let name = this.#constants.get(key);
     if (name === undefined) {
-      name = `constant_${this.#constants.size}`;
+      name = this.#free(`constant_${this.#constants.size}`);
       this.#constants.set(key, name);
-      this.graph.initializer.push(tensorProto(name, type, shape, values));
+      const tensor = tensorProto(name, type, shape, values);
+      if (this.#constantsAre === "initialisers") this.graph.initializer.push(tensor);
+      else this.#node("Constant", [], { value: tensor }, [name]);
     }
     return name;
   }
 }
 
 /** The nodes and initialisers of a program. Inputs and outputs are the caller's to declare. */
-export const emitSteps = (program: Program<Shape>): GraphProto => new Emitter(program).graph;
+export const emitSteps = (program: Program<Shape>, constantsAre: ConstantsAre = "initialisers"): GraphProto =>
+  new Emitter(program, constantsAre).graph;

@@ -73,7 +73,7 @@ export function encodeInferenceOnnx(
           ],
     ),
   };
-  const graph = emitSteps(program);
+  const graph = emitSteps(program, "nodes");
   for (const { input, port: at } of named) {
     if (input.kind !== "parameter") {
       graph.input.push(valueInfo(at));

@@ -60,6 +60,15 @@ const stepOperation = unary({
 });
 const signOperation = unary({ name: "sign", onnx: "Sign", compute: Math.sign, derivative: undefined });
 const absoluteOperation = unary({ name: "absolute", onnx: "Abs", compute: Math.abs, derivative: (x) => sign(x) });
+const floorOperation = unary({ name: "floor", onnx: "Floor", compute: Math.floor, derivative: undefined });
+const ceilOperation = unary({ name: "ceil", onnx: "Ceil", compute: Math.ceil, derivative: undefined });
+/** Halves go to the even neighbour. */
+const roundOperation = unary({
+  name: "round",
+  onnx: "Round",
+  compute: (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)),
+  derivative: undefined,
+});
 const expOperation = unary({ name: "exp", onnx: "Exp", compute: Math.exp, derivative: (_x, y) => y });
 const sqrtOperation = unary({
   name: "sqrt",
@@ -130,6 +139,12 @@ export const relu = (x: Tensor): Tensor => x.apply(reluOperation, [x], {});
 export const step = (x: Tensor): Tensor => x.apply(stepOperation, [x], {});
 /** −1, 0 or 1; no gradient flows through it. */
 export const sign = (x: Tensor): Tensor => x.apply(signOperation, [x], {});
+/** The next whole number below; no gradient flows through it. */
+export const floor = (x: Tensor): Tensor => x.apply(floorOperation, [x], {});
+/** The next whole number above; no gradient flows through it. */
+export const ceil = (x: Tensor): Tensor => x.apply(ceilOperation, [x], {});
+/** The nearest whole number, the even one of two; no gradient flows through it. */
+export const round = (x: Tensor): Tensor => x.apply(roundOperation, [x], {});
 export const absolute = (x: Tensor): Tensor => x.apply(absoluteOperation, [x], {});
 export const exp = (x: Tensor): Tensor => x.apply(expOperation, [x], {});
 export const sqrt = (x: Tensor): Tensor => x.apply(sqrtOperation, [x], {});
@@ -167,6 +182,9 @@ export const elementwiseOperations = [
   stepOperation,
   signOperation,
   absoluteOperation,
+  floorOperation,
+  ceilOperation,
+  roundOperation,
   expOperation,
   sqrtOperation,
   logOperation,

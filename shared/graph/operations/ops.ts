@@ -21,7 +21,23 @@ export { averagePool, globalAveragePool } from "./average-pool.ts";
 export { batchMatmul } from "./batch-matmul.ts";
 export { expand, flatten, reshape, sum } from "./broadcast.ts";
 export { conv2d } from "./convolution.ts";
-export { absolute, erf, exp, log, power, relu, sigmoid, sign, softplus, sqrt, step, tanh } from "./elementwise.ts";
+export {
+  absolute,
+  ceil,
+  erf,
+  exp,
+  floor,
+  log,
+  power,
+  relu,
+  round,
+  sigmoid,
+  sign,
+  softplus,
+  sqrt,
+  step,
+  tanh,
+} from "./elementwise.ts";
 export { crossEntropy, oneHot } from "./labels.ts";
 export { lookup, sumByRow } from "./lookup.ts";
 export { linear, matmul } from "./matmul.ts";

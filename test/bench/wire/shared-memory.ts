@@ -1,9 +1,9 @@
 /**
  * Memory that processes of one host share, as with workers of the coordinator's host: parameters are read where the parent
- * has them, and a signal in that memory says which are there; gradients are copied once, both sides take their checksum,
- * and a line says that they are there.
+ * has them, and a signal in that memory says which are there; gradients stay where
+ * they are, both sides take their checksum, and a line says that they are there.
  */
-import { SharedMemory } from "../../../coordinator/shared-memory.ts";
+import { sharedBytes, SharedMemory } from "../../../coordinator/shared-memory.ts";
 import { Announcer } from "../../../shared/compute/announcer.ts";
 import { ComputeMemory } from "../../../shared/compute/memory.ts";
 import { partialLayouts } from "../../../shared/gradient/partial.ts";
@@ -11,7 +11,7 @@ import type { PartialLayouts } from "../../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
-import { fillAndInspect } from "../../../shared/memory/blocks.ts";
+import { inspect } from "../../../shared/memory/blocks.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
 import { NOTHING, Signal, signalOf } from "../../../shared/memory/signal.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
@@ -32,7 +32,7 @@ export const sharedMemory: WirePath = {
   name: "Lockstep through shared memory",
   async open(bytes, peers) {
     const block = wholePages(bytes);
-    const arena = new Arena(2 * HOST_PAGE + 2 * block + peers * (bytes + 64));
+    const arena = new Arena(2 * HOST_PAGE + 2 * block + sharedBytes(bytes));
     const kernels = instantiateKernels(arena.memory);
     const file = HostFile.create(2 * block + HOST_PAGE);
     if (file === undefined) return undefined;
@@ -41,28 +41,31 @@ export const sharedMemory: WirePath = {
     const page = arena.allocate(HOST_PAGE, HOST_PAGE);
     file.mapOver(arena, page, 2 * block, HOST_PAGE, "write");
     const signal = new Signal(arena.memory, page);
-    const memory = new SharedMemory(file, bytes);
-    const buffers = Array.from({ length: peers }, () => arena.allocate(bytes));
+    const memory = new SharedMemory(arena, file, bytes);
+    // Where they are found.
+    const gradients: Uint8Array[] = [];
     const arrivals = new Arrivals();
     const onFrame = (frame: Buffer): void => {
       const message = checkWorkerMessage(decodeFrame(frame).header);
       if (message.type !== "placed-partial") throw new Error(`a ${message.type} came instead of gradients`);
       const [index] = message.node;
-      const found = fillAndInspect(kernels, buffers[index]!, bytes, (at, length) =>
-        memory.read(workerId(`w${index}`), arena.bytes(buffers[index]! + at, length), message.position + at),
-      );
-      if (found?.checksum !== message.checksum) throw new Error(`the gradients of peer ${index} are damaged`);
+      const place = memory.placeOf(workerId(`w${index}`), message.position)!;
+      const { checksum } = inspect(kernels, place, bytes);
+      if (checksum !== message.checksum) throw new Error(`the gradients of peer ${index} are damaged`);
+      gradients[index] = arena.bytes(place, bytes);
       arrivals.arrived();
     };
     const onViolation = (error: Error): never => {
       throw error;
     };
-    const offers = buffers.map((_, index) => memory.offer(workerId(`w${index}`), { onFrame, onViolation }));
+    const offers = Array.from({ length: peers }, (_, index) =>
+      memory.offer(workerId(`w${index}`), { onFrame, onViolation }),
+    );
     let version = 0;
     return {
       // Every other version's block stays as it is: what travels is as much, whichever is read.
       parameters: arena.bytes(parameters, bytes),
-      gradients: buffers.map((buffer) => arena.bytes(buffer, bytes)),
+      gradients,
       addresses: offers.map((offer, index) => JSON.stringify({ offer, index })),
       add: async () => {},
       async exchange() {
@@ -73,7 +76,7 @@ export const sharedMemory: WirePath = {
         await all;
       },
       close() {
-        for (const index of buffers.keys()) memory.forget(workerId(`w${index}`));
+        for (const index of offers.keys()) memory.forget(workerId(`w${index}`));
         file.close();
       },
     };

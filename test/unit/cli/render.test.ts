@@ -50,6 +50,7 @@ const script: readonly (readonly [number, RunEvent])[] = [
       type: "listening",
       url: "ws://127.0.0.1:7000",
       folder: "runs/mnist-1",
+      frozen: 0,
       parameters: 50_890,
       steps: 938,
       resumedAt: undefined,

@@ -21,10 +21,13 @@ function planOf(units: number, change: (plan: RunPlan) => Partial<RunPlan> = () 
   const plan = {
     seed: 1,
     data: { kind: "mnist" },
+    validation: 0,
+    dataMemory: 1024,
+    augment: [],
     dataSha256: hash,
     train: encodeGraph(model.train),
     evaluate: encodeGraph(model.evaluate),
-    parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
+    parameters: model.parameters.map(({ name, shape, frozen }) => ({ name, shape, frozen })),
     layoutHash: hash,
     metrics: model.metrics,
     evaluated: model.evaluated,
@@ -42,7 +45,16 @@ it("accepts what the model compiler makes", () => {
 
 it.each<[string, (plan: RunPlan) => Partial<RunPlan>]>([
   ["a parameter less", ({ parameters }) => ({ parameters: parameters.slice(1) })],
-  ["a parameter more", ({ parameters }) => ({ parameters: [...parameters, { name: "9.weight", shape: [1] }] })],
+  [
+    "a parameter more",
+    ({ parameters }) => ({ parameters: [...parameters, { name: "9.weight", shape: [1], frozen: false }] }),
+  ],
+  [
+    "a frozen parameter that has a gradient",
+    ({ parameters }) => ({
+      parameters: parameters.map((each, place) => ({ ...each, frozen: place === parameters.length - 1 })),
+    }),
+  ],
   [
     "a parameter of another shape",
     ({ parameters: [first, ...others] }) => ({ parameters: [{ ...first!, shape: [12] }, ...others] }),

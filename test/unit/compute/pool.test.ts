@@ -27,10 +27,13 @@ async function planOf(): Promise<RunPlan> {
     { kind: "dense", units: 1 },
   ] as const;
   const model = compileModel({ inputShape: sampleShape, target, layers, loss: { kind: "meanSquaredError" } });
-  const parameters = model.parameters.map(({ name, shape }) => ({ name, shape }));
+  const parameters = model.parameters.map(({ name, shape, frozen }) => ({ name, shape, frozen }));
   return {
     seed: 1,
     data,
+    validation: 0,
+    dataMemory: 1024,
+    augment: [],
     dataSha256: opened.sha256,
     train: encodeGraph(model.train),
     evaluate: encodeGraph(model.evaluate),

@@ -32,6 +32,7 @@ function reduce(
   const reducer = new TreeReducer(shards, targets, (left, right) => {
     sums[left] = Math.fround(sums[left]! + sums[right]!);
     freed.push(right);
+    return left;
   });
   const order = nodes
     .map((_, index) => index)
@@ -94,7 +95,10 @@ describe("TreeReducer", () => {
 
   it("adds the right node to the left one, whichever came first, and names the buffers that wait", () => {
     const added: [number, number][] = [];
-    const reducer = new TreeReducer(8, [{ start: 0, end: 8 }], (left, right) => added.push([left, right]));
+    const reducer = new TreeReducer(8, [{ start: 0, end: 8 }], (left, right) => {
+      added.push([left, right]);
+      return left;
+    });
     reducer.add({ start: 0, end: 2 }, 10);
     reducer.add({ start: 4, end: 8 }, 20);
     reducer.add({ start: 3, end: 4 }, 30);
@@ -109,7 +113,7 @@ describe("TreeReducer", () => {
   });
 
   it("refuses a node outside the subtrees asked for", () => {
-    const reducer = new TreeReducer(8, [{ start: 0, end: 4 }], () => {});
+    const reducer = new TreeReducer(8, [{ start: 0, end: 4 }], (left) => left);
     reducer.add({ start: 4, end: 8 }, 1);
     expect(() => reducer.add({ start: 0, end: 8 }, 2)).toThrow(`node ${nodeKey({ start: 0, end: 8 })} leads to none`);
     expect(() => reducer.add({ start: 1, end: 3 }, 3)).toThrow(RangeError);

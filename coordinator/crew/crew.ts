@@ -1,0 +1,90 @@
+/** The coordinator's main thread, and for long vectors other threads beside it, at work on one job at a time. */
+import { availableParallelism } from "node:os";
+import { extname } from "node:path";
+import { Piscina } from "piscina";
+import type { Kernels } from "../../shared/kernels/index.ts";
+import type { Arena } from "../../shared/memory/arena.ts";
+import { optimizerOf } from "../../shared/optim/optimizer.ts";
+import type { Optimizer, Surroundings } from "../../shared/optim/optimizer.ts";
+import type { OptimizerSpec } from "../../shared/optim/spec.ts";
+import { Desk, DESK_BYTES } from "./desk.ts";
+import { BLOCK_FLOATS, doBlock } from "./job.ts";
+import type { Job } from "./job.ts";
+
+/** Adding is as fast as memory is, which a few threads use up. */
+const MOST_THREADS = 3;
+/** Shorter vectors are done before another thread wakes. */
+const WORTH_A_CALL = 262_144;
+
+const SCRATCH_BYTES = 4 * BLOCK_FLOATS;
+
+/** Bytes of an arena that a crew needs. */
+export const CREW_BYTES = DESK_BYTES + 64 + (1 + MOST_THREADS) * SCRATCH_BYTES;
+
+/** What a thread is given: the memory, where things lie in it, and what the optimizer is made of. */
+export interface CrewSetup extends OptimizerParts {
+  readonly memory: WebAssembly.Memory;
+  readonly desk: number;
+}
+
+/** Each thread makes its own optimizer of these. */
+export interface OptimizerParts {
+  readonly spec: OptimizerSpec;
+  readonly surroundings: Surroundings;
+}
+
+export class Crew {
+  readonly optimizer: Optimizer;
+  readonly #arena: Arena;
+  readonly #kernels: Kernels;
+  readonly #setup: CrewSetup;
+  readonly #desk: Desk;
+  readonly #scratch: number;
+  #threads: Piscina<number, void> | undefined;
+
+  /** Throws CONFIG_INVALID for groups that name no parameter. */
+  constructor(arena: Arena, kernels: Kernels, parts: OptimizerParts) {
+    this.#arena = arena;
+    this.#kernels = kernels;
+    this.optimizer = optimizerOf(parts.spec, parts.surroundings);
+    const desk = arena.allocate(DESK_BYTES);
+    this.#setup = { memory: arena.memory, desk, ...parts };
+    this.#desk = new Desk(arena.memory, desk);
+    this.#scratch = arena.allocate(SCRATCH_BYTES);
+  }
+
+  /** Hires threads if vectors of `floats` are worth it: as many as there are processors beside this thread's. */
+  hire(floats: number): void {
+    const threads = floats < WORTH_A_CALL ? 0 : Math.min(MOST_THREADS, availableParallelism() - 1);
+    if (threads === 0) return;
+    const pool = new Piscina<number, void>({
+      // The file beside this one: .ts in development, .js in the package.
+      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
+      minThreads: threads,
+      maxThreads: threads,
+      workerData: this.#setup,
+    });
+    this.#threads = pool;
+    for (let thread = 0; thread < threads; thread++) {
+      // Each stays until the desk closes.
+      pool.run(this.#arena.allocate(SCRATCH_BYTES)).catch((error: unknown) => {
+        process.nextTick(() => {
+          throw error;
+        });
+      });
+    }
+  }
+
+  /** Does a job; blocks until it is done. Whether the gradient and the next parameters are finite, if it has a step. */
+  run(job: Job): boolean {
+    this.#desk.put(job, this.#threads !== undefined && job.count >= WORTH_A_CALL);
+    for (let block = this.#desk.take(); block !== undefined; block = this.#desk.take())
+      this.#desk.finish(doBlock(this.#kernels, this.optimizer, job, block, this.#scratch));
+    return this.#desk.wait();
+  }
+
+  async close(): Promise<void> {
+    this.#desk.close();
+    await this.#threads?.close();
+  }
+}

@@ -1,0 +1,19 @@
+/** One of the crew's threads: piscina loads this file and calls what it exports once, with the offset of its own scratch block. */
+import { workerData } from "piscina";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { optimizerOf } from "../../shared/optim/optimizer.ts";
+import type { CrewSetup } from "./crew.ts";
+import { Desk } from "./desk.ts";
+import { doBlock } from "./job.ts";
+
+const { memory, desk: offset, spec, surroundings } = workerData as CrewSetup;
+const desk = new Desk(memory, offset);
+const kernels = instantiateKernels(memory);
+const optimizer = optimizerOf(spec, surroundings);
+
+export default (scratch: number): void => {
+  for (let call = desk.nextCall(0); call !== undefined; call = desk.nextCall(call)) {
+    for (let block = desk.take(); block !== undefined; block = desk.take())
+      desk.finish(doBlock(kernels, optimizer, desk.job, block, scratch));
+  }
+};

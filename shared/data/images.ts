@@ -1,0 +1,137 @@
+/**
+ * A folder of PNG images, in a folder for each class. All have one size and become bytes: grey [height, width], or colour [3, height,
+ * width], channel by channel. What is transparent is black.
+ */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
+import { createDataset, type Dataset } from "./dataset.ts";
+import { bytesOfFile, invalidFile } from "./files.ts";
+import type { Parts } from "./open.ts";
+import type { Reading } from "./reading.ts";
+import { FeatureSink } from "./sink.ts";
+import type { SpecOf } from "./spec.ts";
+import { unreadable } from "./unreadable.ts";
+
+/** What the first image decides for all. */
+interface Form {
+  readonly path: string;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+}
+
+/** Throws DATA_MISSING or DATA_INVALID. */
+export async function openImages(spec: SpecOf<"images">, { memory }: Reading): Promise<Parts> {
+  const classes = await foldersIn(spec.train);
+  if (classes.length < 2 || (spec.classes !== undefined && spec.classes !== classes.length))
+    throw invalidFile(
+      spec.train,
+      `expected a folder for each of ${spec.classes ?? "at least 2"} classes, found ${classes.length === 0 ? "none" : classes.join(", ")}`,
+      "Each class has a folder, and in it its images.",
+    );
+  const { dataset: train, form } = await part(spec.train, classes, spec.channels, memory);
+  if (spec.test === undefined) return { train };
+  const unknown = (await foldersIn(spec.test)).find((name) => !classes.includes(name));
+  if (unknown !== undefined)
+    throw invalidFile(join(spec.test, unknown), `no such class in ${spec.train}`, "Both parts need the same folders.");
+  return { train, test: (await part(spec.test, classes, form.channels, memory, form)).dataset };
+}
+
+async function part(
+  folder: string,
+  classes: readonly string[],
+  channels: 1 | 3 | undefined,
+  memory: number,
+  like?: Form,
+): Promise<{ dataset: Dataset; form: Form }> {
+  const sink = new FeatureSink("uint8", memory);
+  const targets: number[] = [];
+  let form = like;
+  for (const [label, name] of classes.entries()) {
+    for (const file of await imagesIn(join(folder, name))) {
+      const path = join(folder, name, file);
+      const png = decoded(path, await bytesOfFile(path));
+      form ??= { path, width: png.width, height: png.height, channels: channels ?? (isGrey(png) ? 1 : 3) };
+      if (png.width !== form.width || png.height !== form.height)
+        throw invalidFile(
+          path,
+          `the image is ${png.width} × ${png.height}, ${form.path} is ${form.width} × ${form.height}`,
+          "Bring all images to one size.",
+        );
+      if (form.channels === 1 && !isGrey(png) && channels === undefined)
+        throw invalidFile(
+          path,
+          `the image has colours, ${form.path} has none`,
+          "Set data.images.channels to 3 to read all in colour, or to 1 to read all in grey.",
+        );
+      sink.append(pixelsOf(png, form.channels));
+      targets.push(label);
+    }
+  }
+  if (form === undefined) throw invalidFile(folder, "there is no PNG image", "Images end in .png.");
+  const { width, height } = form;
+  const dataset = createDataset({
+    sampleShape: form.channels === 1 ? [height, width] : [3, height, width],
+    target: { kind: "class", classes: classes.length },
+    features: sink.finish(form.channels * height * width),
+    targets: Int32Array.from(targets),
+  });
+  return { dataset, form };
+}
+
+/** In the order of their characters' numbers, which no locale changes. */
+const inOrder = (names: string[]): string[] => names.sort((left, right) => (left < right ? -1 : left > right ? 1 : 0));
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
+    throw unreadable(folder, cause);
+  });
+  return inOrder(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
+}
+
+const imagesIn = async (folder: string): Promise<string[]> => {
+  const names = await readdir(folder).catch((cause: unknown) => {
+    throw unreadable(folder, cause);
+  });
+  return inOrder(names.filter((name) => /\.png$/i.test(name)));
+};
+
+function decoded(path: string, bytes: Uint8Array): DecodedPng {
+  try {
+    return decode(bytes, { checkCrc: true });
+  } catch (cause) {
+    throw invalidFile(path, `no readable PNG: ${String(cause)}`, "Save it as PNG again.");
+  }
+}
+
+const isGrey = ({ palette, channels }: DecodedPng): boolean => palette === undefined && channels < 3;
+
+/** Bytes, channel by channel. Grey is luma by ITU-R BT.601. */
+function pixelsOf(png: DecodedPng, wanted: 1 | 3): Uint8Array {
+  const { width, height, depth } = png;
+  const indexed = png.palette !== undefined;
+  const data = indexed ? convertIndexedToRgb(png) : png.data;
+  const pixels = width * height;
+  const channels = indexed ? data.length / pixels : png.channels;
+  const rowBytes = Math.ceil((width * depth) / 8);
+  /** A value of 0 to 255; less than 8 bits are packed into bytes row by row. */
+  const valueAt = (pixel: number, channel: number): number => {
+    if (indexed || depth === 8) return data[pixel * channels + channel]!;
+    if (depth === 16) return data[pixel * channels + channel]! / 257;
+    const bit = (pixel % width) * depth;
+    const byte = data[Math.floor(pixel / width) * rowBytes + (bit >> 3)]!;
+    return (((byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1)) * 255) / (2 ** depth - 1);
+  };
+  const opacityAt = (pixel: number): number => (channels % 2 === 0 ? valueAt(pixel, channels - 1) / 255 : 1);
+  const colourAt = (pixel: number, channel: number): number => valueAt(pixel, channels < 3 ? 0 : channel);
+  const greyAt = (pixel: number): number =>
+    channels < 3
+      ? valueAt(pixel, 0)
+      : 0.299 * valueAt(pixel, 0) + 0.587 * valueAt(pixel, 1) + 0.114 * valueAt(pixel, 2);
+  return Uint8Array.from({ length: wanted * pixels }, (_, at) => {
+    const pixel = at % pixels;
+    const value = wanted === 1 ? greyAt(pixel) : colourAt(pixel, Math.floor(at / pixels));
+    return Math.round(opacityAt(pixel) * value);
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * Plain text as tokens: bytes, or pieces that are learned from the training text by byte-pair encoding (Gage 1994; Sennrich et al.
+ * 2016). A sample starts at every token where the next one is predicted; where each position is, samples follow one another without
+ * overlap, and the last tokens that fill none are left out.
+ */
+import { createDataset, type Dataset } from "./dataset.ts";
+import { bytesOfFile, invalidFile } from "./files.ts";
+import type { Parts } from "./open.ts";
+import type { Reading } from "./reading.ts";
+import { FeatureSink } from "./sink.ts";
+import type { SpecOf } from "./spec.ts";
+
+/** Two tokens that are joined to a new one; the first new one is 256. */
+type Merge = readonly [left: number, right: number];
+
+/** Throws DATA_MISSING or DATA_INVALID. */
+export async function openText(spec: SpecOf<"text">, { memory }: Reading): Promise<Parts> {
+  const text = await bytesOfFile(spec.train);
+  const merges = spec.vocabulary === undefined ? [] : learnMerges(text, spec.vocabulary - 256);
+  const part = (path: string, bytes: Uint8Array): Dataset => samplesOf(path, tokensOf(bytes, merges), spec, memory);
+  const train = part(spec.train, text);
+  return spec.test === undefined ? { train } : { train, test: part(spec.test, await bytesOfFile(spec.test)) };
+}
+
+function samplesOf(
+  path: string,
+  tokens: Uint16Array,
+  { length, predict = "next", vocabulary = 256 }: SpecOf<"text">,
+  memory: number,
+): Dataset {
+  const step = predict === "next" ? 1 : length;
+  const samples = Math.floor((tokens.length - 1 - length) / step) + 1;
+  if (samples < 1)
+    throw invalidFile(
+      path,
+      `${tokens.length} tokens are too few for a sample of ${length} and what follows`,
+      "Give a longer text, or a smaller data.text.length.",
+    );
+  const sink = new FeatureSink("float32", memory);
+  const targets = new Int32Array(samples * (predict === "next" ? 1 : length));
+  for (let sample = 0; sample < samples; sample++) {
+    const start = sample * step;
+    sink.append(tokens.subarray(start, start + length));
+    if (predict === "next") targets[sample] = tokens[start + length]!;
+    else targets.set(tokens.subarray(start + 1, start + 1 + length), sample * length);
+  }
+  const classes = vocabulary;
+  return createDataset({
+    sampleShape: [length],
+    target: predict === "next" ? { kind: "class", classes } : { kind: "class", classes, positions: length },
+    features: sink.finish(length),
+    targets,
+  });
+}
+
+/**
+ * The merges that make the most frequent pairs of neighbours one token, of equally frequent ones the one of smaller numbers. They are
+ * counted within words, a word being letters or digits with what stands before them, so that no token reaches over two.
+ */
+export function learnMerges(text: Uint8Array, most: number): Merge[] {
+  const words = wordsIn(text);
+  const merges: Merge[] = [];
+  while (merges.length < most) {
+    const counts = new Map<number, number>();
+    for (const { tokens, count } of words)
+      for (let at = 0; at + 1 < tokens.length; at++) {
+        const pair = tokens[at]! * 65_536 + tokens[at + 1]!;
+        counts.set(pair, (counts.get(pair) ?? 0) + count);
+      }
+    let best = -1;
+    let bestCount = 1;
+    for (const [pair, count] of counts)
+      if (count > bestCount || (count === bestCount && best >= 0 && pair < best)) [best, bestCount] = [pair, count];
+    // No pair occurs twice: there is nothing more to learn.
+    if (best < 0) break;
+    const merge = [Math.floor(best / 65_536), best % 65_536] as const;
+    for (const word of words) word.tokens = joined(word.tokens, merge, 256 + merges.length);
+    merges.push(merge);
+  }
+  return merges;
+}
+
+/** The words of a text, each with how often it occurs. */
+function wordsIn(text: Uint8Array): { tokens: number[]; readonly count: number }[] {
+  const counts = new Map<string, number>();
+  for (const [word] of Buffer.from(text).toString("latin1").matchAll(wordPattern))
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  return Array.from(counts, ([word, count]) => ({ tokens: [...Buffer.from(word, "latin1")], count }));
+}
+
+/** Bytes as Latin-1 characters: what is not ASCII counts as a letter. */
+const wordPattern = /[^A-Za-z0-9\x80-\xff]?[A-Za-z0-9\x80-\xff]+|[^A-Za-z0-9\x80-\xff]/g;
+
+function joined(tokens: readonly number[], [left, right]: Merge, token: number): number[] {
+  const result: number[] = [];
+  for (let at = 0; at < tokens.length; at++) {
+    const isPair = tokens[at] === left && tokens[at + 1] === right;
+    result.push(isPair ? token : tokens[at]!);
+    if (isPair) at += 1;
+  }
+  return result;
+}
+
+/** The tokens of a text. */
+export function tokensOf(text: Uint8Array, merges: readonly Merge[]): Uint16Array {
+  if (merges.length === 0) return Uint16Array.from(text);
+  const known = new Map<string, readonly number[]>();
+  const tokens: number[] = [];
+  for (const [word] of Buffer.from(text).toString("latin1").matchAll(wordPattern)) {
+    let pieces = known.get(word);
+    if (pieces === undefined) {
+      pieces = merges.reduce<readonly number[]>(
+        (sofar, merge, number) => joined(sofar, merge, 256 + number),
+        [...Buffer.from(word, "latin1")],
+      );
+      known.set(word, pieces);
+    }
+    for (const piece of pieces) tokens.push(piece);
+  }
+  return Uint16Array.from(tokens);
+}

@@ -1,0 +1,338 @@
+/** Entries put in other places, of tensors and of known numbers, and what shapes are computed from. */
+import type { Tensor } from "../../operation.ts";
+import { multiply, offset, subtract } from "../../operations/arithmetic.ts";
+import { concat, lowerTriangle, pad, slice, transpose } from "../../operations/arrange.ts";
+import { expand, reshape } from "../../operations/broadcast.ts";
+import { lookup } from "../../operations/lookup.ts";
+import { fill } from "../../operations/source.ts";
+import { type Dim, product, rowsOf, type Shape } from "../../values.ts";
+import { type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
+import { type Known, ofList, ofNumbers, ofTensor, type Value } from "./value.ts";
+
+/** Entries of a shape, for each sample where they depend on the samples. */
+const entriesOf = (shape: Shape): number => product(shape.map((dim) => (typeof dim === "object" ? dim.rows : dim)));
+
+/**
+ * The shape a Reshape means: 0 keeps a size, −1 is what is left. Of a tensor of samples the first size counts these, also where
+ * the file was exported for a batch of one size.
+ */
+function wantedShape(node: NodeContext, from: Shape, wanted: readonly Dim[]): Shape {
+  const keeps = node.number("allowzero", 0) === 0;
+  const hasSamples = rowsOf(from) !== undefined;
+  const sizes = wanted.map((dim, axis): Dim => {
+    if (dim === 0 && keeps) return from[axis]!;
+    return hasSamples && axis === 0 && typeof dim === "number" && dim > 0 ? { rows: dim / node.batch } : dim;
+  });
+  if (sizes.some((dim, axis) => axis > 0 && typeof dim === "object"))
+    return node.refuse("it puts the samples behind another axis", LEADING);
+  const rest = entriesOf(from) / entriesOf(sizes.map((dim) => (dim === -1 ? 1 : dim)));
+  return sizes.map((dim, axis) => (dim !== -1 ? dim : hasSamples && axis === 0 ? { rows: rest } : rest));
+}
+
+const LEADING =
+  "Samples stay the first axis: export the model with the batch in front (batch_first) and a free batch size.";
+
+const reshaped: Rule = (node) => {
+  const wanted = node.has(1) ? node.dims(1, "shape") : (node.list("shape") ?? []);
+  const known = node.known(0);
+  if (known === undefined) {
+    const x = node.tensor(0);
+    return ofTensor(reshape(x, wantedShape(node, x.shape, wanted)));
+  }
+  return { known: { ...known, shape: wantedShape(node, known.shape, wanted) as number[] } };
+};
+
+const flattened: Rule = (node) => {
+  const x = node.tensor(0);
+  const axis = node.number("axis", 1);
+  const at = axis < 0 ? axis + x.shape.length : axis;
+  if (at === 0 && rowsOf(x.shape) !== undefined) return node.refuse("it makes one row of all samples", LEADING);
+  const [front, back] = [x.shape.slice(0, at), x.shape.slice(at)];
+  const rows = rowsOf(x.shape) === undefined ? entriesOf(front) : { rows: entriesOf(front) };
+  return ofTensor(reshape(x, [rows, entriesOf(back)]));
+};
+
+/** Changes a shape alone. */
+const withShape =
+  (shapeFrom: (node: NodeContext, shape: Shape) => Shape): Rule =>
+  (node) => {
+    const known = node.known(0);
+    if (known !== undefined) return { known: { ...known, shape: shapeFrom(node, known.shape) as number[] } };
+    const x = node.tensor(0);
+    return ofTensor(reshape(x, shapeFrom(node, x.shape)));
+  };
+
+const axesOf = (node: NodeContext): readonly number[] | undefined =>
+  node.has(1) ? node.numbers(1, "axes") : node.list("axes");
+
+function squeezed(node: NodeContext, shape: Shape): Shape {
+  const axes = axesOf(node)?.map((axis) => node.axis(axis, shape.length));
+  return shape.filter((dim, axis) => (axes === undefined ? dim !== 1 : !axes.includes(axis)));
+}
+
+function unsqueezed(node: NodeContext, shape: Shape): Shape {
+  const axes = axesOf(node) ?? [];
+  const rank = shape.length + axes.length;
+  const added = axes.map((axis) => node.axis(axis, rank));
+  const rest = [...shape];
+  const wide = Array.from({ length: rank }, (_, axis): Dim => (added.includes(axis) ? 1 : rest.shift()!));
+  if (wide.some((dim, axis) => axis > 0 && typeof dim === "object"))
+    return node.refuse("it puts an axis before the samples", LEADING);
+  return wide;
+}
+
+const transposed: Rule = (node) => {
+  const known = node.known(0);
+  if (known !== undefined && known.shape.length < 2) return { known };
+  const x = node.tensor(0);
+  const order = node.list("perm") ?? [...x.shape.keys()].toReversed();
+  if (rowsOf(x.shape) !== undefined && order[0] !== 0)
+    return node.refuse(`it moves the samples of ${shapeOf(x)} to axis ${order.indexOf(0)}`, LEADING);
+  return ofTensor(transpose(x, order));
+};
+
+const joined: Rule = (node) => {
+  const parts = Array.from({ length: node.inputs }, (_, place) => place);
+  const known = parts.map((place) => node.known(place));
+  if (known.every((part) => part !== undefined && part.shape.length === 1)) {
+    const all = known as Known[];
+    return ofNumbers(
+      [all.reduce((count, { shape }) => count + shape[0]!, 0)],
+      all.flatMap(({ values }) => [...values]),
+      all[0]?.isFloat,
+    );
+  }
+  const tensors = parts.map((place) => node.tensor(place));
+  const [first] = tensors;
+  const rank = first?.shape.length ?? 0;
+  const axis = node.axis(node.number("axis", 0), rank);
+  const batched = tensors.find(({ shape }) => rowsOf(shape) !== undefined);
+  if (axis === 0 && batched !== undefined) return node.refuse("it joins samples", LEADING);
+  // Learned rows, such as a class token, stand beside every sample's.
+  const aligned = tensors.map((x) =>
+    batched === undefined || rowsOf(x.shape) !== undefined || x.shape[0] !== 1
+      ? x
+      : expand(x, [batched.shape[0]!, ...x.shape.slice(1)]),
+  );
+  return ofTensor(concat(aligned as [Tensor, ...Tensor[]], axis));
+};
+
+const split: Rule = (node) => {
+  const x = node.tensor(0);
+  const axis = node.axis(node.number("axis", 0), x.shape.length);
+  const size = x.shape[axis];
+  if (typeof size !== "number") return node.refuse("it splits samples", LEADING);
+  const each = Math.ceil(size / node.number("num_outputs", node.outputs));
+  const sizes = node.has(1)
+    ? node.numbers(1, "sizes")
+    : (node.list("split") ?? Array.from({ length: node.outputs }, (_, part) => Math.min(each, size - part * each)));
+  let end = 0;
+  return sizes.map((part) => ofTensor(slice(x, axis, end, (end += part))));
+};
+
+/** Where a slice starts and ends in an axis of a size. */
+function bounds(start: number, end: number, size: number): readonly [number, number] {
+  const within = (place: number): number => Math.max(0, Math.min(size, place < 0 ? place + size : place));
+  return [within(start), within(end)];
+}
+
+const sliced: Rule = (node) => {
+  const starts = node.has(1) ? node.numbers(1, "starts") : (node.list("starts") ?? []);
+  const ends = node.has(2) ? node.numbers(2, "ends") : (node.list("ends") ?? []);
+  const given = node.has(3) ? node.numbers(3, "axes") : node.list("axes");
+  const axes = given ?? starts.map((_, axis) => axis);
+  const steps = node.has(4) ? node.numbers(4, "steps") : starts.map(() => 1);
+  if (steps.some((step) => step !== 1))
+    return node.refuse(`its steps are [${steps.join(", ")}]`, "Only steps of 1 are known.");
+  const known = node.known(0);
+  if (known !== undefined && known.shape.length === 1) {
+    const values = known.values.slice(...bounds(starts[0]!, ends[0]!, known.values.length));
+    return ofNumbers([values.length], values, known.isFloat);
+  }
+  const cut = (x: Tensor, place: number): Tensor => {
+    const axis = node.axis(axes[place]!, x.shape.length);
+    const size = x.shape[axis];
+    const [start, end] = [starts[place]!, ends[place]!];
+    if (typeof size === "number") return slice(x, axis, ...bounds(start, end, size));
+    const isWhole = start === 0 && end > 2 ** 31;
+    return isWhole ? x : node.refuse("it takes some of the samples", LEADING);
+  };
+  return ofTensor(starts.map((_, place) => place).reduce(cut, node.tensor(0)));
+};
+
+const gathered: Rule = (node) => {
+  const [source, places] = [node.known(0), node.known(1)];
+  if (source !== undefined && places !== undefined && source.shape.length === 1) {
+    const values = node.numbers(1, "indices").map((at) => source.values.at(at)!);
+    return ofNumbers(places.shape, values, source.isFloat);
+  }
+  const x = node.tensor(0);
+  const axis = node.axis(node.number("axis", 0), x.shape.length);
+  if (places === undefined) {
+    const isTable = axis === 0 && x.shape.length === 2 && rowsOf(x.shape) === undefined;
+    return isTable
+      ? ofTensor(lookup(x, node.tensor(1)))
+      : node.refuse("it takes entries that depend on the data", "Only rows of a table are.");
+  }
+  return ofTensor(taken(node, x, axis, places));
+};
+
+/** Known entries of an axis: a stretch where they follow one another. */
+function taken(node: NodeContext, x: Tensor, axis: number, places: Known): Tensor {
+  const size = x.shape[axis];
+  if (typeof size !== "number") return node.refuse("it takes some of the samples", LEADING);
+  const at = node.numbers(1, "indices").map((place) => (place < 0 ? place + size : place));
+  const isStretch = at.every((place, entry) => place === at[0]! + entry);
+  const parts = isStretch
+    ? [slice(x, axis, at[0]!, at[0]! + at.length)]
+    : at.map((place) => slice(x, axis, place, place + 1));
+  const picked = concat(parts as [Tensor, ...Tensor[]], axis);
+  return reshape(picked, [...x.shape.slice(0, axis), ...places.shape, ...x.shape.slice(axis + 1)]);
+}
+
+const padded: Rule = (node) => {
+  node.without("mode", node.text("mode", "constant") !== "constant");
+  const x = node.tensor(0);
+  const sides = node.has(1) ? node.numbers(1, "pads") : (node.list("pads") ?? []);
+  const value = node.has(2) ? (node.numbers(2, "value")[0] ?? 0) : node.number("value", 0);
+  const rank = x.shape.length;
+  const axes = node.has(3) ? node.numbers(3, "axes").map((axis) => node.axis(axis, rank)) : [...x.shape.keys()];
+  const put = (from: Tensor, axis: number, place: number): Tensor =>
+    sides[place] === 0 && sides[place + axes.length] === 0
+      ? from
+      : pad(from, axis, sides[place]!, sides[place + axes.length]!);
+  return ofTensor(offset(axes.reduce(put, offset(x, -value)), value));
+};
+
+const repeated: Rule = (node) => {
+  const repeats = node.numbers(1, "repeats");
+  const known = node.known(0);
+  if (known !== undefined && known.shape.length === 1)
+    return ofNumbers(
+      [known.values.length * repeats[0]!],
+      Array.from({ length: repeats[0]! }, () => known.values).flat(),
+      known.isFloat,
+    );
+  const x = node.tensor(0);
+  const times = (from: Tensor, count: number, axis: number): Tensor =>
+    count === 1 ? from : concat(Array<Tensor>(count).fill(from) as [Tensor, ...Tensor[]], axis);
+  return ofTensor(repeats.reduce(times, x));
+};
+
+/** Triangles of matrices, the diagonal moved by `k`. */
+const triangle: Rule = (node) => {
+  const isUpper = node.number("upper", 1) === 1;
+  const k = node.has(1) ? (node.numbers(1, "k")[0] ?? 0) : 0;
+  const known = node.known(0);
+  if (known !== undefined) {
+    const [rows, columns] = known.shape.slice(-2) as [number, number];
+    const isKept = (row: number, column: number): boolean => (isUpper ? column - row >= k : column - row <= k);
+    const values = known.values.map((value, at) => (isKept(Math.floor(at / columns) % rows, at % columns) ? value : 0));
+    return ofNumbers(known.shape, values, known.isFloat);
+  }
+  const x = node.tensor(0);
+  if (!isUpper && k === 0) return ofTensor(lowerTriangle(x));
+  const ones = fill(x, x.shape.slice(-2), 1);
+  if (isUpper && k === 1) return ofTensor(subtract(x, lowerTriangle(x)));
+  return isUpper && k === 0
+    ? ofTensor(multiply(x, transpose(lowerTriangle(ones), [1, 0])))
+    : node.refuse(`its diagonal is moved by ${k}`, "");
+};
+
+/** Channels to blocks of pixels (Shi et al., 2016). */
+const depthToSpace: Rule = (node) => {
+  const x = node.tensor(0);
+  const block = node.number("blocksize", 1);
+  const [samples, channels, height, width] = x.shape as [Dim, number, number, number];
+  const made = channels / block ** 2;
+  const isDepthFirst = node.text("mode", "DCR") === "DCR";
+  const blocks = isDepthFirst ? [block, block, made] : [made, block, block];
+  const order = isDepthFirst ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3];
+  return ofTensor(
+    reshape(transpose(reshape(x, [samples, ...blocks, height, width]), order), [
+      samples,
+      made,
+      height * block,
+      width * block,
+    ]),
+  );
+};
+
+/** Whole multiples by repeating pixels; other ways of resizing are not known. */
+const resized: Rule = (node) => {
+  const x = node.tensor(0);
+  node.without("mode", node.text("mode", "nearest") !== "nearest", "Only nearest is known.");
+  const given = node.operatorSet < 11 ? 1 : 2;
+  const sizes = x.shape.map((dim, axis) => {
+    if (typeof dim !== "number") return 1;
+    return node.has(3) ? Number(node.dims(3, "sizes")[axis]) / dim : node.numbers(given, "scales")[axis]!;
+  });
+  if (sizes.some((scale) => !Number.isInteger(scale) || scale < 1))
+    return node.refuse(`it scales by [${sizes.join(", ")}]`, "Only whole multiples are known.");
+  const coordinates = node.text("coordinate_transformation_mode", "half_pixel");
+  if (coordinates === "align_corners")
+    return node.refuse("its corners are aligned", "Export it with asymmetric or half-pixel coordinates.");
+  const stretched = sizes.reduce((from: Tensor, scale, axis) => {
+    if (scale === 1) return from;
+    const [front, back] = [from.shape.slice(0, axis + 1), from.shape.slice(axis + 1)];
+    const wide = expand(reshape(from, [...front, 1, ...back]), [...front, scale, ...back]);
+    return reshape(wide, [...from.shape.slice(0, axis), (from.shape[axis] as number) * scale, ...back]);
+  }, x);
+  return ofTensor(stretched);
+};
+
+const shape: Rule = (node) => {
+  const known = node.known(0);
+  const dims: Shape = known?.shape ?? node.tensor(0).shape;
+  return ofList(dims.slice(...bounds(node.number("start", 0), node.number("end", dims.length), dims.length)));
+};
+
+const filled: Rule = (node) => {
+  const stored = node.stored("value");
+  const [value = 0] = stored?.values ?? [];
+  const isFloat = stored === undefined || stored.type === "float";
+  const dims = node.dims(0, "shape");
+  if (dims.every((dim) => typeof dim === "number")) {
+    const size = product(dims);
+    // Large ones are tensors: a list of so many numbers helps nobody.
+    if (size > 4096 && isFloat) return ofTensor(fill(node.data, dims, value));
+    return ofNumbers(dims, Array<number>(size).fill(value), isFloat);
+  }
+  return ofTensor(fill(node.data, dims, value));
+};
+
+function range(node: NodeContext): Value {
+  const [start, limit, delta] = [0, 1, 2].map((place) => node.numbers(place, "bounds")[0]!) as [number, number, number];
+  const count = Math.max(0, Math.ceil((limit - start) / delta));
+  return ofNumbers(
+    [count],
+    Array.from({ length: count }, (_, at) => start + at * delta),
+    node.known(0)?.isFloat,
+  );
+}
+
+export const arrangeRules: Rules = {
+  Reshape: reshaped,
+  Flatten: flattened,
+  Squeeze: withShape(squeezed),
+  Unsqueeze: withShape(unsqueezed),
+  Transpose: transposed,
+  Concat: joined,
+  Split: split,
+  Slice: sliced,
+  Gather: gathered,
+  Pad: padded,
+  Tile: repeated,
+  Trilu: triangle,
+  DepthToSpace: depthToSpace,
+  Resize: resized,
+  Upsample: resized,
+  Shape: shape,
+  Size: (node) => {
+    const dims = node.known(0)?.shape ?? node.tensor(0).shape;
+    const isSamples = rowsOf(dims) !== undefined;
+    return ofNumbers([], [isSamples ? { rows: entriesOf(dims) } : entriesOf(dims)]);
+  },
+  ConstantOfShape: filled,
+  Range: range,
+};

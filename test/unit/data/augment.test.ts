@@ -1,0 +1,118 @@
+/** Augmentations: each against the pixels it should give, and all of them as functions of (seed, epoch, sample). */
+import { describe, expect, it } from "vitest";
+import { Augmenter, type AugmentSpec } from "../../../shared/data/augment.ts";
+
+const [height, width] = [6, 8];
+/** A picture whose pixels are all different, two channels. */
+const picture = Float32Array.from({ length: 2 * height * width }, (_, at) => at + 1);
+const pixelOf = (values: Float32Array, channel: number, x: number, y: number): number =>
+  x < 0 || y < 0 || x >= width || y >= height ? 0 : values[(channel * height + y) * width + x]!;
+
+function changed(specs: readonly AugmentSpec[], sample = 0, epoch = 0, seed = 1): Float32Array {
+  const values = picture.slice();
+  new Augmenter(specs, seed, [2, height, width]).apply(values, epoch, sample);
+  return values;
+}
+
+/** The picture with each pixel from elsewhere in it. */
+const from = (place: (x: number, y: number) => readonly [number, number]): Float32Array =>
+  Float32Array.from(picture, (_, at) => {
+    const [x, y] = [at % width, Math.floor(at / width) % height];
+    return pixelOf(picture, Math.floor(at / (width * height)), ...place(x, y));
+  });
+
+const samples = Array.from({ length: 200 }, (_, sample) => sample);
+
+it("shift moves by whole pixels in every direction up to the limit, and zeros come in", () => {
+  const found = samples.map((sample) => String(changed([{ kind: "shift", pixels: 1 }], sample)));
+  const moves = [-1, 0, 1].flatMap((dx) => [-1, 0, 1].map((dy) => String(from((x, y) => [x + dx, y + dy]))));
+  expect(new Set(found)).toEqual(new Set(moves));
+});
+
+it("flip turns about half of the images left to right", () => {
+  const flipped = String(from((x, y) => [width - 1 - x, y]));
+  const found = samples.map((sample) => String(changed([{ kind: "flip" }], sample)));
+  expect(new Set(found)).toEqual(new Set([flipped, String(picture)]));
+  expect(found.filter((each) => each === flipped).length).toBeGreaterThan(70);
+  expect(found.filter((each) => each === flipped).length).toBeLessThan(130);
+});
+
+it("rotate turns about the centre, by interpolation", () => {
+  const spec = { kind: "rotate", degrees: 20 } as const;
+  const results = samples.map((sample) => changed([spec], sample));
+  for (const values of results) {
+    // Two pixels beside the centre, one on each side: their mean stays where the picture is a plane.
+    const middle = (pixelOf(values, 0, 3, 2) + pixelOf(values, 0, 4, 3)) / 2;
+    expect(middle).toBeCloseTo((pixelOf(picture, 0, 3, 2) + pixelOf(picture, 0, 4, 3)) / 2, 3);
+  }
+  // On the plane x + 8y + 1 the angle can be read off the slope: x' = cos, y' = 8 cos at no turn.
+  const slopes = results.map((values) => pixelOf(values, 0, 4, 3) - pixelOf(values, 0, 3, 3));
+  const angles = slopes.map((slope) => {
+    // slope = cos θ + 8 sin θ
+    const length = Math.hypot(1, 8);
+    return (Math.asin(slope / length) - Math.atan2(1, 8)) * (180 / Math.PI);
+  });
+  for (const angle of angles) expect(Math.abs(angle)).toBeLessThan(20.001);
+  expect(Math.max(...angles)).toBeGreaterThan(15);
+  expect(Math.min(...angles)).toBeLessThan(-15);
+});
+
+it("crop scales a window up: the slope of a plane shrinks by the window's share", () => {
+  const shares = samples.map((sample) => {
+    const values = changed([{ kind: "crop", least: 0.5 }], sample);
+    expect(values.every((value) => value > 0)).toBe(true);
+    return pixelOf(values, 0, 4, 3) - pixelOf(values, 0, 3, 3);
+  });
+  expect(Math.min(...shares)).toBeGreaterThan(0.499);
+  expect(Math.max(...shares)).toBeLessThan(1.001);
+  expect(Math.min(...shares)).toBeLessThan(0.55);
+});
+
+it("cutout clears a square in all channels, which may reach beyond the border", () => {
+  const sizes = samples.map((sample) => {
+    const values = changed([{ kind: "cutout", size: 3 }], sample);
+    const cleared = (channel: number): number[] =>
+      Array.from({ length: height * width }, (_, at) => at).filter((at) => values[channel * height * width + at] === 0);
+    expect(cleared(0)).toEqual(cleared(1));
+    values.forEach((value, at) => expect([0, picture[at]]).toContain(value));
+    return cleared(0).length;
+  });
+  expect(Math.max(...sizes)).toBe(9);
+  expect(new Set(sizes)).toEqual(new Set([4, 6, 9]));
+});
+
+describe("a sample's change", () => {
+  const specs: AugmentSpec[] = [
+    { kind: "shift", pixels: 2 },
+    { kind: "rotate", degrees: 30 },
+    { kind: "flip" },
+    { kind: "cutout", size: 2 },
+  ];
+
+  it("depends on seed, epoch and sample and nothing else", () => {
+    const first = changed(specs, 7, 3, 5);
+    const augmenter = new Augmenter(specs, 5, [2, height, width]);
+    for (const [epoch, sample] of [
+      [0, 1],
+      [3, 8],
+      [3, 7],
+    ] as const) {
+      const values = picture.slice();
+      augmenter.apply(values, epoch, sample);
+      if (epoch === 3 && sample === 7) expect(values).toEqual(first);
+      else expect(values).not.toEqual(first);
+    }
+    expect(changed(specs, 7, 3, 6)).not.toEqual(first);
+  });
+
+  it("is that of one interpolation: a shift of a flipped image keeps its pixels", () => {
+    const values = changed([{ kind: "flip" }, { kind: "shift", pixels: 2 }], 11);
+    expect([...values].every((value) => value === 0 || picture.includes(value))).toBe(true);
+  });
+});
+
+it("is for images alone", () => {
+  expect(() => new Augmenter([{ kind: "flip" }], 1, [784])).toThrow(
+    "augmentations are for images, samples of this data are [784]",
+  );
+});

@@ -1,0 +1,389 @@
+/** What is wrong with data files, told with file and place; and what is fitted on the training part alone. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { openData, type OpenedData } from "../../../shared/data/open.ts";
+import { writeOwn } from "../../../shared/data/own.ts";
+import { split, wholeReading } from "../../../shared/data/reading.ts";
+import type { DataSpec } from "../../../shared/data/spec.ts";
+import { learnMerges, tokensOf } from "../../../shared/data/text.ts";
+import { bytesOf, npyBytes, npzBytes, safetensorsBytes, writeImages } from "../../support/data-files.ts";
+import { failureOf, temporaryFolder } from "../../support/files.ts";
+
+type Files = Readonly<Record<string, string | Uint8Array>>;
+
+async function open(files: Files, spec: (folder: string) => DataSpec, validation = 0): Promise<OpenedData> {
+  const folder = await temporaryFolder();
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(join(folder, name, ".."), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
+  return openData(spec(folder), { ...wholeReading, validation, seed: 3 });
+}
+
+function featuresOf({ train }: Pick<OpenedData, "train">): number[] {
+  const features = new Float32Array(train.length * train.sampleShape.reduce((size, side) => size * side, 1));
+  train.batch([...Array(train.length).keys()], features, train.transfer().targets.slice());
+  return [...features];
+}
+
+const floats = (...values: number[]): Uint8Array => bytesOf(Float32Array.from(values));
+const npy = (folder: string): DataSpec => ({
+  kind: "npy",
+  features: join(folder, "x.npy"),
+  targets: join(folder, "y.npy"),
+  classes: 3,
+});
+const labels = npyBytes("<i4", [2], bytesOf(Int32Array.of(0, 2)));
+const features = npyBytes("<f4", [2, 2], floats(1, 2, 3, 4));
+const npz = (folder: string): DataSpec => ({ kind: "npz", path: join(folder, "a.npz"), classes: 3 });
+const tensors = (folder: string): DataSpec => ({
+  kind: "safetensors",
+  train: join(folder, "a.safetensors"),
+  classes: 3,
+});
+const twoFeatures = ["F32", [2, 2], floats(1, 2, 3, 4)] as const;
+const csv =
+  (options: object) =>
+  (folder: string): DataSpec => ({ kind: "csv", train: join(folder, "a.csv"), target: "y", ...options });
+const lines = (folder: string): DataSpec => ({ kind: "jsonLines", train: join(folder, "a.jsonl"), target: "y" });
+const text = (folder: string): DataSpec => ({ kind: "text", train: join(folder, "a.txt"), length: 8 });
+const cifar = (folder: string): DataSpec => ({ kind: "cifar", path: folder });
+
+it.each<[what: string, files: Files, spec: (folder: string) => DataSpec, message: string]>([
+  [
+    "NaN in an array",
+    { "x.npy": npyBytes("<f4", [2, 2], floats(1, 2, 3, NaN)), "y.npy": labels },
+    npy,
+    "feature 1 of row 1 of DIR/x.npy is NaN, expected a finite number",
+  ],
+  [
+    "a type that is none",
+    { "x.npy": npyBytes("<c8", [2, 1], floats(1, 2, 3, 4)), "y.npy": labels },
+    npy,
+    "DIR/x.npy: the array has the type <c8, expected one of |u1",
+  ],
+  [
+    "big-endian numbers",
+    { "x.npy": npyBytes(">f4", [2, 2], floats(1, 2, 3, 4)), "y.npy": labels },
+    npy,
+    "DIR/x.npy: the array has the type >f4",
+  ],
+  [
+    "columns first",
+    { "x.npy": npyBytes("<f4", [2, 2], floats(1, 2, 3, 4), "True"), "y.npy": labels },
+    npy,
+    "DIR/x.npy: the array is in Fortran order",
+  ],
+  [
+    "an array cut short",
+    { "x.npy": features.subarray(0, -3), "y.npy": labels },
+    npy,
+    "DIR/x.npy at offset 128: expected 16 bytes of data ([2, 2] of <f4), found 13",
+  ],
+  ["no array", { "x.npy": "x,y\n1,2\n", "y.npy": labels }, npy, "DIR/x.npy at offset 0: no NumPy array"],
+  [
+    "a target too many",
+    { "x.npy": features, "y.npy": npyBytes("<i4", [3], bytesOf(Int32Array.of(0, 1, 2))) },
+    npy,
+    "DIR/y.npy: expected 2 rows, as DIR/x.npy has, found 3",
+  ],
+  [
+    "a label too large",
+    { "x.npy": features, "y.npy": npyBytes("<i4", [2], bytesOf(Int32Array.of(0, 3))) },
+    npy,
+    "row 1 of DIR/y.npy: expected a label from 0 to 2, found 3",
+  ],
+  [
+    "one number a sample",
+    { "x.npy": npyBytes("<f4", [2], floats(1, 2)), "y.npy": labels },
+    npy,
+    "DIR/x.npy: an array of shape [2] has no samples of several values",
+  ],
+  ["no archive", { "a.npz": "PK" }, npz, "DIR/a.npz: no readable .npz archive"],
+  [
+    "an array that is not there",
+    { "a.npz": npzBytes({ x_train: features, z: labels }) },
+    npz,
+    "DIR/a.npz: no array is named y_train; there are x_train, z",
+  ],
+  [
+    "NaN in an archive",
+    { "a.npz": npzBytes({ x_train: npyBytes("<f4", [2, 1], floats(NaN, 1)), y_train: labels }) },
+    npz,
+    "feature 0 of row 0 of DIR/a.npz, array x_train is NaN",
+  ],
+  [
+    "half precision",
+    {
+      "a.safetensors": safetensorsBytes({
+        features: ["F16", [2, 1], new Uint8Array(4)],
+        targets: ["I32", [2], bytesOf(Int32Array.of(0, 1))],
+      }),
+    },
+    tensors,
+    "DIR/a.safetensors: features has the type F16, expected one of F32, U8",
+  ],
+  [
+    "tensors without targets",
+    { "a.safetensors": safetensorsBytes({ features: twoFeatures, labels: twoFeatures }) },
+    tensors,
+    "DIR/a.safetensors: no tensor is named targets; there are features, labels",
+  ],
+  [
+    "tensors that don't fit",
+    { "a.safetensors": safetensorsBytes({ features: twoFeatures, targets: ["F32", [3], floats(1, 2, 3)] }) },
+    tensors,
+    "features [2, 2] and targets [3] do not belong together",
+  ],
+  [
+    "half a label",
+    { "a.safetensors": safetensorsBytes({ features: twoFeatures, targets: ["F32", [2], floats(1, 0.5)] }) },
+    tensors,
+    "row 1 of DIR/a.safetensors: expected a label from 0 to 2, found 0.5",
+  ],
+  [
+    "tensors cut short",
+    {
+      "a.safetensors": safetensorsBytes({ features: twoFeatures, targets: ["F32", [2], floats(1, 0)] }).subarray(0, -1),
+    },
+    tensors,
+    "DIR/a.safetensors: the tensors need",
+  ],
+  [
+    "no tensors at all",
+    { "a.safetensors": "a text that is no header, and long enough" },
+    tensors,
+    "DIR/a.safetensors: no safetensors file",
+  ],
+  [
+    "a category that training lacks",
+    { "a.csv": "x,y\nred,1\nblue,2\n", "b.csv": "x,y\ngreen,1\n" },
+    (folder) => ({ ...csv({ columns: { x: "category" } })(folder), test: join(folder, "b.csv") }) as DataSpec,
+    'DIR/b.csv:2: column 1 (x): "green" is no category of the training data: blue, red',
+  ],
+  [
+    "a column that is not there",
+    { "a.csv": "x,y\n1,1\n" },
+    csv({ columns: { z: "ignore" } }),
+    'DIR/a.csv:1: no column is named "z"; the columns are x, y',
+  ],
+  [
+    "no column left",
+    { "a.csv": "x,y\n1,1\n" },
+    csv({ columns: { x: "ignore" } }),
+    "DIR/a.csv:1: every column but the target's is left out",
+  ],
+  [
+    "a name that is no class",
+    { "a.csv": "x,y\n1,maybe\n" },
+    csv({ classes: ["no", "yes"] }),
+    'DIR/a.csv:2: column 2 (y): expected one of no, yes, found "maybe"',
+  ],
+  [
+    "NaN in a standardised column",
+    { "a.csv": "x,y\n1,1\nNaN,2\n" },
+    csv({ standardise: true }),
+    'DIR/a.csv:3: column 1 (x): expected a number, found "NaN"',
+  ],
+  ["a line that is no JSON", { "a.jsonl": '{"x": 1, "y": 2}\n{"x": 1, "y": \n' }, lines, "DIR/a.jsonl:2: SyntaxError"],
+  ["a line that is no object", { "a.jsonl": "[1, 2]\n" }, lines, "DIR/a.jsonl:1: expected a JSON object"],
+  [
+    "a key that is missing",
+    { "a.jsonl": '{"x": 1, "y": 2}\n{"y": 2}\n' },
+    lines,
+    "DIR/a.jsonl:2: column 1 (x): expected a number, found an empty cell",
+  ],
+  [
+    "a key that is new",
+    { "a.jsonl": '{"x": 1, "y": 2}\n{"x": 1, "y": 2, "z": 3}\n' },
+    lines,
+    "DIR/a.jsonl:2: z is no key of the first line",
+  ],
+  [
+    "null",
+    { "a.jsonl": '{"x": null, "y": 2}\n' },
+    lines,
+    "DIR/a.jsonl:1: column 1 (x): expected a number, found an empty cell",
+  ],
+  [
+    "a text that is too short",
+    { "a.txt": "12345678" },
+    text,
+    "DIR/a.txt: 8 tokens are too few for a sample of 8 and what follows",
+  ],
+  [
+    "half a record",
+    { "data_batch_1.bin": new Uint8Array(3074) },
+    cifar,
+    "DIR/data_batch_1.bin: 3074 bytes are no whole number of records of 3073",
+  ],
+  [
+    "a label beyond the classes",
+    { "data_batch_1.bin": new Uint8Array(3073).fill(10) },
+    cifar,
+    "DIR/data_batch_1.bin at offset 0: expected a label from 0 to 9, found 10",
+  ],
+  ["a folder without CIFAR's files", { "other.bin": "" }, cifar, "DIR: no file is named data_batch_1.bin"],
+])("refuses %s", async (_, files, spec, message) => {
+  let folder = "";
+  const error = await failureOf(() =>
+    open(files, (path) => {
+      folder = path;
+      return spec(path);
+    }),
+  );
+  expect(error.code).toBe("DATA_INVALID");
+  expect(error.message.replaceAll(folder, "DIR")).toContain(message);
+  expect(error.hint).not.toBe("");
+});
+
+describe("images", () => {
+  const grey = (width: number, height: number) => ({
+    width,
+    height,
+    channels: 1 as const,
+    data: Array<number>(width * height).fill(9),
+  });
+  const failure = async (images: Parameters<typeof writeImages>[1], options = {}): Promise<string> => {
+    const folder = await temporaryFolder();
+    await writeImages(folder, images);
+    const error = await failureOf(() => openData({ kind: "images", train: folder, ...options }));
+    expect(error.code).toBe("DATA_INVALID");
+    return error.message.replaceAll(folder, "DIR");
+  };
+
+  it("of mixed sizes are refused with both", async () => {
+    expect(await failure({ "a/1.png": grey(2, 3), "b/1.png": grey(3, 2) })).toBe(
+      "DIR/b/1.png: the image is 3 × 2, DIR/a/1.png is 2 × 3",
+    );
+  });
+
+  it("of mixed colours are refused, unless it is said how to read them", async () => {
+    const images = {
+      "a/1.png": grey(1, 2),
+      "b/1.png": { width: 1, height: 2, channels: 3 as const, data: [10, 20, 30, 255, 255, 255] },
+    };
+    expect(await failure(images)).toContain("DIR/b/1.png: the image has colours, DIR/a/1.png has none");
+    const folder = await temporaryFolder();
+    await writeImages(folder, images);
+    const { train } = await openData({ kind: "images", train: folder, channels: 1 });
+    // 0.299 · 10 + 0.587 · 20 + 0.114 · 30
+    expect(featuresOf({ train }).map((value) => Math.round(255 * value))).toEqual([9, 9, 18, 255]);
+  });
+
+  it("need their folders, and to be readable", async () => {
+    expect(await failure({ "a/1.png": grey(1, 1) })).toBe(
+      "DIR: expected a folder for each of at least 2 classes, found a",
+    );
+    expect(await failure({ "a/1.png": grey(1, 1), "b/1.png": grey(1, 1) }, { classes: 3 })).toContain(
+      "each of 3 classes, found a, b",
+    );
+    const folder = await temporaryFolder();
+    await writeImages(folder, { "a/1.png": grey(1, 1), "b/1.png": grey(1, 1) });
+    await writeFile(join(folder, "b", "2.png"), "no picture");
+    const error = await failureOf(() => openData({ kind: "images", train: folder }));
+    expect(error.message).toContain("b/2.png: no readable PNG");
+  });
+});
+
+describe("a split", () => {
+  it("holds out a share of the samples, each in one part, by the seed", () => {
+    const parts = (seed: number) => split(1000, { ...wholeReading, validation: 0.25, seed });
+    const { train, held } = parts(1);
+    expect(held).toHaveLength(250);
+    expect([...train, ...held].sort((left, right) => left - right)).toEqual([...Array(1000).keys()]);
+    expect(parts(1).held).toEqual(held);
+    expect(parts(2).held).not.toEqual(held);
+    expect(split(2, { ...wholeReading, validation: 0.001 }).held).toHaveLength(1);
+  });
+
+  it("takes the place of the test part, which is reserved; standardisation is fitted on what is left to train on", async () => {
+    const rows = Array.from({ length: 40 }, (_, row) => `${row * row},${row}`);
+    const spec = csv({ standardise: true });
+    const files = { "a.csv": `x,y\n${rows.join("\n")}\n`, "b.csv": "x,y\n1,1\n" };
+    const opened = await open(files, (folder) => ({ ...spec(folder), test: join(folder, "b.csv") }) as DataSpec, 0.2);
+    expect([opened.train.length, opened.test!.length, opened.reserved!.length]).toEqual([32, 8, 1]);
+    const values = featuresOf(opened);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+    expect(Math.abs(mean)).toBeLessThan(1e-6);
+    expect(variance).toBeCloseTo(1, 5);
+    const whole = featuresOf(await open(files, spec));
+    expect(values).not.toEqual(whole.slice(0, 32));
+  });
+
+  it("names its parts by what they hold", async () => {
+    const files = { "a.csv": "x,y\n1,1\n2,2\n3,3\n4,4\n" };
+    const [whole, halves] = [await open(files, csv({})), await open(files, csv({}), 0.5)];
+    expect(new Set([whole.train, halves.train, halves.test!].map(({ sha256 }) => sha256)).size).toBe(3);
+    // Of the same content, a worker agrees with its coordinator.
+    expect(halves.sha256).toBe(whole.sha256);
+  });
+});
+
+it("a row of a table is encoded as its training data was", async () => {
+  const { encode } = await open(
+    { "a.csv": "c,x,y\nred,1,0\nblue,3,1\n" },
+    csv({ columns: { c: "category" }, standardise: true }),
+  );
+  expect([...encode!(["red", "3"], "row.csv")]).toEqual([0, 1, 1]);
+  expect(() => encode!(["red"], "row.csv")).toThrow(
+    "row.csv: expected 2 values, one for each column but the target's, found 1",
+  );
+});
+
+describe("a learned vocabulary", () => {
+  it("joins the most frequent pair again and again, and loses nothing", () => {
+    const bytes = Buffer.from("low low low lower lowest newest newest");
+    const merges = learnMerges(bytes, 6);
+    const tokens = tokensOf(bytes, merges);
+    expect(tokens.length).toBeLessThan(bytes.length / 2);
+    const spelled = (token: number): number[] => (token < 256 ? [token] : merges[token - 256]!.flatMap(spelled));
+    expect(Buffer.from([...tokens].flatMap(spelled)).toString()).toBe(bytes.toString());
+    // "lo" and "ow" are as frequent: the smaller number wins, and "low" follows.
+    expect(spelled(256)).toEqual([...Buffer.from("lo")]);
+    expect(spelled(257)).toEqual([...Buffer.from("low")]);
+  });
+
+  it("ends where no pair occurs twice", () => {
+    expect(learnMerges(Buffer.from("abc"), 100)).toEqual([]);
+  });
+});
+
+describe("a dataset of one's own", () => {
+  const own = { length: 3, sampleShape: [2], target: { kind: "values", width: 1 } as const };
+
+  it("whose numbers are not finite is refused with the row", async () => {
+    const folder = await temporaryFolder();
+    const batch = (indices: Uint32Array, rows: Float32Array): void =>
+      indices.forEach((index) => rows.set([index, index === 2 ? NaN : 0], 2 * index));
+    const spec = await writeOwn({ train: { ...own, batch } }, folder);
+    expect((await failureOf(() => openData(spec))).message).toContain("feature 1 of row 2 of");
+  });
+
+  it("keeps its name while its content is the same, and leaves nothing behind when it fails", async () => {
+    const folder = await temporaryFolder();
+    const batch = (): void => {};
+    const first = await writeOwn({ train: { ...own, batch } }, folder);
+    expect(await writeOwn({ train: { ...own, batch } }, folder)).toEqual(first);
+    const broken = { ...own, batch: () => Promise.reject(new Error("mine")) };
+    await expect(writeOwn({ train: broken }, folder)).rejects.toThrow("mine");
+    const { readdir } = await import("node:fs/promises");
+    expect(await readdir(folder)).toHaveLength(1);
+  });
+});
+
+it.each<[string, DataSpec]>([
+  ["jsonLines", { kind: "jsonLines", train: "/nowhere/a.jsonl", target: "y" }],
+  ["npy", { kind: "npy", features: "/nowhere/x.npy", targets: "/nowhere/y.npy" }],
+  ["npz", { kind: "npz", path: "/nowhere/a.npz" }],
+  ["images", { kind: "images", train: "/nowhere" }],
+  ["text", { kind: "text", train: "/nowhere/a.txt", length: 1 }],
+  ["safetensors", { kind: "safetensors", train: "/nowhere/a.safetensors" }],
+  ["cifar", { kind: "cifar", path: "/nowhere" }],
+])("names what is missing of %s", async (_, spec) => {
+  const error = await failureOf(() => openData(spec));
+  expect(error.code).toBe("DATA_MISSING");
+  expect(error.message).toMatch(/^cannot read \/nowhere.*: ENOENT$/);
+});

@@ -1,0 +1,250 @@
+/** Every ONNX operation that is known computes what onnxruntime computes, in small files with one of them in it. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it, test } from "vitest";
+import { product } from "../../../../shared/graph/values.ts";
+import { bare, computed } from "../../../support/imported.ts";
+import { type Attribute, type FileNode, onnxFile, type Stored } from "../../../support/onnx-file.ts";
+import { someNumbers } from "../../../support/programs.ts";
+
+interface Case {
+  readonly type: string;
+  /** One sample's shape; by default [4]. */
+  readonly sample?: readonly number[];
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+  /** What stands behind x among the inputs; undefined leaves one out. */
+  readonly more?: readonly (Stored | undefined)[];
+  readonly operatorSet?: number;
+  readonly outputs?: readonly string[];
+  /** Takes x to where the operation is defined. */
+  readonly before?: "Abs" | "Exp";
+}
+
+let seed = 1;
+const weights = (...shape: number[]): Stored => ({ shape, values: [...someNumbers(product(shape), (seed += 1))] });
+const positive = (...shape: number[]): Stored => ({
+  shape,
+  values: weights(...shape).values.map((value) => 0.1 + Math.abs(value)),
+});
+const whole = (...values: number[]): Stored => ({ shape: [values.length], values, type: "INT64" });
+const scalar = (value: number): Stored => ({ shape: [], values: [value] });
+const float = (value: number): Attribute => ({ float: value });
+const images = [2, 6, 5];
+
+const cases: readonly Case[] = [
+  ...[
+    "Relu",
+    "Sigmoid",
+    "Tanh",
+    "Softplus",
+    "Softsign",
+    "Erf",
+    "Exp",
+    "Abs",
+    "Neg",
+    "Sign",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Selu",
+    "HardSwish",
+    "Mish",
+    "Identity",
+    "Dropout",
+  ].map((type) => ({ type })),
+  { type: "Log", before: "Exp" },
+  { type: "Sqrt", before: "Abs" },
+  { type: "Reciprocal", before: "Exp" },
+  { type: "LeakyRelu", attributes: { alpha: float(0.2) } },
+  { type: "Elu", attributes: { alpha: float(0.7) } },
+  { type: "HardSigmoid", attributes: { alpha: float(0.3), beta: float(0.4) } },
+  { type: "Gelu", operatorSet: 20 },
+  { type: "Gelu", operatorSet: 20, attributes: { approximate: "tanh" } },
+  { type: "PRelu", more: [positive(4)] },
+  { type: "Clip", more: [scalar(-0.3), scalar(0.4)] },
+  { type: "Clip", more: [undefined, scalar(0.4)] },
+  { type: "Clip", operatorSet: 9, attributes: { min: float(0), max: float(0.5) } },
+  { type: "Cast", attributes: { to: 1 } },
+  ...["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean"].map((type) => ({ type, more: [positive(4)] })),
+  { type: "Sub", more: [scalar(0.5)] },
+  { type: "Pow", before: "Abs", more: [scalar(3)] },
+  { type: "Pow", more: [scalar(2)] },
+  { type: "Pow", before: "Exp", more: [positive(4)] },
+  { type: "Expand", sample: [1, 4], more: [whole(1, 3, 1)] },
+  { type: "Gemm", attributes: { transB: 1 }, more: [weights(3, 4), weights(3)] },
+  { type: "Gemm", attributes: { alpha: float(0.5), beta: float(2) }, more: [weights(4, 3), weights(1, 3)] },
+  { type: "Gemm", more: [weights(4, 3)] },
+  { type: "MatMul", more: [weights(4, 3)] },
+  { type: "MatMul", sample: [5, 4], more: [weights(4, 3)] },
+  { type: "MatMul", sample: [5, 4], more: [weights(1, 4, 3)] },
+  {
+    type: "Conv",
+    sample: images,
+    attributes: { pads: [1, 0, 1, 2], strides: [2, 1] },
+    more: [weights(3, 2, 3, 3), weights(3)],
+  },
+  {
+    type: "Conv",
+    sample: images,
+    attributes: { auto_pad: "SAME_UPPER", strides: [2, 2], group: 2 },
+    more: [weights(4, 1, 2, 3)],
+  },
+  {
+    type: "Conv",
+    sample: images,
+    attributes: { auto_pad: "SAME_LOWER" },
+    more: [weights(3, 2, 2, 2)],
+  },
+  { type: "Conv", sample: [3, 9], attributes: { pads: [1, 2], strides: [2] }, more: [weights(4, 3, 3), weights(4)] },
+  {
+    type: "ConvTranspose",
+    sample: images,
+    attributes: { strides: [2, 2], pads: [1, 1, 0, 1], output_padding: [1, 0] },
+    more: [weights(2, 3, 3, 3), weights(3)],
+  },
+  { type: "MaxPool", sample: images, attributes: { kernel_shape: [3, 2], strides: [1, 2], pads: [1, 0, 1, 1] } },
+  { type: "MaxPool", sample: [3, 9], attributes: { kernel_shape: [3], strides: [2] } },
+  { type: "AveragePool", sample: images, attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } },
+  {
+    type: "AveragePool",
+    sample: images,
+    attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 },
+  },
+  { type: "GlobalAveragePool", sample: images },
+  { type: "GlobalMaxPool", sample: images },
+  { type: "LRN", sample: [7, 3, 2], attributes: { size: 5, alpha: float(0.5), beta: float(0.6), bias: float(2) } },
+  {
+    type: "BatchNormalization",
+    sample: images,
+    attributes: { epsilon: float(0.01) },
+    more: [weights(2), weights(2), weights(2), positive(2)],
+  },
+  { type: "LayerNormalization", sample: [3, 4], more: [weights(4), weights(4)] },
+  { type: "LayerNormalization", sample: [3, 4], attributes: { axis: 1, epsilon: float(0.1) }, more: [weights(3, 4)] },
+  { type: "InstanceNormalization", sample: images, more: [weights(2), weights(2)] },
+  { type: "Softmax", sample: [3, 4], attributes: { axis: 1 } },
+  { type: "Softmax", sample: [3, 4], operatorSet: 11 },
+  { type: "LogSoftmax", sample: [3, 4] },
+  { type: "Hardmax" },
+  ...[
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceSumSquare",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSumExp",
+  ].map((type) => ({
+    type,
+    sample: [3, 4],
+    operatorSet: type === "ReduceSum" ? 13 : 18,
+    more: [whole(-1)],
+  })),
+  { type: "ReduceLogSum", before: "Exp", sample: [3, 4], operatorSet: 18, more: [whole(1)] },
+  { type: "ReduceMean", sample: [3, 4], operatorSet: 13, attributes: { axes: [1, 2], keepdims: 0 } },
+  { type: "Reshape", sample: [3, 4], more: [whole(0, 2, -1)] },
+  { type: "Reshape", sample: [3, 4], more: [whole(-1, 4)] },
+  { type: "Flatten", sample: [3, 4] },
+  { type: "Flatten", sample: [3, 4], attributes: { axis: 2 } },
+  { type: "Squeeze", sample: [1, 4], more: [whole(1)] },
+  { type: "Unsqueeze", more: [whole(1, -1)] },
+  { type: "Transpose", sample: [3, 4], attributes: { perm: [0, 2, 1] } },
+  { type: "Concat", sample: [3, 4], attributes: { axis: -1 }, more: [{ ...weights(1, 3, 2), shape: [1, 3, 2] }] },
+  { type: "Split", sample: [5], attributes: { axis: 1 }, more: [whole(2, 3)], outputs: ["y", "rest"] },
+  { type: "Split", sample: [5], operatorSet: 18, attributes: { axis: -1, num_outputs: 2 }, outputs: ["y", "rest"] },
+  { type: "Slice", sample: [5, 4], more: [whole(1, -3), whole(4, 2 ** 53 - 1), whole(1, 2)] },
+  {
+    type: "Slice",
+    sample: [5, 4],
+    operatorSet: 9,
+    attributes: { starts: [0, 1], ends: [2 ** 31 + 1, -1], axes: [0, 1] },
+  },
+  { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [whole(3, 0, -1)] },
+  { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [{ shape: [], values: [2], type: "INT64" }] },
+  { type: "Pad", sample: [3, 4], more: [whole(0, 1, 0, 0, 0, 2), scalar(1.5)] },
+  { type: "Tile", sample: [3, 4], more: [whole(1, 2, 3)] },
+  { type: "Trilu", sample: [4, 4], attributes: { upper: 0 } },
+  { type: "Trilu", sample: [4, 4], more: [{ shape: [], values: [1], type: "INT64" }] },
+  { type: "Trilu", sample: [4, 4] },
+  { type: "DepthToSpace", sample: [8, 2, 3], attributes: { blocksize: 2 } },
+  { type: "DepthToSpace", sample: [8, 2, 3], attributes: { blocksize: 2, mode: "CRD" } },
+  {
+    type: "Resize",
+    sample: images,
+    more: [undefined, { shape: [4], values: [1, 1, 2, 3] }],
+    attributes: { coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+  },
+];
+
+/** A file with one operation between x and y. */
+function fileOf({
+  type,
+  sample = [4],
+  attributes = {},
+  more = [],
+  operatorSet,
+  outputs = ["y"],
+  before,
+}: Case): Uint8Array {
+  const names = more.map((stored, place) => (stored === undefined ? "" : `w${place}`));
+  const initialisers = Object.fromEntries(
+    more.flatMap((stored, place) => (stored === undefined ? [] : [[`w${place}`, stored]])),
+  );
+  const first: FileNode[] = before === undefined ? [] : [{ type: before, inputs: ["x"], outputs: ["z"] }];
+  const nodes = [...first, { type, inputs: [before === undefined ? "x" : "z", ...names], outputs, attributes }];
+  return onnxFile({
+    nodes,
+    inputs: { x: ["batch", ...sample] },
+    initialisers,
+    ...(operatorSet === undefined ? {} : { operatorSet }),
+  });
+}
+
+function expectEqual(found: Float32Array, wanted: Float32Array, tolerance = 2e-6): void {
+  expect(found.length).toBe(wanted.length);
+  const scale = Math.max(1e-3, ...wanted.map(Math.abs));
+  const worst = Math.max(...found.map((value, entry) => Math.abs(value - (wanted[entry] as number))));
+  expect(worst / scale).toBeLessThan(tolerance);
+}
+
+describe("an operation of an ONNX file computes what onnxruntime computes", () => {
+  test.each(
+    cases.map((each, place) => [`${place} ${each.type} ${JSON.stringify(each.attributes ?? {})}`, each] as const),
+  )("%s", async (_name, each) => {
+    const bytes = fileOf(each);
+    const sample = each.sample ?? [4];
+    const samples = each.type === "Concat" ? 1 : 3;
+    const features = someNumbers(samples * product(sample), 7);
+    expectEqual(await computed(bytes, sample, samples, features), await bare(bytes, [samples, ...sample], features));
+  });
+});
+
+/** test/data/make-models.py says where they come from. */
+const read = (name: string): Uint8Array => readFileSync(new URL(`../../../data/${name}.onnx`, import.meta.url));
+
+describe("a file that PyTorch wrote computes what onnxruntime computes", () => {
+  it.each([
+    ["residual", [1, 28, 28], 3, "float32"],
+    ["transformer-torchscript", [12], 3, "int64"],
+    ["transformer-dynamo", [12], 3, "int64"],
+    ["transformer-one", [12], 1, "int64"],
+  ] as const)("%s", async (name, sample, samples, type) => {
+    const bytes = read(name);
+    const count = samples * product(sample);
+    const features =
+      type === "int64" ? Float32Array.from({ length: count }, (_, at) => (at * 17) % 50) : someNumbers(count, 5);
+    const wanted = await bare(bytes, [samples, ...sample], features, type);
+    expectEqual(await computed(bytes, sample, samples, features), wanted);
+  });
+
+  it("also where it was exported for one sample and more are wanted", async () => {
+    const features = Float32Array.from({ length: 36 }, (_, at) => (at * 17) % 50);
+    const together = await computed(read("transformer-one"), [12], 3, features);
+    const apart = await Promise.all(
+      [0, 1, 2].map((sample) =>
+        bare(read("transformer-one"), [1, 12], features.slice(12 * sample, 12 * sample + 12), "int64"),
+      ),
+    );
+    expectEqual(together, Float32Array.from(apart.flatMap((scores) => [...scores])));
+  });
+});
