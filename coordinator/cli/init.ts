@@ -97,6 +97,8 @@ exact: on
 audit: 0
 # off sends everything over sockets, also to workers of this host.
 sharedMemory: on
+# on also writes the curves as event files into the run folder: tensorboard --logdir runs
+tensorboard: off
 # Other addresses than loopback need a join token, or insecure: true, as anyone could join.
 host: 127.0.0.1
 port: 0                                    # 0: any free one
