@@ -121,8 +121,15 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
 
     test("tells a worker with another token, and a second coordinator on the run folder, what is wrong, and goes on", async () => {
       const stranger = docker(
-        ...["run", "--rm", "--network", cluster.network, "--env", "LOCKSTEP_TOKEN=not-the-one-that-it-has"],
-        ...["lockstep-test", "worker", "ws://coordinator:7000"],
+        "run",
+        "--rm",
+        "--network",
+        cluster.network,
+        "--env",
+        "LOCKSTEP_TOKEN=not-the-one-that-it-has",
+        "lockstep-test",
+        "worker",
+        "ws://coordinator:7000",
       );
       await expect(stranger).rejects.toMatchObject({
         code: 1,
