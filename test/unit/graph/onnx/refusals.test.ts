@@ -202,7 +202,7 @@ it("tells in the README which operations are known", () => {
   const readme = readFileSync(new URL("../../../../README.md", import.meta.url), "utf8");
   const [, list = ""] = /^The operations known: (.*)\.$/m.exec(readme) ?? [];
   const named = Array.from(list.matchAll(/`(\w+)`/g), ([, name]) => name);
-  expect(named.toSorted()).toEqual([...knownOperations].toSorted());
+  expect(new Set(named)).toEqual(new Set(knownOperations));
 });
 
 it("takes an operation without derivative where nothing before it is trained", () => {
