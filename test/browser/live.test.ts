@@ -197,7 +197,8 @@ async function proxy(target: string, handsOn: (path: string) => boolean): Promis
       return;
     }
     const { method, headers } = incoming;
-    const onward = request(new URL(path, target), { method, headers }, (answer) => {
+    // A connection that is kept may be closed by the other side just as it is used again.
+    const onward = request(new URL(path, target), { method, headers, agent: false }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers);
       answer.pipe(outgoing);
     });
