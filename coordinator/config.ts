@@ -99,6 +99,8 @@ export interface RunConfig {
   readonly audit: number;
   /** Workers of this host get parameters and leave gradients in memory that they share with the coordinator. */
   readonly sharedMemory: boolean;
+  /** The run folder also gets its curves as event files for TensorBoard. */
+  readonly tensorboard: boolean;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
@@ -157,6 +159,7 @@ export const configSchema = strict({
   exact: onOrOff.default(true),
   audit: share.default(0),
   sharedMemory: onOrOff.default(true),
+  tensorboard: onOrOff.default(false),
   host: text("the address to listen at").default("127.0.0.1"),
   port: wholeNumber(0, 65_535).default(0),
   tokenFile: filePath.optional(),

@@ -48,6 +48,7 @@ import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
 import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
+import { TensorBoardLog } from "./run-folder/tensorboard.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
 import { sharedBytes, SharedMemory } from "./shared-memory.ts";
@@ -243,12 +244,18 @@ async function startIn(
       return () => void watchers.delete(watcher);
     },
   });
-  const events = new EventLog(folder.path, (error) => {
+  const warn = (error: unknown): void => {
     if (!(error instanceof LockstepError)) throw error;
     notify({ type: "warning", code: error.code, message: error.message });
-  });
+  };
+  const events = new EventLog(folder.path, warn);
   cleanUp.defer(() => events.close());
   watchers.add((event) => events.add(event, Date.now()));
+  if (config.tensorboard) {
+    const curves = new TensorBoardLog({ runPath: folder.path, steps, now: Date.now, onFailure: warn });
+    cleanUp.defer(() => curves.close());
+    watchers.add((event) => curves.add(event));
+  }
   for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",

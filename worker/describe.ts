@@ -28,7 +28,7 @@ export function describeAnswer({ statusCode, headers }: IncomingMessage, address
   const reason = headers[REFUSAL_HEADER];
   // From the network to a terminal: nothing but printable characters, and not many.
   if (typeof reason === "string") return `refused for now: ${reason.replaceAll(/[^ -~]/g, "").slice(0, 300)}`;
-  return `${address.host} answered with HTTP status ${statusCode}, which no coordinator does`;
+  return `${address.host} answered with HTTP status ${statusCode} where a coordinator opens a WebSocket: either it is none, or a proxy before it does not pass upgrades on`;
 }
 
 /** What to do about a certificate, by OpenSSL's code for what is wrong with it. */

@@ -39,6 +39,7 @@ export function addRunOptions(command: Command): Command {
     .option("--audit <share>", "share of the gradients that a second worker computes too, as in 0.02 (0)")
     .option("--exact <on|off>", "off admits workers whose arithmetic differs in the last bit (on)")
     .option("--shared-memory <on|off>", "off sends everything over sockets, also to workers of this host (on)")
+    .option("--tensorboard", "also write the curves as event files for TensorBoard, into the run folder")
     .option("--host <address>", "address to listen at (127.0.0.1)")
     .option("--port <number>", "port to listen at; 0: any free one (0)")
     .option("--token-file <file>", "file with the join token that workers must know (the variable LOCKSTEP_TOKEN)")

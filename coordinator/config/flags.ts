@@ -31,6 +31,7 @@ export interface ConfigFlags {
   readonly runs?: string;
   readonly exact?: string;
   readonly sharedMemory?: string;
+  readonly tensorboard?: boolean;
   readonly audit?: string;
   readonly host?: string;
   readonly port?: string;
@@ -54,7 +55,7 @@ const numberFlags = [
   "audit",
   "port",
 ] as const;
-const plainFlags = ["name", "runs", "exact", "sharedMemory", "host", "insecure"] as const;
+const plainFlags = ["name", "runs", "exact", "sharedMemory", "tensorboard", "host", "insecure"] as const;
 const layersRule =
   "whole numbers joined by commas: the values of a sample, each hidden layer, the outputs, as in 784,64,10";
 

@@ -28,25 +28,26 @@ const leftBehind = new Set<string>();
 export async function lockRun(folder: string): Promise<() => Promise<void>> {
   const own = fileName({ host: hostname(), pid: process.pid, start: await ownStart() });
   const path = join(folder, own);
-  let held: { release: () => Promise<void> };
+  let claimed: { release: () => Promise<void> };
   try {
-    held = await onDisk(path, () => holdFile(path, "wx"));
+    claimed = await onDisk(path, () => holdFile(path, "wx"));
   } catch (error) {
     if (!(error instanceof LockstepError) || errnoOf(error.cause) !== "EEXIST") throw error;
     if (!leftBehind.delete(path)) throw locked(folder, own);
-    held = await onDisk(path, () => holdFile(path, "r+"));
+    claimed = await onDisk(path, () => holdFile(path, "r+"));
   }
   // What cannot be removed is soon a dead process's claim: no reason for a run to fail at its end.
   const release = async (): Promise<void> => {
     await rm(path, { force: true }).catch(() => void leftBehind.add(path));
-    await held.release();
+    await claimed.release();
   };
   for (const name of await onDisk(folder, () => readdir(folder))) {
     const claim = parse(name);
     if (claim === undefined || name === own) continue;
-    if ((await isHeld(join(folder, name))) ?? (await isAlive(claim))) {
+    const held = await isHeld(join(folder, name));
+    if (held ?? (await isAlive(claim))) {
       await release();
-      throw locked(folder, name);
+      throw locked(folder, name, held);
     }
     await onDisk(folder, () => rm(join(folder, name), { force: true }));
   }
@@ -62,12 +63,13 @@ export async function isInUse(folder: string): Promise<boolean> {
   return false;
 }
 
-function locked(folder: string, name: string): LockstepError {
+/** @param isCertain the kernel itself says that it is in use */
+function locked(folder: string, name: string, isCertain = false): LockstepError {
   const { pid, host } = parse(name) ?? { pid: 0, host: "" };
   return new LockstepError(
     "RUN_LOCKED",
     `${folder} is in use by process ${pid}${host === hostname() ? "" : ` on ${host}`}`,
-    host === hostname()
+    isCertain || host === hostname()
       ? "Wait until it ends or stop it, or choose another --name."
       : `Stop it or choose another --name; if it no longer runs, delete ${join(folder, name)}.`,
   );

@@ -87,6 +87,20 @@ test("a port in use is refused with the port", async () => {
   expect(stderr).toContain("PORT_IN_USE");
 });
 
+test("a second coordinator on a run folder is told who has it, and the first goes on", async () => {
+  const folder = await prepared();
+  const command = ["coordinator", "--data", "digits", "--epochs", "2", "--name", "shared", "--continue", "--json"];
+  const first = lockstep(command, folder);
+  const { url } = await first.event("listening");
+  const { code, stdout, stderr } = await lockstep(command, folder).finished;
+  expect(code).toBe(1);
+  expect(stderr).toContain(`runs/shared is in use by process ${first.process.pid} [RUN_LOCKED]`);
+  expect(stderr).toMatch(/what to do: Wait until it ends or stop it, or choose another --name/);
+  expect(stdout).not.toContain('"listening"');
+  worker([url]);
+  expect((await first.result()).outcome).toBe("completed");
+});
+
 test("a worker without a coordinator tries again, says so, and gives up with the address", async () => {
   const { code, stderr } = await worker(["ws://127.0.0.1:9", "--name", "lonely", "--patience", "1"]).finished;
   expect(code).toBe(1);

@@ -546,6 +546,13 @@ const options: readonly OptionCase[] = [
     refused: [["sharedMemory: 3", "sharedMemory: found 3, expected on or off"]],
   },
   {
+    key: "tensorboard",
+    value: ({ tensorboard }) => tensorboard,
+    byDefault: false,
+    accepted: [["tensorboard: on", true]],
+    refused: [["tensorboard: yes please", `tensorboard: found "yes please", expected on or off`]],
+  },
+  {
     key: "host",
     value: ({ host }) => host,
     byDefault: "127.0.0.1",

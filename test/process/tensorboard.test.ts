@@ -1,0 +1,49 @@
+/** A run's event files, read by TensorBoard itself: every step and epoch once, also after a kill. */
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../support/files.ts";
+import { lockstep } from "../support/lockstep.ts";
+import { writeMnistPart } from "../support/mnist.ts";
+import { hasTensorBoard, readWithTensorBoard } from "../support/tensorboard.ts";
+
+interface Line {
+  readonly type: "step" | "epoch";
+  readonly step: number;
+  readonly loss: number;
+  readonly testAccuracy?: number;
+  readonly learningRate: number;
+}
+
+const pointsOf = (lines: readonly Line[], type: Line["type"], value: (line: Line) => number): [number, number][] =>
+  lines.filter((line) => line.type === type).map((line) => [line.step, Math.fround(value(line))]);
+
+describe.skipIf(!hasTensorBoard)(`event files${hasTensorBoard ? "" : " (skipped: no python with tensorboard)"}`, () => {
+  test("hold what metrics.jsonl holds, of a run that was killed and went on", async () => {
+    const folder = await temporaryFolder();
+    await writeMnistPart(join(folder, "digits"), 300, 100);
+    await writeFile(join(folder, "job.yaml"), "data: { idx: digits }\nbatch: 30\ncheckpoint: { everySteps: 150 }\n");
+    const words = "train job.yaml --name curves --epochs 200 --tensorboard --json --continue".split(" ");
+    const run = join(folder, "runs", "curves");
+    const files = async (): Promise<string[]> =>
+      (await readdir(run)).filter((name) => name.startsWith("events.out.tfevents."));
+    const killed = lockstep(words, folder);
+    await killed.event("checkpoint");
+    await expect.poll(files, { timeout: 10_000 }).toHaveLength(1);
+    killed.killAll();
+    const { code, stderr } = await lockstep(words, folder).finished;
+    expect(code, stderr).toBe(0);
+    // Some of the steps in the first are behind the checkpoint, and in the second again.
+    expect(await files()).toHaveLength(2);
+    const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trim().split("\n");
+    const metrics = lines.map((line) => JSON.parse(line) as Line);
+    const { curves, complaints } = readWithTensorBoard(join(folder, "runs"));
+    expect(complaints).not.toMatch(/corrupt|DataLoss|mismatch/i);
+    const curve = curves["curves"]!;
+    expect(curve["step/loss"]).toEqual(pointsOf(metrics, "step", ({ loss }) => loss));
+    expect(curve["step/loss"]).toHaveLength(2_000);
+    expect(curve["step/learning_rate"]).toEqual(pointsOf(metrics, "step", ({ learningRate }) => learningRate));
+    expect(curve["epoch/loss"]).toEqual(pointsOf(metrics, "epoch", ({ loss }) => loss));
+    expect(curve["test/accuracy"]).toEqual(pointsOf(metrics, "epoch", ({ testAccuracy }) => testAccuracy!));
+  }, 60_000);
+});
