@@ -104,6 +104,8 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     await page.getByRole("button", { name: "Resume" }).click();
     await coordinator.event("resumed");
     await coordinator.event("step", (event) => event.step === step + 1);
+    // With every epoch the digit is asked about anew, and the browser would report a question that the end cut short.
+    await page.getByRole("button", { name: "Clear" }).click();
     await page.getByRole("button", { name: "Stop…" }).click();
     await page.getByRole("button", { name: "Stop the run" }).click();
     expect((await coordinator.result()).outcome).toBe("stopped");
