@@ -3,6 +3,7 @@
  * written while nobody watches, and who does not read is let go: the browser comes again by itself.
  */
 import type { ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RunEvent } from "../events.ts";
 import type { RunView } from "../http/view.ts";
 import type { RunHistory } from "./history.ts";
@@ -12,6 +13,7 @@ import { WorkerRows } from "./workers.ts";
 
 const UPDATE_EVERY = 250;
 const PING_EVERY = 4;
+const LAST_WORDS_FOR = 1_000;
 /** Audits are told together, at most so often; milliseconds. */
 const AUDITS_EVERY = 5_000;
 /** Bytes that a watcher may leave unread. */
@@ -83,9 +85,11 @@ export class Feed {
     this.#write(response, "snapshot", JSON.stringify(this.snapshot(mayCommand)));
   }
 
-  close(): void {
+  /** Resolves when the last words are on their way to everyone who listens; who does not read is not waited for. */
+  async close(): Promise<void> {
     if (this.#watchers.size > 0) this.#tick();
-    for (const watcher of this.#watchers) watcher.end();
+    const told = [...this.#watchers].map((watcher) => new Promise<void>((resolve) => watcher.end(resolve)));
+    await Promise.race([Promise.all(told), sleep(LAST_WORDS_FOR, undefined, { ref: false })]);
   }
 
   #begin(): void {

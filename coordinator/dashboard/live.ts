@@ -29,7 +29,7 @@ export function dashboardPages(run: RunView): (pages: Pages) => void {
     feed.event(event);
   });
   run.onClose(async () => {
-    feed.close();
+    await feed.close();
     await predictor.close();
   });
   return (pages) => {

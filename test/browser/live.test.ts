@@ -51,23 +51,29 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     const page = await openPage();
     await page.goto(url);
     for (const name of ["anna", "bert", "cleo"]) {
-      await row(page, name).getByText("computing").waitFor();
+      // One that began slowly may have nothing to do.
+      await row(page, name)
+        .getByText(/^(computing|standing by)$/)
+        .waitFor();
       await event(page, `${name} joined`).waitFor();
     }
     const lanes = async (): Promise<string[]> => page.locator(".timeline text:not(.step)").allTextContents();
-    await expect.poll(lanes, { timeout: 5_000 }).toEqual(["coordinator", "anna", "bert", "cleo"]);
+    await expect.poll(async () => (await lanes()).length, { timeout: 5_000 }).toBeGreaterThan(2);
+    const busy = page.locator(".workers tbody tr", { hasText: "computing" }).first();
+    const victim = (await busy.locator("th").textContent())!;
+    await expect.poll(lanes, { timeout: 5_000 }).toContain(victim);
     // Round trip, CPU and memory are asked for once a second.
     const measured = /127\.0\.0\.1.* ms.* %.* MB/;
-    await expect.poll(() => row(page, "bert").textContent(), { timeout: 5_000 }).toMatch(measured);
+    await expect.poll(() => row(page, victim).textContent(), { timeout: 5_000 }).toMatch(measured);
 
     const killedAt = Date.now();
-    workers["bert"]!.killAll();
+    workers[victim]!.killAll();
     const left = (): number => Math.max(1, killedAt + SOON - Date.now());
-    await row(page, "bert").getByText("gone").waitFor({ timeout: left() });
-    await event(page, "bert is gone").waitFor({ timeout: left() });
-    await expect.poll(lanes, { timeout: left(), interval: 20 }).toEqual(["coordinator", "anna", "cleo"]);
+    await row(page, victim).getByText("gone").waitFor({ timeout: left() });
+    await event(page, `${victim} is gone`).waitFor({ timeout: left() });
+    await expect.poll(lanes, { timeout: left(), interval: 20 }).not.toContain(victim);
     console.log(`a killed worker was told of after ${Date.now() - killedAt} ms`);
-    expect(await row(page, "bert").locator("td").last().textContent()).toBe("1");
+    expect(await row(page, victim).locator("td").last().textContent()).toBe("1");
     expect(await figure(page, "Workers").textContent()).toBe("2");
     // The others go on, and so does the page.
     const before = await figure(page, "Step").textContent();
@@ -98,6 +104,8 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     await page.getByRole("button", { name: "Resume" }).click();
     await coordinator.event("resumed");
     await coordinator.event("step", (event) => event.step === step + 1);
+    // With every epoch the digit is asked about anew, and the browser would report a question that the end cut short.
+    await page.getByRole("button", { name: "Clear" }).click();
     await page.getByRole("button", { name: "Stop…" }).click();
     await page.getByRole("button", { name: "Stop the run" }).click();
     expect((await coordinator.result()).outcome).toBe("stopped");
@@ -141,12 +149,13 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     await phone.keyboard.press("Tab");
     expect(await phone.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
     const all = phone.getByRole("button", { name: "Show all steps" });
+    await phone.locator(".chart canvas").first().waitFor();
     await phone.locator(".chart").first().focus();
     await phone.keyboard.press("+");
-    await expect.poll(() => all.isEnabled()).toBe(true);
+    await expect.poll(() => all.isEnabled(), { timeout: 5_000 }).toBe(true);
     await phone.keyboard.press("ArrowLeft");
     await phone.keyboard.press("0");
-    await expect.poll(() => all.isEnabled()).toBe(false);
+    await expect.poll(() => all.isEnabled(), { timeout: 5_000 }).toBe(false);
     await phone.locator(".digit canvas").focus();
     await phone.keyboard.down("Space");
     for (let press = 0; press < 6; press++) await phone.keyboard.press("ArrowDown");
@@ -190,7 +199,8 @@ async function proxy(target: string, handsOn: (path: string) => boolean): Promis
       return;
     }
     const { method, headers } = incoming;
-    const onward = request(new URL(path, target), { method, headers }, (answer) => {
+    // A connection that is kept may be closed by the other side just as it is used again.
+    const onward = request(new URL(path, target), { method, headers, agent: false }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers);
       answer.pipe(outgoing);
     });
