@@ -31,6 +31,9 @@ data: mnist
 #     classes: 3                           # targets are labels 0..2; without it they are real values
 #     scale: 1                             # features are divided by this, such as 255 for pixels
 #     header: true                         # found out if left out
+# validation: 0.1                          # this share of the training samples is held out, and tested on in place of the test data
+# augment: [{shift: 2}, {rotate: 8}, flip]    # images change from epoch to epoch, the same way on every worker
+# dataMemory: 1024                         # MiB of features held in memory; files with more are read as they are needed
 
 model:
   layers:

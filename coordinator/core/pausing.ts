@@ -2,13 +2,15 @@
 import type { CoordinatorEffect } from "./events.ts";
 import type { CoordinatorState } from "./state.ts";
 
+/** No step is open, and none is to be opened: says so once. */
 export function pause(state: CoordinatorState, now: number): CoordinatorEffect[] {
-  if (state.pausedSince !== undefined || state.phase === "ended") return [];
+  if (state.pausedSince !== undefined) return [];
   state.pausedSince = now;
   return [{ type: "notify", event: { type: "paused", step: state.steps } }];
 }
 
 export function unpause(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  state.pauseRequested = false;
   if (state.pausedSince === undefined) return [];
   const length = now - state.pausedSince;
   state.pausedSince = undefined;

@@ -6,6 +6,7 @@ import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
 import type { CoordinatorEffect } from "./events.ts";
+import { pause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
 import type { PlannedWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
@@ -33,7 +34,8 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
     const saved = checkpoint(state, now);
     if (saved.length > 0) return [...saved, ...proceed(state, now)];
   }
-  if (state.pausedSince !== undefined) return [];
+  // Workers may have begun with what they were assigned ahead.
+  if (state.pauseRequested && state.ahead.length === 0) return pause(state, now);
   // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
   const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
   const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;
@@ -91,8 +93,8 @@ function openStep(state: CoordinatorState, now: number): CoordinatorEffect[] {
 
 /** Assigns the steps after the open one, up to where something else comes between them. */
 function planNext(state: CoordinatorState, now: number): CoordinatorEffect[] {
-  const { settings, stopRequested, steps } = state;
-  if (stopRequested !== undefined || state.ahead.length > 0) return [];
+  const { settings, stopRequested, pauseRequested, steps } = state;
+  if (stopRequested !== undefined || pauseRequested || state.ahead.length > 0) return [];
   const planned: PlannedWork[] = [];
   for (let step = steps + 1; planned.length < stepsAhead(state); step++) {
     if (step >= totalSteps(settings) || evaluationDue(settings, step)) break;

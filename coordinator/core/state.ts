@@ -177,7 +177,9 @@ export interface CoordinatorState {
   /** The arithmetic of this run, given by its manifest or by its first worker. */
   fingerprint: string | undefined;
   stopRequested: LockstepError | "user" | undefined;
-  /** When somebody asked for a pause. */
+  /** Somebody asked for a pause. */
+  pauseRequested: boolean;
+  /** When it began, with no step open. */
   pausedSince: number | undefined;
   /** Somebody asked for a checkpoint. */
   saveRequested: boolean;
@@ -228,6 +230,7 @@ export function initialState(
     ahead: [],
     fingerprint: from.fingerprint,
     stopRequested: undefined,
+    pauseRequested: false,
     pausedSince: undefined,
     saveRequested: false,
     waitingSaid: false,

@@ -12,7 +12,7 @@ import { onCompared, onJudged, settlePieces } from "./audit.ts";
 import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
 import { onAssembled, onCorrupt, onPartial } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
-import { pause, unpause } from "./pausing.ts";
+import { unpause } from "./pausing.ts";
 import { onCommitted, proceed } from "./progress.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState } from "./state.ts";
@@ -73,7 +73,8 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
       state.stopRequested ??= event.reason;
       return [];
     case "pause":
-      return pause(state, now);
+      state.pauseRequested = true;
+      return [];
     case "unpause":
       return unpause(state, now);
     case "save":

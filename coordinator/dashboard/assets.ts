@@ -52,7 +52,7 @@ function module(source: string): Asset {
 
 /** As Node does it for files that it runs itself; called by name, the function would warn that it may still change. */
 function withoutTypes(source: string): string {
-  const { emitWarning } = process;
+  const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};
   try {
     return stripTypeScriptTypes(source);

@@ -5,6 +5,8 @@
  */
 import type { CoordinatorEffect } from "../core/events.ts";
 import type { Work } from "../core/state.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import type { WorkName } from "../../shared/protocol/messages.ts";
 import type { Lane, Span, StepTrace } from "./page/messages.ts";
 
 /** Steps kept. */
@@ -40,19 +42,17 @@ export class StepTracer {
   observe(effect: CoordinatorEffect, begin: number, end: number): void {
     if (effect.type === "open") {
       this.#open = { work: effect.work, begin, own: [], workers: new Map() };
+      // Who was assigned it ahead has it from the start.
+      for (const { owners } of effect.work.pieces.values())
+        for (const owner of owners) this.#assigned(this.#open, owner, begin);
       return;
     }
     const open = this.#open;
     if (open === undefined) return;
     switch (effect.type) {
       case "send":
-        if (effect.message.type !== "assignment" || open.workers.has(effect.worker)) return;
-        open.workers.set(effect.worker, {
-          name: this.#nameOf(effect.worker),
-          assigned: begin - open.begin,
-          answered: undefined,
-          computed: 0,
-        });
+        if (effect.message.type === "assignment" && isOf(open.work, effect.message.work))
+          this.#assigned(open, effect.worker, begin);
         return;
       case "receive": {
         add(open.own, "receive", begin - open.begin, end - open.begin);
@@ -84,6 +84,11 @@ export class StepTracer {
     this.#traces = [];
   }
 
+  #assigned({ begin, workers }: Open, worker: WorkerId, at: number): void {
+    if (workers.has(worker)) return;
+    workers.set(worker, { name: this.#nameOf(worker), assigned: at - begin, answered: undefined, computed: 0 });
+  }
+
   #finish(open: Open, length: number): void {
     this.#open = undefined;
     const { kind, step } = open.work.name;
@@ -99,6 +104,8 @@ export class StepTracer {
     if (this.#traces.length > MOST_TRACES) this.#traces.shift();
   }
 }
+
+const isOf = ({ name }: Work, { kind, step }: WorkName): boolean => name.kind === kind && name.step === step;
 
 /** What lies between assignment and answer and was not computing is travel, half of it before: that is an assumption. */
 function spansOf({ assigned, answered, computed }: Answering, length: number): Span[] {

@@ -74,7 +74,8 @@ export class WorkerRows {
 
 /** What part of the open work's shards each worker is to compute. */
 function sharesOf({ work }: CoordinatorState): Map<WorkerId, number> | undefined {
-  if (work === undefined) return undefined;
+  // An evaluation may be too small for all.
+  if (work?.name.kind !== "train") return undefined;
   const shares = new Map<WorkerId, number>();
   for (const { node, owners } of work.pieces.values()) {
     const owner = owners[owners.length - 1];

@@ -52,7 +52,13 @@ export function httpEdge(
   const access = new Access(door.token);
   const ration = new Ration();
   const pages = new Hono<SiteEnv>();
-  pages.use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'self'"], imgSrc: ["'self'", "data:"] } }));
+  pages.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'self'"], imgSrc: ["'self'", "data:"] },
+      // Without a referrer browsers send the login form with the origin null.
+      referrerPolicy: "same-origin",
+    }),
+  );
   pages.get("/healthz", (context) => answerProbe(context, site.health().alive));
   pages.get("/readyz", (context) => answerProbe(context, site.health().ready));
   pages.use(async (context, next) => {
@@ -92,7 +98,7 @@ const addressOf = (context: SiteContext): string => context.env.incoming.socket.
 
 function roleOf(context: SiteContext, access: Access, gate: Gate): Role | Response {
   const { remoteAddress, localAddress } = context.env.incoming.socket;
-  if (!access.isGuarded) return remoteAddress === localAddress ? "operator" : "reader";
+  if (!access.isGuarded) return remoteAddress === localAddress && !isForwarded(context) ? "operator" : "reader";
   const cookie = getCookie(context, SESSION_COOKIE);
   const session = cookie === undefined ? undefined : access.roleOfSession(cookie, Date.now());
   if (session !== undefined) return session;
@@ -100,8 +106,12 @@ function roleOf(context: SiteContext, access: Access, gate: Gate): Role | Respon
   if (bearer !== undefined) return roleOfSecret(context, bearer, access, gate);
   context.header("www-authenticate", "Bearer");
   const isPage = context.req.method === "GET" && context.req.header("accept")?.includes("text/html") === true;
-  return isPage ? context.html(loginPage(), 401) : fail(context, 401, tokenMissing);
+  return isPage ? context.html(loginPage(context.req.path), 401) : fail(context, 401, tokenMissing);
 }
+
+/** A proxy on this host says that it asks for somebody else. */
+const isForwarded = ({ req }: SiteContext): boolean =>
+  ["forwarded", "x-forwarded-for", "x-real-ip"].some((name) => req.header(name) !== undefined);
 
 /** The role of whoever names this secret, or the answer to one that is wrong. */
 function roleOfSecret(context: SiteContext, secret: string, access: Access, gate: Gate): Role | Response {
@@ -120,7 +130,7 @@ function roleOfSecret(context: SiteContext, secret: string, access: Access, gate
 async function login(context: SiteContext, access: Access, gate: Gate, secure: boolean): Promise<Response> {
   const { token } = await context.req.parseBody();
   const role = roleOfSecret(context, typeof token === "string" ? token.trim() : "", access, gate);
-  if (role instanceof Response) return context.html(loginPage(role.status === 429 ? "wait" : "wrong"), 401);
+  if (role instanceof Response) return context.html(loginPage("/login", role.status === 429 ? "wait" : "wrong"), 401);
   const value = access.session(role, Date.now());
   setCookie(context, SESSION_COOKIE, value, {
     httpOnly: true,
@@ -129,7 +139,7 @@ async function login(context: SiteContext, access: Access, gate: Gate, secure: b
     maxAge: SESSION_LIFE,
     secure,
   });
-  return context.redirect("/", 303);
+  return context.redirect("./", 303);
 }
 
 function refusedOrigin(context: SiteContext, access: Access, host: string): LockstepError | undefined {

@@ -88,7 +88,7 @@ function prediction({ predictions }: Results, job: string): string {
     points: curve.map((at) => ({ x: at.workers, y: y(at) })),
   });
   return lineChart({
-    title: `${job}: predicted speed-up, each worker on a machine of its own`,
+    title: `${job}: predicted speed-up, a machine for each worker`,
     x: { label: "workers", scale: "log2" },
     y: { label: "times the samples/s of one worker", scale: "log2" },
     series: [

@@ -10,7 +10,7 @@ export interface Measured {
   readonly runs: readonly Measurement[];
 }
 
-export interface Spread {
+interface Spread {
   readonly median: number;
   readonly least: number;
   readonly greatest: number;
@@ -38,7 +38,7 @@ export interface Summary {
 }
 
 /** What the model expects of so many workers, each with a machine of its own. */
-export interface Expectation {
+interface Expectation {
   readonly workers: number;
   /** The batch stays what it is, and is cut ever smaller. */
   readonly fixedBatch: { readonly millisecondsAStep: number; readonly speedup: number };
@@ -64,7 +64,7 @@ export interface Results {
 const MOST_WORKERS = 1024;
 
 /** The middle of what was measured; of an even count, the upper of the two in the middle. */
-export function spreadOf(values: readonly number[]): Spread {
+function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((left, right) => left - right);
   return { median: sorted[Math.floor(sorted.length / 2)]!, least: sorted[0]!, greatest: sorted[sorted.length - 1]! };
 }

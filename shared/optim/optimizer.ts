@@ -39,7 +39,7 @@ export interface Optimizer {
 }
 
 /** Floats `start` to `start + count` of a vector. `scratch` has room for them; `gradient`, the offset of the first one's, may be the same. */
-export interface Part {
+interface Part {
   readonly start: number;
   readonly count: number;
   readonly gradient: number;

@@ -1,7 +1,7 @@
 """One round of PyTorch DistributedDataParallel over gloo, for `npm run bench -- ddp`.
 
 Started by torchrun in each process; the first prints the milliseconds a step as one line of JSON. It trains what
-Lockstep trains: linear layers with ReLU between them, cross-entropy, plain SGD, each global batch split evenly over the
+Lockstep trains: linear layers with ReLU between them, convolutions and pools before them where asked for, cross-entropy, plain SGD, each global batch split evenly over the
 processes, the samples in an order that is drawn anew every epoch, and float32 samples kept in memory.
 
 It is written as the documentation of DistributedDataParallel advises for this setting. Variants were tried side by side,
@@ -34,8 +34,15 @@ def read_idx(path, header):
     return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8, offset=header)
 
 
-def network(widths):
+def network(widths, convolutions):
     layers = []
+    channels, side = 1, 28
+    for filters in convolutions:
+        layers += [nn.Conv2d(channels, filters, 3, padding="same"), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        channels, side = filters, side // 2
+    if convolutions:
+        layers = [nn.Unflatten(1, (1, 28, 28)), *layers, nn.Flatten()]
+        widths = [channels * side * side, *widths[1:]]
     for inputs, outputs in zip(widths, widths[1:]):
         layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])
@@ -45,12 +52,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
     parser.add_argument("--widths", required=True)
+    parser.add_argument("--convolutions", default="", help="filters of each, before the linear layers")
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--warm-up", type=int, required=True)
     parser.add_argument("--learning-rate", type=float, required=True)
     options = parser.parse_args()
     widths = [int(width) for width in options.widths.split(",")]
+    convolutions = [int(filters) for filters in options.convolutions.split(",") if filters]
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
@@ -60,7 +69,7 @@ def main():
 
     torch.manual_seed(1)
     model = DistributedDataParallel(
-        network(widths), gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False
+        network(widths, convolutions), gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=options.learning_rate)
     cross_entropy = nn.CrossEntropyLoss()

@@ -17,6 +17,7 @@ function distributedDataParallel(python: string, processes: number, workload: Wo
   const options = {
     data: mnistFolder(),
     widths: workload.widths.join(","),
+    convolutions: workload.convolutions?.join(",") ?? "",
     batch: workload.batch,
     steps: workload.steps,
     "warm-up": warmUpOf(workload),
@@ -27,7 +28,7 @@ function distributedDataParallel(python: string, processes: number, workload: Wo
 
 export const ddp: Benchmark = {
   about: "coordinator and workers against PyTorch DistributedDataParallel over gloo in as many processes",
-  workloads: ["S", "M", "L"],
+  workloads: ["S", "M", "L", "C"],
   run(options) {
     const { workers } = options;
     const python = pythonWithTorch(options.python);

@@ -120,8 +120,17 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
     }, 60_000);
 
     test("tells a worker with another token, and a second coordinator on the run folder, what is wrong, and goes on", async () => {
-      const place = ["--network", cluster.network, "--env", "LOCKSTEP_TOKEN=not-the-one-that-it-has"];
-      const stranger = docker("run", "--rm", ...place, "lockstep-test", "worker", "ws://coordinator:7000");
+      const stranger = docker(
+        "run",
+        "--rm",
+        "--network",
+        cluster.network,
+        "--env",
+        "LOCKSTEP_TOKEN=not-the-one-that-it-has",
+        "lockstep-test",
+        "worker",
+        "ws://coordinator:7000",
+      );
       await expect(stranger).rejects.toMatchObject({
         code: 1,
         stderr: expect.stringMatching(/did not prove that it knows .*\[TOKEN_REFUSED\]\n {2}what to do: /),

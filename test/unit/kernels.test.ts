@@ -146,6 +146,23 @@ describe("sumOfSquares", () => {
   });
 });
 
+describe("bytesToUnits", () => {
+  it.each(counts)("makes float32(byte / 255) of %i bytes, each value alike wherever it lies", (count) => {
+    for (const shift of [0, 1, 5]) {
+      const { offset, guarded } = vectorAt(0, 4 * shift, count);
+      guarded.fill(7);
+      const bytes = arena.bytes(regions[1]! + shift, count);
+      bytes.forEach((_, index) => (bytes[index] = (index * 37 + 255) % 256));
+      kernels.bytesToUnits(offset, regions[1]! + shift, count);
+      expect([...guarded]).toEqual([
+        ...Array<number>(guard).fill(7),
+        ...Array.from(bytes, (byte) => round(byte / 255)),
+        ...Array<number>(guard).fill(7),
+      ]);
+    }
+  });
+});
+
 describe("dropoutMask", () => {
   const { key } = randomStream(2 ** 35 + 3, "dropout", 12);
 

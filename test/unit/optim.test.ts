@@ -5,7 +5,6 @@ import { layoutOf } from "../../shared/memory/layout.ts";
 import { globalNorm } from "../../shared/optim/norm.ts";
 import { isFrozenBy } from "../../shared/optim/segments.ts";
 import { averageIn, optimizerOf } from "../../shared/optim/optimizer.ts";
-import { isFrozenBy } from "../../shared/optim/segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "../../shared/optim/spec.ts";
 import { randomStream } from "../../shared/random.ts";
 

@@ -67,9 +67,20 @@ export class ChartGroup {
   }
 }
 
-const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A canvas knows no variables, and none of what they are made of: the browser resolves them on an element. */
+const probe = h("i", { hidden: true });
+
+/** A CSS variable's colour in the theme of this moment, at an opacity from 0 to 1. */
+function colourOf(name: string, opacity = 1): string {
+  if (!probe.isConnected) document.body.append(probe);
+  probe.style.color = `color-mix(in srgb, var(${name}) ${100 * opacity}%, transparent)`;
+  return getComputedStyle(probe).color;
+}
 
 const HEIGHT = 220;
+
+/** A loss on an axis, with no more digits than it needs. */
+export const shortLoss = (value: number): string => String(Number(value.toPrecision(4)));
 
 export class Chart {
   readonly element: HTMLElement;
@@ -103,7 +114,10 @@ export class Chart {
     );
     group.charts.push(this);
     new ResizeObserver(() => this.#resize()).observe(this.element);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#plot?.redraw(false));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.#rebuild();
+      this.show(this.#data);
+    });
   }
 
   /** Draws these columns, with the next frame: first the steps, then one for each line. */
@@ -115,7 +129,8 @@ export class Chart {
       this.#lines = lines;
       this.#rebuild();
     }
-    this.#frame ??= requestAnimationFrame(() => {
+    if (this.#frame !== undefined) return;
+    this.#frame = requestAnimationFrame(() => {
       this.#frame = undefined;
       const isEmpty = this.#data[0].length === 0;
       this.#empty.hidden = !isEmpty;
@@ -187,7 +202,7 @@ export class Chart {
   #series({ label, colour, kind }: Line): uPlot.Series {
     return {
       label,
-      stroke: () => (kind === "faint" ? `${colourOf(colour)}55` : colourOf(colour)),
+      stroke: () => (kind === "faint" ? colourOf(colour, 0.3) : colourOf(colour)),
       width: kind === "faint" ? 1 : 2,
       spanGaps: kind === "points",
       points: kind === "points" ? { show: true, size: 6, fill: () => colourOf(colour) } : { show: false },

@@ -1,7 +1,7 @@
 /** The curves of one run: loss, accuracy and throughput over the steps, smoothed, with the test figures of every epoch. */
 import type { AlignedData } from "uplot";
-import { count, loss, percent } from "../../cli/format.ts";
-import { Chart, ChartGroup } from "./chart.ts";
+import { count, percent } from "../../cli/format.ts";
+import { Chart, ChartGroup, shortLoss } from "./chart.ts";
 import type { Line } from "./chart.ts";
 import { Curve } from "./curve.ts";
 import { card, h, setText } from "./dom.ts";
@@ -17,7 +17,7 @@ const curveLines = (colour: string): Line[] => [
 export class CurvesCard {
   readonly element: HTMLElement;
   readonly #group = new ChartGroup();
-  readonly #loss = new Chart(this.#group, "Loss", curveLines("--training"), (value) => loss(value));
+  readonly #loss = new Chart(this.#group, "Loss", curveLines("--training"), shortLoss);
   readonly #accuracy = new Chart(this.#group, "Accuracy", curveLines("--training"), (value) => percent(value, 1));
   readonly #rate = new Chart(
     this.#group,

@@ -133,7 +133,7 @@ export class DigitCard {
   #show(probabilities: readonly number[]): void {
     if (this.#isEmpty) return;
     const best = probabilities.indexOf(Math.max(...probabilities));
-    setText(this.#answer, `It is a ${best}, with ${percent(probabilities[best]!, 1)}.`);
+    setText(this.#answer, `It is a ${best} (${percent(probabilities[best]!, 1)}).`);
     if (this.#bars.children.length !== probabilities.length)
       this.#bars.replaceChildren(
         ...probabilities.map((_, digit) =>

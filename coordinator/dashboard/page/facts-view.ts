@@ -29,8 +29,12 @@ export class FactsCard {
 }
 
 function entries(value: unknown): HTMLElement[] {
-  return flat(value, "").map(([path, text]) => h("div", {}, h("dt", {}, path), h("dd", {}, text)));
+  return flat(value, "").map(([path, text]) => h("div", {}, h("dt", {}, ...breakable(path)), h("dd", {}, text)));
 }
+
+/** Long paths break behind their dots. */
+const breakable = (path: string): (Node | string)[] =>
+  path.split(/(?<=\.)/).flatMap((part, at) => (at === 0 ? [part] : [h("wbr"), part]));
 
 /** `optimizer.learningRate`, `0.05` */
 function flat(value: unknown, path: string): [path: string, text: string][] {
@@ -59,7 +63,7 @@ export class TimeCard {
   readonly #legend = h("p", { class: "legend" });
 
   constructor() {
-    this.element = card("Where the time goes", "time", [], this.#bar as unknown as Node, this.#legend);
+    this.element = card("Where the time goes", "time", [], this.#bar, this.#legend);
     this.#bar.append(...parts.map(({ key }) => svg("rect", { class: `part-${key}`, y: 0, height: 6 })));
     this.#legend.append(
       ...parts.map(({ key, text }) => h("span", {}, h("i", { class: `swatch part-${key}` }), `${text} `, h("b"))),

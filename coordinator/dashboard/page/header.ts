@@ -38,7 +38,7 @@ export class Header {
       h(
         "dl",
         { class: "figures" },
-        ...figures.map((figure) => h("div", {}, h("dt", {}, figure), this.#values.get(figure)!)),
+        ...figures.map((figure) => h("div", {}, h("dt", {}, figure), this.#values.get(figure))),
       ),
     );
   }

@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import { count, loss, percent } from "../../cli/format.ts";
 import { ask, AskFailed, askJson } from "./api.ts";
-import { Chart, ChartGroup } from "./chart.ts";
+import { Chart, ChartGroup, shortLoss } from "./chart.ts";
 import type { Line } from "./chart.ts";
 import { Curve } from "./curve.ts";
 import { zoomTools } from "./curves.ts";
@@ -185,8 +185,8 @@ class Comparison {
   readonly element: HTMLElement;
   readonly #group = new ChartGroup();
   readonly #charts = {
-    loss: new Chart(this.#group, "Loss, smoothed", [], (value) => loss(value)),
-    testLoss: new Chart(this.#group, "Test loss", [], (value) => loss(value)),
+    loss: new Chart(this.#group, "Loss, smoothed", [], shortLoss),
+    testLoss: new Chart(this.#group, "Test loss", [], shortLoss),
     testAccuracy: new Chart(this.#group, "Test accuracy", [], (value) => percent(value, 2)),
   };
   readonly #note = h("p", { class: "quiet" });

@@ -20,7 +20,7 @@ export class LogCard {
   }
 
   add(entries: readonly LogEntry[]): void {
-    this.#list.prepend(...entries.map(item).reverse());
+    this.#list.prepend(...entries.map(item).toReversed());
     while (this.#list.children.length > MOST_SHOWN) this.#list.lastElementChild!.remove();
   }
 }

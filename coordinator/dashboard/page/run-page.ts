@@ -5,6 +5,7 @@ import { Curve } from "./curve.ts";
 import { CurvesCard } from "./curves.ts";
 import { DigitCard } from "./digit-box.ts";
 import { h } from "./dom.ts";
+import { EpochsCard } from "./epochs-table.ts";
 import { FactsCard, TimeCard } from "./facts-view.ts";
 import { Header } from "./header.ts";
 import { LogCard } from "./log-view.ts";
@@ -23,6 +24,7 @@ class RunPage {
   readonly #header: Header;
   readonly #curves = new CurvesCard();
   readonly #time = new TimeCard();
+  readonly #epochTable = new EpochsCard();
   readonly #workers = new WorkersCard();
   readonly #timeline = new TimelineCard();
   readonly #log = new LogCard();
@@ -30,13 +32,13 @@ class RunPage {
   readonly #side = h("div", { class: "side" });
   #snapshot: RunSnapshot | undefined;
   #digit: DigitCard | undefined;
-  #lastEpoch: EpochPoint | undefined;
+  #epochs: EpochPoint[] = [];
   /** Points that come while the curve before them is still on its way. */
   #early: { points: CurvePoint[]; epochs: EpochPoint[] } | undefined;
 
   constructor(root: HTMLElement, home?: HTMLElement) {
     this.#header = new Header(this.#controls.element, home);
-    this.#side.append(this.#time.element);
+    this.#side.append(this.#time.element, this.#epochTable.element);
     root.replaceChildren(
       this.#header.element,
       this.#banner,
@@ -63,7 +65,8 @@ class RunPage {
     const { facts, epochs, log, workers, time } = snapshot;
     this.#header.showFacts(facts);
     this.#facts.show(facts);
-    this.#lastEpoch = epochs.at(-1);
+    this.#epochs = [...epochs];
+    this.#epochTable.show(this.#epochs);
     this.#log.replace(log);
     this.#workers.show(workers);
     this.#time.show(time);
@@ -83,7 +86,8 @@ class RunPage {
   /** Whether the run goes on. */
   update(update: RunUpdate): boolean {
     if (this.#snapshot === undefined) return true;
-    this.#lastEpoch = update.epochs.at(-1) ?? this.#lastEpoch;
+    this.#epochs.push(...update.epochs);
+    if (update.epochs.length > 0) this.#epochTable.show(this.#epochs);
     if (this.#early === undefined) this.#curves.add(update.points, update.epochs);
     else {
       this.#early.points.push(...update.points);
@@ -104,7 +108,7 @@ class RunPage {
 
   #showState(state: RunState, { progress, workers }: Pick<RunUpdate, "progress" | "workers">): void {
     const { facts, mayCommand } = this.#snapshot!;
-    this.#header.show(state, progress, this.#lastEpoch, workers, facts);
+    this.#header.show(state, progress, this.#epochs.at(-1), workers, facts);
     this.#controls.show(state, mayCommand);
   }
 

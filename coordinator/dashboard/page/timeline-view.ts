@@ -33,7 +33,7 @@ export class TimelineCard {
       ...kinds.map(({ kind, text }) => h("span", {}, h("i", { class: `swatch span-${kind}` }), text)),
     );
     const hold = h("label", { class: "tool" }, this.#hold, " Hold");
-    const frame = h("div", {}, this.#drawing as unknown as Node);
+    const frame = h("div", {}, this.#drawing);
     this.element = card("Recent steps", "timeline-card", [hold], legend, frame, this.#empty);
     new ResizeObserver(([entry]) => {
       this.#width = entry!.contentRect.width;
@@ -66,8 +66,9 @@ export class TimelineCard {
     for (const { name, begin, length, lanes } of this.#traces) {
       const left = LABEL + scale * (begin - first.begin);
       parts.push(svg("line", { class: "seam", x1: left, x2: left, y1: TOP - 4, y2: height }));
-      if (scale * length > 60)
-        parts.push(svg("text", { class: "step", x: left + 4, y: TOP - 8 }, `${name}, ${length.toFixed(2)} ms`));
+      const text = `${name}, ${length.toFixed(2)} ms`;
+      if (scale * length > 8 + 6 * text.length)
+        parts.push(svg("text", { class: "step", x: left + 4, y: TOP - 8 }, text));
       for (const lane of lanes)
         for (const [kind, start, end] of lane.spans) {
           const title = svg("title", {}, `${lane.name}: ${textOf(kind)} ${(end - start).toFixed(2)} ms`);

@@ -114,8 +114,8 @@ function fill(row: HTMLTableRowElement, worker: WorkerRow): void {
     if (column.title === "Share") {
       const bar =
         cell.querySelector("meter") ?? cell.appendChild(h("meter", { min: 0, max: 1, "aria-hidden": "true" }));
-      (bar as HTMLMeterElement).value = worker.share ?? 0;
-      (bar as HTMLMeterElement).hidden = worker.share === undefined;
+      bar.value = worker.share ?? 0;
+      bar.hidden = worker.share === undefined;
       const text = cell.querySelector("span") ?? cell.appendChild(h("span"));
       setText(text, column.text(worker) ?? "–");
       return;

@@ -68,6 +68,18 @@ describe("without a token", () => {
     expect((await ask("/stop", {}, "POST")).text).toBe("stopped");
   });
 
+  it.each(["forwarded", "x-forwarded-for", "x-real-ip"])(
+    "whom a proxy on this host names in %s may only look",
+    async (name) => {
+      const ask = await open(JoinToken.none);
+      expect((await ask("/page", { [name]: "203.0.113.9" })).text).toBe("for a reader");
+      expect(errorIn(await ask("/stop", { [name]: "203.0.113.9" }, "POST"))).toMatchObject({
+        code: "TOKEN_REFUSED",
+        hint: "give the coordinator a join token",
+      });
+    },
+  );
+
   it.each([
     ["evil.example:7000", 403],
     ["localhost:7000", 200],
@@ -109,12 +121,14 @@ describe("with a token", () => {
     const ask = await open(token);
     const page = await ask("/page", { accept: "text/html,*/*" });
     expect(page.status).toBe(401);
-    expect(page.text).toContain('<form method="post" action="/login">');
+    expect(page.text).toContain('<form method="post" action="login">');
+    const deeper = await ask("/api/run", { accept: "text/html,*/*" });
+    expect(deeper.text).toContain('<form method="post" action="../login">');
     const wrong = await ask("/login", form, "POST", "token=nonsense");
     expect(wrong.text).toContain("neither the run's join token");
     expect(wrong.headers["set-cookie"]).toBeUndefined();
     const login = await ask("/login", form, "POST", `token=${token.derived("reader")}`);
-    expect([login.status, login.headers.location]).toEqual([303, "/"]);
+    expect([login.status, login.headers.location]).toEqual([303, "./"]);
     const [cookie] = login.headers["set-cookie"]!;
     expect(cookie).toMatch(/HttpOnly/);
     expect(cookie).toMatch(/SameSite=Strict/);

@@ -1,0 +1,38 @@
+import { expect, it } from "vitest";
+import { instantiateKernels } from "../../shared/kernels/index.ts";
+import { Arena } from "../../shared/memory/arena.ts";
+import { blockwiseChecksum, inspect } from "../../shared/memory/blocks.ts";
+
+const BLOCK = 65_536;
+const count = 2 * BLOCK + 16;
+const arena = new Arena(4 * count);
+const kernels = instantiateKernels(arena.memory);
+const offset = arena.allocate(4 * count);
+const floats = arena.floats(offset, count);
+floats.forEach((_, index) => (floats[index] = Math.sin(index)));
+
+it.each([0, BLOCK - 1, BLOCK, count - 1])("a changed bit of float %i changes the checksum", (index) => {
+  const before = blockwiseChecksum(kernels, offset, 4 * count);
+  const bits = new Uint32Array(floats.buffer, floats.byteOffset, count);
+  bits[index]! ^= 1;
+  expect(blockwiseChecksum(kernels, offset, 4 * count)).not.toBe(before);
+  bits[index]! ^= 1;
+  expect(blockwiseChecksum(kernels, offset, 4 * count)).toBe(before);
+});
+
+it("blocks in another order have another checksum", () => {
+  const before = blockwiseChecksum(kernels, offset, 8 * BLOCK);
+  const first = floats.slice(0, BLOCK);
+  floats.copyWithin(0, BLOCK, 2 * BLOCK);
+  floats.set(first, BLOCK);
+  expect(blockwiseChecksum(kernels, offset, 8 * BLOCK)).not.toBe(before);
+});
+
+it.each([0, BLOCK, count - 1])("one look finds float %i that is not finite, and gives the same checksum", (index) => {
+  const checksum = blockwiseChecksum(kernels, offset, 4 * count);
+  expect(inspect(kernels, offset, 4 * count)).toEqual({ checksum, isFinite: true });
+  const before = floats[index]!;
+  floats[index] = Number.NaN;
+  expect(inspect(kernels, offset, 4 * count).isFinite).toBe(false);
+  floats[index] = before;
+});

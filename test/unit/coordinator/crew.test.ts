@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import { Crew, CREW_BYTES } from "../../../coordinator/crew/crew.ts";
+import { Desk, DESK_BYTES } from "../../../coordinator/crew/desk.ts";
+import { BLOCK_FLOATS } from "../../../coordinator/crew/job.ts";
+import { instantiateKernels } from "../../../shared/kernels/index.ts";
+import { Arena } from "../../../shared/memory/arena.ts";
+import { layoutOf } from "../../../shared/memory/layout.ts";
+import { optimizerOf } from "../../../shared/optim/optimizer.ts";
+import type { OptimizerSpec } from "../../../shared/optim/spec.ts";
+
+/** Long enough for other threads to be called, and no whole number of blocks. */
+const layout = layoutOf([
+  { name: "0.weight", shape: [20 * BLOCK_FLOATS + 5] },
+  { name: "0.bias", shape: [77] },
+]);
+const surroundings = { layout, groups: [{ parameters: "0.bias", weightDecay: 0.5 }], averageDecay: 0.9 };
+const adam: OptimizerSpec = { kind: "adamw", learningRate: 0.01, weightDecay: 0.1 };
+
+/** Two blocks of parameters and states, and three vectors to be added. */
+function bench() {
+  const { size } = layout;
+  const vectors = 1 + optimizerOf(adam, surroundings).stateNames.length;
+  const arena = new Arena(CREW_BYTES + 4 * size * (2 * vectors + 4) + 1024);
+  const kernels = instantiateKernels(arena.memory);
+  const crew = new Crew(arena, kernels, { spec: adam, surroundings });
+  const allocate = (count: number): number => arena.allocate(4 * size * count);
+  const [from, to, sums] = [allocate(vectors), allocate(vectors), [allocate(1), allocate(1), allocate(1)]] as const;
+  [from, ...sums].forEach((at, vector) =>
+    arena
+      .floats(at, size)
+      .forEach((_, index, floats) => (floats[index] = Math.sin(index + vector) * 10 ** (index % 5))),
+  );
+  const [a, b, c] = sums as [number, number, number];
+  // (a + b) + c, the first sum in place of a and the second in place of c.
+  const additions = [
+    { into: a, left: a, right: b },
+    { into: c, left: a, right: c },
+  ];
+  const step = { from, to, gradient: c, count: size, samples: 7, stepNumber: 1, learningRate: 0.01 };
+  const result = (): Buffer => Buffer.from(arena.bytes(to, 4 * size * vectors)).subarray();
+  return { arena, kernels, crew, additions, step, result, sums: [a, b, c] as const };
+}
+
+/** As it was meant: all additions, then the step. */
+function expected(): Buffer {
+  const { kernels, additions, step, result, crew } = bench();
+  for (const { into, left, right } of additions) kernels.add(into, left, right, step.count);
+  expect(crew.optimizer.update(kernels, step)).toBe(true);
+  return result();
+}
+
+describe("the crew", () => {
+  it("takes the step that additions and update one after the other take, to the bit, alone", () => {
+    const { crew, additions, step, result } = bench();
+    expect(crew.run({ additions, count: step.count, step })).toBe(true);
+    expect(result().equals(expected())).toBe(true);
+  });
+
+  it("and with other threads, again and again", async () => {
+    const wanted = expected();
+    const { arena, crew, additions, step, result, sums } = bench();
+    crew.hire(step.count);
+    const fresh = sums.map((at) => Float32Array.from(arena.floats(at, step.count)));
+    for (let round = 0; round < 30; round++) {
+      sums.forEach((at, vector) => arena.floats(at, step.count).set(fresh[vector]!));
+      arena.floats(step.to, step.count).fill(0);
+      expect(crew.run({ additions, count: step.count, step })).toBe(true);
+      expect(result().equals(wanted)).toBe(true);
+      // Time for the others to fall asleep, now and then.
+      if (round % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await crew.close();
+  });
+
+  it("leaves the vectors of the last addition as they are, and keeps the sum if there is no step", () => {
+    const { arena, crew, additions, step, sums } = bench();
+    const [, , c] = sums;
+    const before = Float32Array.from(arena.floats(c, step.count));
+    const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array): Buffer =>
+      Buffer.from(buffer, byteOffset, byteLength);
+    const isAtC = (floats: Float32Array): boolean => bytesOf(arena.floats(c, step.count)).equals(bytesOf(floats));
+    crew.run({ additions, count: step.count, step });
+    expect(isAtC(before)).toBe(true);
+    crew.run({ additions: additions.slice(1), count: step.count, step: undefined });
+    const a = arena.floats(sums[0], step.count);
+    expect(isAtC(before.map((value, index) => value + a[index]!))).toBe(true);
+  });
+
+  it.each([0, BLOCK_FLOATS, 20 * BLOCK_FLOATS + 4])("says when float %i is not finite", (index) => {
+    const { arena, crew, additions, step, sums } = bench();
+    arena.floats(sums[1], step.count)[index] = Number.POSITIVE_INFINITY;
+    expect(crew.run({ additions, count: step.count, step })).toBe(false);
+    arena.floats(sums[0], step.count)[index] = 0;
+    arena.floats(sums[1], step.count)[index] = 0;
+    expect(crew.run({ additions, count: step.count, step })).toBe(true);
+  });
+});
+
+describe("a desk", () => {
+  it("gives each block out once, and nothing to a thread that comes late", () => {
+    const arena = new Arena(DESK_BYTES);
+    const offset = arena.allocate(DESK_BYTES);
+    const [one, other] = [new Desk(arena.memory, offset), new Desk(arena.memory, offset)];
+    const job = { additions: [{ into: 64, left: 128, right: 192 }], count: 2 * BLOCK_FLOATS + 1, step: undefined };
+    one.put(job, true);
+    expect(other.nextCall(0)).toBe(1);
+    expect([one.take(), other.take(), one.take(), other.take(), one.take()]).toEqual([0, 1, 2, undefined, undefined]);
+    expect(other.job).toEqual(job);
+    for (const finite of [true, false, true]) other.finish(finite);
+    expect(one.wait()).toBe(false);
+    one.put({ ...job, count: 1 }, false);
+    expect([other.take(), one.take()]).toEqual([0, undefined]);
+    one.finish(true);
+    expect(one.wait()).toBe(true);
+    one.close();
+    expect(other.nextCall(1)).toBeUndefined();
+  });
+});

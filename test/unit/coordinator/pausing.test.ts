@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
+
+describe("a pause", () => {
+  test("takes the steps that workers may have begun with, opens no other, and says when it begins", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    expect(trace.state.ahead).toHaveLength(1);
+    expect(trace.feed({ type: "pause" })).toEqual([]);
+    expect(trace.finishWork()).toContain("open train 1");
+    expect(trace.state.ahead).toHaveLength(0);
+    const paused = trace.finishWork();
+    expect(paused).toContain("notify paused");
+    expect(paused.filter((line) => line.includes("open") || line.includes("assignment"))).toEqual([]);
+    expect(trace.pass(30_000).filter((line) => !line.includes("heartbeat"))).toEqual([]);
+    const resumed = trace.feed({ type: "unpause" });
+    expect(resumed).toContain("notify resumed");
+    expect(resumed).toContain("open train 2");
+  });
+
+  test("that is taken back before it began leaves no trace", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    trace.feed({ type: "pause" });
+    expect(trace.feed({ type: "unpause" })).toEqual([]);
+    trace.finishWork();
+    expect(trace.finishWork()).toContain("open train 2");
+  });
+
+  test("counts for no rate", () => {
+    const trace = new CoordinatorTrace();
+    trace.join("a");
+    trace.feed({ type: "pause" });
+    while (trace.state.pausedSince === undefined) trace.finishWork();
+    const before = trace.state.epochStartedAt;
+    trace.pass(60_000);
+    trace.feed({ type: "unpause" });
+    expect(trace.state.epochStartedAt).toBe(before + 60_000);
+  });
+
+  test("lets a checkpoint be written and the run be stopped", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    trace.feed({ type: "pause" });
+    while (trace.state.pausedSince === undefined) trace.finishWork();
+    expect(trace.feed({ type: "save" })).toEqual(["checkpoint"]);
+    expect(trace.feed({ type: "stop", reason: "user" })).toContain("finish stopped");
+  });
+});
