@@ -41,6 +41,8 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;
   if (!evaluationOpen && isOver) return end(state, "completed");
   if (!enoughWorkers(state, ready, now)) {
+    // Workers compute what they were assigned ahead in vain, as it is not open: it is assigned anew.
+    state.ahead = [];
     if (state.waitingSaid) return [];
     state.waitingSaid = true;
     const needed = state.phase === "gathering" ? settings.startWorkers : settings.minWorkers;

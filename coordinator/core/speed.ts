@@ -20,6 +20,11 @@ export function updateSpeeds(members: Iterable<Member>, work: Work): void {
     member.effort = { shards: 0, microseconds: 0 };
     // An evaluation computes less for a sample.
     if (work.name.kind !== "train" || shards === 0 || microseconds === 0) continue;
+    if (member.isCold) {
+      // Its share would be so small that it is never measured again.
+      member.isCold = false;
+      continue;
+    }
     const speed = (1000 * shards * samplesInShard) / microseconds;
     member.speed = member.speed === undefined ? speed : member.speed + SMOOTHING * (speed - member.speed);
   }

@@ -75,6 +75,8 @@ export interface Member {
   sentVersion: StepNumber | undefined;
   /** What it has done of the open work. */
   effort: { shards: number; microseconds: number };
+  /** Whether it has computed nothing yet: its first step builds programs and fills caches, and says nothing about its speed. */
+  isCold: boolean;
   /** Samples a millisecond of computing, a running mean. */
   speed: number | undefined;
 }

@@ -42,6 +42,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         restsUntil: 0,
         sentVersion: undefined,
         effort: { shards: 0, microseconds: 0 },
+        isCold: true,
         speed: undefined,
       });
       return [{ type: "send", worker: event.worker, message: { type: "challenge", nonce: event.nonce } }];

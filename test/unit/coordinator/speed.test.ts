@@ -19,6 +19,7 @@ const member = (threads = 1): Member => ({
   restsUntil: 0,
   sentVersion: undefined,
   effort: { shards: 0, microseconds: 0 },
+  isCold: false,
   speed: undefined,
 });
 
@@ -61,6 +62,16 @@ describe("shares of the shards", () => {
     expect(slow).toBe(20);
   });
 
+  it("do not follow a worker's first step, in which it builds its programs", () => {
+    const members = [member(), { ...member(), isCold: true }];
+    steps(1, members, [1000, 100_000]);
+    expect(weightsOf(members)).toEqual([1, 1]);
+    steps(1, members, [1000, 1000]);
+    expect(weightsOf(members)).toEqual([1, 1]);
+    steps(1, members, [1000, 60_000]);
+    expect(members[1]!.speed).toBeLessThan(members[0]!.speed!);
+  });
+
   it("are not moved by one hiccup, but by a machine that becomes slow", () => {
     const members = [member(), member()];
     steps(20, members, [1000, 1000]);
@@ -84,11 +95,13 @@ describe("shares of the shards", () => {
     run.now += 200;
     run.join("a");
     run.join("b");
-    run.assembled("a", "0-2", "train 0", true, 1000);
-    run.assembled("b", "2-4", "train 0", true, 3000);
-    run.now += 200;
-    run.committed();
-    // The next step was assigned before.
+    // The first step says nothing, and after each there is one that was assigned before.
+    for (const step of ["train 0", "train 1"]) {
+      run.assembled("a", "0-2", step, true, 1000);
+      run.assembled("b", "2-4", step, true, 3000);
+      run.now += 200;
+      run.committed();
+    }
     run.finishWork();
     expect(run.owners()).toEqual({ "0-2": "a", "2-3": "a", "3-4": "b" });
   });
