@@ -9,7 +9,7 @@ import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
 // 4,001 samples in batches of 96: the last batch has 65, so shards are uneven; 7 shards make an odd tree. Adam has state,
-// and dropout draws masks.
+// and dropout draws masks. There are 840 steps, so that what is killed at the 70th has not ended by then.
 const job = `
 data: { idx: data }
 runs: RUNS
@@ -21,7 +21,7 @@ model:
 optimizer: { adam: { learningRate: 0.002 } }
 batch: 96
 shards: 7
-epochs: 3
+epochs: 20
 seed: 5
 checkpoint: { everySteps: 20 }
 `;
