@@ -167,10 +167,10 @@ async function startIn(
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
   const partialBytes = vectorBytes(layouts.partial.train);
-  const sharedSpace = config.sharedMemory ? sharedBytes(partialBytes) : 0;
   const optimizer = optimizerParts(config, layouts.parameters);
   const ownSpace = CREW_BYTES + parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards);
-  const arena = new Arena(ownSpace + sharedSpace);
+  const room = Arena.mostBytes - ownSpace;
+  const arena = new Arena(ownSpace + (config.sharedMemory ? sharedBytes(partialBytes, room) : 0));
   const kernels = instantiateKernels(arena.memory);
   const crew = new Crew(arena, kernels, optimizer);
   crew.hire(layouts.parameters.size);
@@ -205,7 +205,7 @@ async function startIn(
     store,
     reduction: new Reduction(arena, kernels, crew, layouts, shards),
     referee,
-    memory: shared && new SharedMemory(arena, shared, partialBytes),
+    memory: shared && new SharedMemory(arena, shared, partialBytes, room),
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);

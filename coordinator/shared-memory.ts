@@ -30,16 +30,19 @@ interface Share {
 }
 
 /** Workers that can share memory at a time; the others send their partials. */
-const MOST_SHARES = 64;
-/** Bytes of the arena for all their slots; of memory they need what they use. */
+const MOST_SHARES = 256;
+/** Bytes of the arena for all their slots, where it has room; of memory they need what they use. */
 const MOST_BYTES = 2 ** 31;
 
-/** Bytes of an arena that the slots of so many workers need. @param partialBytes bytes of a training step's partial */
-export const sharedBytes = (partialBytes: number): number =>
-  HOST_PAGE + sharesOf(partialBytes) * placedBytes(partialBytes);
+/**
+ * Bytes of an arena that the slots of as many workers need as there is room for.
+ * @param partialBytes bytes of a training step's partial; @param room bytes that the arena may have for them
+ */
+export const sharedBytes = (partialBytes: number, room: number): number =>
+  HOST_PAGE + sharesIn(partialBytes, room) * placedBytes(partialBytes);
 
-const sharesOf = (partialBytes: number): number =>
-  Math.min(MOST_SHARES, Math.floor(MOST_BYTES / placedBytes(partialBytes)));
+const sharesIn = (partialBytes: number, room: number): number =>
+  Math.max(0, Math.min(MOST_SHARES, Math.floor((Math.min(MOST_BYTES, room) - HOST_PAGE) / placedBytes(partialBytes))));
 
 export class SharedMemory {
   readonly #arena: Arena;
@@ -51,12 +54,12 @@ export class SharedMemory {
   /** Regions whose worker is gone: the open work may still read what it has left there. */
   #abandoned: number[] = [];
 
-  /** @param parameters the file that the parameters are in; @param partialBytes bytes of a training step's partial */
-  constructor(arena: Arena, parameters: HostFile, partialBytes: number) {
+  /** @param parameters the file that the parameters are in; the rest as for `sharedBytes` */
+  constructor(arena: Arena, parameters: HostFile, partialBytes: number, room: number) {
     this.#arena = arena;
     this.#parameters = parameters;
     this.#partialBytes = partialBytes;
-    this.#free = new BufferPool(arena, placedBytes(partialBytes), sharesOf(partialBytes), [], HOST_PAGE);
+    this.#free = new BufferPool(arena, placedBytes(partialBytes), sharesIn(partialBytes, room), [], HOST_PAGE);
   }
 
   /** What a worker is offered; undefined when memory is short. */

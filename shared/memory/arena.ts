@@ -12,6 +12,8 @@ const alignmentBytes = 64;
 const maximumPages = 65_536;
 
 export class Arena {
+  /** More than this no arena has. */
+  static readonly mostBytes = (maximumPages - 1) * pageBytes;
   readonly memory: WebAssembly.Memory;
   readonly #end: number;
   #next = pageBytes;

@@ -9,7 +9,7 @@ import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
 // 4,001 samples in batches of 96: the last batch has 65, so shards are uneven; 7 shards make an odd tree. Adam has state,
-// and dropout draws masks. There are 840 steps, so that what is killed at the 70th has not ended by then.
+// and dropout draws masks. There are 840 steps, so that what is killed early has not ended by then.
 const job = `
 data: { idx: data }
 runs: RUNS
@@ -76,7 +76,7 @@ test("a run of which everything is killed mid-epoch resumes to the same bits, an
   const hash = await hashOf(train(where, "whole", 2));
 
   const killed = train(where, "killed", 2);
-  await killed.event("step", ({ step }) => step >= 70);
+  await killed.event("checkpoint", ({ step }) => step >= 40);
   killed.killAll();
   await killed.finished;
   const resumed = resume(where, "killed");

@@ -24,6 +24,8 @@ const run = runId("bench");
 /** Milliseconds that a peer spins for the next parameters, and then blocks at a time, as a compute thread does. */
 const SPIN = 1;
 const WAIT = 20;
+/** Bytes for the peers' slots. */
+const ROOM = 2 ** 30;
 
 /** Gradients without metrics: as many bytes as the parameters. */
 const layoutsOf = (bytes: number): PartialLayouts => partialLayouts([{ name: "all", shape: [bytes / 4] }], []);
@@ -32,7 +34,7 @@ export const sharedMemory: WirePath = {
   name: "Lockstep through shared memory",
   async open(bytes, peers) {
     const block = wholePages(bytes);
-    const arena = new Arena(2 * HOST_PAGE + 2 * block + sharedBytes(bytes));
+    const arena = new Arena(2 * HOST_PAGE + 2 * block + sharedBytes(bytes, ROOM));
     const kernels = instantiateKernels(arena.memory);
     const file = HostFile.create(2 * block + HOST_PAGE);
     if (file === undefined) return undefined;
@@ -41,7 +43,7 @@ export const sharedMemory: WirePath = {
     const page = arena.allocate(HOST_PAGE, HOST_PAGE);
     file.mapOver(arena, page, 2 * block, HOST_PAGE, "write");
     const signal = new Signal(arena.memory, page);
-    const memory = new SharedMemory(arena, file, bytes);
+    const memory = new SharedMemory(arena, file, bytes, ROOM);
     // Where they are found.
     const gradients: Uint8Array[] = [];
     const arrivals = new Arrivals();
