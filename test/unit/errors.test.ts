@@ -10,6 +10,7 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const union = /export type ErrorCode =([^;]+);/.exec(read("shared/errors.ts"))![1]!;
 const codes = Array.from(union.matchAll(/"([A-Z_]+)"/g), ([, code]) => code!);
 const rows = read("README.md")
+  .split("\n## When something is wrong\n")[1]!
   .split("\n")
   .filter((line) => /^\| `[A-Z_]+`/.test(line))
   .map((line) => line.split("|").slice(1, 3));
