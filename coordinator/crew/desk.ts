@@ -15,7 +15,8 @@ export const DESK_BYTES = 64 + 8 * (NUMBERS + 3 * MOST_ADDITIONS);
 
 /** Counters, a word each. */
 const CALLS = 0;
-const GIVEN = 1;
+/** Blocks that nobody does yet, or fewer than none. */
+const LEFT = 1;
 const DONE = 2;
 const NOT_FINITE = 3;
 const CLOSED = 4;
@@ -31,7 +32,8 @@ export class Desk {
   }
 
   /** Lays a job down, once the last one is done. @param call whether to wake threads for it */
-  put({ additions, count, step }: Job, call: boolean): void {
+  put(job: Job, call: boolean): void {
+    const { additions, count, step } = job;
     if (additions.length > MOST_ADDITIONS) throw new RangeError(`a job of ${additions.length} additions`);
     const { from = 0, to = 0, gradient = 0, samples = 0, stepNumber = 0, learningRate = 0 } = step ?? {};
     const fixed = [count, additions.length, step?.count ?? -1, from, to, gradient, samples, stepNumber, learningRate];
@@ -39,7 +41,7 @@ export class Desk {
     Atomics.store(this.#counters, NOT_FINITE, 0);
     Atomics.store(this.#counters, DONE, 0);
     // From here on blocks are given out, also to a thread that is late for the last job.
-    Atomics.store(this.#counters, GIVEN, 0);
+    Atomics.store(this.#counters, LEFT, blocksOf(job));
     if (!call) return;
     Atomics.add(this.#counters, CALLS, 1);
     Atomics.notify(this.#counters, CALLS);
@@ -57,10 +59,17 @@ export class Desk {
     return { additions, count, step: stepCount < 0 ? undefined : step };
   }
 
-  /** The next block nobody does yet; undefined if there is none. */
+  /**
+   * The next block nobody does yet; undefined if there is none. One atomic operation decides, so that a thread that looks while
+   * the next job is being laid down gets none of it; who is given a block finds its job whole until that block is finished.
+   */
   take(): number | undefined {
-    const block = Atomics.add(this.#counters, GIVEN, 1);
-    return block < blocksOf({ count: this.#numbers[0]! }) ? block : undefined;
+    const left = Atomics.sub(this.#counters, LEFT, 1);
+    return left > 0 ? this.#blocks - left : undefined;
+  }
+
+  get #blocks(): number {
+    return blocksOf({ count: this.#numbers[0]! });
   }
 
   finish(isFinite: boolean): void {
@@ -71,7 +80,7 @@ export class Desk {
 
   /** Blocks until all blocks are done, and says whether all was finite. */
   wait(): boolean {
-    const blocks = blocksOf({ count: this.#numbers[0]! });
+    const blocks = this.#blocks;
     for (;;) {
       const done = Atomics.load(this.#counters, DONE);
       if (done === blocks) return Atomics.load(this.#counters, NOT_FINITE) === 0;
