@@ -6,7 +6,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
@@ -23,6 +23,7 @@ import { Gate } from "./gate.ts";
 import type { Visit } from "./gate.ts";
 import { httpEdge } from "./http/edge.ts";
 import type { Site } from "./http/edge.ts";
+import { listenAt } from "./listening.ts";
 import { isForeignOrigin } from "./origin.ts";
 
 export interface Connection {
@@ -106,14 +107,9 @@ export async function listen(options: ListenOptions): Promise<Server> {
     perMessageDeflate: false,
     maxPayload: workerFrameLimit(partialBytes),
   });
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
-    http.listen(port, host, resolve);
-  });
-  const address = http.address() as AddressInfo;
-  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  const authority = await listenAt(http, host, port);
   return {
-    url: `${tls === undefined ? "ws" : "wss"}://${shown}:${address.port}`,
+    url: `${tls === undefined ? "ws" : "wss"}://${authority}`,
     serve: (listener, site = noSite) => serve(http, sockets, options, listener, site),
     async close() {
       for (const socket of sockets.clients) socket.terminate();
@@ -262,14 +258,4 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
     reason = error.message;
   });
   socket.on("close", () => handlers.onClose(reason));
-}
-
-export function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
-  const cause = { cause: error };
-  if (error.code === "EADDRINUSE") {
-    const sentence = `port ${port} on ${host} is in use`;
-    return new LockstepError("PORT_IN_USE", sentence, "choose another --port, or 0 for any free one", cause);
-  }
-  const sentence = `cannot listen on ${host}:${port}: ${error.message}`;
-  return new LockstepError("BIND_REFUSED", sentence, "choose an address of this machine and a port above 1023", cause);
 }

@@ -1,10 +1,9 @@
 /** Serves the dashboard of a folder of runs: the same pages and the same rules of who may see them as at a coordinator's port. */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import { Gate } from "../gate.ts";
 import { httpEdge } from "../http/edge.ts";
-import { bindError } from "../server.ts";
+import { listenAt } from "../listening.ts";
 import { Library } from "./library.ts";
 
 export interface ServeOptions {
@@ -30,14 +29,9 @@ export async function serveLibrary({ runs, host, port, token }: ServeOptions): P
   };
   const http = createServer(httpEdge(site, { host, token, tls: undefined }, new Gate(MOST_CONNECTIONS)));
   http.maxConnections = MOST_CONNECTIONS;
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
-    http.listen(port, host, resolve);
-  });
-  const address = http.address() as AddressInfo;
-  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  const authority = await listenAt(http, host, port);
   return {
-    url: `http://${shown}:${address.port}/`,
+    url: `http://${authority}/`,
     async close() {
       http.closeAllConnections();
       await new Promise((resolve) => http.close(resolve));
