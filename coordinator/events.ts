@@ -1,5 +1,5 @@
 /**
- * What a run tells whoever watches it: the terminal, `--json`, and programs that call `train`. One documented type an
+ * What a run tells whoever watches it: the terminal, the log, and programs that call `train`. One documented type an
  * event; losses and accuracies are means over samples, times are seconds.
  */
 import type { WeightsReport } from "../shared/checkpoint/weights.ts";
@@ -21,6 +21,8 @@ export type RunEvent =
       steps: number;
       resumedAt: number | undefined;
     }
+  /** What is done in every step is written to this file. */
+  | { type: "tracing"; file: string }
   /** Too few workers to go on; training continues by itself once enough have joined. */
   | { type: "waiting"; workers: number; needed: number }
   | { type: "worker-joined"; worker: string; workers: number }

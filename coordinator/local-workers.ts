@@ -6,6 +6,7 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { extname } from "node:path";
 import { LockstepError } from "../shared/errors.ts";
+import { withHugePages } from "../shared/memory/huge-pages.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { TOKEN_VARIABLE } from "../shared/token.ts";
 
@@ -42,7 +43,7 @@ export function startLocalWorkers(
 ): LocalWorkers {
   // The file beside this folder: .ts in development, .js in the package.
   const file = new URL(`../worker/main${extname(import.meta.url)}`, import.meta.url);
-  const env = { ...process.env };
+  const env = withHugePages(process.env);
   // In the environment, as every user of the machine can read a process's arguments.
   if (!token.isNone) env[TOKEN_VARIABLE] = token.reveal();
   const children = new Set<ChildProcess>();

@@ -16,7 +16,7 @@ import { optimizerOf } from "../shared/optim/optimizer.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
-import type { Addition } from "./crew/job.ts";
+import type { Outcome } from "./crew/job.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 import type { Total } from "./reduction.ts";
 
@@ -42,7 +42,9 @@ export class ParameterStore {
   readonly #arrivalsPage: number;
   readonly #arrivals: Signal;
   #version = 0;
-  #frames: { readonly version: number; readonly frames: readonly Buffer[] } | undefined;
+  #frames: { readonly version: number; readonly byBytes: Map<number, readonly Buffer[]> } | undefined;
+  /** Which of the blocks hold what is frozen, and its average: they keep it. */
+  readonly #holdsFrozen = [false, false];
 
   /** @param rateAfter the learning rate of the step that follows this many steps */
   constructor(arena: Arena, kernels: Kernels, layout: Layout, crew: Crew, rateAfter: (steps: number) => number) {
@@ -110,52 +112,61 @@ export class ParameterStore {
       throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
     }
     this.#version = snapshot.step;
+    this.#holdsFrozen.fill(false);
     this.vector.set(snapshot.parameters);
     snapshot.state.forEach(({ vector }, index) => this.#stateVector(index).set(vector));
   }
 
   /**
-   * Takes a step with the gradient summed over `samples` samples, which is used up. Returns whether it and the next parameters
-   * are finite; if they aren't, the step is not taken.
+   * Takes a step with the gradient summed over `samples` samples, which is used up. If it or the next parameters are not finite,
+   * or a part of the sum is damaged, the step is not taken.
    * @param steps steps taken before this one
    */
-  update({ root, additions }: Total, samples: number, steps: number): boolean {
+  update(total: Total, samples: number, steps: number): Outcome {
     const step = {
       from: this.#current,
       to: this.#next,
-      gradient: root,
+      gradient: total.root,
       count: this.layout.size,
       samples,
       stepNumber: steps + 1,
       learningRate: this.#rateAfter(steps),
     };
-    if (!(this.takesParts ? this.#takeInParts(step, additions) : this.#optimizer.update(this.#kernels, step)))
-      return false;
+    const outcome = this.takesParts
+      ? this.#takeInParts(step, total)
+      : { isFinite: this.#optimizer.update(this.#kernels, step), damaged: [] };
+    if (!outcome.isFinite || outcome.damaged.length > 0) return outcome;
     this.#version = steps + 1;
     this.publish();
     this.#frames = undefined;
-    return true;
+    return outcome;
   }
 
-  #takeInParts(step: OptimizerStep, additions: readonly Addition[]): boolean {
+  #takeInParts(step: OptimizerStep, { additions, checks }: Total): Outcome {
     const { size, trained } = this.layout;
-    // What is frozen, behind the rest, has no gradient to be added.
-    const frozen = { start: trained, count: size - trained, gradient: step.gradient, scratch: step.gradient };
-    return (
-      this.#crew.run({ additions, count: trained, step }) && this.#optimizer.updatePart(this.#kernels, step, frozen)
-    );
+    const target = (this.#version + 1) % 2;
+    if (!this.#holdsFrozen[target]) {
+      // Behind the rest, it has no gradient to be added.
+      const frozen = { start: trained, count: size - trained, gradient: step.gradient, scratch: step.gradient };
+      this.#optimizer.updatePart(this.#kernels, step, frozen);
+      this.#holdsFrozen[target] = true;
+    }
+    return this.#crew.run({ additions, checks, count: trained, step });
   }
 
-  /** The current parameters as frames, encoded once for all workers. */
-  framesOf(version: number): readonly Buffer[] {
-    if (this.#frames?.version !== version) {
-      const frames = Array.from(
-        segmentsOf(checkedVector(this.#arena, this.#kernels, this.#current, vectorBytes(this.layout))),
+  /** The current parameters, or those that are trained, as frames: encoded once for all workers. */
+  framesOf(version: number, part: "whole" | "trained"): readonly Buffer[] {
+    const bytes = part === "whole" ? vectorBytes(this.layout) : 4 * this.layout.trained;
+    if (this.#frames?.version !== version) this.#frames = { version, byBytes: new Map() };
+    let frames = this.#frames.byBytes.get(bytes);
+    if (frames === undefined) {
+      frames = Array.from(
+        segmentsOf(checkedVector(this.#arena, this.#kernels, this.#current, bytes)),
         ({ segment, section }) => encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
       );
-      this.#frames = { version, frames };
+      this.#frames.byBytes.set(bytes, frames);
     }
-    return this.#frames.frames;
+    return frames;
   }
 
   #stateVector(index: number): Float32Array {

@@ -147,7 +147,8 @@ function monitorOf({ monitor, model }: RunConfig, isTested: boolean): Figure {
   );
 }
 
-export function planOf({ config, model }: Ingredients, settings: Settings): RunPlan {
+/** @param trace whether workers tell when they did what */
+export function planOf({ config, model }: Ingredients, settings: Settings, trace: boolean): RunPlan {
   return {
     seed: config.seed,
     data: config.data,
@@ -163,5 +164,6 @@ export function planOf({ config, model }: Ingredients, settings: Settings): RunP
     evaluated: model.evaluated,
     batch: batchOf(settings, 0).samples,
     shards: settings.shards,
+    trace,
   };
 }

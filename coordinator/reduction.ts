@@ -1,7 +1,8 @@
 /**
  * The partials of the open work on their way to one sum: segments are put together, whole partials stay where a worker of
  * this host has left them, and are added along the canonical tree as soon as their sibling is there. The last additions wait
- * for the step, so that it finds each block of the sum in the cache. The core says which bytes are wanted.
+ * for the step, so that it finds each block of the sum in the cache. In a work that trusts, what was left whole is not looked
+ * at before it is added, and both are one pass over memory. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../shared/gradient/reducer.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
@@ -19,7 +20,7 @@ import type { Partial, PlacedPartial, WorkKind } from "../shared/protocol/messag
 import { mostCopies } from "./core/assigning.ts";
 import type { Work } from "./core/state.ts";
 import type { Crew } from "./crew/crew.ts";
-import type { Addition } from "./crew/job.ts";
+import type { Addition, Check, Checks } from "./crew/job.ts";
 
 interface Inbound {
   readonly worker: WorkerId;
@@ -38,10 +39,16 @@ export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<
   mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
   mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
 
-/** The sum over all shards: what is at `root` once the additions are done, of which floats from `from` on are there already. */
+/** What the checksum of a partial is said to be, and by whom. */
+interface Claim extends Check {
+  readonly worker: WorkerId;
+}
+
+/** The sum over all shards: what is at `root` once the additions are done, if what is to be checked is as it should be. */
 export interface Total {
   readonly root: number;
   readonly additions: readonly Addition[];
+  readonly checks?: Checks;
 }
 
 export class Reduction {
@@ -58,6 +65,10 @@ export class Reduction {
   /** Additions that are not done yet; a buffer that one of them reads stays in use. */
   #additions: Addition[] = [];
   #root: number | undefined;
+  #trusting = false;
+  /** Of partials in workers' memory that nobody has looked at, by their place. */
+  #claims = new Map<number, Claim>();
+  #culprits: WorkerId[] = [];
 
   constructor(
     arena: Arena,
@@ -83,6 +94,9 @@ export class Reduction {
     this.#inbound.clear();
     this.#additions = [];
     this.#root = undefined;
+    this.#trusting = work.trusting;
+    this.#claims.clear();
+    this.#culprits = [];
     this.#kind = work.name.kind;
     this.#reducer = new TreeReducer(work.shards, [{ start: 0, end: work.shards }], (left, right) => {
       // Workers' memory is not written.
@@ -121,11 +135,34 @@ export class Reduction {
     const node = { start, end };
     this.drop(worker, node);
     if (place === undefined) return "corrupt";
-    const found = inspect(this.#kernels, place, this.#bytes[this.#kind]);
-    if (found.checksum !== checksum) return "corrupt";
-    const { isFinite } = found;
+    let isFinite = true;
+    if (this.#trusting) {
+      // Of two partials in one place the first is not used, or it would still be there.
+      this.#claims.set(place, { place, checksum, worker });
+    } else {
+      const found = inspect(this.#kernels, place, this.#bytes[this.#kind]);
+      if (found.checksum !== checksum) return "corrupt";
+      ({ isFinite } = found);
+    }
     this.#inbound.set(keyOf(worker, node), { worker, node, place, assembly: undefined, isComplete: true, isFinite });
     return "complete";
+  }
+
+  /** What is not looked at yet of these places. */
+  #checksOf(places: readonly number[]): Checks {
+    const vectors = [...new Set(places)].flatMap((place) => this.#claims.get(place) ?? []);
+    return { vectors, length: this.#bytes[this.#kind] / 4 };
+  }
+
+  /** These places were checked, and some of them found to be damaged. */
+  settle({ vectors }: Checks, damaged: readonly number[]): void {
+    for (const place of damaged) this.#culprits.push(this.#claims.get(place)!.worker);
+    for (const { place } of vectors) this.#claims.delete(place);
+  }
+
+  /** Who has left partials that were found to be damaged when they were added. */
+  get culprits(): readonly WorkerId[] {
+    return this.#culprits;
   }
 
   #acquire(): number {
@@ -146,9 +183,14 @@ export class Reduction {
     const additions = this.#additions;
     if (additions.length === 0) return;
     this.#additions = [];
-    this.#crew.run({ additions, count: this.#bytes[this.#kind] / 4, step: undefined });
+    this.#run(additions, this.#checksOf(additions.flatMap(({ left, right }) => [left, right])));
     for (const { into, left, right } of additions)
       for (const each of [left, right]) if (each !== into) this.#release(each);
+  }
+
+  #run(additions: readonly Addition[], checks: Checks): void {
+    const { damaged } = this.#crew.run({ additions, count: this.#bytes[this.#kind] / 4, checks });
+    this.settle(checks, damaged);
   }
 
   /** Frees a partial that is not used; nothing happens if none of its bytes were taken. */
@@ -188,21 +230,27 @@ export class Reduction {
   }
 
   /**
-   * The sum over all shards of the open work. Its floats from `from` on are there; the others wait for the step. From 0 on, it
-   * lies in a buffer of ours, whose user may overwrite it.
+   * The sum over all shards of the open work. Its floats from `from` on are there; the others wait for the step, and `settle`
+   * wants to hear what came of the checks. From 0 on, it lies in a buffer of ours, whose user may overwrite it.
    */
   totalFrom(from: number): Total {
-    if (this.#root === undefined) throw new Error("the sum is not complete");
-    if (from === 0) return this.#wholeTotal(this.#root);
-    const count = this.#bytes[this.#kind] / 4 - from;
-    for (const { into, left, right } of this.#additions)
+    const root = this.#root;
+    if (root === undefined) throw new Error("the sum is not complete");
+    if (from === 0) return this.#wholeTotal(root);
+    const additions = this.#additions;
+    const checks = this.#checksOf([root, ...additions.flatMap(({ left, right }) => [left, right])]);
+    const count = checks.length - from;
+    // What lies in a buffer of ours is overwritten here before it is checked there: only workers' memory is checked.
+    for (const { into, left, right } of additions)
       this.#kernels.add(into + 4 * from, left + 4 * from, right + 4 * from, count);
-    return { root: this.#root, additions: this.#additions };
+    return { root, additions, checks };
   }
 
   #wholeTotal(root: number): Total {
     this.#add();
     if (this.#held.has(root)) return { root, additions: [] };
+    const checks = this.#checksOf([root]);
+    if (checks.vectors.length > 0) this.#run([], checks);
     const bytes = this.#bytes[this.#kind];
     const own = this.#acquire();
     this.#arena.bytes(own, bytes).set(this.#arena.bytes(root, bytes));

@@ -11,48 +11,36 @@ import { openData } from "../shared/data/open.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { partialLayouts, vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
-import { instantiateKernels } from "../shared/kernels/index.ts";
-import { Arena } from "../shared/memory/arena.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
-import { parametersSha256 } from "../shared/memory/layout.ts";
 import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { readingOf, type RunConfig } from "./config.ts";
-import { Crew, CREW_BYTES } from "./crew/crew.ts";
-import { batchOf, samplesIn, totalSteps } from "./core/schedule.ts";
+import { totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
-import type { CoordinatorState, Steering } from "./core/state.ts";
+import type { Steering } from "./core/state.ts";
 import type { RunEvent, RunProfile, RunResult } from "./events.ts";
 import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
-import { finalModel } from "./final-model.ts";
+import { keepLogs } from "./logs.ts";
+import type { Audience } from "./logs.ts";
+import { machineryOf } from "./machinery.ts";
 import { modelFor, withGraphs } from "./model.ts";
-import { ParameterStore, parameterBytes } from "./parameters.ts";
-import {
-  EVALUATION_CHUNK,
-  firstManifest,
-  frozenCount,
-  parameterCount,
-  optimizerParts,
-  planOf,
-  settingsOf,
-} from "./plan.ts";
+import { EVALUATION_CHUNK, firstManifest, frozenCount, parameterCount, planOf, settingsOf } from "./plan.ts";
 import type { Ingredients, Manifest } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
-import { Reduction, reductionBytes } from "./reduction.ts";
 import { EngineReferee } from "./referee.ts";
+import { resultOf, secondsOf } from "./result.ts";
 import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
-import { EventLog } from "./run-folder/event-log.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
-import { TensorBoardLog } from "./run-folder/tensorboard.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
-import { sharedBytes, SharedMemory } from "./shared-memory.ts";
 import type { ListenOptions, Server } from "./server.ts";
+import { checkTokens } from "./tokens.ts";
+import { TraceFile } from "./tracing/trace-file.ts";
 
 export interface StartOptions {
   readonly config: RunConfig;
@@ -61,6 +49,8 @@ export interface StartOptions {
   /** Worker processes to start on this machine; 0 when they join from elsewhere. */
   readonly localWorkers: number;
   readonly onEvent?: (event: RunEvent) => void;
+  /** Writes down when who did what in every step: into this new file, or `true`: into trace.json of the run folder. */
+  readonly trace?: string | true | undefined;
 }
 
 export interface RunHandle {
@@ -88,6 +78,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const data = await openData(asked.data, readingOf(asked));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = await modelFor(asked, data.train);
+  checkTokens(model.train, data.source);
   const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const start = options.resume ? undefined : await startOf(asked, model);
@@ -100,14 +91,13 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
+  // Nor is there one when the trace's file cannot be made.
+  const { trace: tracePath } = options;
+  const adopted = (file: TraceFile): TraceFile => cleanUp.adopt(file, (open) => open.close());
+  const named = typeof tracePath === "string" ? adopted(await TraceFile.create(tracePath)) : undefined;
   const folder = cleanUp.adopt(await openFolder(options.resume, ingredients), (open) => open.close());
-  return await startIn(folder, { server, local }, ingredients, options, { notify, watchers }, cleanUp);
-}
-
-/** Who hears of the run's events. */
-interface Audience {
-  readonly notify: (event: RunEvent) => void;
-  readonly watchers: Set<(event: RunEvent) => void>;
+  const trace = tracePath === true ? adopted(await TraceFile.inFolder(folder.path)) : named;
+  return await startIn(folder, { server, local }, ingredients, options, trace, { notify, watchers }, cleanUp);
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */
@@ -156,6 +146,7 @@ async function startIn(
   { server, local }: Doors,
   ingredients: Ingredients,
   { config, resume, localWorkers }: StartOptions,
+  trace: TraceFile | undefined,
   { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
@@ -166,17 +157,9 @@ async function startIn(
     train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
-  const partialBytes = vectorBytes(layouts.partial.train);
-  const optimizer = optimizerParts(config, layouts.parameters);
-  const ownSpace = CREW_BYTES + parameterBytes(layouts.parameters, optimizer) + reductionBytes(layouts, shards);
-  const room = Arena.mostBytes - ownSpace;
-  const arena = new Arena(ownSpace + (config.sharedMemory ? sharedBytes(partialBytes, room) : 0));
-  const kernels = instantiateKernels(arena.memory);
-  const crew = new Crew(arena, kernels, optimizer);
-  crew.hire(layouts.parameters.size);
-  cleanUp.defer(() => crew.close());
-  const store = new ParameterStore(arena, kernels, layouts.parameters, crew, (done) => rateAfter(state, done));
-  const shared = config.sharedMemory ? store.share() : undefined;
+  const machinery = machineryOf(config, layouts, shards, (done) => rateAfter(state, done));
+  cleanUp.defer(() => machinery.crew.close());
+  const { store } = machinery;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
@@ -194,18 +177,13 @@ async function startIn(
   const state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, systemClock.now());
   await recorder.open(steps);
 
-  const plan = planOf(ingredients, settings);
+  const plan = planOf(ingredients, settings, trace !== undefined);
   const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
   const runtime = new CoordinatorRuntime({
+    ...machinery,
     state,
     plan,
-    layouts,
-    arena,
-    kernels,
-    store,
-    reduction: new Reduction(arena, kernels, crew, layouts, shards),
     referee,
-    memory: shared && new SharedMemory(arena, shared, partialBytes, room),
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);
@@ -234,7 +212,7 @@ async function startIn(
     model,
     parametersNow: () => Float32Array.from(store.vector),
     now: () => systemClock.now(),
-    observe: (observer) => (runtime.observer = observer),
+    observe: (observer) => runtime.observe(observer),
     link: (worker) => runtime.link(worker),
     ping: (worker) => runtime.ping(worker),
     command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
@@ -244,18 +222,13 @@ async function startIn(
       return () => void watchers.delete(watcher);
     },
   });
-  const warn = (error: unknown): void => {
-    if (!(error instanceof LockstepError)) throw error;
-    notify({ type: "warning", code: error.code, message: error.message });
-  };
-  const events = new EventLog(folder.path, warn);
-  cleanUp.defer(() => events.close());
-  watchers.add((event) => events.add(event, Date.now()));
-  if (config.tensorboard) {
-    const curves = new TensorBoardLog({ runPath: folder.path, steps, now: Date.now, onFailure: warn });
-    cleanUp.defer(() => curves.close());
-    watchers.add((event) => curves.add(event));
-  }
+  keepLogs(
+    { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
+    state,
+    runtime,
+    { notify, watchers },
+    cleanUp,
+  );
   for (const door of new Set([server, local.server])) door.serve(runtime, site);
   notify({
     type: "listening",
@@ -266,6 +239,7 @@ async function startIn(
     steps: totalSteps(settings),
     resumedAt: snapshot?.step,
   });
+  if (trace !== undefined) notify({ type: "tracing", file: trace.path });
   const workers = startLocalWorkers(
     { url: local.server.url, token: local.token, threads: config.threads },
     localWorkers,
@@ -285,28 +259,13 @@ async function startIn(
     if (outcome instanceof LockstepError) throw outcome;
     // Whoever stops a run counts on the checkpoint that it ends with.
     if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
-    const isCompleted = outcome === "completed";
-    const final = isCompleted
-      ? await finalModel(config, data, model, { state, store, recorder })
-      : { parameters: store.vector, step: state.steps, evaluation: state.steering.lastEvaluation };
-    const models = isCompleted ? await recorder.writeModels(model, data.train.sampleShape, final.parameters) : [];
-    const since = state.trainingSince?.steps ?? state.steps;
-    const result: RunResult = {
-      outcome,
-      steps: state.steps,
-      epochs: batchOf(settings, state.steps).epoch,
-      modelStep: final.step,
-      testLoss: final.evaluation?.loss,
-      testAccuracy: final.evaluation?.accuracy,
-      testFigures: final.evaluation?.figures,
-      seconds,
-      samplesPerSecond: (samplesIn(settings, state.steps) - samplesIn(settings, since)) / Math.max(seconds, 1e-3),
-      parametersSha256: parametersSha256(layouts.parameters, final.parameters),
+    const { profile } = runtime.profiler;
+    const result = await resultOf({ outcome, seconds, profile }, ingredients, {
+      state,
+      store,
+      recorder,
       folder: folder.path,
-      models,
-      audits: state.audits,
-      profile: runtime.profiler.profile,
-    };
+    });
     notify({ type: "finished", result });
     return result;
   };
@@ -317,6 +276,3 @@ async function startIn(
     stop: () => runtime.stop("user"),
   };
 }
-
-const secondsOf = (state: CoordinatorState): number =>
-  state.trainingSince === undefined ? 0 : (systemClock.now() - state.trainingSince.at) / 1000;

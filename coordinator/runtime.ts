@@ -5,20 +5,20 @@
 import { randomBytes } from "node:crypto";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
-import { metricSlot, vectorBytes } from "../shared/gradient/partial.ts";
+import { vectorBytes } from "../shared/gradient/partial.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
-import { slotView } from "../shared/memory/layout.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan, WorkKind } from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
+import { commit } from "./commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
-import type { CoordinatorState, Sums, Work } from "./core/state.ts";
+import type { CoordinatorState, Work } from "./core/state.ts";
 import { step } from "./core/step.ts";
 import type { RunEvent } from "./events.ts";
 import type { ParameterStore } from "./parameters.ts";
@@ -60,9 +60,8 @@ export class CoordinatorRuntime implements ServerListener {
   /** How the run ended; it never rejects. */
   readonly finished: Promise<"completed" | "stopped" | LockstepError>;
   readonly profiler: Profiler;
-  /** Sees what is performed, and from when to when, while somebody watches. */
-  observer: EffectObserver | undefined;
   readonly #parts: RuntimeParts;
+  readonly #observers = new Set<EffectObserver>();
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
   readonly #timers: readonly Cancel[];
@@ -99,6 +98,12 @@ export class CoordinatorRuntime implements ServerListener {
         this.#handle({ type: "disconnected", worker, reason });
       },
     };
+  }
+
+  /** Shows what is performed, and from when to when, until the result is called. */
+  observe(observer: EffectObserver): () => void {
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
   }
 
   /** The connection of a worker as it is now; undefined when it is gone. */
@@ -147,19 +152,19 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handling = true;
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#observe(effect);
+        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#performSeen(effect);
       }
     } finally {
       this.#handling = false;
     }
   }
 
-  #observe(effect: CoordinatorEffect): void {
-    const { observer } = this;
-    if (observer === undefined) return this.#perform(effect);
+  #performSeen(effect: CoordinatorEffect): void {
+    if (this.#observers.size === 0) return this.#perform(effect);
     const begin = this.#parts.clock.now();
     this.#perform(effect);
-    observer(effect, begin, this.#parts.clock.now());
+    const end = this.#parts.clock.now();
+    for (const observer of this.#observers) observer(effect, begin, end);
   }
 
   #perform(effect: CoordinatorEffect): void {
@@ -172,7 +177,7 @@ export class CoordinatorRuntime implements ServerListener {
         this.#welcome(effect.worker, effect.proof);
         return;
       case "send-parameters":
-        this.#sendParameters(effect.worker);
+        this.#sendParameters(effect.worker, effect.part);
         return;
       case "close":
         this.#connections.get(effect.worker)?.close();
@@ -200,7 +205,7 @@ export class CoordinatorRuntime implements ServerListener {
         reduction.drop(effect.worker, effect.node);
         return;
       case "commit":
-        this.#events.unshift({ type: "committed", ...this.profiler.reduce(() => this.#commit(effect.work)) });
+        this.#events.unshift(this.profiler.reduce(() => commit(this.#parts, effect.work)));
         this.profiler.end(effect.work.name.kind);
         return;
       case "checkpoint":
@@ -246,9 +251,9 @@ export class CoordinatorRuntime implements ServerListener {
     this.#connections.get(worker)?.outbox.send(frame);
   }
 
-  #sendParameters(worker: WorkerId): void {
+  #sendParameters(worker: WorkerId, part: "whole" | "trained"): void {
     const { store, state } = this.#parts;
-    const frames = store.framesOf(state.steps);
+    const frames = store.framesOf(state.steps, part);
     const outbox = this.#connections.get(worker)?.outbox;
     for (const frame of frames) this.profiler.sent(frame.length);
     // Parameters of a step that is over help nobody.
@@ -299,32 +304,6 @@ export class CoordinatorRuntime implements ServerListener {
     const isOpen = state.work?.name.kind === work.name.kind && state.work.name.step === work.name.step;
     const right = bytes === undefined || !isOpen ? undefined : reduction.equalTo(node, bytes);
     this.#handle({ type: "judged", work: work.name, node, right });
-  }
-
-  /** The open work's sums; after a training step with finite ones the next parameters are in place. */
-  #commit(work: Work): { sums: Sums; finite: boolean } {
-    const { arena, kernels, layouts, reduction, store, state } = this.#parts;
-    const { kind } = work.name;
-    const layout = layouts.partial[kind];
-    // The metrics lie behind the gradient.
-    const total = reduction.totalFrom(kind === "train" && store.takesParts ? layouts.parameters.trained : 0);
-    const vector = arena.floats(total.root, layout.size);
-    const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
-    const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
-    const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...this.#evaluatedIn(kind, vector) };
-    const isTrained = kind === "train" && Number.isFinite(sums.loss);
-    const finite = isTrained
-      ? store.update(total, work.samples, work.name.step)
-      : kernels.allFinite(total.root, layout.size);
-    return { sums, finite: finite && Number.isFinite(sums.loss) };
-  }
-
-  /** The sums behind an evaluation's other metrics; the vector is used again. */
-  #evaluatedIn(kind: WorkKind, vector: Float32Array): Pick<Sums, "evaluated"> {
-    if (kind === "train") return {};
-    const { layouts, plan } = this.#parts;
-    const sumsOf = (name: string): number[] => [...slotView(layouts.partial.evaluate, metricSlot(name), vector)];
-    return { evaluated: Object.fromEntries(plan.evaluated.map(({ name }) => [name, sumsOf(name)])) };
   }
 
   #heartbeat(): void {

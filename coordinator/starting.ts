@@ -72,10 +72,11 @@ function checkMatch(
   given: ReadonlyMap<string, unknown>,
 ): void {
   const missing = report.missing.filter((name) => !given.has(name));
-  const isWhole = missing.length === 0 && report.mismatched.length === 0;
+  const unfit = missing.length + report.mismatched.length + report.mistyped.length;
+  const isWhole = unfit === 0;
   if (isWhole || (partial && report.matched.length > 0)) return;
   const lines = reportLines({ ...report, missing });
-  const fits = `${report.matched.length} of ${report.matched.length + missing.length + report.mismatched.length} parameters`;
+  const fits = `${report.matched.length} of ${report.matched.length + unfit} parameters`;
   throw new LockstepError(
     "WEIGHTS_INVALID",
     `${file} fits ${fits}\n  ${lines.join("\n  ")}`,
@@ -93,11 +94,12 @@ const listed = (names: readonly string[]): string =>
     : names.join(", ");
 
 /** What did not match, for people. */
-export function reportLines({ missing, mismatched, unexpected }: Omit<WeightsReport, "matched">): string[] {
+export function reportLines({ missing, mismatched, mistyped, unexpected }: Omit<WeightsReport, "matched">): string[] {
   const shape = (sizes: readonly number[]): string => `[${sizes.join(", ")}]`;
   return [
     ...(missing.length === 0 ? [] : [`not in the file: ${listed(missing)}`]),
     ...mismatched.map(({ name, model, file }) => `${name} is ${shape(model)} in the model, ${shape(file)} in the file`),
+    ...mistyped.map(({ name, type }) => `${name} is ${type} in the file, expected F32, F16 or BF16`),
     ...(unexpected.length === 0 ? [] : [`not in the model: ${listed(unexpected)}`]),
   ];
 }

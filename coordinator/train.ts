@@ -11,6 +11,8 @@ export interface TrainOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Go on with the run of the config's name, where it stopped, to the bits of an uninterrupted run. */
   readonly resume?: boolean;
+  /** Writes what each thread does in every step, for Perfetto, into this new file; `true`: into trace.json of the run folder. */
+  readonly trace?: string | true;
   /** Aborting stops the run after the open step, with a checkpoint; the result's outcome is then `stopped`. */
   readonly signal?: AbortSignal;
 }
@@ -20,7 +22,7 @@ export interface TrainOptions {
  * are the classic 784-64-10 network on MNIST. Rejects with a LockstepError: its `code` says what kind, `hint` what to do.
  */
 export async function train(config: TrainConfig = {}, options: TrainOptions = {}): Promise<RunResult> {
-  const { onEvent, resume = false, signal } = options;
+  const { onEvent, resume = false, trace, signal } = options;
   // Loaded here, so that importing the package for its builders stays light and the version check comes first.
   const { startRun } = await import("./run.ts");
   const asked = await withOwnData(config);
@@ -31,6 +33,7 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
     config: resolved,
     resume,
     localWorkers: resolved.workers,
+    trace,
     ...(onEvent === undefined ? {} : { onEvent }),
   });
   const stop = (): void => handle.stop();

@@ -24,6 +24,9 @@ export const systemClock: Clock = {
   },
 };
 
+/** Whole microseconds on a clock that all threads and processes of a host share, for what is measured and decides nothing. */
+export const hostMicroseconds = (): number => Number(process.hrtime.bigint() / 1000n);
+
 /** Does something at once, but not again within a second, however often it is called. */
 export function everySecond(action: () => void): () => void {
   let last = Number.NEGATIVE_INFINITY;

@@ -13,11 +13,10 @@ import { forRun } from "../shared/data/open.ts";
 import type { OpenedData } from "../shared/data/open.ts";
 import { errnoOf } from "../shared/errno.ts";
 import { LockstepError } from "../shared/errors.ts";
+import type { Log } from "../shared/log.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
 import { download } from "./download.ts";
 import type { Source } from "./download.ts";
-
-type Say = (sentence: string) => void;
 
 /** Progress is told so often, in milliseconds. */
 const TELL_EVERY = 5_000;
@@ -29,13 +28,13 @@ export const cacheFolder = ({ LOCKSTEP_CACHE, XDG_CACHE_HOME }: NodeJS.ProcessEn
   LOCKSTEP_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "lockstep");
 
 /** The data of a plan. Throws what reading it here said where that is worth more, or what fetching it says. */
-export async function dataOf(plan: RunPlan, source: Source, cache: string, say: Say): Promise<OpenedData> {
+export async function dataOf(plan: RunPlan, source: Source, cache: string, say: Log["say"]): Promise<OpenedData> {
   try {
     return await readHere(plan);
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error;
     // Files that are not here are the rule on another machine; files that are others are worth a word.
-    if (error.code !== "DATA_MISSING") say(`${error.message}: the coordinator's is used`);
+    if (error.code !== "DATA_MISSING") say("warn", `${error.message}: the coordinator's is used`);
   }
   const folder = join(cache, "data");
   await prepare(folder);
@@ -55,13 +54,14 @@ async function fetched<Content>(
   source: Source,
   folder: string,
   sha256: string,
-  say: Say,
+  say: Log["say"],
   read: (path: string) => Promise<Content>,
 ): Promise<Content> {
   const path = join(folder, sha256);
   const cached = await read(path).catch((error: unknown) => {
     if (!(error instanceof LockstepError) && errnoOf(error) !== "ENOENT") throw error;
-    if (error instanceof LockstepError && error.code !== "DATA_MISSING") say(`${error.message}: it is fetched again`);
+    if (error instanceof LockstepError && error.code !== "DATA_MISSING")
+      say("warn", `${error.message}: it is fetched again`);
     return undefined;
   });
   if (cached !== undefined) return cached;
@@ -72,7 +72,7 @@ async function fetched<Content>(
     await download(source, sha256, draft, (received, size) => {
       if (performance.now() - told < TELL_EVERY) return;
       told = performance.now();
-      say(`fetching the run's data: ${megabytes(received)} of ${megabytes(size)} MB`);
+      say("info", `fetching the run's data: ${megabytes(received)} of ${megabytes(size)} MB`);
     });
     const content = await read(draft);
     await rename(draft, path);

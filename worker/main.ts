@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 /**
  * The worker process: `node worker/main.ts ws://HOST:PORT [--threads N] [--name NAME] [--patience SECONDS]
- * [--token-file FILE] [--tls-ca FILE] [--tls-cert FILE --tls-key FILE]`.
+ * [--token-file FILE] [--tls-ca FILE] [--tls-cert FILE --tls-key FILE] [--log FORMAT] [--log-level LEVEL]`.
  * It ends with its run. Started by a coordinator (with an IPC channel) it also ends when that process is gone, and
- * leaves Ctrl-C to it. Exit code 1: an error, printed; 0: the run is over or the worker was asked to leave.
+ * leaves Ctrl-C to it. Exit code 1: an error, told; 0: the run is over or the worker was asked to leave.
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
+import { logSettings, openLog } from "../shared/log.ts";
+import type { Log, LogSettings } from "../shared/log.ts";
 import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
@@ -27,6 +29,8 @@ const options = {
   "tls-ca": { type: "string" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
+  log: { type: "string" },
+  "log-level": { type: "string" },
 } as const;
 
 function whole(option: string, text: string): number {
@@ -35,19 +39,28 @@ function whole(option: string, text: string): number {
   throw new LockstepError("CONFIG_INVALID", `--${option} is "${text}"`, "give a whole number from 1 on");
 }
 
-async function main(): Promise<void> {
+const isChild = process.send !== undefined;
+const toTerminal: LogSettings = { format: "pretty", level: "info" };
+const outputs = { out: process.stdout, err: process.stderr };
+
+type Flags = ReturnType<typeof flagsOf>["values"];
+const flagsOf = () => parseArgs({ options, allowPositionals: true });
+
+/** Of a worker that a coordinator started only the error that ended it is read, and passed on as a sentence. */
+function settingsOf({ log, "log-level": logLevel }: Flags): LogSettings {
+  if (isChild) return toTerminal;
+  return logSettings({ log, logLevel }, process.env, process.stdout.isTTY ? "pretty" : "json");
+}
+
+async function work(values: Flags, url: string, { say }: Log): Promise<void> {
   tuneGarbageCollection();
-  const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  const isChild = process.send !== undefined;
-  const address = coordinatorAddress(positionals[0] ?? "");
+  const address = coordinatorAddress(url);
   const threads = whole("threads", values.threads);
   const token = readToken(values["token-file"], process.env);
   const files = { ca: values["tls-ca"], cert: values["tls-cert"], key: values["tls-key"] };
   const tls = readTls(files, new Date());
   const leaving = new AbortController();
   const source = { address, tls, token, signal: leaving.signal };
-  // Started by `train`, the coordinator's own output tells the story.
-  const say = (sentence: string): void => void (isChild || console.error(`worker ${values.name}: ${sentence}`));
   const runtime = new WorkerRuntime({
     settings: { name: values.name, version, threads, patience: 1000 * whole("patience", values.patience), token },
     clock: systemClock,
@@ -66,16 +79,17 @@ async function main(): Promise<void> {
   await runtime.finished;
 }
 
+// Whoever reads the log may go away, as in `lockstep worker … | head`; the work goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+let log = await openLog(toTerminal, "worker", outputs);
 try {
-  await main();
+  const { values, positionals } = flagsOf();
+  log = await openLog(settingsOf(values), values.name, outputs, `worker ${values.name}: `);
+  await work(values, positionals[0] ?? "", log);
   process.exitCode = 0;
 } catch (error) {
+  log.end(error);
   process.exitCode = 1;
-  if (error instanceof LockstepError) {
-    console.error(`error: ${error.message} [${error.code}]${error.hint && `\n  what to do: ${error.hint}`}`);
-  } else {
-    console.error(error);
-  }
 }
 // With a coordinator's channel open the process would stay for ever.
 if (process.connected) process.disconnect();

@@ -2,17 +2,28 @@
  * Performs what the worker's core asks for: connects, sends, prepares, computes. It holds the bytes; the core decides.
  */
 import { randomBytes } from "node:crypto";
+import { hostMicroseconds } from "../shared/clock.ts";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
+import type { Log } from "../shared/log.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Parameters, RunPlan, Welcome, WorkName } from "../shared/protocol/messages.ts";
+import type {
+  CoordinatorMessage,
+  EngineCall,
+  Parameters,
+  Partial,
+  RunPlan,
+  Welcome,
+  WorkName,
+} from "../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
-import type { ComputePool, Sum } from "../shared/compute/pool.ts";
+import type { ComputePool } from "../shared/compute/pool.ts";
+import type { Sum } from "../shared/compute/queue.ts";
 import { initialWorkerState } from "./core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
 import { step } from "./core/step.ts";
@@ -28,14 +39,15 @@ export interface WorkerOptions {
   readonly openPool: (plan: RunPlan) => Promise<ComputePool>;
   /** In [0, 1), to spread reconnects. */
   readonly random: () => number;
-  /** One line for people. */
-  readonly say: (sentence: string) => void;
+  readonly say: Log["say"];
 }
 
 /** The parameters that are arriving. */
 interface Incoming {
   readonly version: number;
   readonly assembly: Assembly;
+  /** When their first segment came; for a trace. */
+  readonly begun: number;
 }
 
 export class WorkerRuntime {
@@ -49,6 +61,10 @@ export class WorkerRuntime {
   #pool: { readonly key: string; readonly opened: Promise<ComputePool> } | undefined;
   #ready: ComputePool | undefined;
   #incoming: Incoming | undefined;
+  /** Whether all parameters of an even, or an odd version have come: what is frozen among them stays, and need not come again. */
+  readonly #whole = [false, false];
+  /** When the newest parameters came over the socket; for a trace. */
+  #received: { readonly version: number; readonly times: readonly [number, number] } | undefined;
   /** Sums that the core has not yet said what to do with. */
   readonly #sums = new Map<string, Sum>();
   /** Buffers of sums that the coordinator reads from shared memory, wanted or not: until their work is over nobody writes there. */
@@ -116,7 +132,7 @@ export class WorkerRuntime {
         this.#release(effect.work, effect.node);
         return;
       case "say":
-        this.#options.say(effect.sentence);
+        this.#options.say(effect.level, effect.sentence);
         return;
       case "exit":
         void this.#exit(effect.error);
@@ -137,6 +153,7 @@ export class WorkerRuntime {
   #connect(): void {
     if (this.#state.phase === "ended") return;
     this.#incoming = undefined;
+    this.#whole.fill(false);
     this.#client = this.#options.connect({
       onOpen: () => this.#handle({ type: "opened", nonce: randomBytes(NONCE_BYTES).toString("hex") }),
       onFrame: (frame) => this.#onFrame(frame),
@@ -198,13 +215,19 @@ export class WorkerRuntime {
   #receive({ version, segment }: Parameters): void {
     const pool = this.#ready;
     if (pool === undefined) return;
+    const { parameterBytes, trainedBytes } = pool.memory;
     if (this.#incoming?.version !== version) {
-      this.#incoming = { version, assembly: new Assembly(pool.memory.incoming(version)) };
+      const isEnough = this.#whole[version % 2]! && segment.total === trainedBytes;
+      const bytes = isEnough ? trainedBytes : parameterBytes;
+      const assembly = new Assembly(pool.memory.incoming(version, bytes));
+      this.#incoming = { version, assembly, begun: this.#traces ? hostMicroseconds() : 0 };
     }
     switch (this.#incoming.assembly.take(segment, this.#section)) {
       case "partial":
         return;
       case "complete":
+        this.#whole[version % 2] = true;
+        if (this.#traces) this.#received = { version, times: [this.#incoming.begun, hostMicroseconds()] };
         pool.arrived(version);
         return;
       case "corrupt": {
@@ -214,25 +237,42 @@ export class WorkerRuntime {
     }
   }
 
+  get #traces(): boolean {
+    return this.#state.welcome?.plan.trace === true;
+  }
+
+  /** What goes with a partial that this thread makes, where the plan asks for it. */
+  #timing(work: WorkName, calls: readonly EngineCall[]): () => Pick<Partial, "timing"> {
+    if (!this.#traces) return () => ({});
+    const encode = hostMicroseconds();
+    const received = this.#received?.version === work.step ? { received: this.#received.times } : {};
+    this.#received = undefined;
+    return () => ({ timing: { sent: hostMicroseconds(), encode, ...received, calls } });
+  }
+
   #deliver(work: WorkName, node: TreeNode, computeMicroseconds: number): void {
     const pool = this.#ready!;
     const { run } = this.#state.welcome!;
     const key = sumKey(work, node);
-    const { buffer, announced } = this.#sums.get(key)!;
+    const { buffer, announced, calls } = this.#sums.get(key)!;
+    const timing = this.#timing(work, calls);
     const common = { run, work, node: [node.start, node.end], computeMicroseconds } as const;
     const place = pool.memory.placeOf(work.kind, buffer);
     if (place !== undefined) {
       const { position } = place;
-      const checksum = (): number => pool.memory.checksumOf(work.kind, buffer);
-      if (!announced)
-        this.#client?.outbox.send(encodeFrame({ type: "placed-partial", ...common, position, checksum: checksum() }));
+      if (!announced) {
+        const checksum = pool.memory.checksumOf(work.kind, buffer);
+        const message = { type: "placed-partial", ...common, position, checksum, ...timing() } as const;
+        this.#client?.outbox.send(encodeFrame(message));
+      }
       this.#sums.delete(key);
       this.#placed.push({ work, buffer });
       return;
     }
-    const frames = [...segmentsOf(pool.memory.outgoing(work.kind, buffer))].map(({ segment, section }) =>
-      encodeFrame({ type: "partial", ...common, segment }, section),
-    );
+    const frames = [...segmentsOf(pool.memory.outgoing(work.kind, buffer))].map(({ segment, section }) => {
+      const isLast = segment.offset + segment.length === segment.total;
+      return encodeFrame({ type: "partial", ...common, segment, ...(isLast ? timing() : {}) }, section);
+    });
     this.#client?.outbox.sendBulk(frames, workKey(work));
     this.#release(work, node);
   }

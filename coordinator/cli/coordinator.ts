@@ -1,6 +1,6 @@
 /** `lockstep coordinator`: a run whose workers are started elsewhere. */
 import type { Command } from "commander";
-import { addRunOptions, type RunFlags } from "./options.ts";
+import { addLogOptions, addRunOptions, type RunFlags } from "./options.ts";
 
 const examples = `
 Examples:
@@ -11,14 +11,13 @@ Examples:
   lockstep coordinator job.yaml --name nightly --port 7000 --continue    under a supervisor that restarts it`;
 
 export function addCoordinator(program: Command): void {
-  addRunOptions(
-    program
-      .command("coordinator")
-      .description("coordinate a run whose workers are started by hand, here or on other machines"),
-  )
+  const command = program
+    .command("coordinator")
+    .description("coordinate a run whose workers are started by hand, here or on other machines");
+  addLogOptions(addRunOptions(command), "pretty on a terminal, else json")
     .addHelpText("after", examples)
     .action(async (file: string | undefined, flags: RunFlags) => {
-      const { plannedRun, runToEnd } = await import("./session.ts");
-      await runToEnd(await plannedRun(file, flags), flags, 0);
+      const { runCommand } = await import("./session.ts");
+      await runCommand("coordinator", file, flags);
     });
 }

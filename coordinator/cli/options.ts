@@ -1,18 +1,22 @@
-/** The flags that `train` and `coordinator` share: those that stand for config values, and those of the output. */
+/**
+ * Flags that commands share. `train` and `coordinator`: those that stand for config values. These and `worker`: those of the log.
+ * `health` and `doctor`: those of the connection.
+ */
 import type { Command } from "commander";
+import type { LogFlags } from "../../shared/log.ts";
 import type { ConfigFlags } from "../config/flags.ts";
 
-export interface RunFlags extends ConfigFlags {
+export interface RunFlags extends ConfigFlags, LogFlags {
   /** true: without a name, the run written to last. */
   readonly resume?: string | true;
   readonly continue?: boolean;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
+  /** true: in the run folder. */
+  readonly trace?: string | true;
 }
 
 /** Values stay text here: the config's schema says what is wrong with them, as it does for a file. */
 export function addRunOptions(command: Command): Command {
-  return command
+  command
     .argument("[config]", "config file (YAML); flags win over it; `lockstep init` writes one")
     .option(
       "--data <source>",
@@ -40,6 +44,10 @@ export function addRunOptions(command: Command): Command {
     .option("--exact <on|off>", "off admits workers whose arithmetic differs in the last bit (on)")
     .option("--shared-memory <on|off>", "off sends everything over sockets, also to workers of this host (on)")
     .option("--tensorboard", "also write the curves as event files for TensorBoard, into the run folder")
+    .option(
+      "--trace [file]",
+      "write what each thread does in every step, for Perfetto or chrome://tracing (trace.json in the run folder)",
+    )
     .option("--host <address>", "address to listen at (127.0.0.1)")
     .option("--port <number>", "port to listen at; 0: any free one (0)")
     .option("--token-file <file>", "file with the join token that workers must know (the variable LOCKSTEP_TOKEN)")
@@ -47,7 +55,24 @@ export function addRunOptions(command: Command): Command {
     .option("--tls-key <file>", "key (PEM) of that certificate")
     .option("--tls-ca <file>", "only workers with a certificate of this CA (PEM) may connect")
     .option("--max-connections <number>", "connections at a time (1024)")
-    .option("--insecure", "allow a host other than loopback without a join token: anyone may join")
-    .option("--json", "print one JSON object a line for each event")
-    .option("--quiet", "print the last two lines only");
+    .option("--insecure", "allow a host other than loopback without a join token: anyone may join");
+  return command;
 }
+
+/** @param otherwise which format is the default */
+export const addLogOptions = (command: Command, otherwise: string): Command =>
+  command
+    .option("--log <format>", `pretty: sentences; json: one JSON object a line (LOCKSTEP_LOG; ${otherwise})`)
+    .option("--log-level <level>", "debug: each step too; info; warn: what goes wrong (LOCKSTEP_LOG_LEVEL; info)");
+
+export interface ProbeFlags {
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+}
+
+export const addProbeOptions = (command: Command): Command =>
+  command
+    .option("--tls-ca <file>", "certificate (PEM) of the CA that the coordinator's must lead to (those Node knows)")
+    .option("--tls-cert <file>", "certificate (PEM) for coordinators that want one")
+    .option("--tls-key <file>", "key (PEM) of that certificate");

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../../shared/version.ts";
 import { addCoordinator } from "./coordinator.ts";
 import { addDashboard } from "./dashboard.ts";
+import { addDoctor } from "./doctor.ts";
 import { addEvaluate } from "./evaluate.ts";
 import { addHealth } from "./health.ts";
 import { addInit } from "./init.ts";
@@ -32,6 +33,7 @@ export function buildProgram(): Command {
     addInit,
     addToken,
     addHealth,
+    addDoctor,
   ];
   for (const add of commands) add(program);
   return program;

@@ -1,11 +1,12 @@
 /**
- * Shows a run as it goes. On a terminal: a progress bar, with what happens written above it. Piped: plain lines, one an
- * epoch and one every few seconds. `--json`: every event as one line. `--quiet`: nothing but warnings and the end.
+ * Shows a run as it goes. On a terminal: a progress bar, with what happens written above it. Else, or where another level than
+ * info is asked for: the log, with a line every few seconds for the steps.
  */
 import { MultiBar, type GenericFormatter, type SingleBar } from "cli-progress";
+import type { Log, LogSettings } from "../../shared/log.ts";
 import type { RunEvent } from "../events.ts";
 import { duration, loss, percent, count, plural } from "./format.ts";
-import { sentenceOf } from "./sentences.ts";
+import { levelOf, sentenceOf } from "./sentences.ts";
 
 export interface Renderer {
   event(event: RunEvent): void;
@@ -15,49 +16,34 @@ export interface Renderer {
   close(): void;
 }
 
-export interface Outputs {
+export interface Screen {
   readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly err: NodeJS.WritableStream;
   /** Milliseconds, from any start. */
   readonly now: () => number;
 }
 
-/** Plain progress lines are at least so far apart. */
+/** Steps are told as progress at least so far apart. */
 const progressEvery = 5000;
 
-export function rendererFor(mode: { readonly json?: boolean; readonly quiet?: boolean }, outputs: Outputs): Renderer {
-  if (mode.json === true) return jsonLines(outputs);
-  if (mode.quiet === true) return warningsOnly(outputs);
-  return outputs.out.isTTY === true ? progressBar(outputs) : plainLines(outputs);
+export function rendererFor({ format, level }: LogSettings, log: Log, screen: Screen): Renderer {
+  const hasBar = format === "pretty" && level === "info" && screen.out.isTTY === true;
+  return hasBar ? progressBar(screen) : logLines(log, screen);
 }
 
-const jsonLines = ({ out, err }: Outputs): Renderer => ({
-  event: (event) => void out.write(`${JSON.stringify(event)}\n`),
-  say: (sentence) => void err.write(`${sentence}\n`),
-  close: () => {},
-});
-
-const warningsOnly = ({ err }: Outputs): Renderer => ({
-  event: (event) => {
-    if (event.type === "warning") err.write(`${sentenceOf(event)}\n`);
-  },
-  say: () => {},
-  close: () => {},
-});
-
-function plainLines({ out, now }: Outputs): Renderer {
+function logLines(log: Log, { now }: Screen): Renderer {
   let lastProgress: number | undefined;
+  const isProgress = (event: RunEvent): boolean => {
+    if (event.type !== "step" || now() - (lastProgress ??= now()) < progressEvery) return false;
+    lastProgress = now();
+    return true;
+  };
   return {
     event(event) {
-      if (event.type === "step") {
-        const since = now() - (lastProgress ??= now());
-        if (since < progressEvery) return;
-        lastProgress = now();
-      }
+      const level = isProgress(event) ? "info" : levelOf(event);
       const sentence = sentenceOf(event);
-      if (sentence !== undefined) out.write(`${sentence}\n`);
+      if (sentence !== undefined) log.say(level, sentence, event);
     },
-    say: (sentence) => void out.write(`${sentence}\n`),
+    say: (sentence) => log.say("info", sentence),
     close: () => {},
   };
 }
@@ -82,7 +68,7 @@ export function barLine(event: StepEvent, columns: number): string {
   return `${bar}${percent(event.step / event.steps, 0).padStart(5)} ${text}`.slice(0, Math.max(1, columns - 1));
 }
 
-function progressBar({ out }: Outputs): Renderer {
+function progressBar({ out }: Screen): Renderer {
   let latest: StepEvent | undefined;
   // A terminal that was never told its size says 0.
   const format: GenericFormatter = () => (latest === undefined ? "" : barLine(latest, out.columns || 80));

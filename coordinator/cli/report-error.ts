@@ -1,8 +1,6 @@
-/**
- * How the command line tells an error. A person's mistake: one message, what to do, the code, no stack; anything else is a
- * defect of Lockstep and keeps its stack.
- */
+/** How the command line tells an error that ends it, and the exit code for it. */
 import { LockstepError, type ErrorCode } from "../../shared/errors.ts";
+import { errorText } from "../../shared/log.ts";
 
 /** Mistakes in what was typed or written, as opposed to what happened while running. */
 const usageCodes: ReadonlySet<ErrorCode> = new Set([
@@ -14,15 +12,12 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   "RUN_MISMATCH",
 ]);
 
-/** Writes the error and returns the exit code: 2 for usage and config, 1 for everything else. */
+/** 2 for usage and config, 1 for everything else. */
+export const exitCodeOf = (error: unknown): number =>
+  error instanceof LockstepError && usageCodes.has(error.code) ? 2 : 1;
+
+/** Writes the error and returns the exit code. */
 export function reportError(error: unknown, stream: { write(text: string): unknown }): number {
-  if (error instanceof LockstepError) {
-    stream.write(`error: ${error.message} [${error.code}]\n${error.hint && `  what to do: ${error.hint}\n`}`);
-    return usageCodes.has(error.code) ? 2 : 1;
-  }
-  const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  stream.write(
-    `${details}\nThis is a defect of Lockstep, not of what you did: please report it with the lines above.\n`,
-  );
-  return 1;
+  stream.write(errorText(error));
+  return exitCodeOf(error);
 }

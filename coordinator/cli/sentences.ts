@@ -1,5 +1,6 @@
 /** The events of a run as sentences, for the terminal and for logs. */
 import { unreachable } from "../../shared/errors.ts";
+import type { LogLevel } from "../../shared/log.ts";
 import type { RunEvent, RunResult } from "../events.ts";
 import type { Figures } from "../../shared/nn/metrics.ts";
 import { reportLines } from "../starting.ts";
@@ -42,6 +43,8 @@ export function sentenceOf(event: RunEvent): string | undefined {
       ].join("\n  ");
     case "listening":
       return `${event.folder}: ${plural(event.parameters, "parameter")}${event.frozen === 0 ? "" : `, ${count(event.frozen)} of them frozen`}, ${plural(event.steps, "step")}${event.resumedAt === undefined ? "" : `, going on after step ${count(event.resumedAt)}`}; listening at ${event.url}`;
+    case "tracing":
+      return `every step is written to ${event.file}: open it at https://ui.perfetto.dev`;
     case "waiting":
       return `waiting for workers: ${event.workers} of ${event.needed}`;
     case "worker-joined":
@@ -76,6 +79,23 @@ export function sentenceOf(event: RunEvent): string | undefined {
   }
 }
 
+/** How much an event matters to whoever reads the log; steps that are told now and then as progress are `info`. */
+export function levelOf(event: RunEvent): LogLevel {
+  switch (event.type) {
+    case "step":
+      return "debug";
+    case "worker-lost":
+    case "refused":
+    case "warning":
+      return "warn";
+    case "quarantined":
+    case "failed":
+      return "error";
+    default:
+      return "info";
+  }
+}
+
 /** What the run took and left behind. The lines of `verdict` follow it. */
 export function summary(result: RunResult): string[] {
   const { compute, reduce, wire, wait, bytesSent, bytesReceived, bytesShared } = result.profile;
@@ -88,6 +108,13 @@ export function summary(result: RunResult): string[] {
   if (result.audits > 0) lines.push(`audited: ${plural(result.audits, "gradient")} computed twice, the same bits`);
   if (result.models.length > 0) lines.push(`model: ${result.models.join(", ")}`);
   return lines;
+}
+
+/** A run's end as one sentence, for the log. */
+export function endSentence(result: RunResult): string {
+  const { outcome, steps, seconds, samplesPerSecond, testAccuracy, parametersSha256 } = result;
+  const figures = `${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`;
+  return `${outcome}: ${figures}${accuracyPart("test accuracy", testAccuracy)}, parameters sha256 ${parametersSha256}`;
 }
 
 /** The last lines of a completed run, for people and for scripts that compare runs. */

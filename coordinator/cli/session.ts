@@ -1,9 +1,10 @@
 /**
- * A run seen from the command line: its config from file, flags or run folder; its events on the terminal; Ctrl-C; and its
- * last lines.
+ * A run seen from the command line: its config from file, flags or run folder; its events on the terminal or in the log; Ctrl-C;
+ * and its last lines.
  */
 import { networkInterfaces } from "node:os";
 import { unreachable } from "../../shared/errors.ts";
+import { logSettings, openLog } from "../../shared/log.ts";
 import type { RunConfig } from "../config.ts";
 import { isMap } from "../config/fields.ts";
 import { readConfigFile } from "../config/file.ts";
@@ -17,18 +18,19 @@ import { commandLine } from "./command.ts";
 import type { RunFlags } from "./options.ts";
 import { quoted } from "./format.ts";
 import { rendererFor, type Renderer } from "./render.ts";
-import { summary, verdict } from "./sentences.ts";
+import { exitCodeOf } from "./report-error.ts";
+import { endSentence, summary, verdict } from "./sentences.ts";
 
 const defaultRuns = "runs";
 
 /** A run to start: a new one, or one that goes on. */
-export interface PlannedRun {
+interface PlannedRun {
   readonly config: RunConfig;
   readonly resume: boolean;
 }
 
 /** What the flags ask for: a new run, one to resume, or with `--continue` whichever of the two the run folder says. */
-export async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
+async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
   const runs = flags.runs ?? (file === undefined ? undefined : textIn(file, "runs")) ?? defaultRuns;
   const name = flags.name ?? (file === undefined ? undefined : textIn(file, "name"));
   if (flags.continue === true) {
@@ -55,19 +57,60 @@ function textIn(file: string, key: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Runs to the end and prints it. Resolves when the run is completed or stopped by Ctrl-C; rejects with its error. */
-export async function runToEnd({ config, resume }: PlannedRun, flags: RunFlags, localWorkers: number): Promise<void> {
-  const renderer = rendererFor(flags, { out: process.stdout, err: process.stderr, now: () => performance.now() });
+/**
+ * `lockstep train` or `lockstep coordinator`, to the end and with its exit code. The coordinator runs under supervisors, whose logs
+ * others read; what `train` prints is for whoever typed it, also through a pipe.
+ */
+export async function runCommand(
+  command: "train" | "coordinator",
+  file: string | undefined,
+  flags: RunFlags,
+): Promise<void> {
+  const { stdout: out, stderr: err } = process;
+  const settings = logSettings(flags, process.env, command === "train" || out.isTTY ? "pretty" : "json");
+  const log = await openLog(settings, "coordinator", { out, err });
+  const renderer = rendererFor(settings, log, { out, now: () => performance.now() });
+  try {
+    const planned = await plannedRun(file, flags);
+    const { result, next } = await runToEnd(
+      planned,
+      renderer,
+      command === "train" ? planned.config.workers : 0,
+      flags.trace,
+    );
+    if (settings.format === "json") log.say("info", endSentence(result), { type: "finished", result });
+    else for (const line of lastLines(result, next, settings.level === "warn")) out.write(`${line}\n`);
+  } catch (error) {
+    log.end(error);
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+/** Commands that a person may want next. */
+interface Next {
+  /** Goes on with a run that was stopped. */
+  readonly again: string;
+  /** Uses the model of one that is completed. */
+  readonly use: string;
+}
+
+/** Resolves when the run is completed or stopped by Ctrl-C; rejects with its error. */
+async function runToEnd(
+  { config, resume }: PlannedRun,
+  renderer: Renderer,
+  localWorkers: number,
+  trace: RunFlags["trace"],
+): Promise<{ result: RunResult; next: Next }> {
   const where = config.runs === defaultRuns ? "" : ` --runs ${quoted(config.runs)}`;
   const again = commandLine(`${localWorkers === 0 ? "coordinator" : "train"} --resume ${config.name}${where}`);
   const use = commandLine(`predict ${config.name}${where} --input FILE`);
   let release = (): void => {};
-  let result: RunResult;
   try {
     const handle = await startRun({
       config,
       resume,
       localWorkers,
+      trace,
       onEvent: (event) => {
         renderer.event(event);
         if (event.type !== "listening" || localWorkers > 0) return;
@@ -77,17 +120,15 @@ export async function runToEnd({ config, resume }: PlannedRun, flags: RunFlags, 
       },
     });
     release = stopOnInterrupt(() => handle.stop(), renderer);
-    result = await handle.finished;
+    return { result: await handle.finished, next: { again, use } };
   } finally {
     release();
     renderer.close();
   }
-  if (flags.json === true) return;
-  for (const line of lastLines(result, { again, use }, flags.quiet === true)) process.stdout.write(`${line}\n`);
 }
 
 /** What a run's end says; a completed one always ends with its verdict. */
-export function lastLines(result: RunResult, next: { again: string; use: string }, quiet: boolean): string[] {
+export function lastLines(result: RunResult, next: Next, quiet: boolean): string[] {
   switch (result.outcome) {
     case "completed":
       return [...(quiet ? [] : [...summary(result), `use it: ${next.use}`]), ...verdict(result)];

@@ -6,8 +6,11 @@ import { spawn } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import type { LogFlags } from "../../shared/log.ts";
+import { withHugePages } from "../../shared/memory/huge-pages.ts";
+import { addLogOptions } from "./options.ts";
 
-interface WorkerFlags {
+interface WorkerFlags extends LogFlags {
   readonly threads?: string;
   readonly name?: string;
   readonly patience?: string;
@@ -29,7 +32,7 @@ Start as many as you like, before or during the run; the coordinator prints its 
 const workerProgram = fileURLToPath(new URL(`../../worker/main${extname(import.meta.url)}`, import.meta.url));
 
 export function addWorker(program: Command): void {
-  program
+  const command = program
     .command("worker")
     .description("compute for the coordinator at an address")
     .argument("<address>", "ws://HOST:PORT or wss://HOST:PORT, as the coordinator prints it")
@@ -39,7 +42,8 @@ export function addWorker(program: Command): void {
     .option("--token-file <file>", "file with the run's join token (the variable LOCKSTEP_TOKEN)")
     .option("--tls-ca <file>", "certificate (PEM) of the CA that the coordinator's must lead to (those Node knows)")
     .option("--tls-cert <file>", "this worker's certificate (PEM), for coordinators that want one")
-    .option("--tls-key <file>", "key (PEM) of that certificate")
+    .option("--tls-key <file>", "key (PEM) of that certificate");
+  addLogOptions(command, "pretty on a terminal, else json")
     .addHelpText("after", examples)
     .action(async (address: string, flags: WorkerFlags) => {
       const options = Object.entries(flags).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)]);
@@ -51,9 +55,10 @@ export function addWorker(program: Command): void {
 const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 async function becomeWorker(words: readonly string[]): Promise<void> {
+  const env = withHugePages(process.env);
   if (process.execve !== undefined && process.platform !== "win32")
-    process.execve(process.execPath, [process.execPath, ...words], process.env);
-  const child = spawn(process.execPath, words, { stdio: "inherit" });
+    process.execve(process.execPath, [process.execPath, ...words], env);
+  const child = spawn(process.execPath, words, { stdio: "inherit", env });
   process.exitCode = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));

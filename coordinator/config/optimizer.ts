@@ -52,7 +52,7 @@ export const optimizerSchema = choice<OptimizerSpec>(optimizerForms);
 const everySchedule = { warmUp: notNegative.exactOptional(), baseBatch: wholeNumber(1).exactOptional() };
 const finiteSchedule = { ...everySchedule, epochs: positive.exactOptional(), final: share.exactOptional() };
 
-const scheduleForms: Forms<ScheduleSpec> = {
+export const scheduleForms: Forms<ScheduleSpec> = {
   constant: everySchedule,
   step: { ...everySchedule, every: positive, factor: aboveZeroToOne.exactOptional() },
   exponential: { ...everySchedule, factor: aboveZeroToOne },

@@ -56,8 +56,9 @@ export function sendParameters(state: CoordinatorState, work: Work, pieces: read
     const owner = piece.owners.at(-1);
     const member = owner && state.members.get(owner);
     if (member === undefined || member.sharesMemory || member.sentVersion === work.name.step) return [];
-    member.sentVersion = work.name.step;
-    return [{ type: "send-parameters", worker: member.id }];
+    const { step } = work.name;
+    member.sentVersion = step;
+    return [{ type: "send-parameters", worker: member.id, part: member.hasWhole[step % 2]! ? "trained" : "whole" }];
   });
 }
 

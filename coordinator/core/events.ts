@@ -39,6 +39,11 @@ export type CoordinatorEvent =
   | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }
   /** The open work's sums are complete: for a training step the next parameters are in place, unless not finite. */
   | { type: "committed"; sums: Sums; finite: boolean }
+  /**
+   * The sums of the open work, which trusted, cannot be used, and nothing has changed: what these workers had left was damaged, or
+   * else not every number is finite.
+   */
+  | { type: "spoiled"; by: readonly WorkerId[] }
   /** Take no further step until `unpause`; the open one is finished. */
   | { type: "pause" }
   | { type: "unpause" }
@@ -53,8 +58,8 @@ export type CoordinatorEffect =
   | { type: "send"; worker: WorkerId; message: CoordinatorMessage }
   /** The connection has proven that it may join: send the welcome with this proof and the run's plan. */
   | { type: "welcome"; worker: WorkerId; proof: string }
-  /** Send the current parameters behind what was sent before. */
-  | { type: "send-parameters"; worker: WorkerId }
+  /** Send the current parameters behind what was sent before, or of them only what is trained. */
+  | { type: "send-parameters"; worker: WorkerId; part: "whole" | "trained" }
   /** Close the connection once what was sent is out. */
   | { type: "close"; worker: WorkerId }
   /** Make ready to receive partials of this work. */
@@ -69,7 +74,7 @@ export type CoordinatorEffect =
   | { type: "fold"; worker: WorkerId; node: TreeNode }
   /** Throw an assembled partial away. */
   | { type: "drop"; worker: WorkerId; node: TreeNode }
-  /** Finish the sums, update the parameters if it was a training step, and say `committed`. */
+  /** Finish the sums, update the parameters if it was a training step, and say `committed`, or `spoiled`. */
   | { type: "commit"; work: Work }
   | { type: "checkpoint" }
   /** Keep the current parameters as the best so far. */

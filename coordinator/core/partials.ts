@@ -7,7 +7,7 @@ import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
 import { noteFailure } from "./trust.ts";
 import { noteDelivered } from "./speed.ts";
-import type { CoordinatorState, Piece } from "./state.ts";
+import type { CoordinatorState, Piece, Work } from "./state.ts";
 
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
 
@@ -51,7 +51,11 @@ export function onAssembled(
   const piece = wanted(state, worker, name, node);
   if (typeof piece === "string") return [{ type: "drop", worker, node }, answer(worker, piece, name, node)];
   const work = state.work!;
-  noteDelivered(state.members.get(worker)!, node.end - node.start, computeMicroseconds);
+  const member = state.members.get(worker)!;
+  // It could not have computed without them.
+  member.hasWhole[name.step % 2] = true;
+  if (!finite && work.trusting) return beginAnew(state, work);
+  noteDelivered(member, node.end - node.start, computeMicroseconds);
   piece.held.push(worker);
   work.unsettled.add(piece);
   if (!finite && piece.copies === 1) {
@@ -75,4 +79,24 @@ export function onCorrupt(
   if (typeof piece === "string") return effects;
   noteFailure(state, state.members.get(worker)!, now);
   return [...effects, ...assignToAnother(state, piece, worker, now)];
+}
+
+/** The sums of the open work, which trusted, cannot be used: whoever is to blame has failed. */
+export function onSpoiled(state: CoordinatorState, by: readonly WorkerId[], now: number): CoordinatorEffect[] {
+  const work = state.work!;
+  const effects = [...new Set(by)].flatMap((worker): CoordinatorEffect[] => {
+    const member = state.members.get(worker);
+    // It may be gone: what it had left is kept until the work is over.
+    if (member !== undefined) noteFailure(state, member, now);
+    const message = `the sum that worker ${member?.name ?? worker} left in shared memory for step ${work.name.step + 1} is damaged: the step begins anew, and the worker rests a while`;
+    return [{ type: "notify", event: { type: "warning", code: "PARTIAL_CORRUPT", message } }];
+  });
+  return [...effects, ...beginAnew(state, work)];
+}
+
+/** Has the open work opened again, and every partial looked at before it is added to others. */
+function beginAnew(state: CoordinatorState, { name }: Work): CoordinatorEffect[] {
+  state.distrusted = name.step;
+  state.work = undefined;
+  return [];
 }

@@ -46,7 +46,7 @@ export function planAhead(state: CoordinatorState, planned: readonly PlannedWork
 /** Shares work out: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
 function plan(state: CoordinatorState, planned: PlannedWork, now: number): Work {
   const members = bestOf(readyMembers(state), now);
-  const ranges = planRanges(planned.shards, weightsOf(members));
+  const ranges = planRanges(planned.shards, weightsOf(members, planned.shards, now));
   const pieces = members.flatMap(({ id }, index) => {
     const { start, end } = ranges[index]!;
     return maximalSubtrees(planned.shards, start, end).map((node): Piece => ({
@@ -67,6 +67,11 @@ function plan(state: CoordinatorState, planned: PlannedWork, now: number): Work 
     pieces: new Map(pieces.map((piece) => [nodeKey(piece.node), piece])),
     unsettled: new Set(pieces.filter(({ copies }) => copies > 1)),
     left: pieces.length,
+    // Sums that are compared, or may not be finite, must be known one by one.
+    trusting:
+      planned.name.kind === "train" &&
+      planned.name.step !== state.distrusted &&
+      pieces.every(({ copies }) => copies === 1),
     disturbed: false,
   };
 }

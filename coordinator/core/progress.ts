@@ -135,7 +135,7 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
 export function onCommitted(state: CoordinatorState, sums: Sums, finite: boolean, now: number): CoordinatorEffect[] {
   const work = state.work!;
   rememberDuration(state, work, now);
-  updateSpeeds(state.members.values(), work);
+  updateSpeeds(state.members.values(), work, now);
   state.work = undefined;
   if (!finite) return diverged(state, work, sums);
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);

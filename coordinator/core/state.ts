@@ -73,10 +73,14 @@ export interface Member {
   restsUntil: number;
   /** The parameters' version that was sent last. */
   sentVersion: StepNumber | undefined;
+  /** Whether it is known to have had all parameters of an even, or an odd version: what is frozen among them it keeps. */
+  readonly hasWhole: [boolean, boolean];
   /** What it has done of the open work. */
   effort: { shards: number; microseconds: number };
   /** Whether it has computed nothing yet: its first step builds programs and fills caches, and says nothing about its speed. */
   isCold: boolean;
+  /** Since when it has had no share of a training step. */
+  idleSince: number | undefined;
   /** Samples a millisecond of computing, a running mean. */
   speed: number | undefined;
 }
@@ -114,6 +118,8 @@ export interface Work {
   readonly unsettled: Set<Piece>;
   /** Pieces that are not done. */
   left: number;
+  /** Partials that are left whole in shared memory are looked at only as they are added; if one is damaged, the work begins anew. */
+  readonly trusting: boolean;
   /** A piece had to be given to someone else: its duration says nothing about the next one's. */
   disturbed: boolean;
 }
@@ -176,6 +182,8 @@ export interface CoordinatorState {
   work: Work | undefined;
   /** The steps after the open one that are assigned already, so that workers need only parameters to begin them. */
   ahead: Work[];
+  /** The step whose sums were spoiled last: taken again, it trusts nobody. */
+  distrusted: StepNumber | undefined;
   /** The arithmetic of this run, given by its manifest or by its first worker. */
   fingerprint: string | undefined;
   stopRequested: LockstepError | "user" | undefined;
@@ -230,6 +238,7 @@ export function initialState(
     steering: from.steering,
     work: undefined,
     ahead: [],
+    distrusted: undefined,
     fingerprint: from.fingerprint,
     stopRequested: undefined,
     pauseRequested: false,

@@ -10,7 +10,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { onCompared, onJudged, settlePieces } from "./audit.ts";
 import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
-import { onAssembled, onCorrupt, onPartial } from "./partials.ts";
+import { onAssembled, onCorrupt, onPartial, onSpoiled } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
 import { unpause } from "./pausing.ts";
 import { onCommitted, proceed } from "./progress.ts";
@@ -41,8 +41,10 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         since: state.steps,
         restsUntil: 0,
         sentVersion: undefined,
+        hasWhole: [false, false],
         effort: { shards: 0, microseconds: 0 },
         isCold: true,
+        idleSince: undefined,
         speed: undefined,
       });
       return [{ type: "send", worker: event.worker, message: { type: "challenge", nonce: event.nonce } }];
@@ -68,6 +70,8 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
       return onJudged(state, event.work, event.node, event.right);
     case "committed":
       return onCommitted(state, event.sums, event.finite, now);
+    case "spoiled":
+      return onSpoiled(state, event.by, now);
     case "tick":
       return [...loseTheSilent(state, now), ...assignLatePieces(state, now)];
     case "stop":

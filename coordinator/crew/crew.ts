@@ -4,12 +4,13 @@ import { extname } from "node:path";
 import { Piscina } from "piscina";
 import type { Kernels } from "../../shared/kernels/index.ts";
 import type { Arena } from "../../shared/memory/arena.ts";
+import { BLOCK_FLOATS } from "../../shared/memory/blocks.ts";
 import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { Optimizer, Surroundings } from "../../shared/optim/optimizer.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import { Desk, DESK_BYTES } from "./desk.ts";
-import { BLOCK_FLOATS, doBlock } from "./job.ts";
-import type { Job } from "./job.ts";
+import { doAlone } from "./job.ts";
+import type { Job, Outcome } from "./job.ts";
 
 /** Adding is as fast as memory is, which a few threads use up. */
 const MOST_THREADS = 3;
@@ -75,11 +76,12 @@ export class Crew {
     }
   }
 
-  /** Does a job; blocks until it is done. Whether the gradient and the next parameters are finite, if it has a step. */
-  run(job: Job): boolean {
-    this.#desk.put(job, this.#threads !== undefined && job.count >= WORTH_A_CALL);
-    for (let block = this.#desk.take(); block !== undefined; block = this.#desk.take())
-      this.#desk.finish(doBlock(this.#kernels, this.optimizer, job, block, this.#scratch));
+  /** Does a job; blocks until it is done. */
+  run(job: Job): Outcome {
+    if (this.#threads === undefined || job.count < WORTH_A_CALL)
+      return doAlone(this.#kernels, this.optimizer, job, this.#scratch);
+    this.#desk.put(job);
+    this.#desk.work(this.#kernels, this.optimizer, this.#scratch);
     return this.#desk.wait();
   }
 

@@ -2,16 +2,22 @@
  * Where a job lies for every thread to see, and how its blocks are given out: each to the thread that comes first. A thread
  * that comes late finds no block left, and one that is slow delays only its own.
  */
+import type { Kernels } from "../../shared/kernels/index.ts";
 import type { Arena } from "../../shared/memory/arena.ts";
-import { blocksOf } from "./job.ts";
-import type { Job } from "./job.ts";
+import type { Optimizer } from "../../shared/optim/optimizer.ts";
+import { blocksOf, doBlock, outcomeOf, termsOf } from "./job.ts";
+import type { Checks, Job, Outcome } from "./job.ts";
 
 /** More additions than a tree of any number of shards has on the way to its root. */
 const MOST_ADDITIONS = 64;
-const NUMBERS = 9;
+/** Each adds two vectors that may have to be checked. */
+const MOST_CHECKS = 2 * MOST_ADDITIONS;
+const NUMBERS = 12;
+const CHECKS = NUMBERS + 3 * MOST_ADDITIONS;
+const ALL_NUMBERS = CHECKS + 2 * MOST_CHECKS;
 
 /** Bytes of a desk. */
-export const DESK_BYTES = 64 + 8 * (NUMBERS + 3 * MOST_ADDITIONS);
+export const DESK_BYTES = 64 + 4 * MOST_CHECKS + 8 * ALL_NUMBERS;
 
 /** Counters, a word each. */
 const CALLS = 0;
@@ -23,40 +29,54 @@ const CLOSED = 4;
 
 export class Desk {
   readonly #counters: Int32Array;
+  /** The checksums of the vectors that are checked, of which blocks are still missing. */
+  readonly #sums: Int32Array;
   readonly #numbers: Float64Array;
 
   /** @param offset of DESK_BYTES zero bytes */
   constructor(memory: Arena["memory"], offset: number) {
     this.#counters = new Int32Array(memory.buffer, offset, 16);
-    this.#numbers = new Float64Array(memory.buffer, offset + 64, NUMBERS + 3 * MOST_ADDITIONS);
+    this.#sums = new Int32Array(memory.buffer, offset + 64, MOST_CHECKS);
+    this.#numbers = new Float64Array(memory.buffer, offset + 64 + 4 * MOST_CHECKS, ALL_NUMBERS);
   }
 
-  /** Lays a job down, once the last one is done. @param call whether to wake threads for it */
-  put(job: Job, call: boolean): void {
+  /** Lays a job down, once the last one is done, and calls the threads. */
+  put(job: Job): void {
     const { additions, count, step } = job;
+    const { vectors, length } = job.checks ?? { vectors: [], length: 0 };
     if (additions.length > MOST_ADDITIONS) throw new RangeError(`a job of ${additions.length} additions`);
+    if (vectors.length > MOST_CHECKS) throw new RangeError(`a job of ${vectors.length} checks`);
     const { from = 0, to = 0, gradient = 0, samples = 0, stepNumber = 0, learningRate = 0 } = step ?? {};
-    const fixed = [count, additions.length, step?.count ?? -1, from, to, gradient, samples, stepNumber, learningRate];
+    const rest = [step?.count ?? -1, from, to, gradient, samples, stepNumber, learningRate];
+    const fixed = [blocksOf(job), count, additions.length, vectors.length, length, ...rest];
     this.#numbers.set([...fixed, ...additions.flatMap(({ into, left, right }) => [into, left, right])]);
+    this.#numbers.set(
+      vectors.flatMap(({ place, checksum }) => [place, checksum]),
+      CHECKS,
+    );
+    vectors.forEach((_, index) => Atomics.store(this.#sums, index, 0));
     Atomics.store(this.#counters, NOT_FINITE, 0);
     Atomics.store(this.#counters, DONE, 0);
     // From here on blocks are given out, also to a thread that is late for the last job.
-    Atomics.store(this.#counters, LEFT, blocksOf(job));
-    if (!call) return;
+    Atomics.store(this.#counters, LEFT, this.#blocks);
     Atomics.add(this.#counters, CALLS, 1);
     Atomics.notify(this.#counters, CALLS);
   }
 
   /** The job, for a thread that was given a block of it. */
-  get job(): Job {
-    const [count, length, stepCount, from, to, gradient, samples, stepNumber, learningRate] =
+  get job(): Job & { readonly checks: Checks } {
+    const [, count, many, checked, length, stepCount, from, to, gradient, samples, stepNumber, learningRate] =
       this.#numbers as unknown as Fixed;
-    const additions = Array.from({ length }, (_, index) => {
+    const additions = Array.from({ length: many }, (_, index) => {
       const [into, left, right] = this.#numbers.subarray(NUMBERS + 3 * index) as unknown as [number, number, number];
       return { into, left, right };
     });
+    const vectors = Array.from({ length: checked }, (_, index) => {
+      const [place, checksum] = this.#numbers.subarray(CHECKS + 2 * index) as unknown as [number, number];
+      return { place, checksum };
+    });
     const step = { from, to, gradient, count: stepCount, samples, stepNumber, learningRate };
-    return { additions, count, step: stepCount < 0 ? undefined : step };
+    return { additions, count, step: stepCount < 0 ? undefined : step, checks: { vectors, length } };
   }
 
   /**
@@ -69,23 +89,37 @@ export class Desk {
   }
 
   get #blocks(): number {
-    return blocksOf({ count: this.#numbers[0]! });
+    return this.#numbers[0]!;
   }
 
-  finish(isFinite: boolean): void {
+  /** @param terms what the block adds to the checksum of each vector that is checked */
+  finish(terms: readonly number[], isFinite: boolean): void {
+    terms.forEach((term, index) => Atomics.add(this.#sums, index, term));
     if (!isFinite) Atomics.store(this.#counters, NOT_FINITE, 1);
     Atomics.add(this.#counters, DONE, 1);
     Atomics.notify(this.#counters, DONE);
   }
 
-  /** Blocks until all blocks are done, and says whether all was finite. */
-  wait(): boolean {
+  /** Does blocks until there is none left. @param scratch byte offset of room for a block of this thread's own */
+  work(kernels: Kernels, optimizer: Optimizer, scratch: number): void {
+    for (let block = this.take(); block !== undefined; block = this.take()) {
+      const { job } = this;
+      const terms = termsOf(kernels, job.checks, block);
+      this.finish(terms, doBlock(kernels, optimizer, job, block, scratch));
+    }
+  }
+
+  /** Blocks until all blocks are done, and says what became of the job. */
+  wait(): Outcome {
     const blocks = this.#blocks;
     for (;;) {
       const done = Atomics.load(this.#counters, DONE);
-      if (done === blocks) return Atomics.load(this.#counters, NOT_FINITE) === 0;
+      if (done === blocks) break;
       Atomics.wait(this.#counters, DONE, done);
     }
+    const { job } = this;
+    const sums = job.checks.vectors.map((_, index) => Atomics.load(this.#sums, index));
+    return outcomeOf(job, sums, Atomics.load(this.#counters, NOT_FINITE) === 0);
   }
 
   /** Threads leave. */
@@ -106,4 +140,4 @@ export class Desk {
   }
 }
 
-type Fixed = [number, number, number, number, number, number, number, number, number];
+type Fixed = [number, number, number, number, number, number, number, number, number, number, number, number];

@@ -1,9 +1,10 @@
 /**
- * Work on long vectors that is done block by block, each block on its own: partial sums are added, and where the optimizer
- * allows it the step is taken at once, while the block's sum is still in the processor's cache. Which thread does which block
- * changes no bit.
+ * Work on long vectors that is done block by block, each block on its own: partial sums are checked and added, and where the
+ * optimizer allows it the step is taken at once, while the block's sum is still in the processor's cache. Which thread does
+ * which block changes no bit.
  */
 import type { Kernels } from "../../shared/kernels/index.ts";
+import { BLOCK_FLOATS, blocksIn, checksumTerm, lengthOf } from "../../shared/memory/blocks.ts";
 import type { Optimizer } from "../../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../../shared/optim/update.ts";
 
@@ -12,6 +13,19 @@ export interface Addition {
   readonly into: number;
   readonly left: number;
   readonly right: number;
+}
+
+/** What the vector at a byte offset must have as its `blockwiseChecksum`. */
+export interface Check {
+  readonly place: number;
+  readonly checksum: number;
+}
+
+/** What is looked at on the way; each block before it is overwritten. */
+export interface Checks {
+  readonly vectors: readonly Check[];
+  /** Floats of each of them: as many as are added, or more. */
+  readonly length: number;
 }
 
 export interface Job {
@@ -23,13 +37,43 @@ export interface Job {
    * Has the step taken with what is at `step.gradient`. That may be what the last addition is to make, which is then not kept.
    * Neither is the gradient overwritten.
    */
-  readonly step: OptimizerStep | undefined;
+  readonly step?: OptimizerStep | undefined;
+  readonly checks?: Checks | undefined;
 }
 
-/** Floats of a block: those of the parameters, their successors and the sums fit into the cache of a core together. */
-export const BLOCK_FLOATS = 16_384;
+/** What became of a job. */
+export interface Outcome {
+  /** Whether the gradient and the next parameters are finite, if it had a step. */
+  readonly isFinite: boolean;
+  /** Where vectors are that have another checksum. */
+  readonly damaged: readonly number[];
+}
 
-export const blocksOf = ({ count }: Pick<Job, "count">): number => Math.ceil(count / BLOCK_FLOATS);
+export const blocksOf = ({ count, checks }: Pick<Job, "count" | "checks">): number =>
+  blocksIn(Math.max(count, checks?.length ?? 0));
+
+/** What a block adds to the checksum of each vector that is checked. */
+export const termsOf = (kernels: Kernels, { vectors, length }: Checks, block: number): number[] =>
+  vectors.map(({ place }) => checksumTerm(kernels, place, length, block));
+
+/** What became of a job, once it is known what the blocks' terms add up to for each vector that is checked. */
+export const outcomeOf = ({ checks }: Pick<Job, "checks">, sums: readonly number[], isFinite: boolean): Outcome => ({
+  isFinite,
+  damaged: (checks?.vectors ?? []).flatMap(({ place, checksum }, index) =>
+    sums[index]! >>> 0 === checksum ? [] : [place],
+  ),
+});
+
+/** Does a job on this thread alone. @param scratch as for `doBlock` */
+export function doAlone(kernels: Kernels, optimizer: Optimizer, job: Job, scratch: number): Outcome {
+  const sums = job.checks?.vectors.map(() => 0) ?? [];
+  let isFinite = true;
+  for (let block = 0; block < blocksOf(job); block++) {
+    if (job.checks !== undefined) termsOf(kernels, job.checks, block).forEach((term, index) => (sums[index]! += term));
+    isFinite = doBlock(kernels, optimizer, job, block, scratch) && isFinite;
+  }
+  return outcomeOf(job, sums, isFinite);
+}
 
 /**
  * Does one block. Whether gradient and parameters are finite, if a step is taken.
@@ -39,7 +83,7 @@ export function doBlock(kernels: Kernels, optimizer: Optimizer, job: Job, block:
   const { additions, step } = job;
   const start = block * BLOCK_FLOATS;
   const at = 4 * start;
-  const count = Math.min(BLOCK_FLOATS, job.count - start);
+  const count = lengthOf(block, job.count);
   let gradient = step && step.gradient + at;
   additions.forEach(({ into, left, right }, index) => {
     const isLast = index === additions.length - 1;

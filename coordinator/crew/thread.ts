@@ -4,7 +4,6 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { CrewSetup } from "./crew.ts";
 import { Desk } from "./desk.ts";
-import { doBlock } from "./job.ts";
 
 const { memory, desk: offset, spec, surroundings } = workerData as CrewSetup;
 const desk = new Desk(memory, offset);
@@ -12,8 +11,6 @@ const kernels = instantiateKernels(memory);
 const optimizer = optimizerOf(spec, surroundings);
 
 export default (scratch: number): void => {
-  for (let call = desk.nextCall(0); call !== undefined; call = desk.nextCall(call)) {
-    for (let block = desk.take(); block !== undefined; block = desk.take())
-      desk.finish(doBlock(kernels, optimizer, desk.job, block, scratch));
-  }
+  for (let call = desk.nextCall(0); call !== undefined; call = desk.nextCall(call))
+    desk.work(kernels, optimizer, scratch);
 };

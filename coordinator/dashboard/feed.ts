@@ -1,14 +1,15 @@
 /**
  * Server-sent events of a run: a snapshot to everyone who comes, then four updates a second to all. Nothing is measured, traced or
- * written while nobody watches, and who does not read is let go: the browser comes again by itself.
+ * written while nobody watches. For who does not read, nothing is queued behind what waits already: once that has gone, a snapshot
+ * makes up for the updates; if it does not go, the connection is closed, and a browser comes again by itself.
  */
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunEvent } from "../events.ts";
 import type { RunView } from "../http/view.ts";
+import { StepTracer } from "../tracing/step-tracer.ts";
 import type { RunHistory } from "./history.ts";
-import type { CurvePoint, RunFacts, RunSnapshot, RunUpdate } from "./page/messages.ts";
-import { StepTracer } from "./tracer.ts";
+import type { CurvePoint, RunFacts, RunSnapshot, RunUpdate, StepTrace } from "./page/messages.ts";
 import { WorkerRows } from "./workers.ts";
 
 const UPDATE_EVERY = 250;
@@ -16,8 +17,17 @@ const PING_EVERY = 4;
 const LAST_WORDS_FOR = 1_000;
 /** Audits are told together, at most so often; milliseconds. */
 const AUDITS_EVERY = 5_000;
-/** Bytes that a watcher may leave unread. */
-const MOST_UNREAD = 4 << 20;
+/** Steps shown. */
+const MOST_TRACES = 8;
+/** Milliseconds that a watcher may leave everything unread. A long run's snapshot may have to cross a slow network. */
+const PATIENCE = 60_000;
+
+interface Watcher {
+  readonly response: ServerResponse;
+  readonly mayCommand: boolean;
+  /** When it was first passed over because of what it had not read; undefined: it has been told everything. */
+  behindSince: number | undefined;
+}
 
 export class Feed {
   readonly #run: RunView;
@@ -25,7 +35,10 @@ export class Feed {
   readonly #facts: RunFacts;
   readonly #rows: WorkerRows;
   readonly #tracer: StepTracer;
-  readonly #watchers = new Set<ServerResponse>();
+  /** The newest steps, oldest first. */
+  #traces: StepTrace[] = [];
+  #stopTracing = (): void => {};
+  readonly #watchers = new Set<Watcher>();
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
   /** What has been told to all. */
@@ -38,7 +51,9 @@ export class Feed {
     this.#history = history;
     this.#facts = facts;
     this.#rows = new WorkerRows(run, history);
-    this.#tracer = new StepTracer((worker) => nameOf(run, worker));
+    this.#tracer = new StepTracer(run.state, (trace) => {
+      this.#traces = [...this.#traces.slice(1 - MOST_TRACES), trace];
+    });
   }
 
   get watchers(): number {
@@ -80,32 +95,37 @@ export class Feed {
     // The others are told what this one finds in its snapshot.
     if (this.#watchers.size > 0) this.#tick();
     else this.#begin();
-    this.#watchers.add(response);
-    response.once("close", () => this.#remove(response));
-    this.#write(response, "snapshot", JSON.stringify(this.snapshot(mayCommand)));
+    const watcher: Watcher = { response, mayCommand, behindSince: undefined };
+    this.#watchers.add(watcher);
+    response.once("close", () => this.#remove(watcher));
+    this.#tellAll(watcher);
   }
 
   /** Resolves when the last words are on their way to everyone who listens; who does not read is not waited for. */
   async close(): Promise<void> {
     if (this.#watchers.size > 0) this.#tick();
-    const told = [...this.#watchers].map((watcher) => new Promise<void>((resolve) => watcher.end(resolve)));
+    const watchers = [...this.#watchers];
+    // Behind its end nothing can be written to a response.
+    for (const watcher of watchers) this.#remove(watcher);
+    const told = watchers.map(({ response }) => new Promise<void>((resolve) => response.end(resolve)));
     await Promise.race([Promise.all(told), sleep(LAST_WORDS_FOR, undefined, { ref: false })]);
   }
 
   #begin(): void {
-    this.#run.observe((effect, begin, end) => this.#tracer.observe(effect, begin, end));
+    this.#stopTracing = this.#run.observe((effect, begin, end) => this.#tracer.observe(effect, begin, end));
     this.#told = { logged: this.#history.logged, epochs: this.#history.epochs.length };
     this.#points = [];
     this.#rows.ping();
     this.#timer = setInterval(() => this.#tick(), UPDATE_EVERY);
   }
 
-  #remove(response: ServerResponse): void {
-    this.#watchers.delete(response);
+  #remove(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
     if (this.#watchers.size > 0) return;
     clearInterval(this.#timer);
-    this.#run.observe(undefined);
+    this.#stopTracing();
     this.#tracer.forget();
+    this.#traces = [];
     this.#points = [];
   }
 
@@ -120,17 +140,27 @@ export class Feed {
       points: this.#points,
       workers: this.#rows.rows(),
       time: this.#run.profile(),
-      traces: this.#tracer.traces,
+      traces: this.#traces,
     };
     this.#told = { logged: this.#history.logged, epochs: this.#history.epochs.length };
     this.#points = [];
     const text = JSON.stringify(update);
-    for (const watcher of this.#watchers) this.#write(watcher, "update", text);
+    for (const watcher of this.#watchers) this.#tell(watcher, text);
   }
 
-  #write(response: ServerResponse, event: string, json: string): void {
-    if (response.writableLength > MOST_UNREAD) response.destroy();
-    else response.write(`event: ${event}\ndata: ${json}\n\n`);
+  #tell(watcher: Watcher, update: string): void {
+    const { response, behindSince } = watcher;
+    if (response.writableNeedDrain) {
+      const now = this.#run.now();
+      watcher.behindSince ??= now;
+      if (now - watcher.behindSince > PATIENCE) response.destroy();
+    } else if (behindSince === undefined) write(response, "update", update);
+    else this.#tellAll(watcher);
+  }
+
+  #tellAll(watcher: Watcher): void {
+    watcher.behindSince = undefined;
+    write(watcher.response, "snapshot", JSON.stringify(this.snapshot(watcher.mayCommand)));
   }
 
   #tellAudits(): void {
@@ -144,7 +174,5 @@ export class Feed {
   }
 }
 
-function nameOf({ state }: RunView, id: string): string {
-  for (const member of state.members.values()) if (member.id === id) return member.name;
-  return id;
-}
+const write = (response: ServerResponse, event: string, json: string): void =>
+  void response.write(`event: ${event}\ndata: ${json}\n\n`);

@@ -75,7 +75,9 @@ export class Library {
   }
 
   async close(): Promise<void> {
-    await (await this.#opened?.predictor)?.close();
+    // Of a run without parameters there is none.
+    const predictor = await this.#opened?.predictor.catch(() => undefined);
+    await predictor?.close();
   }
 
   async #answer(context: Context<SiteEnv>, action: (run: ReadRun) => Response | Promise<Response>): Promise<Response> {

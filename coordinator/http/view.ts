@@ -31,8 +31,8 @@ export interface RunView {
   now(): number;
   /** Tells of every event from now on; the result ends that. What is called must not throw and not take long. */
   watch(watcher: (event: RunEvent) => void): () => void;
-  /** Tells of what the coordinator does, effect by effect; undefined ends that. It costs time, so only while somebody watches. */
-  observe(observer: EffectObserver | undefined): void;
+  /** Tells of what the coordinator does, effect by effect; the result ends that. It costs time, so only while somebody watches. */
+  observe(observer: EffectObserver): () => void;
   /** The connection of a worker; undefined when it is gone. */
   link(worker: WorkerId): Link | undefined;
   ping(worker: WorkerId): void;

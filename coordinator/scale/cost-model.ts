@@ -5,6 +5,7 @@
  */
 import { maximalSubtrees } from "../../shared/gradient/tree.ts";
 import { cutIntoShards, planRanges } from "../../shared/gradient/plan.ts";
+import type { ShardRange } from "../../shared/gradient/plan.ts";
 import type { Point } from "./experiment.ts";
 import type { StepParts } from "./measure.ts";
 
@@ -45,20 +46,36 @@ interface Load {
   readonly queue: number;
 }
 
-/** @param cores that all workers share; Infinity where each has its own machine */
-function loadOf({ workers, threads, shards, batch }: Point, parameterBytes: number, cores: number): Load {
-  const { sizes } = cutIntoShards(batch, shards);
-  const computing = Math.min(workers, sizes.length);
+/** How a point's shards are shared out. */
+interface Sharing {
+  readonly shards: number;
+  /** Workers that have some. */
+  readonly computing: number;
+  readonly ranges: readonly ShardRange[];
+  /** Shards of the worker that has the most. */
+  readonly widest: number;
+  /** Threads that compute at the same time. */
+  readonly busy: number;
+}
+
+export function workersAt({ workers, threads, shards: asked, batch }: Point): Sharing {
+  const shards = cutIntoShards(batch, asked).sizes.length;
+  const computing = Math.min(workers, shards);
   const ranges = planRanges(
-    sizes.length,
+    shards,
     Array.from({ length: computing }, () => 1),
   );
-  const partials = ranges.reduce((sum, { start, end }) => sum + maximalSubtrees(sizes.length, start, end).length, 0);
   const widest = Math.max(...ranges.map(({ start, end }) => end - start));
+  return { shards, computing, ranges, widest, busy: computing * Math.min(threads, widest) };
+}
+
+/** @param cores that all workers share; Infinity where each has its own machine */
+function loadOf(point: Point, parameterBytes: number, cores: number): Load {
+  const { shards, computing, ranges, widest, busy } = workersAt(point);
+  const partials = ranges.reduce((sum, { start, end }) => sum + maximalSubtrees(shards, start, end).length, 0);
   // A thread computes whole shards.
-  const samples = Math.ceil(widest / threads) * sizes[0]!;
+  const samples = Math.ceil(widest / point.threads) * cutIntoShards(point.batch, shards).sizes[0]!;
   const partialBytes = partials * parameterBytes;
-  const busy = computing * Math.min(threads, widest);
   return {
     samples,
     partialBytes,

@@ -1,4 +1,5 @@
 /** What an experiment found: medians over the repeated runs of each point, what the cost model makes of them, and predictions. */
+import { adviceOn } from "./advice.ts";
 import { fitCosts, predictedParts, saturation, totalOf, withWorkers } from "./cost-model.ts";
 import type { CostModel } from "./cost-model.ts";
 import { isSameSeries } from "./experiment.ts";
@@ -35,6 +36,8 @@ export interface Summary {
   readonly predictedMilliseconds: number;
   /** (predicted − measured) / measured */
   readonly predictionError: number;
+  /** Where the time goes and what would help, as a sentence. */
+  readonly advice: string;
 }
 
 /** What the model expects of so many workers, each with a machine of its own. */
@@ -91,6 +94,7 @@ export function resultsOf(measured: readonly Measured[], cores: number): Results
       target: targetOf(runs),
       predictedMilliseconds: predicted,
       predictionError: predicted / millisecondsAStep - 1,
+      advice: adviceOn(parts, point, cores),
     };
   });
   const series = medians.filter(

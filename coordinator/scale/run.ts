@@ -74,6 +74,8 @@ export function reportOf(results: Results, { grid, target }: Experiment): string
   return [
     measuredTable(results.summaries, grid, target),
     "",
+    ...results.summaries.map(({ point, advice }) => `${titleOf(point, grid)}: ${advice}`),
+    "",
     ...modelSentences(results),
     ...results.predictions.flatMap((prediction) => [
       "",

@@ -3,7 +3,7 @@
  * and BF16 are widened to float32, which changes no value.
  */
 import { LockstepError } from "../errors.ts";
-import { product } from "../graph/values.ts";
+import { describePlace, product } from "../graph/values.ts";
 import { type Damaged, placesIn } from "./safetensors.ts";
 
 /** How the names in a file become those of the model: the longest beginning that fits is replaced. */
@@ -26,11 +26,13 @@ export interface WeightsReport {
     readonly model: readonly number[];
     readonly file: readonly number[];
   }[];
-  /** Tensors of the file that no parameter has the name of, or that hold no floats. */
+  /** Parameters that are of a type in the file which float32 doesn't hold exactly. */
+  readonly mistyped: readonly { readonly name: string; readonly type: string }[];
+  /** Tensors of the file that no parameter has the name of. */
   readonly unexpected: readonly string[];
 }
 
-/** Throws WEIGHTS_INVALID for bytes that are no safetensors file. */
+/** Throws WEIGHTS_INVALID for bytes that are no safetensors file, or hold what is no number where a parameter is to start. */
 export function matchWeights(
   bytes: Uint8Array,
   source: string,
@@ -49,20 +51,31 @@ export function matchWeights(
   const values = new Map<string, Float32Array>();
   const missing: string[] = [];
   const mismatched: WeightsReport["mismatched"][number][] = [];
+  const mistyped: WeightsReport["mistyped"][number][] = [];
   for (const { name, shape } of parameters) {
     const tensor = tensors.get(name);
-    const read = tensor && readers[tensor.dtype];
-    if (tensor === undefined || read === undefined) missing.push(name);
+    const valuesIn = tensor && readers[tensor.dtype];
+    if (tensor === undefined) missing.push(name);
+    else if (valuesIn === undefined) mistyped.push({ name, type: tensor.dtype });
     else if (tensor.shape.join() !== shape.join()) mismatched.push({ name, model: shape, file: tensor.shape });
-    else
-      values.set(name, read(new DataView(bytes.buffer, bytes.byteOffset + dataStart + tensor.begin), product(shape)));
+    else {
+      const start = valuesIn(new DataView(bytes.buffer, bytes.byteOffset + dataStart + tensor.begin), product(shape));
+      checkFinite(start, `${source}: ${tensor.name}`, shape);
+      values.set(name, start);
+    }
   }
   const known = new Set(parameters.map(({ name }) => name));
-  const unexpected = [...tensors].flatMap(([name, { dtype }]) => {
-    if (readers[dtype] === undefined) return [`${name} (${dtype})`];
-    return known.has(name) ? [] : [name];
-  });
-  return { values, report: { matched: [...values.keys()], missing, mismatched, unexpected } };
+  const unexpected = [...tensors.keys()].filter((name) => !known.has(name));
+  return { values, report: { matched: [...values.keys()], missing, mismatched, mistyped, unexpected } };
+}
+
+function checkFinite(values: Float32Array, called: string, shape: readonly number[]): void {
+  const wrong = values.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return;
+  throw invalid(
+    `${called} [${shape.join(", ")}] is ${values[wrong]} at ${describePlace(shape, wrong)}, expected a finite number`,
+    "Its training diverged, or the file is damaged: take weights of an earlier state.",
+  );
 }
 
 /** Every type of the format, in bytes. */

@@ -1,6 +1,7 @@
 /** Says to a coordinator of this host, from the thread that computed it, that a partial is in shared memory. */
 import { encodeFrame } from "../protocol/codec.ts";
 import { LineWriter } from "../protocol/line.ts";
+import type { PlacedPartial } from "../protocol/messages.ts";
 import type { Announcement } from "./task.ts";
 
 export class Announcer {
@@ -15,13 +16,16 @@ export class Announcer {
   }
 
   /** Whether it is said; else the main thread has to. */
-  announce({ line, position, run, work, node }: Announcement, checksum: number, computeMicroseconds: number): boolean {
+  announce(
+    { line, position, run, work, node }: Announcement,
+    measured: Pick<PlacedPartial, "checksum" | "computeMicroseconds" | "timing">,
+  ): boolean {
     if (this.#id !== line.id) {
       this.close();
       this.#line = LineWriter.open(line);
       this.#id = line.id;
     }
-    const message = { type: "placed-partial", run, work, node, computeMicroseconds, position, checksum } as const;
+    const message = { type: "placed-partial", run, work, node, position, ...measured } as const;
     return this.#line?.send(encodeFrame(message)) ?? false;
   }
 }

@@ -34,7 +34,9 @@ export class ComputeMemory {
   readonly arena: Arena;
   readonly kernels: Kernels;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
-  readonly #parameterBytes: number;
+  /** Bytes of all parameters, and of those in front of the first that is frozen. */
+  readonly parameterBytes: number;
+  readonly trainedBytes: number;
   /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
   readonly #parameters: readonly [number, number];
   /** Says which version arrived last, as `signalOf` has it. Threads wait for it. */
@@ -50,9 +52,10 @@ export class ComputeMemory {
   /** @param sums sums of training steps that may be held at a time */
   constructor({ parameters, partial }: PartialLayouts, sums: number) {
     this.#bytes = { train: vectorBytes(partial.train), evaluate: vectorBytes(partial.evaluate) };
-    this.#parameterBytes = vectorBytes(parameters);
+    this.parameterBytes = vectorBytes(parameters);
+    this.trainedBytes = 4 * parameters.trained;
     const { train, evaluate } = this.#bytes;
-    const block = wholePages(this.#parameterBytes);
+    const block = wholePages(this.parameterBytes);
     const slotBytes = placedBytes(train);
     this.arena = new Arena(3 * HOST_PAGE + 2 * block + slotBytes + sums * train + EVALUATION_SUMS * evaluate);
     this.kernels = instantiateKernels(this.arena.memory);
@@ -75,7 +78,7 @@ export class ComputeMemory {
 
   /** Where the parameters of a version go. */
   parametersOf(version: number): Uint8Array {
-    return this.arena.bytes(this.offsetOf(version), this.#parameterBytes);
+    return this.arena.bytes(this.offsetOf(version), this.parameterBytes);
   }
 
   /** A buffer for a sum; undefined when all are in use. */
@@ -87,9 +90,9 @@ export class ComputeMemory {
     this.#buffers[kind].release(buffer);
   }
 
-  /** The parameters of a version as they are received. */
-  incoming(version: number): CheckedVector {
-    return checkedVector(this.arena, this.kernels, this.offsetOf(version), this.#parameterBytes);
+  /** The parameters of a version as they are received, or as many bytes of them as are. */
+  incoming(version: number, bytes = this.parameterBytes): CheckedVector {
+    return checkedVector(this.arena, this.kernels, this.offsetOf(version), bytes);
   }
 
   /** A sum as it is sent. */
@@ -117,7 +120,7 @@ export class ComputeMemory {
     // What arrived over another connection is nothing to this one.
     this.arrivals.set(NOTHING);
     if (offer === undefined) return false;
-    const block = wholePages(this.#parameterBytes);
+    const block = wholePages(this.parameterBytes);
     const slotBytes = placedBytes(this.#bytes.train);
     const parameters = HostFile.open(offer.parameters, "read");
     const partials = HostFile.open(offer.partials, "write");

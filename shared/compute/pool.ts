@@ -1,7 +1,6 @@
 /**
  * A worker's arithmetic: the data, the memory, and the piscina pool whose threads run the engine. The main thread only cuts assignments into tasks and adds partial sums, so its socket is never kept waiting.
  */
-import { createHash } from "node:crypto";
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
 import type { Reading } from "../data/reading.ts";
@@ -11,15 +10,17 @@ import { partialLayouts } from "../gradient/partial.ts";
 import { cutIntoShards } from "../gradient/plan.ts";
 import { stepNumber } from "../ids.ts";
 import { TreeReducer } from "../gradient/reducer.ts";
-import type { TreeNode } from "../gradient/tree.ts";
 import { signalOf } from "../memory/signal.ts";
+import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
-import { randomStream } from "../random.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
 import { ComputeMemory } from "./memory.ts";
+import { probe } from "./probe.ts";
+import { rankOf, TaskQueue } from "./queue.ts";
+import type { Job, OnSum, Waiting } from "./queue.ts";
 import type { Announcement, ComputeResult, ComputeTask } from "./task.ts";
-import { piscinaThreads, TASKS_PER_THREAD } from "./threads.ts";
+import { piscinaThreads, SERIES_PER_THREAD } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
 /** How the plan's data is read. */
@@ -41,43 +42,6 @@ export async function readHere(plan: RunPlan): Promise<OpenedData> {
   );
 }
 
-/** Random values among the parameters of the probe, which repeat. */
-const PROBE_VALUES = 10_007;
-
-/** The sum over one assigned subtree. */
-export interface Sum {
-  readonly node: TreeNode;
-  /** Where it is; the receiver releases it. */
-  readonly buffer: number;
-  /** Time of computing since the assignment's last sum. */
-  readonly computeMicroseconds: number;
-  /** Whether the coordinator was told that it is in shared memory. */
-  readonly announced: boolean;
-}
-
-export type OnSum = (work: WorkName, sum: Sum) => void;
-
-/** An assignment that is not finished. */
-interface Job {
-  readonly work: WorkName;
-  readonly reducer: TreeReducer;
-  readonly onSum: OnSum;
-  tasksLeft: number;
-  microseconds: number;
-  forgotten: boolean;
-}
-
-/** A task that is not handed out. Where it puts its sum is decided when it is. */
-interface Waiting {
-  readonly job: Job;
-  readonly node: TreeNode;
-  readonly task: Omit<ComputeTask, "output" | "awaits" | "announcement">;
-}
-
-/** Works follow one another: an evaluation comes before the step that is taken with the same parameters. */
-const rankOf = ({ kind, step }: WorkName): number => 2 * step + (kind === "train" ? 1 : 0);
-const isSame = (one: WorkName, other: WorkName): boolean => rankOf(one) === rankOf(other);
-
 export class ComputePool {
   readonly dataSha256: string;
   readonly layoutHash: string;
@@ -87,8 +51,7 @@ export class ComputePool {
   readonly #pool: Threads;
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
-  /** In the order of their works. */
-  readonly #queue: Waiting[] = [];
+  readonly #queue = new TaskQueue();
   readonly #interrupts: Int32Array;
   #running = 0;
   /** The latest work of which a task was handed out. */
@@ -131,36 +94,8 @@ export class ComputePool {
    * once: after a reconnect, threads may still read the parameters that the probe would overwrite.
    */
   fingerprint(): Promise<string> {
-    this.#fingerprint ??= this.#probe();
+    this.#fingerprint ??= probe(this.#plan, this.memory, this.#pool);
     return this.#fingerprint;
-  }
-
-  async #probe(): Promise<string> {
-    const { seed, batch, shards } = this.#plan;
-    const stream = randomStream(seed, "probe");
-    const { memory } = this;
-    const { buffer, byteOffset, byteLength } = memory.parametersOf(0);
-    const parameters = new Float32Array(buffer, byteOffset, byteLength / 4);
-    // Drawing each of millions of values would block the process for seconds.
-    const drawn = Math.min(PROBE_VALUES, parameters.length);
-    for (let index = 0; index < drawn; index++) parameters[index] = 0.1 * (stream.uniform(index) - 0.5);
-    for (let index = drawn; index < parameters.length; index += drawn) parameters.copyWithin(index, 0, drawn);
-    const { sizes } = cutIntoShards(batch, shards);
-    const output = memory.acquire("train")!;
-    const task = {
-      kind: "train",
-      step: 0,
-      epoch: 0,
-      offset: 0,
-      first: 0,
-      sizes: [sizes[0]!],
-      parameters: memory.offsetOf(0),
-      output,
-    } as const;
-    await this.#pool.run(task);
-    const hash = createHash("sha256").update(memory.bytesOf("train", output)).digest("hex");
-    memory.release("train", output);
-    return hash;
   }
 
   release(kind: WorkKind, buffer: number): void {
@@ -170,15 +105,17 @@ export class ComputePool {
 
   /** Forgets a work, or all: `onSum` is not called for it any more, and what threads still compute is thrown away. */
   forget(work?: WorkName): void {
-    const forgotten = [...this.#jobs].filter((job) => work === undefined || isSame(job.work, work));
+    const forgotten = [...this.#jobs].filter((job) => work === undefined || rankOf(job.work) === rankOf(work));
     if (forgotten.length === 0) return;
     for (const job of forgotten) {
       job.forgotten = true;
       this.#jobs.delete(job);
       for (const buffer of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
     }
-    this.#queue.splice(0, Infinity, ...this.#queue.filter(({ job }) => !job.forgotten));
-    this.#interrupt();
+    this.#queue.clean();
+    // For parameters that have arrived no thread waits any more, unless the coordinator is another.
+    const { value } = this.memory.arrivals;
+    if (work === undefined || signalOf(work.step) > value) this.#interrupt();
   }
 
   /** Why an assignment is none of this run, however well-formed: it names samples or shards that there are not. */
@@ -220,22 +157,26 @@ export class ComputePool {
     const targets = nodes.map(([start, end]) => ({ start, end }));
     const reducer = new TreeReducer(shards, targets, (left, right) => memory.add(kind, left, right));
     const tasks = nodesToCompute(targets, cut.sizes, this.#threads);
-    const job: Job = { work, reducer, onSum, tasksLeft: tasks.length, microseconds: 0, forgotten: false };
+    const job: Job = {
+      work,
+      reducer,
+      onSum,
+      tasks: tasks.length,
+      tasksLeft: tasks.length,
+      microseconds: 0,
+      calls: [],
+      forgotten: false,
+    };
     this.#jobs.add(job);
     for (const node of tasks) {
       const first = cut.starts[node.start]!;
       const sizes = cut.sizes.slice(node.start, node.end);
-      this.#enqueue({
+      this.#queue.add({
         job,
         node,
         task: { kind, step, epoch, offset, first, sizes, parameters: memory.offsetOf(step) },
       });
     }
-  }
-
-  #enqueue(waiting: Waiting): void {
-    const later = this.#queue.findIndex(({ job }) => rankOf(job.work) > rankOf(waiting.job.work));
-    this.#queue.splice(later === -1 ? this.#queue.length : later, 0, waiting);
   }
 
   #interrupt(): void {
@@ -245,24 +186,34 @@ export class ComputePool {
   }
 
   #dispatch(): void {
-    while (this.#queue.length > 0 && this.#running < TASKS_PER_THREAD * this.#threads) {
-      const buffer = this.memory.acquire(this.#queue[0]!.job.work.kind);
-      if (buffer === undefined) return;
-      this.#start(this.#queue.shift()!, buffer);
+    while (this.#running < SERIES_PER_THREAD * this.#threads) {
+      const { first } = this.#queue;
+      const output = first && this.memory.acquire(first.job.work.kind);
+      if (output === undefined) return;
+      // All into the same buffer: the parameters for one of them say that the sum before it has been read.
+      const needsNobody = (waiting: Waiting): boolean => this.#announcementOf(waiting, output) !== undefined;
+      this.#start(
+        this.#queue.takeSeries((waiting) => this.#threads === 1 && needsNobody(waiting)),
+        output,
+      );
     }
   }
 
-  #start(waiting: Waiting, output: number): void {
-    const { work } = waiting.job;
+  #start(series: readonly Waiting[], output: number): void {
     const interrupts = Atomics.load(this.#interrupts, 0);
     this.#running += 1;
-    this.#latest = Math.max(this.#latest, rankOf(work));
-    const awaits = { arrival: signalOf(work.step), interrupts };
+    this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.job.work));
+    const tasks = series.map((waiting): ComputeTask => ({
+      ...waiting.task,
+      output,
+      awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
+      announcement: this.#announcementOf(waiting, output),
+    }));
     this.#pool
-      .run({ ...waiting.task, output, awaits, announcement: this.#announcementOf(waiting, output) })
-      .then((result) => {
+      .run(tasks)
+      .then((results) => {
         this.#running -= 1;
-        this.#ended(waiting, output, result);
+        this.#ended(series, output, results);
         this.#dispatch();
       })
       .catch((error: unknown) => {
@@ -279,21 +230,30 @@ export class ComputePool {
     return place && { ...place, work, node: [node.start, node.end] };
   }
 
-  #ended(waiting: Waiting, output: number, result: ComputeResult): void {
-    const { job, node } = waiting;
-    if (job.forgotten || typeof result === "string") {
-      this.memory.release(job.work.kind, output);
-      if (!job.forgotten && result === "put off") this.#enqueue(waiting);
-      return;
-    }
+  /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */
+  #ended(series: readonly Waiting[], output: number, results: readonly ComputeResult[]): void {
+    const last = results.findLastIndex((result) => typeof result !== "string");
+    series.forEach((waiting, index) => {
+      if (index < last) this.#jobs.delete(waiting.job);
+      else if (index > last && !waiting.job.forgotten && results[index] !== "too late") this.#queue.add(waiting);
+    });
+    const computed = series[last];
+    if (computed === undefined || computed.job.forgotten) this.memory.release(series[0]!.job.work.kind, output);
+    else this.#summed(computed, output, results[last] as Exclude<ComputeResult, string>);
+  }
+
+  #summed({ job, node }: Waiting, output: number, result: Exclude<ComputeResult, string>): void {
     job.microseconds += (1000 * result.milliseconds) / this.#threads;
+    if (result.call !== undefined) job.calls.push(result.call);
     job.tasksLeft -= 1;
     if (job.tasksLeft === 0) this.#jobs.delete(job);
     const sum = job.reducer.add(node, output);
     if (sum === undefined) return;
     const computeMicroseconds = Math.round(job.microseconds);
+    const calls = job.calls.slice(-MOST_CALLS);
     job.microseconds = 0;
-    job.onSum(job.work, { ...sum, computeMicroseconds, announced: result.announced });
+    job.calls = [];
+    job.onSum(job.work, { ...sum, computeMicroseconds, announced: result.announced, calls });
   }
 
   /** Waits for what is inside the engine, then ends the threads. */

@@ -3,6 +3,8 @@
  * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
  * never terminated (the process would abort), so stale tasks simply finish.
  */
+import { threadId } from "node:worker_threads";
+import { hostMicroseconds } from "../clock.ts";
 import { Augmenter, type AugmentSpec } from "../data/augment.ts";
 import { datasetFrom } from "../data/dataset.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -19,9 +21,9 @@ import { Arena } from "../memory/arena.ts";
 import type { Layout } from "../memory/layout.ts";
 import { Signal } from "../memory/signal.ts";
 import { permutation, randomStream } from "../random.ts";
-import type { RunPlan, WorkKind } from "../protocol/messages.ts";
+import type { EngineCall, RunPlan, WorkKind } from "../protocol/messages.ts";
 import { Announcer } from "./announcer.ts";
-import { readiness } from "./task.ts";
+import { goesOn, readiness } from "./task.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 /** A layer's masks lie this far apart in the random stream: more than the values of any batch. */
@@ -63,7 +65,7 @@ export class TaskRunner {
 
   readonly #arrivals: Signal;
   readonly #interrupts: Int32Array;
-  /** One task at a time; the next is handed out before, so that the thread need not wait for the main thread. */
+  /** One series at a time; the next is handed out before, so that the thread need not wait for the main thread. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor({ threads, plan, memory, arrivals, interrupts, train, test }: ThreadSetup, engine: Engine) {
@@ -81,25 +83,38 @@ export class TaskRunner {
     this.#data = { train: datasetFrom(train), evaluate: test === undefined ? undefined : datasetFrom(test) };
   }
 
-  /** Computes one subtree. The minibatch is gathered while its parameters may still be on their way. */
-  run(task: ComputeTask): Promise<ComputeResult> {
-    const result = this.#last.then(() => this.#compute(task));
-    this.#last = result.catch(() => {});
-    return result;
+  /** Computes one subtree after the other, as `Threads` says. */
+  run(tasks: readonly ComputeTask[]): Promise<ComputeResult[]> {
+    const results = this.#last.then(() => this.#computeAll(tasks));
+    this.#last = results.catch(() => {});
+    return results;
   }
 
+  async #computeAll(tasks: readonly ComputeTask[]): Promise<ComputeResult[]> {
+    const results: ComputeResult[] = [];
+    for (const task of tasks) {
+      const result = await this.#compute(task);
+      results.push(result);
+      if (!goesOn(result)) break;
+    }
+    return results;
+  }
+
+  /** The minibatch is gathered while its parameters may still be on their way. */
   async #compute(task: ComputeTask): Promise<ComputeResult> {
-    const begun = performance.now();
+    const begun = hostMicroseconds();
     const loaded = await this.#programFor(task);
     this.#gather(task, loaded);
     loaded.fillMasks(task.step, task.first);
-    const gathered = performance.now();
+    const gathered = hostMicroseconds();
     const found = this.#await(task);
     if (found !== "ready") return found;
-    const resumed = performance.now();
+    const resumed = hostMicroseconds();
     await loaded.prepared.run(loaded.inputs(task.parameters), loaded.outputs(task.output));
-    const milliseconds = gathered - begun + (performance.now() - resumed);
-    return { milliseconds, announced: this.#announce(task, milliseconds) };
+    const computed = hostMicroseconds();
+    const microseconds = gathered - begun + (computed - resumed);
+    const call = this.#plan.trace ? ([threadId, begun, gathered, resumed, computed] as const) : undefined;
+    return { milliseconds: microseconds / 1000, announced: this.#announce(task, microseconds, call), call };
   }
 
   /** Gives back what the system lent. */
@@ -107,10 +122,14 @@ export class TaskRunner {
     this.#announcer.close();
   }
 
-  #announce({ kind, output, announcement }: ComputeTask, milliseconds: number): boolean {
+  #announce({ kind, output, announcement }: ComputeTask, microseconds: number, call: EngineCall | undefined): boolean {
     if (announcement === undefined) return false;
     const checksum = blockwiseChecksum(this.#kernels, output, vectorBytes(this.#layouts.partial[kind]));
-    return this.#announcer.announce(announcement, checksum, Math.round((1000 * milliseconds) / this.#threads));
+    return this.#announcer.announce(announcement, {
+      checksum,
+      computeMicroseconds: Math.round(microseconds / this.#threads),
+      ...(call && { timing: { sent: hostMicroseconds(), calls: [call] } }),
+    });
   }
 
   /** Blocks until the parameters of a task are here, or the thread has something better to do. */

@@ -1,7 +1,7 @@
 /** What the worker's main thread and its compute threads say to each other. Memory is shared; messages hold offsets. */
 import type { DatasetTransfer } from "../data/dataset.ts";
 import type { WorkKind } from "../protocol/messages.ts";
-import type { PlacedPartial, RunPlan } from "../protocol/messages.ts";
+import type { EngineCall, PlacedPartial, RunPlan } from "../protocol/messages.ts";
 import type { LineName } from "../protocol/line.ts";
 
 /** Given to each thread once. */
@@ -53,9 +53,15 @@ export type ComputeResult =
       readonly milliseconds: number;
       /** Whether the coordinator was told. */
       readonly announced: boolean;
+      /** When what was done, where the plan asks for it. */
+      readonly call?: EngineCall | undefined;
     }
   | "put off"
   | "too late";
+
+/** Whether the next task of a series may begin: nobody has to do anything about this one. */
+export const goesOn = (result: ComputeResult): boolean =>
+  result === "too late" || (result !== "put off" && result.announced);
 
 /**
  * Whether a task may begin, by the signal of arrived parameters and the number of interrupts. Parameters of a later version are

@@ -6,4 +6,4 @@ import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 const runner = new TaskRunner(workerData as ThreadSetup, onnxRuntimeEngine());
 
-export default (task: ComputeTask): Promise<ComputeResult> => runner.run(task);
+export default (tasks: readonly ComputeTask[]): Promise<ComputeResult[]> => runner.run(tasks);

@@ -4,12 +4,16 @@ import { Piscina } from "piscina";
 import { Signal } from "../memory/signal.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
-/** Tasks that a thread is given at a time: one waits behind the one it runs. */
-export const TASKS_PER_THREAD = 2;
+/** Series of tasks that a thread is given at a time: one waits behind the one it runs. */
+export const SERIES_PER_THREAD = 2;
 
-/** Runs tasks, one a thread at a time, in the order they come. */
+/** Runs series of tasks, one a thread at a time, in the order they come. */
 export interface Threads {
-  run(task: ComputeTask): Promise<ComputeResult>;
+  /**
+   * Runs tasks one after the other. What is announced is nobody's to wait for; whatever else becomes of a task that is not over
+   * ends the series: there are as many results as tasks were looked at.
+   */
+  run(tasks: readonly ComputeTask[]): Promise<ComputeResult[]>;
   /** What waiting tasks look at has changed by other means than the signal of arrived parameters. */
   wake(): void;
   /** Waits for the tasks that are running, then ends the threads. */
@@ -22,14 +26,14 @@ export type StartThreads = (setup: ThreadSetup) => Threads;
 export const piscinaThreads =
   (threads: number): StartThreads =>
   (setup) => {
-    const pool = new Piscina<ComputeTask, ComputeResult>({
+    const pool = new Piscina<readonly ComputeTask[], ComputeResult[]>({
       // The file beside this one: .ts in development, .js in the package.
       filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
-      concurrentTasksPerWorker: TASKS_PER_THREAD,
+      concurrentTasksPerWorker: SERIES_PER_THREAD,
       workerData: setup,
     });
     const arrivals = new Signal(setup.memory, setup.arrivals);
-    return { run: (task) => pool.run(task), wake: () => arrivals.wake(), close: () => pool.close() };
+    return { run: (tasks) => pool.run(tasks), wake: () => arrivals.wake(), close: () => pool.close() };
   };

@@ -46,7 +46,7 @@ function cellsOf(place: string, text: string): Map<string, string> {
   try {
     object = JSON.parse(text);
   } catch (cause) {
-    throw invalid(place, String(cause), "Every line is one JSON object.");
+    throw invalid(place, String(cause), "Every line is one JSON object, and JSON has no NaN and no Infinity.");
   }
   if (typeof object !== "object" || object === null || Array.isArray(object))
     throw invalid(place, "expected a JSON object", "Every line is one JSON object.");

@@ -12,14 +12,16 @@ export function targetsFrom(
   classes: number | undefined,
   nameOf: (sample: number) => string,
 ): { readonly target: TargetSpec; readonly array: Int32Array | Float32Array } {
-  if (classes === undefined) return { target: { kind: "values", width }, array: numbers };
-  const wrong = numbers.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes);
+  const isTarget = (number: number): boolean =>
+    classes === undefined ? Number.isFinite(number) : Number.isInteger(number) && number >= 0 && number < classes;
+  const wrong = numbers.findIndex((number) => !isTarget(number));
   if (wrong >= 0)
     throw invalidFile(
       nameOf(Math.floor(wrong / width)),
-      `expected a label from 0 to ${classes - 1}, found ${numbers[wrong]}`,
-      "Correct the label, or the number of classes.",
+      `expected ${classes === undefined ? "a finite number" : `a label from 0 to ${classes - 1}`}, found ${numbers[wrong]}`,
+      classes === undefined ? "Correct or leave out that sample." : "Correct the label, or the number of classes.",
     );
+  if (classes === undefined) return { target: { kind: "values", width }, array: numbers };
   const target: TargetSpec = { kind: "class", classes, ...(width === 1 ? {} : { positions: width }) };
   return { target, array: Int32Array.from(numbers) };
 }

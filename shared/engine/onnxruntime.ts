@@ -2,77 +2,86 @@
  * onnxruntime on the CPU, one thread. `run` blocks its thread until it is done, and a thread inside it must not be
  * terminated.
  */
-import * as onnxruntime from "onnxruntime-node";
 import { encodeOnnx } from "../graph/onnx/encode.ts";
 import type { Port, Program } from "../graph/program.ts";
 import { arrayFor, type Engine, type Inputs, type Outputs, type PreparedProgram } from "./engine.ts";
+import { addressOf, onnxRuntime } from "./library.ts";
+import type { OnnxRuntime, Pointer } from "./library.ts";
 
-const sessionOptions: onnxruntime.InferenceSession.SessionOptions = {
-  executionProviders: ["cpu"],
-  intraOpNumThreads: 1, // with more, the bits of the forward pass change
-  interOpNumThreads: 1,
-  executionMode: "sequential",
-  graphOptimizationLevel: "disabled", // a fusion that fires in one program and not in another would change bits
-};
-
-/**
- * Tensor objects over arrays. The same few arrays come at every run (parameters alternate between two buffers), so each
- * is checked and wrapped once for each port.
- */
+/** The tensors over the arrays that are given for some ports, and what the library is told of them. */
 class Bindings<Given extends Float32Array | Int32Array> {
+  readonly names: BigUint64Array;
+  readonly tensors: BigUint64Array;
+  readonly #library: OnnxRuntime;
+  /** The same few arrays come at every run (parameters alternate between two buffers): each is checked and wrapped once. */
   readonly #ports: readonly {
     readonly port: Port<readonly number[]>;
-    readonly known: WeakMap<Given, onnxruntime.Tensor>;
+    readonly known: WeakMap<Given, Pointer>;
   }[];
+  /** What `names` points to. */
+  readonly #texts: readonly Buffer[];
 
-  constructor(ports: readonly Port<readonly number[]>[]) {
+  constructor(library: OnnxRuntime, ports: readonly Port<readonly number[]>[]) {
+    this.#library = library;
     this.#ports = ports.map((port) => ({ port, known: new WeakMap() }));
+    this.#texts = ports.map(({ name }) => Buffer.from(`${name}\0`));
+    this.names = pointers(ports.length);
+    this.names.set(this.#texts.map(addressOf));
+    this.tensors = pointers(ports.length);
   }
 
-  bind(given: Readonly<Record<string, Given>>): Record<string, onnxruntime.Tensor> {
-    const tensors: Record<string, onnxruntime.Tensor> = {};
-    for (const { port, known } of this.#ports) {
+  bind(given: Readonly<Record<string, Given>>): void {
+    this.#ports.forEach(({ port, known }, index) => {
       const array = given[port.name];
       let tensor = array === undefined ? undefined : known.get(array);
       if (tensor === undefined) {
         const checked = arrayFor(port, given);
-        tensor =
-          checked instanceof Float32Array
-            ? new onnxruntime.Tensor("float32", checked, port.shape)
-            : new onnxruntime.Tensor("int32", checked, port.shape);
+        tensor = this.#library.tensorOver(checked, port.shape);
         known.set(checked, tensor);
       }
-      tensors[port.name] = tensor;
-    }
-    return tensors;
+      this.tensors[index] = tensor;
+    });
   }
 }
 
+/** Room for pointers that does not move. */
+const pointers = (count: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(8 * count));
+
+type Ports = Pick<Program, "inputs" | "outputs">;
+
 class Session implements PreparedProgram {
-  readonly #session: onnxruntime.InferenceSession;
+  readonly #library: OnnxRuntime;
+  readonly #session: Pointer;
   readonly #inputs: Bindings<Float32Array | Int32Array>;
   readonly #outputs: Bindings<Float32Array>;
 
-  constructor(session: onnxruntime.InferenceSession, program: Program) {
-    this.#session = session;
-    this.#inputs = new Bindings(program.inputs);
-    this.#outputs = new Bindings(program.outputs);
+  constructor(library: OnnxRuntime, model: Uint8Array, { inputs, outputs }: Ports) {
+    this.#library = library;
+    this.#session = library.sessionOf(model);
+    this.#inputs = new Bindings(library, inputs);
+    this.#outputs = new Bindings(library, outputs);
   }
 
   async run(inputs: Inputs, outputs: Outputs): Promise<void> {
-    await this.#session.run(this.#inputs.bind(inputs), this.#outputs.bind(outputs));
+    this.#inputs.bind(inputs);
+    this.#outputs.bind(outputs);
+    this.#library.run(this.#session, this.#inputs, this.#outputs);
   }
 
-  close(): Promise<void> {
-    return this.#session.release();
+  async close(): Promise<void> {
+    this.#library.release(this.#session);
   }
 }
 
+/** The model in an ONNX file's bytes, whoever wrote it, as it is: with these inputs and outputs of known sizes. */
+export const openModel = (model: Uint8Array, ports: Ports): PreparedProgram => new Session(onnxRuntime(), model, ports);
+
 export function onnxRuntimeEngine(): Engine {
+  const library = onnxRuntime();
   return {
-    name: `onnxruntime-node ${onnxruntime.env.versions.node ?? "unknown"} cpu`,
+    name: `onnxruntime-node ${library.version} cpu`,
     async prepare(program) {
-      return new Session(await onnxruntime.InferenceSession.create(encodeOnnx(program), sessionOptions), program);
+      return new Session(library, encodeOnnx(program), program);
     },
   };
 }

@@ -32,6 +32,12 @@ export const sameShape = (left: Shape, right: Shape): boolean =>
 export const bindShape = (shape: Shape, samples: number): number[] =>
   shape.map((dim) => (typeof dim === "object" ? dim.rows * samples : dim));
 
+/** Where the entry of this number stands, row by row, as people read it: [3, 0]. */
+export function describePlace(shape: readonly number[], entry: number): string {
+  const place = shape.map((size, axis) => Math.floor(entry / product(shape.slice(axis + 1))) % size);
+  return `[${place.join(", ")}]`;
+}
+
 /** A shape as people read it: [samples, 10] or [samples×4, 10]. */
 export function describeShape(shape: Shape): string {
   const words = shape.map((dim) => {

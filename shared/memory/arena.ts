@@ -5,6 +5,7 @@
  * belongs to the kernels' module, and no valid region has offset 0.
  */
 import { LockstepError } from "../errors.ts";
+import { preferHugePages } from "./huge-pages.ts";
 
 const pageBytes = 65_536;
 const alignmentBytes = 64;
@@ -33,6 +34,7 @@ export class Arena {
       );
     }
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    preferHugePages(this.memory);
     this.#end = pages * pageBytes;
   }
 

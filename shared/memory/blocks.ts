@@ -1,15 +1,30 @@
 /** Long vectors are worked on block by block: what is done to one block finds it in the processor's cache. */
 import type { Kernels } from "../kernels/index.ts";
 
-/** Bytes of a block, whole 64-byte lines; the last may be shorter. */
-const BLOCK_BYTES = 262_144;
+/** Floats of a block, whole 64-byte lines; the last may be shorter. A few vectors' blocks fit into the cache of a core together. */
+export const BLOCK_FLOATS = 16_384;
 
-/** A checksum over all blocks of a vector, made of `Kernels.checksum` of each: an unsigned 32-bit integer. */
+export const blocksIn = (floats: number): number => Math.ceil(floats / BLOCK_FLOATS);
+
+/** Floats of one of the blocks of a vector. */
+export const lengthOf = (block: number, floats: number): number =>
+  Math.max(0, Math.min(BLOCK_FLOATS, floats - block * BLOCK_FLOATS));
+
+/**
+ * What one block adds to the checksum of its vector: an unsigned 32-bit integer. The terms of all blocks may be found in any
+ * order, on any thread; their sum modulo 2³² is the checksum.
+ * @param offset of the vector, in bytes; @param floats of the vector
+ */
+export function checksumTerm(kernels: Kernels, offset: number, floats: number, block: number): number {
+  const checksum = kernels.checksum(offset + 4 * BLOCK_FLOATS * block, lengthOf(block, floats));
+  return scattered(checksum + Math.imul(block + 1, 0x9e3779b1));
+}
+
+/** The checksum of a vector: an unsigned 32-bit integer. */
 export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: number): number {
   let sum = 0;
-  for (let at = 0; at < bytes; at += BLOCK_BYTES)
-    sum = mixed(sum, kernels.checksum(offset + at, Math.min(BLOCK_BYTES, bytes - at) / 4));
-  return sum;
+  for (let block = 0; block < blocksIn(bytes / 4); block++) sum += checksumTerm(kernels, offset, bytes / 4, block);
+  return sum >>> 0;
 }
 
 /** What a vector is like. */
@@ -22,15 +37,20 @@ export interface Inspected {
 
 /** Looks at a vector once, block by block. */
 export function inspect(kernels: Kernels, offset: number, bytes: number): Inspected {
+  const floats = bytes / 4;
   let checksum = 0;
   let isFinite = true;
-  for (let at = 0; at < bytes; at += BLOCK_BYTES) {
-    const floats = Math.min(BLOCK_BYTES, bytes - at) / 4;
-    checksum = mixed(checksum, kernels.checksum(offset + at, floats));
-    isFinite &&= kernels.allFinite(offset + at, floats);
+  for (let block = 0; block < blocksIn(floats); block++) {
+    checksum += checksumTerm(kernels, offset, floats, block);
+    isFinite &&= kernels.allFinite(offset + 4 * BLOCK_FLOATS * block, lengthOf(block, floats));
   }
-  return { checksum, isFinite };
+  return { checksum: checksum >>> 0, isFinite };
 }
 
-/** The mixing step of Kernels.checksum, so that the order of blocks counts. */
-const mixed = (hash: number, word: number): number => Math.imul(((hash << 5) | (hash >>> 27)) ^ word, 0x9e3779b1) >>> 0;
+/** The finalizer of MurmurHash3: a bijection that leaves no trace of how blocks' checksums and numbers were added. */
+function scattered(word: number): number {
+  let hash = word | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

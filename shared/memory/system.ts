@@ -8,6 +8,8 @@ import type Koffi from "koffi";
 /** The C library's functions. Sizes and offsets are bytes. */
 export interface System {
   mmap(address: Uint8Array, length: number, protection: number, flags: number, file: number, offset: number): unknown;
+  /** Says how `length` bytes from a page's start on will be used. */
+  madvise(address: Uint8Array, length: number, advice: number): number;
   posix_fallocate(file: number, offset: number, length: number): number;
   /** Waits while the word is `value`, for at most [seconds, nanoseconds], or wakes `value` of those that wait. */
   futex(word: Int32Array, operation: number, value: number, timeout: BigInt64Array | null): number;
@@ -37,6 +39,7 @@ function loadSystem(): System | undefined {
   ) => number;
   return {
     mmap: library.func("void *mmap(void *address, size_t length, int protection, int flags, int file, int64_t offset)"),
+    madvise: library.func("int madvise(void *address, size_t length, int advice)"),
     posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
     sched_yield: library.func("int sched_yield()"),
     pipe2: library.func("int pipe2(void *ends, int flags)"),

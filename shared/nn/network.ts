@@ -9,6 +9,7 @@ import { layerName } from "./check-spec.ts";
 import type { Initialiser } from "./initialisers.ts";
 import { checkScores } from "./imported.ts";
 import { applyLayer, layersCounted } from "./layers.ts";
+import { remedies } from "./remedies.ts";
 import type { LayerSpec, ModelSpec, NetworkContext, ParameterSpec } from "./spec.ts";
 
 /** A parameter as the run's layout and its initialisation need it. */
@@ -41,6 +42,9 @@ export class Network {
   readonly #target: ModelSpec["target"];
   /** Whether the loss is a function of output and targets as they are. */
   readonly #isCustom: boolean;
+  /** What computed a tensor, as messages call it. */
+  readonly #givenBy = new Map<Tensor, string>();
+  readonly #trained = new Map<Tensor, boolean>();
   #targets: Tensor | undefined;
   #innerMasks = 0;
 
@@ -53,6 +57,7 @@ export class Network {
     this.#isCustom = loss.kind === "custom";
     this.positions = target.kind === "class" && loss.kind !== "custom" ? (target.positions ?? 1) : 1;
     const features = this.builder.input("features", { kind: "features" }, [rows, ...spec.inputShape]);
+    this.#givenBy.set(features, "the data");
     this.scores = this.#scoresOf(this.#chain(spec.layers, features), spec);
   }
 
@@ -78,10 +83,7 @@ export class Network {
     // A function that is the whole model names its parameters itself.
     const isFunction = layers.length === 1 && layers[0]?.kind === "custom";
     layers.forEach((layer, place) => {
-      const before = layers[place - 1];
-      const source = before === undefined ? "the data" : layerName(place - 1, before);
-      const where = `${layerName(place, layer)}, given ${describeShape(x.shape)} by ${source}`;
-      x = this.#apply(layer, x, this.#context(isFunction ? "" : `${number}.`, number), where);
+      x = this.#apply(layer, x, this.#context(isFunction ? "" : `${number}.`, number), layerName(place, layer));
       number += layersCounted(layer);
     });
     return x;
@@ -102,16 +104,23 @@ export class Network {
     throw new LockstepError(
       "SHAPE_MISMATCH",
       `${layerName(last, layers[last] as LayerSpec)} gives ${describeShape(scores.shape)}, the targets want ${describeShape(wanted)}`,
-      `Let the last ${isSequence ? "linear" : "dense"} layer have ${width} units.`,
+      isSequence
+        ? `Let the last layer be linear, of ${width} units: it keeps the positions.`
+        : `Let the last dense layer have ${width} units.`,
     );
   }
 
-  #apply(layer: LayerSpec, x: Tensor, context: NetworkContext, where: string): Tensor {
+  #apply(layer: LayerSpec, x: Tensor, context: NetworkContext, name: string): Tensor {
     try {
-      return applyLayer(x, layer, context);
+      const y = applyLayer(x, layer, context);
+      this.#givenBy.set(y, name);
+      return y;
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      throw new LockstepError(error.code, `${where}: ${error.message}`, error.hint, { cause: error });
+      const source = this.#givenBy.get(x);
+      const given = `given ${describeShape(x.shape)}${source === undefined ? "" : ` by ${source}`}`;
+      const hint = error.hint || (error.code === "SHAPE_MISMATCH" ? (remedies[layer.kind] ?? "") : "");
+      throw new LockstepError(error.code, `${name}, ${given}: ${error.message}`, hint, { cause: error });
     }
   }
 
@@ -123,17 +132,29 @@ export class Network {
       parameter: (parameter) => this.#parameter({ ...parameter, name: `${prefix}${parameter.name}` }, false),
       stored: (parameter) => this.#parameter(parameter, true),
       fileOf: (layer) => this.#fileOf(layer),
-      isTrained: (tensor) => this.parameters.some((own) => own.tensor === tensor && !own.parameter.frozen),
+      isTrained: (tensor) => this.#isTrained(tensor),
       mask: (rate, shape) => {
         const number = mask ?? FIRST_INNER_MASK + this.#innerMasks++;
         return this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape);
       },
       use: (layer, x, name = String(used)) => {
         used += layersCounted(layer);
-        const where = `${name} (${layer.kind}), given ${describeShape(x.shape)}`;
-        return this.#apply(layer, x, this.#context(name === "" ? prefix : `${prefix}${name}.`), where);
+        return this.#apply(
+          layer,
+          x,
+          this.#context(name === "" ? prefix : `${prefix}${name}.`),
+          `${name} (${layer.kind})`,
+        );
       },
     };
+  }
+
+  #isTrained(tensor: Tensor): boolean {
+    const known = this.#trained.get(tensor);
+    if (known !== undefined) return known;
+    const isTrained = tensor.inputs.some((input) => this.#isTrained(input));
+    this.#trained.set(tensor, isTrained);
+    return isTrained;
   }
 
   #fileOf({ file }: Extract<LayerSpec, { kind: "onnx" }>): OnnxFile {
@@ -160,6 +181,7 @@ export class Network {
       parameter: { initialiser, ...fans, ...options, name, shape, frozen, number, stored },
       tensor,
     });
+    this.#trained.set(tensor, !frozen);
     return tensor;
   }
 }

@@ -1,4 +1,5 @@
 /** Layers of sequences [n, positions, width], and the branch around layers. */
+import { LockstepError } from "../errors.ts";
 import type { Tensor } from "../graph/operation.ts";
 import { add, complement, scale } from "../graph/operations/arithmetic.ts";
 import { lowerTriangle, transpose } from "../graph/operations/arrange.ts";
@@ -8,7 +9,7 @@ import { lookup } from "../graph/operations/lookup.ts";
 import { softmax } from "../graph/operations/softmax.ts";
 import { fill } from "../graph/operations/source.ts";
 import { type Dim, sameShape, shapeMismatch } from "../graph/values.ts";
-import type { LayerContext, LayerSpec } from "./spec.ts";
+import type { LayerContext, LayerSpec, NetworkContext } from "./spec.ts";
 
 type Of<Kind extends LayerSpec["kind"]> = Extract<LayerSpec, { kind: Kind }>;
 
@@ -22,8 +23,16 @@ function sequenceShape(name: string, x: Tensor): readonly [Dim, number, number] 
 }
 
 export const sequenceLayers = {
-  embedding(x: Tensor, { vocabulary, width, initialiser = "normal" }: Of<"embedding">, context: LayerContext): Tensor {
-    return lookup(context.parameter({ name: "weight", shape: [vocabulary, width], initialiser }), x);
+  embedding(x: Tensor, spec: Of<"embedding">, { parameter, isTrained }: NetworkContext): Tensor {
+    const { vocabulary, width, initialiser = "normal" } = spec;
+    if (isTrained(x)) {
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        "an embedding looks up whole numbers, and what it is given comes from layers that are trained",
+        "Put it in front of them, where the tokens of the data come in.",
+      );
+    }
+    return lookup(parameter({ name: "weight", shape: [vocabulary, width], initialiser }), x);
   },
   positionEmbedding(x: Tensor, { initialiser = "normal" }: Of<"positionEmbedding">, context: LayerContext): Tensor {
     const [, positions, width] = sequenceShape("positionEmbedding", x);

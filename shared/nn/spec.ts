@@ -141,7 +141,7 @@ export interface NetworkContext extends LayerContext {
   readonly stored: (parameter: ParameterSpec) => Tensor;
   /** An ONNX file that a layer names. */
   readonly fileOf: (layer: Extract<LayerSpec, { kind: "onnx" }>) => OnnxFile;
-  /** Whether a tensor is a parameter that is trained. */
+  /** Whether a tensor is a parameter that is trained, or is computed from one. */
   readonly isTrained: (tensor: Tensor) => boolean;
 }
 

@@ -18,13 +18,16 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
 
 /** The most works that one assignment is for. */
 export const MOST_WORKS_AHEAD = 16;
+
+/** The most calls of the engine that one message tells of. */
+export const MOST_CALLS = 1024;
 
 /** The HTTP header in which a coordinator says why it does not even open a connection. */
 export const REFUSAL_HEADER = "lockstep-refusal";
@@ -118,6 +121,8 @@ export interface RunPlan {
   /** Samples of the first training batch and the shards it is cut into: what the engine's probe computes. */
   readonly batch: number;
   readonly shards: number;
+  /** Whether partials tell when what was done for them. */
+  readonly trace: boolean;
 }
 
 /** The worker has read its data and probed its engine. */
@@ -168,7 +173,10 @@ export interface Assignment {
   readonly nodes: readonly (readonly [number, number])[];
 }
 
-/** One segment of the parameters; the float32 bytes follow. */
+/**
+ * One segment of the parameters; the float32 bytes follow. Of the whole vector, or of what is trained, in front of what is
+ * frozen: for a worker that has had the whole of an even version, if this is even, or of an odd one.
+ */
 export interface Parameters {
   readonly type: "parameters";
   /** Steps taken so far. */
@@ -193,6 +201,8 @@ export interface Partial {
   /** Time of computing since the worker's last partial of this work, in microseconds. */
   readonly computeMicroseconds: number;
   readonly segment: Segment;
+  /** With the last segment, where the plan asks for it. */
+  readonly timing?: Timing;
 }
 
 /** The sums over a subtree's samples are in shared memory, and stay there until the work is over. */
@@ -206,7 +216,22 @@ export interface PlacedPartial {
   readonly position: number;
   /** `blockwiseChecksum` of the whole vector (shared/memory/blocks.ts). */
   readonly checksum: number;
+  readonly timing?: Timing;
 }
+
+/** When a worker did what since its last partial of this work: whole microseconds of a clock of its host. */
+export interface Timing {
+  /** When this message was made. */
+  readonly sent: number;
+  /** When the main thread began to make it; a compute thread that made it began behind its call. */
+  readonly encode?: number;
+  /** From when to when the parameters came over the socket. */
+  readonly received?: readonly [begin: number, end: number];
+  readonly calls: readonly EngineCall[];
+}
+
+/** A thread began to gather samples, to wait for parameters, and to compute, and was done. */
+export type EngineCall = readonly [thread: number, gather: number, wait: number, compute: number, end: number];
 
 /** A partial was not used, and why. */
 export interface Answer {

@@ -5,7 +5,7 @@
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { LockstepError } from "../errors.ts";
-import { MOST_WORKS_AHEAD, SEGMENT_BYTES } from "./messages.ts";
+import { MOST_CALLS, MOST_WORKS_AHEAD, SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -105,6 +105,7 @@ const plan = Type.Object(
     }),
     batch: positive,
     shards: positive,
+    trace: Type.Boolean(),
   },
   strict,
 );
@@ -116,13 +117,25 @@ const hostFile = Type.Object(
 const line = Type.Object({ path: short, id: short }, strict);
 const memory = Type.Optional(Type.Object({ parameters: hostFile, partials: hostFile, line }, strict));
 
+const timing = Type.Optional(
+  Type.Object(
+    {
+      sent: count,
+      encode: Type.Optional(count),
+      received: Type.Optional(Type.Tuple([count, count])),
+      calls: Type.Array(Type.Tuple([count, count, count, count, count]), { maxItems: MOST_CALLS }),
+    },
+    strict,
+  ),
+);
+
 const heartbeat = message("heartbeat", {});
 
 const workerMessages = {
   hello: message("hello", { protocol: count, version: short, name: short, threads, nonce: hex, proof: hex }),
   ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex, sharesMemory: Type.Boolean() }),
   failed: message("failed", { code, message: sentence }),
-  partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment }),
+  partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment, timing }),
   "placed-partial": message("placed-partial", {
     run: short,
     work,
@@ -130,6 +143,7 @@ const workerMessages = {
     computeMicroseconds: count,
     position: count,
     checksum: ordinal,
+    timing,
   }),
   leave: message("leave", {}),
   heartbeat,

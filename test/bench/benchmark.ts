@@ -8,6 +8,8 @@ export interface BenchmarkOptions {
   readonly workloads: readonly Workload[];
   /** A Python that has PyTorch. */
   readonly python: string | undefined;
+  /** A folder for plots. */
+  readonly svg: string | undefined;
 }
 
 export interface Benchmark {
@@ -15,6 +17,8 @@ export interface Benchmark {
   readonly about: string;
   /** Names of the workloads it measures unless told otherwise. */
   readonly workloads: readonly string[];
+  /** Names of others that it can measure. */
+  readonly others?: readonly string[];
   /** Measures and prints; what it resolves with goes into the JSON file. */
   readonly run: (options: BenchmarkOptions) => Promise<Outcome>;
 }

@@ -1,11 +1,13 @@
 /** One round of a coordinator and local worker processes, timed between two steps, with all workers there from the first. */
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import type { TrainConfig } from "../../coordinator/config/resolve.ts";
 import type { RunProfile } from "../../coordinator/events.ts";
 import { startRun } from "../../coordinator/run.ts";
+import { adviceOn } from "../../coordinator/scale/advice.ts";
+import { stepTimes } from "./measure.ts";
 import { configOf, titleOf, warmUpOf } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
@@ -14,6 +16,17 @@ export interface ClusterRound {
   /** Of the last step's minibatch: that it has learned. */
   readonly loss: number;
   readonly profile: RunProfile;
+  /** Steps taken in all, and the parameters after them. */
+  readonly steps: number;
+  readonly parametersSha256: string;
+}
+
+/** One sentence on where a step's time goes and what would help, of the round in the middle. */
+export function advice(rounds: readonly ClusterRound[], workload: Workload, workers: number): string {
+  const { median } = stepTimes(rounds);
+  const { profile } = rounds.find((round) => round.millisecondsAStep === median)!;
+  const { shards, threads } = configFromObject(configOf(workload, "runs"));
+  return adviceOn(profile, { workers, threads, shards, batch: workload.batch }, cpus().length);
 }
 
 /** @param changes what the run's config says differently */
@@ -42,10 +55,10 @@ export async function cluster(workload: Workload, workers: number, changes: Trai
         run.stop();
       },
     });
-    const { profile } = await run.finished;
+    const { profile, steps, parametersSha256 } = await run.finished;
     // Its time would be that of something else.
     if (lost !== undefined) throw new Error(`the round of ${titleOf(workload)} cannot be used: ${lost}`);
-    return { millisecondsAStep: (ended - began) / (workload.steps - warmUp), loss, profile };
+    return { millisecondsAStep: (ended - began) / (workload.steps - warmUp), loss, profile, steps, parametersSha256 };
   } finally {
     await rm(runs, { recursive: true, force: true });
   }

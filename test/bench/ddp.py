@@ -1,8 +1,9 @@
 """One round of PyTorch DistributedDataParallel over gloo, for `npm run bench -- ddp`.
 
 Started by torchrun in each process; the first prints the milliseconds a step as one line of JSON. It trains what
-Lockstep trains: linear layers with ReLU between them, convolutions and pools before them where asked for, cross-entropy, plain SGD, each global batch split evenly over the
-processes, the samples in an order that is drawn anew every epoch, and float32 samples kept in memory.
+Lockstep trains: linear layers with ReLU between them, convolutions and pools before them where asked for, or a transformer on the
+bytes of a text; cross-entropy, plain SGD, each global batch split evenly over the processes, the samples in an order that is drawn
+anew every epoch, and samples kept in memory. Attention is PyTorch's own scaled_dot_product_attention, its projections one matrix.
 
 It is written as the documentation of DistributedDataParallel advises for this setting. Variants were tried side by side,
 five rounds each on two cores that others used too; only the first line's gain stood out from the noise:
@@ -26,6 +27,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -48,11 +50,69 @@ def network(widths, convolutions):
     return nn.Sequential(*layers[:-1])
 
 
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.projections, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        samples, length, width = x.shape
+        parts = self.projections(x).view(samples, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = scaled_dot_product_attention(*parts, is_causal=True)
+        return self.output(mixed.transpose(1, 2).reshape(samples, length, width))
+
+
+class Residual(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+
+class Transformer(nn.Module):
+    def __init__(self, blocks, heads, width, length):
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(256, width), nn.Parameter(torch.randn(length, width))
+        wide = 4 * width
+        self.blocks = nn.Sequential(
+            *(
+                layer
+                for _ in range(blocks)
+                for layer in (
+                    Residual(nn.LayerNorm(width), Attention(width, heads)),
+                    Residual(nn.LayerNorm(width), nn.Linear(width, wide), nn.GELU(), nn.Linear(wide, width)),
+                )
+            ),
+            nn.LayerNorm(width),
+            nn.Linear(width, 256),
+        )
+
+    def forward(self, tokens):
+        return self.blocks(self.tokens(tokens) + self.positions).flatten(0, 1)
+
+
+def digits(folder, width):
+    images = read_idx(folder / "train-images-idx3-ubyte", 16).reshape(-1, width).float() / 255
+    return images, read_idx(folder / "train-labels-idx1-ubyte", 8).long()
+
+
+def text(path, length):
+    """Tokens that follow one another without overlap, and for each the one behind it."""
+    tokens = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8).long()
+    samples = (len(tokens) - 1) // length
+    return tokens[: samples * length].view(-1, length), tokens[1 : samples * length + 1].view(-1, length)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
     parser.add_argument("--widths", required=True)
     parser.add_argument("--convolutions", default="", help="filters of each, before the linear layers")
+    parser.add_argument("--transformer", type=json.loads, help="its sizes, in place of other layers")
+    parser.add_argument("--text", type=Path, help="what the transformer reads")
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--warm-up", type=int, required=True)
@@ -64,31 +124,34 @@ def main():
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, processes = dist.get_rank(), dist.get_world_size()
-    images = read_idx(options.data / "train-images-idx3-ubyte", 16).reshape(-1, widths[0]).float() / 255
-    labels = read_idx(options.data / "train-labels-idx1-ubyte", 8).long()
-
     torch.manual_seed(1)
+    if options.transformer:
+        inputs, targets = text(options.text, options.transformer["length"])
+        trained = Transformer(**options.transformer)
+    else:
+        inputs, targets = digits(options.data, widths[0])
+        trained = network(widths, convolutions)
     model = DistributedDataParallel(
-        network(widths, convolutions), gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False
+        trained, gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=options.learning_rate)
     cross_entropy = nn.CrossEntropyLoss()
 
     began = 0.0
-    start = len(images)
+    start = len(inputs)
     for step in range(options.steps):
         if step == options.warm_up:
             dist.barrier()
             began = time.perf_counter()
-        if start >= len(images):
+        if start >= len(inputs):
             # The same seed in every process: the same order, of which each takes its part.
-            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(step))
+            order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(step))
             start = 0
         batch = order[start : start + options.batch]
         start += options.batch
         own = batch[rank * len(batch) // processes : (rank + 1) * len(batch) // processes]
         optimizer.zero_grad(set_to_none=True)
-        loss = cross_entropy(model(images.index_select(0, own)), labels.index_select(0, own))
+        loss = cross_entropy(model(inputs.index_select(0, own)), targets.index_select(0, own).flatten())
         loss.backward()
         optimizer.step()
     dist.barrier()

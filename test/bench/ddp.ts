@@ -1,12 +1,13 @@
 /** Against PyTorch's DistributedDataParallel over gloo: the same network, batch, optimiser, data, processes and threads. */
 import { fileURLToPath } from "node:url";
 import type { Benchmark } from "./benchmark.ts";
-import { cluster } from "./cluster.ts";
+import { advice, cluster } from "./cluster.ts";
 import { measuredBy, mnistFolder } from "./peer.ts";
 import type { PeerRound } from "./peer.ts";
 import { pythonWithTorch } from "./python.ts";
+import { sameBits, shownBits } from "./same-bits.ts";
 import { versus } from "./versus.ts";
-import { LEARNING_RATE, warmUpOf } from "./workloads.ts";
+import { LEARNING_RATE, textFile, warmUpOf } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
 const script = fileURLToPath(new URL("ddp.py", import.meta.url));
@@ -18,6 +19,7 @@ function distributedDataParallel(python: string, processes: number, workload: Wo
     data: mnistFolder(),
     widths: workload.widths.join(","),
     convolutions: workload.convolutions?.join(",") ?? "",
+    ...(workload.transformer && { transformer: JSON.stringify(workload.transformer), text: textFile }),
     batch: workload.batch,
     steps: workload.steps,
     "warm-up": warmUpOf(workload),
@@ -29,6 +31,7 @@ function distributedDataParallel(python: string, processes: number, workload: Wo
 export const ddp: Benchmark = {
   about: "coordinator and workers against PyTorch DistributedDataParallel over gloo in as many processes",
   workloads: ["S", "M", "L", "C"],
+  others: ["T"],
   run(options) {
     const { workers } = options;
     const python = pythonWithTorch(options.python);
@@ -42,6 +45,17 @@ export const ddp: Benchmark = {
       how: `DDP, gloo, ${workers} processes`,
       round: (workload: Workload) => distributedDataParallel(python, workers, workload),
     };
-    return versus(options, ours, peer || undefined);
+    return versus(options, ours, peer || undefined, async (workload, rounds) => {
+      const bits = await sameBits(workload);
+      const sentence = advice(rounds, workload, workers);
+      return { lines: [shownBits(bits), `  ${sentence}`], facts: { bits, advice: sentence } };
+    });
   },
+};
+
+export const transformer: Benchmark = {
+  about: "the same for what people train: the small convolutional network and the small transformer",
+  workloads: ["C", "T"],
+  others: ddp.workloads.filter((name) => name !== "C"),
+  run: (options) => ddp.run(options),
 };

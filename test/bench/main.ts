@@ -7,19 +7,32 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { version } from "../../shared/version.ts";
 import type { Benchmark, BenchmarkOptions } from "./benchmark.ts";
-import { ddp } from "./ddp.ts";
+import { ddp, transformer } from "./ddp.ts";
+import { growth } from "./growth.ts";
+import { operations } from "./operations.ts";
 import { recovery } from "./recovery.ts";
+import { shards } from "./shards.ts";
 import { single } from "./single.ts";
 import { tfjs } from "./tfjs.ts";
 import { wire } from "./wire.ts";
 import { titleOf, workloads } from "./workloads.ts";
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { single, ddp, tfjs, recovery, wire };
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  single,
+  ddp,
+  transformer,
+  tfjs,
+  operations,
+  shards,
+  recovery,
+  wire,
+  growth,
+};
 
 const help = `npm run bench -- [WHAT] [options]
 
 ${Object.entries(benchmarks)
-  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(11)} ${about}`)
   .join("\n")}
 
 Workloads:
@@ -31,7 +44,8 @@ Options:
   --only S,M       these workloads, where the benchmark has a choice
   --steps N        steps of a round, for a quick look
   --json FILE      every round's figures, with machine, date and versions
-  --python FILE    ddp: a Python that has PyTorch, instead of a virtual environment made here
+  --python FILE    ddp and transformer: a Python that has PyTorch, instead of a virtual environment made here
+  --svg FOLDER     growth: where its plots are written
 
 Examples:
   npm run bench
@@ -59,6 +73,7 @@ function read(
       steps: { type: "string" },
       json: { type: "string" },
       python: { type: "string" },
+      svg: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -67,14 +82,16 @@ function read(
   const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
   if (benchmark === undefined || others.length > 0)
     throw new Mistake(`found "${positionals.join(" ")}", expected one of ${Object.keys(benchmarks).join(", ")}`);
+  const able = [...benchmark.workloads, ...(benchmark.others ?? [])];
   const chosen = (values.only?.split(",") ?? benchmark.workloads).map((wanted) => {
-    const workload = workloads.find((candidate) => candidate.name === wanted);
+    const workload = able.includes(wanted) ? workloads.find((candidate) => candidate.name === wanted) : undefined;
     if (workload === undefined)
-      throw new Mistake(`--only ${wanted}: expected ${workloads.map((each) => each.name).join(", ")}`);
+      throw new Mistake(`--only ${wanted}: ${name} measures ${able.join(", ") || "no workloads that can be chosen"}`);
     return values.steps === undefined ? workload : { ...workload, steps: whole("steps", values.steps) };
   });
   const [rounds, workers] = [whole("rounds", values.rounds), whole("workers", values.workers)];
-  return { name, options: { rounds, workers, workloads: chosen, python: values.python }, json: values.json };
+  const { python, svg, json } = values;
+  return { name, options: { rounds, workers, workloads: chosen, python, svg }, json };
 }
 
 async function main(): Promise<void> {

@@ -99,6 +99,7 @@ const cost = (ratio: Spread, rounds: number, most: number): string[] => {
 export const recovery: Benchmark = {
   about: "from a killed worker or coordinator to the next step; what audits and checkpoints cost",
   workloads: ["S"],
+  others: ["M", "L"],
   async run({ rounds, workers, workloads }) {
     const results = [];
     for (const workload of workloads) {

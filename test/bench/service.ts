@@ -5,7 +5,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Lockstep } from "../support/lockstep-process.ts";
+import { asEvents, Lockstep } from "../support/lockstep-process.ts";
 import { freePort } from "../support/ports.ts";
 import { TimedProcess } from "./timed-process.ts";
 import { configOf } from "./workloads.ts";
@@ -72,7 +72,7 @@ export class Service implements AsyncDisposable {
 
   #startCoordinator(): TimedProcess {
     const where = ["--name", "bench", "--port", `${this.#port}`, "--continue"];
-    return new TimedProcess(["coordinator", join(this.#folder, "job.yaml"), ...where, "--json"]);
+    return new TimedProcess(["coordinator", join(this.#folder, "job.yaml"), ...where, ...asEvents]);
   }
 
   #startWorker(name: WorkerName): Lockstep {

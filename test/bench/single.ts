@@ -1,6 +1,6 @@
 /** One process, a bare loop around the engine, against a coordinator and worker processes: what distribution costs. */
 import type { Benchmark } from "./benchmark.ts";
-import { cluster } from "./cluster.ts";
+import { advice, cluster } from "./cluster.ts";
 import type { ClusterRound } from "./cluster.ts";
 import { alternate, line, percent, shown, speedup, spread, stepTimes } from "./measure.ts";
 import { oneProcess } from "./one-process.ts";
@@ -23,6 +23,7 @@ function sharesOf({ profile }: ClusterRound): string {
 export const single: Benchmark = {
   about: "one process against a coordinator and workers, and where a distributed step's time goes (default)",
   workloads: ["S", "M"],
+  others: ["L"],
   async run({ rounds, workers, workloads }) {
     const results = [];
     for (const workload of workloads) {
@@ -39,7 +40,8 @@ export const single: Benchmark = {
       console.log(line(`coordinator + ${workers} workers`, many, workload));
       console.log(`  distributed, ${shown(ratio)} times the samples/s of one process`);
       const inTheMiddle = distributed.find((round) => round.millisecondsAStep === many.median)!;
-      console.log(`  of a distributed step: ${sharesOf(inTheMiddle)}\n`);
+      console.log(`  of a distributed step: ${sharesOf(inTheMiddle)}`);
+      console.log(`  ${advice(distributed, workload, workers)}\n`);
       results.push({ workload, alone, distributed, speedup: ratio });
     }
     return { results };

@@ -1,7 +1,7 @@
 /** A Lockstep process that keeps when each of its events was seen here, to measure the time between them. */
 import { createInterface } from "node:readline";
 import type { RunEvent } from "../../coordinator/events.ts";
-import { Lockstep } from "../support/lockstep-process.ts";
+import { eventIn, Lockstep } from "../support/lockstep-process.ts";
 
 type Type = RunEvent["type"];
 type EventOf<Kind extends Type> = Extract<RunEvent, { type: Kind }>;
@@ -20,11 +20,12 @@ export class TimedProcess extends Lockstep {
   #watchers: (() => void)[] = [];
   #ended = false;
 
-  constructor(args: readonly string[]) {
-    super("coordinator/cli/main.ts", args);
+  constructor(args: readonly string[], environment = {}) {
+    super("coordinator/cli/main.ts", args, undefined, environment);
     createInterface({ input: this.process.stdout! }).on("line", (line) => {
-      if (!line.startsWith("{")) return;
-      this.#seen.push({ event: JSON.parse(line) as RunEvent, at: performance.now(), index: this.#seen.length });
+      const event = eventIn(line);
+      if (event === undefined) return;
+      this.#seen.push({ event, at: performance.now(), index: this.#seen.length });
       this.#wake();
     });
     void this.finished.then(() => {

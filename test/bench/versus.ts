@@ -14,10 +14,17 @@ interface Contestant<Round> {
   readonly round: (workload: Workload) => Promise<Round>;
 }
 
-export async function versus(
+/** What else is said of Lockstep under a workload, and goes into the results. */
+type Remarks<Round> = (
+  workload: Workload,
+  rounds: readonly Round[],
+) => Promise<{ readonly lines: readonly string[]; readonly facts: Readonly<Record<string, unknown>> }>;
+
+export async function versus<Round extends Timed>(
   { rounds, workloads }: BenchmarkOptions,
-  ours: Contestant<Timed>,
+  ours: Contestant<Round>,
   peer: Contestant<PeerRound> | undefined,
+  remarks: Remarks<Round> = async () => ({ lines: [], facts: {} }),
 ): Promise<Outcome> {
   const results = [];
   const versions: Record<string, string> = {};
@@ -29,16 +36,19 @@ export async function versus(
     });
     console.log(`${title}, ms a step`);
     console.log(line(`${ours.name} ${version}, ${ours.how}`, stepTimes(lockstep), workload));
+    const { lines, facts } = await remarks(workload, lockstep);
     const others = other.filter((round) => round !== undefined);
     if (peer === undefined) {
-      results.push({ workload, lockstep });
+      console.log([...lines, ""].join("\n"));
+      results.push({ workload, lockstep, ...facts });
       continue;
     }
     versions[peer.name] = others[0]!.version;
     const ratio = speedup(lockstep, others);
     console.log(line(`${peer.name} ${versions[peer.name]}, ${peer.how}`, stepTimes(others), workload));
-    console.log(`  ${ours.name} trains ${shown(ratio)} times the samples/s of ${peer.name}\n`);
-    results.push({ workload, lockstep, peer: others, speedup: ratio });
+    console.log(`  ${ours.name} trains ${shown(ratio)} times the samples/s of ${peer.name}`);
+    console.log([...lines, ""].join("\n"));
+    results.push({ workload, lockstep, peer: others, speedup: ratio, ...facts });
   }
   return { versions, results };
 }

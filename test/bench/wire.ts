@@ -85,6 +85,7 @@ async function available(bytes: number, peers: number): Promise<PathName[]> {
 export const wire: Benchmark = {
   about: "the exchange of gradients and parameters alone: Lockstep's path against raw TCP sockets",
   workloads: ["M"],
+  others: ["S", "L"],
   async run({ rounds, workers, workloads }) {
     // As every process of Lockstep does.
     tuneGarbageCollection();

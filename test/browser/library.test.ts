@@ -11,20 +11,24 @@ import { writeMnistPart } from "../support/mnist.ts";
 
 const STEPS = 100_000;
 
-/** A short run, the same again, and one with a curve of 100,000 steps. */
+/** A short run, the same again, one with a curve of 100,000 steps, and one whose loss falls tenfold every 500. */
 async function library(): Promise<string> {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 600, 100);
   const job = ["--data", "digits", "--epochs", "2", "--batch", "60", "--workers", "1", "--name", "short"];
   expect((await lockstep(["train", ...job], folder).finished).code).toBe(0);
   const run = (name: string): string => join(folder, "runs", name);
-  for (const name of ["again", "long"]) await cp(run("short"), run(name), { recursive: true });
-  const lines = Array.from({ length: STEPS }, (_, index) => {
-    const loss = 2 / Math.sqrt(index + 1) + 0.1 * Math.sin(index * index);
-    const figures = { loss, accuracy: 1 - loss / 4, learningRate: 0.05, samplesPerSecond: 40_000, workers: 1 };
-    return JSON.stringify({ type: "step", step: index + 1, epoch: 1, ...figures });
-  });
-  await writeFile(join(run("long"), "metrics.jsonl"), `${lines.join("\n")}\n`);
+  for (const name of ["again", "long", "steep"]) await cp(run("short"), run(name), { recursive: true });
+  const write = async (name: string, length: number, lossAt: (index: number) => number): Promise<void> => {
+    const lines = Array.from({ length }, (_, index) => {
+      const loss = lossAt(index);
+      const figures = { loss, accuracy: 1 - loss / 4, learningRate: 0.05, samplesPerSecond: 40_000, workers: 1 };
+      return JSON.stringify({ type: "step", step: index + 1, epoch: 1, ...figures });
+    });
+    await writeFile(join(run(name), "metrics.jsonl"), `${lines.join("\n")}\n`);
+  };
+  await write("long", STEPS, (index) => 2 / Math.sqrt(index + 1) + 0.1 * Math.sin(index * index));
+  await write("steep", 2_000, (index) => 2 * 10 ** (-index / 500));
   const served = lockstep(["dashboard", "runs", "--port", "0"], folder);
   const [line] = (await once(served.process.stdout!, "data")) as [Buffer];
   return /http:\S+/.exec(line.toString())![0];
@@ -47,6 +51,39 @@ async function frames(page: Page, action: string): Promise<{ median: number; slo
   })`);
   const sorted = intervals.sort((left, right) => left - right);
   return { median: sorted[Math.floor(sorted.length / 2)]!, slow: sorted[Math.floor(0.95 * sorted.length)]! };
+}
+
+/** Keeps what is written on each canvas, as its axes are, for `losses`. */
+const keepTexts = `{
+  const { fillText, clearRect } = CanvasRenderingContext2D.prototype;
+  const texts = new WeakMap();
+  globalThis.textsOn = (canvas) => texts.get(canvas) ?? [];
+  CanvasRenderingContext2D.prototype.clearRect = function (...area) {
+    texts.set(this.canvas, []);
+    clearRect.apply(this, area);
+  };
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    texts.set(this.canvas, [...globalThis.textsOn(this.canvas), { text, x, y }]);
+    fillText.call(this, text, x, y);
+  };
+}`;
+
+/** The losses on the axis of the first chart, and how far down each stands, from the largest loss on. */
+async function losses(page: Page): Promise<{ loss: number; down: number }[]> {
+  const texts = await page.evaluate<{ text: string; x: number; y: number }[]>(
+    `textsOn(document.querySelector(".chart canvas"))`,
+  );
+  const axis = texts.filter(({ text, x }) => text !== "" && x < 58 && Number.isFinite(Number(text)));
+  return axis.map(({ text, y }) => ({ loss: Number(text), down: y })).sort((left, right) => left.down - right.down);
+}
+
+/** By how many pixels an axis strays from one on which `height` is what goes up evenly. */
+function bend(axis: readonly { loss: number; down: number }[], height: (loss: number) => number): number {
+  const [top, bottom] = [axis[0]!, axis.at(-1)!];
+  const slope = (bottom.down - top.down) / (height(top.loss) - height(bottom.loss));
+  return Math.max(
+    ...axis.map(({ loss, down }) => Math.abs(down - top.down - slope * (height(top.loss) - height(loss)))),
+  );
 }
 
 const because = noBrowser === undefined ? "" : ` (skipped: ${noBrowser})`;
@@ -81,5 +118,34 @@ describe(`the dashboard of a folder${because},`, { skip: noBrowser !== undefined
     for (const name of ["short", "again"]) await page.getByRole("row", { name }).getByRole("checkbox").check();
     await page.getByText("Loss, smoothed").waitFor();
     await expect.poll(() => page.locator(".chart canvas").count()).toBeGreaterThan(0);
+
+    const phone = await openPage({ width: 390, dark: true });
+    await phone.goto(url);
+    await phone.getByText("Tick runs above").waitFor();
+    expect(await phone.locator(".chart:visible").count()).toBe(0);
+    for (const name of ["short", "steep"]) await phone.getByRole("checkbox", { name: `Compare ${name}` }).check();
+    await phone.locator(".chart canvas").nth(2).waitFor();
+    expect(await phone.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
+  });
+
+  test("puts the loss on a logarithmic axis at a switch, and back", async () => {
+    const url = await library();
+    const page = await openPage();
+    await page.addInitScript(keepTexts);
+    await page.goto(`${url}?run=steep`);
+    const even = (loss: number): number => loss;
+    const bends = async (height: (loss: number) => number): Promise<number> => {
+      const axis = await losses(page);
+      return axis.length < 3 ? Number.POSITIVE_INFINITY : bend(axis, height);
+    };
+    await expect.poll(() => bends(even), { timeout: 10_000 }).toBeLessThan(2);
+    expect((await losses(page)).at(-1).loss).toBe(0);
+    await page.getByRole("checkbox", { name: "Log loss" }).check();
+    await expect.poll(() => bends(Math.log), { timeout: 10_000 }).toBeLessThan(2);
+    expect(await bends(even)).toBeGreaterThan(20);
+    // Down to where the curve ends, which a linear axis does not tell from nothing.
+    expect((await losses(page)).at(-1).loss).toBeLessThanOrEqual(0.001);
+    await page.getByRole("checkbox", { name: "Log loss" }).uncheck();
+    await expect.poll(() => bends(even), { timeout: 10_000 }).toBeLessThan(2);
   });
 });

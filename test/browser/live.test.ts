@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { closeBrowser, noBrowser, openPage } from "../support/browser.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -25,11 +25,11 @@ interface Cluster {
 }
 
 /** A run that goes on for as long as the test. */
-async function cluster(names: readonly string[], environment = {}): Promise<Cluster> {
+async function cluster(names: readonly string[], environment = {}, more: readonly string[] = []): Promise<Cluster> {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 1_200, 200);
-  const job = ["--data", "digits", "--epochs", "100000", "--batch", "60", "--name", "shown", "--json"];
-  const coordinator = lockstep(["coordinator", ...job], folder, environment);
+  const job = ["--data", "digits", "--epochs", "100000", "--batch", "60", "--name", "shown", ...asEvents];
+  const coordinator = lockstep(["coordinator", ...job, ...more], folder, environment);
   const { url } = await coordinator.event("listening");
   const workers = Object.fromEntries(names.map((name) => [name, worker([url, "--name", name], environment)]));
   if (names.length > 0) await coordinator.event("step", ({ workers, step }) => workers === names.length && step > 50);
@@ -78,6 +78,16 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     // The others go on, and so does the page.
     const before = await figure(page, "Step").textContent();
     await expect.poll(() => figure(page, "Step").textContent(), { timeout: 5_000 }).not.toBe(before);
+  });
+
+  test("shows the threads of workers where the run is traced, and what else is in the trace", async () => {
+    const { url } = await cluster(["anna", "bert"], {}, ["--trace"]);
+    const page = await openPage();
+    await page.goto(url);
+    const lanes = async (): Promise<string[]> => page.locator(".timeline text:not(.step)").allTextContents();
+    await expect.poll(lanes, { timeout: 10_000 }).toEqual(["coordinator", "anna thread 1", "bert thread 1"]);
+    for (const kind of ["gather samples", "compute", "announce", "waiting", "update"])
+      await page.locator(".timeline-card .legend", { hasText: kind }).waitFor();
   });
 
   test("asks the network what a drawn digit is; pauses, saves, goes on and stops a run, and says when it is over", async () => {
@@ -178,7 +188,7 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     await coordinator.event("checkpoint");
     coordinator.killAll();
     await page.getByText("The connection to the coordinator is lost").waitFor();
-    const again = lockstep(["coordinator", "--resume", "shown", "--port", new URL(url).port, "--json"], folder);
+    const again = lockstep(["coordinator", "--resume", "shown", "--port", new URL(url).port, ...asEvents], folder);
     await again.event("listening");
     await event(page, "going on after step").waitFor();
     await page.locator(".banner").waitFor({ state: "hidden" });

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
-import { buildImage, cannotRunContainers, ContainerCluster, docker } from "../support/containers.ts";
-import { Lockstep } from "../support/lockstep-process.ts";
+import { buildImage, cannotRunContainers, ContainerCluster, docker, failureOf } from "../support/containers.ts";
+import { asEvents, Lockstep } from "../support/lockstep-process.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
 const secret = "correct-horse-battery-staple";
@@ -45,11 +45,11 @@ async function place(epochs: number): Promise<Place> {
   await writeFile(join(folder, "job.yaml"), job(epochs));
   const LOCKSTEP_TOKEN_FILE = join(folder, "join.token");
   await writeFile(LOCKSTEP_TOKEN_FILE, `${secret}\n`);
-  return { folder, settings: { LOCKSTEP_TOKEN_FILE, LOCKSTEP_FILES: folder, LOCKSTEP_JOB: "/job/job.yaml --json" } };
+  return { folder, settings: { LOCKSTEP_TOKEN_FILE, LOCKSTEP_FILES: folder, LOCKSTEP_JOB: "/job/job.yaml" } };
 }
 
 async function localHash({ folder }: Place): Promise<string> {
-  const run = new Lockstep("coordinator/cli/main.ts", ["train", "job.yaml", "--name", "local", "--json"], folder);
+  const run = new Lockstep("coordinator/cli/main.ts", ["train", "job.yaml", "--name", "local", ...asEvents], folder);
   try {
     return (await run.result()).parametersSha256;
   } finally {
@@ -131,13 +131,13 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
         "worker",
         "ws://coordinator:7000",
       );
-      await expect(stranger).rejects.toMatchObject({
+      expect(await failureOf(stranger)).toMatchObject({
         code: 1,
-        stderr: expect.stringMatching(/did not prove that it knows .*\[TOKEN_REFUSED\]\n {2}what to do: /),
+        error: expect.stringMatching(/did not prove that it knows .*\[TOKEN_REFUSED\]\n {2}what to do: /),
       });
-      await expect(cluster.compose("run", "--rm", "-T", "coordinator")).rejects.toMatchObject({
+      expect(await failureOf(cluster.compose("run", "--rm", "-T", "coordinator"))).toMatchObject({
         code: 1,
-        stderr: expect.stringMatching(/\/runs\/cluster is in use by process 1 on \w+ \[RUN_LOCKED\]\n {2}what to do: /),
+        error: expect.stringMatching(/\/runs\/cluster is in use by process 1 on \w+ \[RUN_LOCKED\]\n {2}what to do: /),
       });
       await cluster.working(3, await told());
     }, 60_000);

@@ -114,3 +114,15 @@ describe.each([onnxRuntimeEngine(), referenceEngine("float32"), referenceEngine(
     await prepared.run(fed(1), wanted());
   });
 });
+
+test("onnxruntime takes no new memory for outputs", async () => {
+  const prepared = await onnxRuntimeEngine().prepare(program);
+  const outputs = wanted();
+  await prepared.run(fed(1), outputs);
+  const inputs = fed(1);
+  const before = process.memoryUsage().arrayBuffers;
+  for (let again = 0; again < 1_000; again++) await prepared.run(inputs, outputs);
+  const bytes = program.outputs.reduce((sum, { shape }) => sum + 4 * shape.reduce((left, right) => left * right, 1), 0);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100 * bytes);
+  await prepared.close();
+});

@@ -3,7 +3,7 @@
 They are what people bring to be fine-tuned, and Lockstep did not write them. PyTorch 2.13.0, onnx 1.23.1, onnxscript 0.7.2.
 """
 import os, sys, warnings
-import numpy, torch
+import numpy, onnx, torch
 from torch import nn
 
 warnings.filterwarnings("ignore")
@@ -123,3 +123,9 @@ export(transformer, tokens, "transformer-torchscript.onnx", dynamo=False, opset_
 export(transformer, tokens[:1], "transformer-one.onnx", dynamo=False, opset_version=14)
 export(transformer, tokens, "transformer-dynamo.onnx", dynamo=True, external_data=False,
        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},))
+# That exporter notes for each node where in this script, and on which machine's path, it was made.
+file = os.path.join(here, "transformer-dynamo.onnx")
+made = onnx.load(file)
+for node in made.graph.node:
+    del node.metadata_props[:]
+onnx.save(made, file)

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
 /** A folder with 300 digits, a config, and files with one mistake each. */
@@ -90,7 +90,7 @@ test("every mistake gets a sentence with what is wrong and what to do", async ()
   // Nothing was made and nothing overwritten.
   expect(await readdir(join(folder, "runs"))).toEqual(["taken"]);
   expect(await readdir(join(folder, "runs", "taken"))).toEqual(["keep.txt"]);
-}, 120_000);
+}, 300_000);
 
 test("a port in use is refused with the port", async () => {
   const folder = await prepared();
@@ -106,23 +106,40 @@ test("a port in use is refused with the port", async () => {
 
 test("a second coordinator on a run folder is told who has it, and the first goes on", async () => {
   const folder = await prepared();
-  const command = ["coordinator", "--data", "digits", "--epochs", "2", "--name", "shared", "--continue", "--json"];
+  const command = ["coordinator", "--data", "digits", "--epochs", "2", "--name", "shared", "--continue", ...asEvents];
   const first = lockstep(command, folder);
   const { url } = await first.event("listening");
-  const { code, stdout, stderr } = await lockstep(command, folder).finished;
+  const { code, stdout, error } = await lockstep(command, folder).finished;
   expect(code).toBe(1);
-  expect(stderr).toContain(`runs/shared is in use by process ${first.process.pid} [RUN_LOCKED]`);
-  expect(stderr).toMatch(/what to do: Wait until it ends or stop it, or choose another --name/);
+  expect(error).toContain(`runs/shared is in use by process ${first.process.pid} [RUN_LOCKED]`);
+  expect(error).toMatch(/what to do: Wait until it ends or stop it, or choose another --name/);
   expect(stdout).not.toContain('"listening"');
   worker([url]);
   expect((await first.result()).outcome).toBe("completed");
 });
 
 test("a worker without a coordinator tries again, says so, and gives up with the address", async () => {
-  const { code, stderr } = await worker(["ws://127.0.0.1:9", "--name", "lonely", "--patience", "1"]).finished;
+  const { code, stdout, stderr } = await worker(["ws://127.0.0.1:9", "--name", "lonely", "--patience", "1"]).finished;
   expect(code).toBe(1);
-  expect(stderr).toMatch(/nothing listens at 127\.0\.0\.1:9; trying again in 0\.\d s/);
+  expect(stdout).toMatch(/^worker lonely: not connected: nothing listens at 127\.0\.0\.1:9; trying again in 0\.\d s$/m);
   expect(stderr).toContain("COORDINATOR_UNREACHABLE");
+});
+
+test("a doctor finds this machine well, and says where nobody answers", async () => {
+  const folder = await temporaryFolder();
+  const [alone, asking] = [["doctor"], ["doctor", "ws://127.0.0.1:9"]].map((args) => lockstep(args, folder));
+  const well = await alone!.finished;
+  expect(well).toMatchObject({ code: 0, stderr: "" });
+  expect(well.stdout).toMatch(/^ok +versions +Lockstep \d+\.\d+\.\d+, Node \d+/m);
+  expect(well.stdout).toMatch(/^ok +engine +onnxruntime-node \d+\.\d+\.\d+ cpu runs a program$/m);
+  expect(well.stdout).not.toMatch(/^failure/m);
+  const { code, stdout } = await asking!.finished;
+  expect(code).toBe(1);
+  expect(stdout).toMatch(
+    /^failure +coordinator +127\.0\.0\.1:9: .*ECONNREFUSED.*; what to do: see that it runs there/m,
+  );
+  expect(stdout).toMatch(/^ok +engine/m);
+  expect(await readdir(folder)).toEqual([]);
 });
 
 test("training that diverges stops at a step, keeps the last good checkpoint and exits with an error", async () => {
@@ -141,11 +158,11 @@ test("a damaged checkpoint is named and the one before is used", async () => {
     join(folder, "job.yaml"),
     "data: { idx: digits }\nepochs: 4\nbatch: 30\ncheckpoint: { everySteps: 10 }\n",
   );
-  const whole = await lockstep(["train", "job.yaml", "--name", "whole", "--json"], folder).result();
+  const whole = await lockstep(["train", "job.yaml", "--name", "whole", ...asEvents], folder).result();
   const checkpoints = join(folder, "runs", "whole", "checkpoints");
   const newest = (await readdir(checkpoints)).sort().pop()!;
   await writeFile(join(checkpoints, newest), "not a checkpoint");
-  const resumed = lockstep(["train", "--resume", "whole", "--json"], folder);
+  const resumed = lockstep(["train", "--resume", "whole", ...asEvents], folder);
   const warning = await resumed.event("warning");
   expect(warning.code).toBe("CHECKPOINT_DAMAGED");
   expect(warning.message).toContain(newest);

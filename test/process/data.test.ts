@@ -11,7 +11,7 @@ import { checkCoordinatorMessage } from "../../shared/protocol/validate.ts";
 import { randomStream } from "../../shared/random.ts";
 import { version } from "../../shared/version.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { readByRules } from "../support/safetensors-rules.ts";
@@ -23,7 +23,7 @@ const writeCsv = (path: string, header: string, rows: number, line: (row: number
   writeFile(path, `${[header, ...Array.from({ length: rows }, (_, row) => line(row))].join("\n")}\n`);
 
 const train = (folder: string, name: string, ...more: string[]): Lockstep =>
-  lockstep(["train", ...more, "--name", name, "--json"], folder);
+  lockstep(["train", ...more, "--name", name, ...asEvents], folder);
 
 test("a CSV file with a header and a named target trains a classifier", async () => {
   const folder = await temporaryFolder();
@@ -103,19 +103,19 @@ test("a worker whose files differ says so and computes with the coordinator's", 
   const flags = ["--data", "digits", "--epochs", "1"];
   const { parametersSha256 } = await train(folder, "undisturbed", ...flags).result();
 
-  const coordinator = lockstep(["coordinator", ...flags, "--json", "--name", "guarded"], folder);
+  const coordinator = lockstep(["coordinator", ...flags, ...asEvents, "--name", "guarded"], folder);
   const { url } = await coordinator.event("listening");
   const { sha256 } = await coordinator.event("data");
   // Of which not even a batch could be made.
   await writeMnistPart(digits, 3, 3);
   const other = worker([url, "--name", "other"], { LOCKSTEP_CACHE: join(folder, "cache") });
   expect((await coordinator.result()).parametersSha256).toBe(parametersSha256);
-  const { code, stderr } = await other.finished;
+  const { code, stdout } = await other.finished;
   expect(code).toBe(0);
-  expect(stderr).toMatch(
+  expect(stdout).toMatch(
     /this worker's data has SHA-256 [0-9a-f]{64}, the run trains on .*: the coordinator's is used/,
   );
-  expect(stderr).toContain(sha256);
+  expect(stdout).toContain(sha256);
 });
 
 test.each([
@@ -124,7 +124,7 @@ test.each([
 ])("a worker of another version of $what is refused", async ({ hello }) => {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 300, 50);
-  const coordinator = lockstep(["coordinator", "--data", "digits", "--json"], folder);
+  const coordinator = lockstep(["coordinator", "--data", "digits", ...asEvents], folder);
   const { url } = await coordinator.event("listening");
   const socket = new WebSocket(url);
   const answers: CoordinatorMessage[] = [];

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import type { RunResult } from "../../coordinator/events.ts";
 import { openData } from "../../shared/data/open.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Finished } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -23,7 +23,7 @@ async function prepared(): Promise<string> {
 /** A run of the name `first` to its end. */
 async function trained(folder: string): Promise<RunResult> {
   const flags = ["--batch", "50", "--epochs", "8", "--layers", "784,32,10"];
-  return lockstep(["train", "--data", "digits", "--name", "first", "--json", ...flags], folder).result();
+  return lockstep(["train", "--data", "digits", "--name", "first", ...asEvents, ...flags], folder).result();
 }
 
 const evaluate = (folder: string, ...args: string[]): Promise<Finished> =>
@@ -75,7 +75,7 @@ test("a run stopped by Ctrl-C is evaluated at its newest whole checkpoint; a dam
   // An epoch is one step, so that the run has figures for every step.
   const job = "data: { idx: digits }\nbatch: 1000\nepochs: 5000\ncheckpoint: { everySteps: 4 }\n";
   await writeFile(join(folder, "job.yaml"), job);
-  const run = lockstep(["train", "job.yaml", "--name", "stopped", "--json"], folder);
+  const run = lockstep(["train", "job.yaml", "--name", "stopped", ...asEvents], folder);
   await run.event("step", ({ step }) => step >= 9);
   run.process.kill("SIGINT");
   const result = await run.result();

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -41,10 +41,10 @@ async function place(): Promise<Place> {
 }
 
 const train = ({ config }: Place, name: string, workers: number, ...more: string[]): Lockstep =>
-  lockstep(["train", config, "--name", name, "--workers", `${workers}`, "--json", ...more]);
+  lockstep(["train", config, "--name", name, "--workers", `${workers}`, ...asEvents, ...more]);
 
 const resume = ({ runs }: Place, name: string): Lockstep =>
-  lockstep(["train", "--resume", name, "--runs", runs, "--json"]);
+  lockstep(["train", "--resume", name, "--runs", runs, ...asEvents]);
 
 const hashOf = async (run: Lockstep): Promise<string> => (await run.result()).parametersSha256;
 
@@ -69,7 +69,7 @@ test("1, 2, 3 and 5 workers, several threads, sockets alone, and a worker killed
   expect(result.testAccuracy).toBe(testAccuracy);
   // Another seed gives other bits, so the hash is not blind.
   expect(await hashOf(train(where, "seed", 2, "--seed", "6"))).not.toBe(hash);
-}, 180_000);
+}, 300_000);
 
 test("a run of which everything is killed mid-epoch resumes to the same bits, and so does one stopped with Ctrl-C", async () => {
   const where = await place();
@@ -90,14 +90,14 @@ test("a run of which everything is killed mid-epoch resumes to the same bits, an
   expect((await stopped.result()).outcome).toBe("stopped");
   expect((await stopped.finished).code).toBe(0);
   expect(await hashOf(resume(where, "stopped"))).toBe(hash);
-}, 180_000);
+}, 300_000);
 
 test("workers that join, leave in good order and are frozen change nothing; the frozen one's shards go to others", async () => {
   const where = await place();
   // Long enough that workers can come and go.
   const long = ["--epochs", "120"];
   const hash = await hashOf(train(where, "whole", 2, ...long));
-  const coordinator = lockstep(["coordinator", where.config, "--name", "elastic", "--json", ...long]);
+  const coordinator = lockstep(["coordinator", where.config, "--name", "elastic", ...asEvents, ...long]);
   const { url } = await coordinator.event("listening");
   const first = worker([url, "--name", "first"]);
   await coordinator.event("step", ({ step }) => step >= 20);
@@ -114,4 +114,4 @@ test("workers that join, leave in good order and are frozen change nothing; the 
   expect(result.parametersSha256).toBe(hash);
   expect((await third.finished).code).toBe(0);
   expect(existsSync(join(where.runs, "elastic", "model.onnx"))).toBe(true);
-}, 180_000);
+}, 300_000);

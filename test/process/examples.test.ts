@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, program } from "../support/lockstep.ts";
+import { asEvents, lockstep, program } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -32,7 +32,7 @@ function start(name: string, { runs, digits }: Place, run: string, workers: numb
   const { data } = parse(readFileSync(join(examples, name), "utf8")) as { data?: unknown };
   const part = data === undefined || data === "mnist" ? ["--data", digits] : [];
   const flags = ["--runs", runs, "--name", run, "--workers", `${workers}`, "--epochs", `${short}`, ...part];
-  return lockstep(["train", join(examples, name), "--json", ...flags]);
+  return lockstep(["train", join(examples, name), ...asEvents, ...flags]);
 }
 
 test.each(names)(
@@ -52,5 +52,5 @@ test.each(names)(
     await disturbed.event("worker-lost");
     expect(await disturbed.result()).toMatchObject({ parametersSha256, testLoss });
   },
-  120_000,
+  300_000,
 );

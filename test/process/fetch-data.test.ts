@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { proxyBefore } from "../support/proxy.ts";
@@ -29,7 +29,7 @@ async function place(minWorkers = 1, more = ""): Promise<Place> {
     join(folder, "job.yaml"),
     `{ data: { idx: digits }, validation: 0.1, epochs: 2, minWorkers: ${minWorkers}${more} }`,
   );
-  const flags = ["job.yaml", "--json"];
+  const flags = ["job.yaml", ...asEvents];
   const whole = lockstep(["train", ...flags, "--name", "whole"], folder);
   const hash = (await whole.result()).parametersSha256;
   const coordinator = lockstep(["coordinator", ...flags, "--name", "served"], folder, environment);
@@ -93,8 +93,8 @@ test("data that was changed on the way, or in the cache, is not used", async () 
   }
   const careful = worker([again.url, "--name", "careful"], { ...environment, LOCKSTEP_CACHE: cache });
   expect((await again.coordinator.result()).parametersSha256).toBe(hash);
-  const { stderr } = await careful.finished;
-  expect(stderr.match(/it is fetched again/g)).toHaveLength(3);
+  const { stdout } = await careful.finished;
+  expect(stdout.match(/it is fetched again/g)).toHaveLength(3);
 });
 
 test("who lacks the token gets no data, and nobody a file; what never comes is said", async () => {

@@ -10,7 +10,7 @@ import { decodeSafetensors } from "../../shared/checkpoint/safetensors.ts";
 import { readOnnx } from "../../shared/graph/onnx/file.ts";
 import { storedParameters } from "../../shared/graph/onnx/import/importer.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -29,7 +29,7 @@ async function prepared(): Promise<string> {
 }
 
 const tuned = (folder: string, name: string): Lockstep =>
-  lockstep(["train", "job.yaml", "--name", name, "--workers", "2", "--json"], folder);
+  lockstep(["train", "job.yaml", "--name", name, "--workers", "2", ...asEvents], folder);
 
 /** What onnxruntime alone makes of a model file and MNIST's first test digits. */
 async function figuresElsewhere(file: string): Promise<{ testLoss: number; testAccuracy: number }> {
@@ -86,10 +86,27 @@ test("what is frozen keeps its bits, the rest learns, and other software compute
   killed.killAll();
   await killed.finished;
   await rm(join(folder, "residual.onnx"));
-  const resumed = lockstep(["train", "--resume", "killed", "--json"], folder);
+  const resumed = lockstep(["train", "--resume", "killed", ...asEvents], folder);
   expect((await resumed.event("listening")).resumedAt).toBeGreaterThan(0);
   const { parametersSha256, testLoss, testAccuracy } = result;
   expect(await resumed.result()).toMatchObject({ parametersSha256, testLoss, testAccuracy });
   const { stdout } = await lockstep(["evaluate", "killed", "--json"], folder).finished;
   expect(JSON.parse(stdout)).toMatchObject({ parametersSha256, testLoss, testAccuracy });
+});
+
+test("what is frozen is sent to a worker twice, not with every step, and the bits are those of shared memory", async () => {
+  const folder = await prepared();
+  const model = { layers: [{ dense: { units: 256, activation: "relu" } }, { dense: 10 }] };
+  const groups = [{ parameters: ["0.*"], frozen: true }];
+  await writeFile(join(folder, "job.yaml"), stringify({ data: { idx: "digits" }, model, groups, batch: 50 }));
+  const options = ["--workers", "2", "--epochs", "2", ...asEvents];
+  const result = await lockstep(["train", "job.yaml", "--name", "shared", ...options], folder).result();
+  const run = lockstep(["train", "job.yaml", "--name", "sent", "--shared-memory", "off", ...options], folder);
+  const { parameters, frozen } = await run.event("listening");
+  const { parametersSha256, steps, profile } = await run.result();
+  expect(parametersSha256).toBe(result.parametersSha256);
+  const [all, trained] = [4 * parameters, 4 * (parameters - frozen)];
+  expect(profile.bytesSent).toBeGreaterThan(2 * 2 * all);
+  // Once each for an even and an odd version, and not again; padding and messages are the rest.
+  expect(profile.bytesSent).toBeLessThan(2 * (3 * all + steps * 2 * trained));
 });

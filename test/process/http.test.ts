@@ -1,9 +1,11 @@
 /** What a real coordinator shows over HTTP while it trains: probes, and metrics that tell what happens. */
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
 const secret = "correct-horse-battery-staple";
@@ -24,7 +26,7 @@ test("probes and metrics tell what a run does, the metrics to those alone who ha
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 300, 100);
   await writeFile(join(folder, "join.token"), `${secret}\n`);
-  const flags = ["--data", "digits", "--epochs", "100000", "--batch", "30", "--name", "shown", "--json"];
+  const flags = ["--data", "digits", "--epochs", "100000", "--batch", "30", "--name", "shown", ...asEvents];
   const coordinator = lockstep(["coordinator", ...flags, "--token-file", "join.token"], folder);
   const { url, steps } = await coordinator.event("listening");
   const readerToken = lockstep(["token", "--reader", "--token-file", "join.token"], folder);
@@ -41,6 +43,12 @@ test("probes and metrics tell what a run does, the metrics to those alone who ha
 
   expect((await ask("/metrics")).status).toBe(401);
   for (const probe of ["/healthz", "/readyz"]) expect((await ask(probe)).status).toBe(200);
+  const doctor = await lockstep(["doctor", url], folder).finished;
+  expect(doctor.code, doctor.stdout + doctor.stderr).toBe(0);
+  expect(doctor.stdout).toMatch(/^ok +coordinator +ws:.* does its work; an answer takes \d+\.\d ms \(median\)$/m);
+  expect(doctor.stdout).toMatch(/^ok +clock /m);
+  const health = await lockstep(["health", url], folder).finished;
+  expect(health).toMatchObject({ code: 0, stdout: "ok\n", stderr: "" });
   const idle = await scrape();
   expect([idle("workers"), idle("training"), idle("steps_total"), idle("test_accuracy")]).toEqual([0, 0, 0, undefined]);
   expect(idle("steps_planned")).toBe(steps);
@@ -66,4 +74,29 @@ test("probes and metrics tell what a run does, the metrics to those alone who ha
   expect(after("refusals_total", 'code="TOKEN_REFUSED",')).toBe(1);
   expect(after("worker_samples_per_second", 'worker="first",')).toBeUndefined();
   expect(after("steps_total")).toBeGreaterThan(busy("steps_total")!);
+});
+
+test("browsers that stop reading hold up neither the run nor its end, and take no room from those that read", async () => {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "digits"), 300, 100);
+  const flags = ["--data", "digits", "--epochs", "100000", "--batch", "30", "--name", "shown", ...asEvents];
+  const coordinator = lockstep(["coordinator", ...flags], folder);
+  const { hostname, port, host } = new URL((await coordinator.event("listening")).url);
+  const member = worker([`ws://${host}`]);
+  const watch = async (): Promise<void> => {
+    const socket = connect(Number(port), hostname);
+    onTestFinished(() => void socket.destroy());
+    socket.write(`GET /api/events HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const [head] = (await once(socket, "data")) as [Buffer];
+    socket.pause();
+    expect(head.toString()).toMatch(/^HTTP\/1.1 200 [^]*event: snapshot\n/);
+  };
+  await Promise.all(Array.from({ length: 16 }, watch));
+  const { step } = coordinator.events.findLast((event) => event.type === "step") ?? { step: 0 };
+  await coordinator.event("step", (event) => event.step > step + 500);
+  const metrics = await fetch(`http://${host}/metrics`);
+  expect(metrics.status).toBe(200);
+  coordinator.process.kill("SIGTERM");
+  expect((await coordinator.result()).outcome).toBe("stopped");
+  expect([(await coordinator.finished).code, (await member.finished).code]).toEqual([0, 0]);
 });

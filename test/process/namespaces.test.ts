@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { ClusterOnHosts, workers } from "../support/cluster-on-hosts.ts";
 import type { Worker } from "../support/cluster-on-hosts.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { whyNoHosts } from "../support/namespaces.ts";
 
@@ -112,7 +112,7 @@ describe(`between hosts${reason === undefined ? "" : ` (skipped: ${reason})`},`,
         else open.push({ ...fault, heals: fault.who.map((worker) => harms[fault.how](cluster.network, worker)) });
       }
       // While deadlines pass, the machine has time for it.
-      const undisturbed = lockstep(["train", config, "--name", "undisturbed", "--json"]);
+      const undisturbed = lockstep(["train", config, "--name", "undisturbed", ...asEvents]);
       for (const { who, how, until, heals } of open) {
         await (until === "lost" ? cluster.lost(who) : cluster.taken(until));
         const before = cluster.coordinator.events.length;
@@ -132,6 +132,6 @@ describe(`between hosts${reason === undefined ? "" : ` (skipped: ${reason})`},`,
         steps: expected.steps,
       });
     },
-    120_000,
+    300_000,
   );
 });

@@ -3,7 +3,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { reverseProxyBefore } from "../support/reverse-proxy.ts";
@@ -37,7 +37,7 @@ const ask = (port: number, path: string, headers: Record<string, string>, body?:
 async function coordinator(environment = {}): Promise<{ process: Lockstep; url: string }> {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 300, 100);
-  const flags = ["--data", "digits", "--epochs", "100000", "--batch", "30", "--json"];
+  const flags = ["--data", "digits", "--epochs", "100000", "--batch", "30", ...asEvents];
   const process = lockstep(["coordinator", ...flags], folder, environment);
   return { process, url: (await process.event("listening")).url };
 }

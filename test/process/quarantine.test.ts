@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, program, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, program, worker } from "../support/lockstep.ts";
 import { freePort } from "../support/ports.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -27,7 +27,15 @@ async function prepare(): Promise<{
   const config = join(folder, "job.yaml");
   await writeMnistPart(join(folder, "data"), 2_003, 300);
   await writeFile(config, job(join(folder, "runs")));
-  const undisturbed = await lockstep(["train", config, "--name", "undisturbed", "--audit", "0.5", "--json"]).result();
+  const undisturbed = await lockstep([
+    "train",
+    config,
+    "--name",
+    "undisturbed",
+    "--audit",
+    "0.5",
+    ...asEvents,
+  ]).result();
   return { folder, config, undisturbed };
 }
 
@@ -41,7 +49,17 @@ test.each([
     expect(undisturbed.audits).toBeGreaterThan(20);
     const port = await freePort();
     const url = `ws://127.0.0.1:${port}`;
-    const run = lockstep(["coordinator", config, "--name", "lied-to", "--port", `${port}`, "--audit", audit, "--json"]);
+    const run = lockstep([
+      "coordinator",
+      config,
+      "--name",
+      "lied-to",
+      "--port",
+      `${port}`,
+      "--audit",
+      audit,
+      ...asEvents,
+    ]);
     await run.event("listening");
     const liar = program("test/support/lying-worker.ts", [url, "liar", lie, "30"]);
     worker([url, "--name", "a"]);
@@ -63,5 +81,20 @@ test.each([
     const manifest = JSON.parse(await readFile(join(folder, "runs/lied-to/manifest.json"), "utf8")) as object;
     expect(manifest).toMatchObject({ quarantined: [{ worker: "liar", step, since }] });
   },
-  120_000,
+  300_000,
 );
+
+test("a worker whose sums are damaged in shared memory is believed once they are sound, and blamed for the time they take", async () => {
+  const { config, undisturbed } = await prepare();
+  const port = await freePort();
+  const run = lockstep(["coordinator", config, "--name", "torn", "--port", `${port}`, ...asEvents]);
+  await run.event("listening");
+  program("test/support/lying-worker.ts", [`ws://127.0.0.1:${port}`, "torn", "torn", "5"]);
+  worker([`ws://127.0.0.1:${port}`, "--name", "a"]);
+  const { message } = await run.event("warning", ({ code }) => code === "PARTIAL_CORRUPT");
+  expect(message).toBe(
+    "the sum that worker torn left in shared memory for step 11 is damaged: the step begins anew, and the worker rests a while",
+  );
+  expect((await run.result()).parametersSha256).toBe(undisturbed.parametersSha256);
+  expect(run.events.filter(({ type }) => type === "quarantined" || type === "worker-lost")).toEqual([]);
+}, 300_000);

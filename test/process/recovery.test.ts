@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { freePort } from "../support/ports.ts";
 import { writeMnistPart } from "../support/mnist.ts";
@@ -72,7 +72,7 @@ class Cluster {
   /** The same command every time, as a supervisor gives it. */
   #coordinator(): Lockstep {
     const where = ["--name", this.#name, "--port", `${this.#port}`, "--continue"];
-    return lockstep(["coordinator", this.#config, ...where, "--json"]);
+    return lockstep(["coordinator", this.#config, ...where, ...asEvents]);
   }
 
   #worker(name: string): Lockstep {
@@ -100,7 +100,7 @@ test.each(Object.entries(schedules))(
     const config = join(folder, "job.yaml");
     await writeMnistPart(join(folder, "data"), 2_003, 300);
     await writeFile(config, job.replace("RUNS", join(folder, "runs")));
-    const undisturbed = await lockstep(["train", config, "--name", "undisturbed", "--json"]).result();
+    const undisturbed = await lockstep(["train", config, "--name", "undisturbed", ...asEvents]).result();
 
     const cluster = new Cluster(config, "disturbed", await freePort());
     for (const fault of faults) await cluster.apply(fault);
@@ -111,5 +111,5 @@ test.each(Object.entries(schedules))(
       steps: undisturbed.steps,
     });
   },
-  120_000,
+  300_000,
 );

@@ -23,7 +23,9 @@ test("a grid is measured, explained and written; a target is trained to", async 
   const out = join(folder, "results");
   const timed = await lockstep(["scale", join(folder, "experiment.yaml"), "--steps", "20", "--out", out]).finished;
   expect(timed.stderr).toMatch(/784-16-10 on idx.*run 1 of 2: 1 worker: .* a step.*run 2 of 2: 2 workers/s);
-  expect(timed.stdout).toMatch(/^1 worker .*100 %.*\n2 workers .*\n\ncost of a step: /m);
+  expect(timed.stdout).toMatch(
+    /^1 worker .*100 %.*\n2 workers .*\n\n1 worker: .* of a step.*\n2 workers: .* of a step.*\n\ncost of a step: /m,
+  );
   expect(timed.code).toBe(0);
   const { summaries, predictions } = JSON.parse(await readFile(join(out, "results.json"), "utf8")) as {
     summaries: { parts: Record<string, number>; millisecondsAStep: { median: number } }[];

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { hasTensorBoard, readWithTensorBoard } from "../support/tensorboard.ts";
 
@@ -23,7 +23,7 @@ describe.skipIf(!hasTensorBoard)(`event files${hasTensorBoard ? "" : " (skipped:
     const folder = await temporaryFolder();
     await writeMnistPart(join(folder, "digits"), 300, 100);
     await writeFile(join(folder, "job.yaml"), "data: { idx: digits }\nbatch: 30\ncheckpoint: { everySteps: 150 }\n");
-    const words = "train job.yaml --name curves --epochs 200 --tensorboard --json --continue".split(" ");
+    const words = [..."train job.yaml --name curves --epochs 200 --tensorboard --continue".split(" "), ...asEvents];
     const run = join(folder, "runs", "curves");
     const files = async (): Promise<string[]> =>
       (await readdir(run)).filter((name) => name.startsWith("events.out.tfevents."));

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { hasTerminal, Terminal } from "../support/terminal.ts";
 
@@ -56,7 +56,7 @@ describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal
     const digits = step!.replaceAll(",", "").padStart(8, "0");
     expect(checkpoints.sort().at(-1)).toBe(`step-${digits}.safetensors`);
 
-    const resumed = lockstep([...hint!.split(" "), "--json"], folder);
+    const resumed = lockstep([...hint!.split(" "), ...asEvents], folder);
     expect((await resumed.event("listening")).resumedAt).toBe(Number(digits));
   });
 

@@ -7,7 +7,7 @@ import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { Authority, hasOpenssl } from "../support/certificates.ts";
 import type { Pair } from "../support/certificates.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -21,7 +21,7 @@ async function place(): Promise<{ folder: string; authority: Authority }> {
 }
 
 const run = (command: "train" | "coordinator", folder: string, ...more: string[]): Lockstep =>
-  lockstep([command, "--data", "digits", "--epochs", "2", "--batch", "30", "--json", ...more], folder, {
+  lockstep([command, "--data", "digits", "--epochs", "2", "--batch", "30", ...asEvents, ...more], folder, {
     LOCKSTEP_TOKEN: secret,
   });
 
@@ -42,6 +42,11 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
     const coordinator = run("coordinator", folder, "--name", "remote", ...server);
     const { url } = await coordinator.event("listening");
     expect(url).toMatch(/^wss:\/\/127\.0\.0\.1:\d+$/);
+    expect(await lockstep(["health", url, "--tls-ca", authority.ca]).finished).toMatchObject({
+      code: 0,
+      stdout: "ok\n",
+    });
+    expect((await lockstep(["health", url]).finished).stderr).toContain("[COORDINATOR_UNREACHABLE]");
     const plain = await joining(url.replace("wss:", "ws:")).finished;
     expect(plain.code).toBe(1);
     expect(plain.stderr).toMatch(/broke off the connection; if it uses TLS, give the address as wss:/);
@@ -64,11 +69,11 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
     ];
     for (const [index, [pair, flags, says]] of refusals.entries()) {
       const { url } = await run("coordinator", folder, "--name", `r${index}`, ...own(pair)).event("listening");
-      const { code, stderr } = await joining(url, ...flags).finished;
+      const { code, stdout, stderr } = await joining(url, ...flags).finished;
       expect(code).toBe(1);
       expect(stderr).toMatch(says);
       expect(stderr).toContain("[TLS_REFUSED]");
-      expect(stderr).not.toContain("trying again");
+      expect(stdout).not.toContain("trying again");
     }
     // No coordinator starts with one that has expired, but one that runs for months may come to it.
     const { cert, key } = authority.issue("old", "IP:127.0.0.1", -1);
@@ -123,10 +128,10 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
     ];
     for (const [flags, says] of mistakes)
       for (const process of [run("train", folder, ...flags), lockstep(["worker", "wss://127.0.0.1:9", ...flags])]) {
-        const { code, stderr } = await process.finished;
+        const { code, error } = await process.finished;
         expect(code).toBeGreaterThan(0);
-        expect(stderr).toMatch(says);
-        expect(stderr).toContain("[TLS_INVALID]");
+        expect(error).toMatch(says);
+        expect(error).toContain("[TLS_INVALID]");
       }
   });
 });

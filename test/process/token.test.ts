@@ -10,7 +10,7 @@ import { decodeFrame, encodeFrame } from "../../shared/protocol/codec.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../shared/protocol/validate.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep, worker } from "../support/lockstep.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Finished, Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -25,7 +25,7 @@ async function prepared(): Promise<string> {
   return folder;
 }
 
-const short = ["--data", "digits", "--epochs", "2", "--batch", "30", "--json"];
+const short = ["--data", "digits", "--epochs", "2", "--batch", "30", ...asEvents];
 const coordinate = (folder: string, ...more: string[]): Lockstep =>
   lockstep(["coordinator", ...short, ...more], folder);
 
@@ -102,6 +102,7 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
     evaluated: [],
     batch: 8,
     shards: 4,
+    trace: false,
   };
   const server = await listen({
     host: "127.0.0.1",
@@ -139,8 +140,8 @@ test("who cannot prove it hears a nonce and a refusal, and after ten attempts no
   }
   expect(nonces.size).toBe(10);
   const known = worker([url, "--name", "late", "--patience", "1"], { LOCKSTEP_TOKEN: secret });
-  const { stderr } = await refusal(known);
-  expect(stderr).toMatch(/refused for now: 10 joins from 127\.0\.0\.1 failed within a minute; trying again/);
+  const { stdout } = await refusal(known);
+  expect(stdout).toMatch(/refused for now: 10 joins from 127\.0\.0\.1 failed within a minute; trying again/);
   const told = await coordinator.event("refused", ({ code }) => code === "CONNECTION_REFUSED");
   expect(told).toMatchObject({ worker: "127.0.0.1" });
 });
@@ -179,21 +180,21 @@ test("a token that is weak or cannot be read is refused before anything starts, 
     lockstep(["worker", "ws://127.0.0.1:9", ...flags], folder),
   ];
   for (const process of both(["--token-file", "weak.token"])) {
-    const { code, stderr } = await process.finished;
+    const { code, stdout, error } = await process.finished;
     expect(code).toBeGreaterThan(0);
-    expect(stderr).toMatch(/weak\.token has 7 characters, it needs 16.*\[TOKEN_INVALID\]\n {2}what to do: make one/);
-    expect(stderr).not.toContain("hunter2");
+    expect(error).toMatch(/weak\.token has 7 characters, it needs 16.*\[TOKEN_INVALID\]\n {2}what to do: make one/);
+    expect(stdout + error).not.toContain("hunter2");
   }
   for (const process of both(["--token-file", "none.token"]))
-    expect((await process.finished).stderr).toMatch(/none\.token: no such file \[TOKEN_INVALID\]/);
+    expect((await process.finished).error).toMatch(/none\.token: no such file \[TOKEN_INVALID\]/);
   expect(await readdir(folder)).not.toContain("runs");
 });
 
 test("an address that other machines reach needs a token or --insecure", async () => {
   const folder = await prepared();
   const everywhere = ["--host", "0.0.0.0"];
-  const { stderr } = await coordinate(folder, ...everywhere).finished;
-  expect(stderr).toMatch(/\[BIND_REFUSED\]\n {2}what to do: .*--token-file.*LOCKSTEP_TOKEN.*--insecure/);
+  const { error } = await coordinate(folder, ...everywhere).finished;
+  expect(error).toMatch(/\[BIND_REFUSED\]\n {2}what to do: .*--token-file.*LOCKSTEP_TOKEN.*--insecure/);
   const guarded = coordinate(folder, ...everywhere, "--name", "guarded", "--token-file", "join.token");
   const { port } = new URL((await guarded.event("listening")).url);
   await refusal(worker([`ws://127.0.0.1:${port}`]));

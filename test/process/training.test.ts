@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -28,7 +28,7 @@ async function place(job: string): Promise<(name: string, ...more: string[]) => 
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "data"), 1000, 300);
   await writeFile(join(folder, "job.yaml"), `data: { idx: data }\nruns: ${join(folder, "runs")}\n${job}`);
-  return (name, ...more) => lockstep(["train", "job.yaml", "--name", name, "--json", ...more], folder);
+  return (name, ...more) => lockstep(["train", "job.yaml", "--name", name, ...asEvents, ...more], folder);
 }
 
 const epochsOf = async (run: Lockstep): Promise<unknown[]> => {
@@ -86,7 +86,7 @@ test("schedule, groups, clipping, accumulation, average, early stopping and the 
     testFigures,
     parametersSha256: result.parametersSha256,
   });
-}, 120_000);
+}, 300_000);
 
 test("accumulating four minibatches has the bits of one that is four times as large", async () => {
   const train = await place("epochs: 2\nschedule: { oneCycle: {} }\n");
@@ -117,4 +117,4 @@ metrics: [confusion]
   // The run was evaluated on the held-out fifth; the test images it never saw are for `evaluate`.
   const evaluated = await lockstep(["evaluate", folder, "--json"]).finished;
   expect(JSON.parse(evaluated.stdout)).toMatchObject({ samples: 300, parametersSha256 });
-}, 120_000);
+}, 300_000);

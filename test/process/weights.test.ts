@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decodeSafetensors } from "../../shared/checkpoint/safetensors.ts";
 import { temporaryFolder } from "../support/files.ts";
-import { lockstep } from "../support/lockstep.ts";
+import { asEvents, lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
 /** Small enough that adding a multiple of it changes no float of a network. */
 const still = ["--learning-rate", "1e-30"];
-const short = ["--data", "digits", "--epochs", "1", "--batch", "100", "--workers", "1", "--json"];
+const short = ["--data", "digits", "--epochs", "1", "--batch", "100", "--workers", "1", ...asEvents];
 
 test("a run starts from weights, whole or in part, and names what did not match", async () => {
   const folder = await temporaryFolder();
@@ -28,6 +28,7 @@ test("a run starts from weights, whole or in part, and names what did not match"
     matched: ["0.weight", "0.bias", "2.weight", "2.bias"],
     missing: [],
     mismatched: [],
+    mistyped: [],
     unexpected: [],
   });
   const { parametersSha256, testLoss } = first;
@@ -37,10 +38,10 @@ test("a run starts from weights, whole or in part, and names what did not match"
   const deeper = ["--layers", "784,32,20,10", "--name", "deeper"];
   const refused = await train(...deeper, "--weights", weights).finished;
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toContain("model.safetensors fits 2 of 6 parameters");
-  expect(refused.stderr).toContain("\n  not in the file: 4.weight, 4.bias\n");
-  expect(refused.stderr).toContain("\n  2.weight is [20, 32] in the model, [10, 32] in the file\n");
-  expect(refused.stderr).toMatch(/\[WEIGHTS_INVALID\]\n {2}what to do: .*partial: true/);
+  expect(refused.error).toContain("model.safetensors fits 2 of 6 parameters");
+  expect(refused.error).toContain("\n  not in the file: 4.weight, 4.bias\n");
+  expect(refused.error).toContain("\n  2.weight is [20, 32] in the model, [10, 32] in the file\n");
+  expect(refused.error).toMatch(/\[WEIGHTS_INVALID\]\n {2}what to do: .*partial: true/);
 
   const job = { model: { weights: { file: weights, partial: true, rename: { "2.": "head." } } } };
   await writeFile(join(folder, "deeper.yaml"), JSON.stringify(job));

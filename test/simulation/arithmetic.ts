@@ -60,7 +60,7 @@ export async function compute(memory: WebAssembly.Memory, task: ComputeTask): Pr
   // Nobody else writes what lies between the values.
   arena.bytes(output, outputBytes(task)).fill(0);
   const { awaits: _, ...computation } = task;
-  await runner.run({ ...computation, parameters, output });
+  await runner.run([{ ...computation, parameters, output }]);
   new Uint8Array(memory.buffer, task.output, outputBytes(task)).set(arena.bytes(output, outputBytes(task)));
   return samples;
 }

@@ -63,7 +63,7 @@ class WatchedStore extends ParameterStore {
     this.#life = life;
   }
 
-  override update(total: Total, samples: number, steps: number): boolean {
+  override update(total: Total, samples: number, steps: number): ReturnType<ParameterStore["update"]> {
     this.#life.stepTaken(steps);
     return super.update(total, samples, steps);
   }

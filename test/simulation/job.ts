@@ -74,6 +74,6 @@ export const job = {
   model,
   layouts,
   settings,
-  plan: planOf(ingredients, settings),
+  plan: planOf(ingredients, settings, false),
   shards: { train: SHARDS, evaluate: Math.ceil(TEST_SAMPLES / EVALUATION_CHUNK) },
 };

@@ -15,7 +15,7 @@ test(`${SEEDS} schedules end in the undisturbed run's bits`, async () => {
       });
     });
   }
-}, 180_000);
+}, 300_000);
 
 /** A schedule written by hand: workers a, b, … of one thread, 40 ms a sample. */
 const schedule = (names: string, faults: readonly Fault[], changes: Partial<Schedule> = {}): Schedule => ({

@@ -49,10 +49,12 @@ export class SimulatedThreads implements Threads {
     this.#ledger = ledger;
   }
 
-  run(task: ComputeTask): Promise<ComputeResult> {
+  run([task, ...others]: readonly ComputeTask[]): Promise<ComputeResult[]> {
+    // Nothing is announced here, so every series is one task.
+    if (task === undefined || others.length > 0) throw new Error("a series of several tasks");
     this.#underWay += 1;
     return new Promise((resolve) => {
-      this.#waiting.push(() => this.#start(task, resolve));
+      this.#waiting.push(() => this.#start(task, (result) => resolve([result])));
       this.#next();
     });
   }

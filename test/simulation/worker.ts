@@ -38,7 +38,7 @@ export function startWorker(
       );
     },
     random: () => world.random(),
-    say: (sentence) => world.tell?.(`${name}: ${sentence}`),
+    say: (_level, sentence) => world.tell?.(`${name}: ${sentence}`),
   });
   runtime.finished.then(
     () => ended(undefined),

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { randomStream } from "../../shared/random.ts";
-import { Lockstep } from "../support/lockstep-process.ts";
+import { asEvents, Lockstep } from "../support/lockstep-process.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { freePort } from "../support/ports.ts";
 
@@ -37,7 +37,7 @@ evaluateEvery: 5
 audit: 0.02
 `;
 const train = (name: string): Lockstep =>
-  new Lockstep("coordinator/cli/main.ts", ["train", config, "--name", name, "--workers", "2", "--json"]);
+  new Lockstep("coordinator/cli/main.ts", ["train", config, "--name", name, "--workers", "2", ...asEvents]);
 
 /** One line of metrics.jsonl a step or epoch, without what may differ: times and workers. */
 async function figures(name: string): Promise<string[]> {
@@ -62,7 +62,7 @@ await writeFile(config, job(epochs));
 console.log(`soak of ${minutes} min, seed ${values.seed}: ${stretch} epochs at a time`);
 
 const port = await freePort();
-const again = ["--name", "disturbed", "--port", `${port}`, "--continue", "--json"];
+const again = ["--name", "disturbed", "--port", `${port}`, "--continue", ...asEvents];
 const startCoordinator = (): Lockstep => new Lockstep("coordinator/cli/main.ts", ["coordinator", config, ...again]);
 const startWorker = (name: string): Lockstep =>
   new Lockstep("worker/main.ts", [`ws://127.0.0.1:${port}`, "--name", name]);

@@ -1,6 +1,7 @@
 /** A coordinator and three workers, each on a host of its own; the hosts are gone when the running test ends. */
 import { onTestFinished } from "vitest";
 import type { RunEvent } from "../../coordinator/events.ts";
+import { asEvents } from "./lockstep-process.ts";
 import type { Lockstep } from "./lockstep-process.ts";
 import { Network } from "./namespaces.ts";
 
@@ -37,7 +38,7 @@ export class ClusterOnHosts {
   /** The same command every time, as a supervisor gives it. */
   #coordinate(): Lockstep {
     const where = ["--name", "disturbed", "--host", this.#address, "--port", `${PORT}`, "--continue"];
-    const args = ["coordinator", this.#config, ...where, "--json"];
+    const args = ["coordinator", this.#config, ...where, ...asEvents];
     return this.network.start("coordinator", "coordinator/cli/main.ts", args, token);
   }
 

@@ -1,6 +1,6 @@
 /**
  * The cluster of docker-compose.yml on a real Docker Engine, by testcontainers and docker-compose 1.29; it is gone, with its
- * volumes, when `remove` is called. What the coordinator says, its `--json` events, is read from its log.
+ * volumes, when `remove` is called. What the coordinator says is read from its log.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,6 +9,8 @@ import { promisify } from "node:util";
 import { DockerComposeEnvironment, Wait } from "testcontainers";
 import type { StartedDockerComposeEnvironment } from "testcontainers";
 import type { RunEvent } from "../../coordinator/events.ts";
+import { eventIn, finished } from "./lockstep-process.ts";
+import type { Finished } from "./lockstep-process.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const base = process.env.LOCKSTEP_BASE_IMAGE ?? "lockstep-base";
@@ -35,6 +37,17 @@ const run = async (command: string, args: readonly string[], environment = {}): 
 
 export const docker = (...words: string[]): Promise<string> => run("docker", words);
 
+/** What a command said that must not end well. */
+export async function failureOf(command: Promise<string>): Promise<Finished> {
+  try {
+    await command;
+  } catch (error) {
+    const { code, stdout, stderr } = error as Finished;
+    return finished(code, stdout, stderr);
+  }
+  throw new Error("the command ended well");
+}
+
 /** Builds the image from the sources as they are. */
 export const buildImage = (): Promise<string> =>
   run("docker", ["build", "--build-arg", `BASE=${base}`, "--tag", image, "."], { DOCKER_BUILDKIT: "0" });
@@ -50,6 +63,7 @@ export class ContainerCluster {
       LOCKSTEP_IMAGE: image,
       LOCKSTEP_PUBLISH: "127.0.0.1:",
       LOCKSTEP_HEALTH_INTERVAL: "2s",
+      LOCKSTEP_LOG_LEVEL: "debug",
       ...settings,
     };
   }
@@ -98,7 +112,7 @@ export class ContainerCluster {
   /** All that the coordinator's present container has told so far. */
   async events(): Promise<RunEvent[]> {
     const lines = (await docker("logs", await this.coordinator())).split("\n");
-    return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as RunEvent);
+    return lines.map(eventIn).filter((event) => event !== undefined);
   }
 
   /** Waits for an event after the first `since`; rejects with the log if the coordinator ends before, or 60 s pass. */

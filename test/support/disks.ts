@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
+import { finished } from "./lockstep-process.ts";
 import type { Finished } from "./lockstep-process.ts";
 
 const [mount, umount, strace] = ["mount", "umount", "strace"];
@@ -56,7 +57,7 @@ export function unprivileged(args: readonly string[]): Promise<Finished> {
   const main = fileURLToPath(new URL("../../coordinator/cli/main.ts", import.meta.url));
   return new Promise((resolve) => {
     const child = execFile(...withoutPrivileges(process.execPath, [main, ...args]), (_, stdout, stderr) =>
-      resolve({ code: child.exitCode, stdout, stderr }),
+      resolve(finished(child.exitCode, stdout, stderr)),
     );
   });
 }

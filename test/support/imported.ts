@@ -4,6 +4,7 @@ import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import { type Graph, GraphBuilder } from "../../shared/graph/graph.ts";
 import { readOnnx } from "../../shared/graph/onnx/file.ts";
+import type { Tensor } from "../../shared/graph/operation.ts";
 import { importOnnx, outputOf, storedParameters } from "../../shared/graph/onnx/import/importer.ts";
 import { runOnce } from "./programs.ts";
 
@@ -12,9 +13,10 @@ export function imported(bytes: Uint8Array, sampleShape: readonly number[], outp
   const file = readOnnx(bytes, "test.onnx");
   const builder = new GraphBuilder();
   const x = builder.input("features", { kind: "features" }, [{ rows: 1 }, ...sampleShape]);
-  const trained = new Set<unknown>();
+  const trained = new Set<Tensor>();
+  const isTrained = (tensor: Tensor): boolean => trained.has(tensor) || tensor.inputs.some(isTrained);
   const y = importOnnx(file, outputOf(file, output), x, {
-    isTrained: (tensor) => trained.has(tensor),
+    isTrained,
     parameter(name, shape, statistic) {
       const tensor = builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, shape);
       if (!statistic) trained.add(tensor);

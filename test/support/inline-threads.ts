@@ -1,6 +1,6 @@
 /** Threads for tests that are none: tasks are computed on the calling thread by the reference evaluator. */
 import { TaskRunner } from "../../shared/compute/runner.ts";
-import { readiness } from "../../shared/compute/task.ts";
+import { goesOn, readiness } from "../../shared/compute/task.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
 import type { Threads } from "../../shared/compute/threads.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
@@ -20,29 +20,48 @@ type Found = Exclude<ReturnType<typeof readiness>, "waiting">;
 /** A thread would block until a task need not wait any more; here it is held until then. */
 export function inlineThreads(setup: ThreadSetup): Threads {
   const runner = new TaskRunner(setup, referenceEngine("float32"));
+  let closed = false;
+  let running: Promise<unknown> = Promise.resolve();
   let held: { readonly task: ComputeTask; readonly start: (found: Found) => void }[] = [];
   const wake = (): void => {
     for (const each of held) {
-      const found = readinessIn(setup, each.task);
+      const found = closed ? "waiting" : readinessIn(setup, each.task);
       if (found === "waiting") continue;
       held = held.filter((other) => other !== each);
       each.start(found);
     }
   };
+  const one = (task: ComputeTask): Promise<ComputeResult> =>
+    new Promise((resolve, reject) => {
+      held.push({
+        task,
+        start: (found) => {
+          // It must not wait again behind the one before it: nobody else could run meanwhile.
+          if (found === "ready") {
+            const results = runner.run([{ ...task, awaits: undefined }]);
+            running = results.catch(() => {});
+            results.then(([result]) => resolve(result!), reject);
+          } else resolve(found);
+        },
+      });
+      wake();
+    });
   return {
-    run: (task) =>
-      new Promise<ComputeResult>((resolve, reject) => {
-        held.push({
-          task,
-          start: (found) => {
-            // It must not wait again behind the one before it: nobody else could run meanwhile.
-            if (found === "ready") void runner.run({ ...task, awaits: undefined }).then(resolve, reject);
-            else resolve(found);
-          },
-        });
-        wake();
-      }),
+    run: async (tasks) => {
+      const results: ComputeResult[] = [];
+      for (const task of tasks) {
+        const result = await one(task);
+        results.push(result);
+        if (!goesOn(result)) break;
+      }
+      return results;
+    },
     wake,
-    close: async () => runner.close(),
+    async close() {
+      // Whoever leaves or is killed computes nothing any more in memory that it gives back.
+      closed = true;
+      await running;
+      runner.close();
+    },
   };
 }

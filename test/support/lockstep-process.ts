@@ -1,4 +1,4 @@
-/** A real Lockstep process, started through the command line and watched through its `--json` events. */
+/** A real Lockstep process, started through the command line and watched through the events in its log. */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -8,10 +8,30 @@ import type { RunEvent, RunResult } from "../../coordinator/events.ts";
 
 const file = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
+/** Flags with which a run tells all its events, each step too, as the classes here read them. */
+export const asEvents = ["--log", "json", "--log-level", "debug"] as const;
+
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** The error that ended it, as people read it: from the standard error, or from the log. */
+  readonly error: string;
+}
+
+/** The event in a line of a log, without what the log adds to it; undefined in one that is no JSON. */
+export function eventIn(line: string): RunEvent | undefined {
+  if (!line.startsWith("{")) return undefined;
+  const { time: _time, level: _level, name: _name, msg: _msg, ...event } = JSON.parse(line) as Record<string, unknown>;
+  return event as RunEvent;
+}
+
+/** What a process that has ended said. */
+export function finished(code: number | null, stdout: string, stderr: string): Finished {
+  const fatal = stdout.split("\n").find((line) => line.startsWith('{"level":"fatal"'));
+  if (fatal === undefined) return { code, stdout, stderr, error: stderr };
+  const { msg, hint } = JSON.parse(fatal) as { msg: string; hint: string };
+  return { code, stdout, stderr, error: `error: ${msg}\n  what to do: ${hint}\n` };
 }
 
 /** One running process of Lockstep. */
@@ -30,7 +50,8 @@ export class Lockstep {
     prefix: readonly string[] = [],
   ) {
     // A group of its own, so that a test can kill a command with everything it started.
-    const env = { ...process.env, ...environment };
+    // Sentences, as on a terminal, unless a test wants events.
+    const env = { ...process.env, LOCKSTEP_LOG: "pretty", ...environment };
     const [command, ...words] = [...prefix, process.execPath, file(program), ...args];
     this.process = spawn(command!, words, { detached: true, cwd, env });
     let stdout = "";
@@ -38,12 +59,13 @@ export class Lockstep {
     this.process.stderr!.on("data", (text: Buffer) => (stderr += text.toString()));
     createInterface({ input: this.process.stdout! }).on("line", (line) => {
       stdout += `${line}\n`;
-      if (line.startsWith("{")) this.events.push(JSON.parse(line) as RunEvent);
+      const event = eventIn(line);
+      if (event !== undefined) this.events.push(event);
       this.#wake();
     });
     this.finished = new Promise((resolve) => {
       this.process.on("close", (code) => {
-        resolve({ code, stdout, stderr });
+        resolve(finished(code, stdout, stderr));
         this.#wake();
       });
     });

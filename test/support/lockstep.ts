@@ -2,6 +2,7 @@
 import { onTestFinished } from "vitest";
 import { Lockstep } from "./lockstep-process.ts";
 
+export { asEvents } from "./lockstep-process.ts";
 export type { Finished, Lockstep } from "./lockstep-process.ts";
 
 function watched(process: Lockstep): Lockstep {

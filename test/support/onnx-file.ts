@@ -34,6 +34,13 @@ export interface FileNode {
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
+export const node = (type: string, inputs: string[], outputs: string[], attributes = {}): FileNode => ({
+  type,
+  inputs,
+  outputs,
+  attributes,
+});
+
 export interface FileParts {
   readonly nodes: readonly FileNode[];
   /** Names are sizes that the file leaves open. */

@@ -327,6 +327,22 @@ export const examples: readonly Example[] = [
     output: (from, width) => conv2dWeightGradient(from.rows(3, 5, width), from.rows(4, 3, width - 2), [3, 3], once),
   },
   {
+    operation: "conv2dWeightGradient",
+    title: "conv2dWeightGradient of many channels",
+    output: (from, width) => conv2dWeightGradient(from.rows(10, 4, width), from.rows(3, 3, width - 1), [2, 2], once),
+  },
+  {
+    operation: "conv2dWeightGradient",
+    title: "conv2dWeightGradient of many channels, strided, padded unevenly, in groups",
+    output: (from, width) =>
+      conv2dWeightGradient(from.rows(18, 3, width), from.rows(2, 2, width - 1), [2, 2], {
+        stride: [2, 1],
+        padding: [1, 0, 0, 0],
+        dilation: [1, 1],
+        groups: 2,
+      }),
+  },
+  {
     operation: "maxPool",
     title: "maxPool",
     output: (from, width) => maxPool(from.rows(2, 4, 2 * width), { kernel: [2, 2] }),

@@ -27,6 +27,7 @@ export class ReductionBench {
   readonly reduction: Reduction;
   readonly #arena: Arena;
   readonly #kernels: Kernels;
+  readonly #crew: Crew;
   /** A worker's slots, one a node. */
   readonly #slots = new Map<string, number>();
   readonly #sums = new Map<string, Float32Array>();
@@ -38,14 +39,14 @@ export class ReductionBench {
     const slots = 2 * shards.train * vectorBytes(layouts.partial.train);
     this.#arena = new Arena(CREW_BYTES + reductionBytes(layouts, shards) + slots);
     this.#kernels = instantiateKernels(this.#arena.memory);
-    const crew = new Crew(this.#arena, this.#kernels, {
+    this.#crew = new Crew(this.#arena, this.#kernels, {
       spec: { kind: "sgd", learningRate: 1 },
       surroundings: { layout: layouts.parameters },
     });
-    this.reduction = new Reduction(this.#arena, this.#kernels, crew, layouts, shards);
+    this.reduction = new Reduction(this.#arena, this.#kernels, this.#crew, layouts, shards);
   }
 
-  open(kind: WorkKind, step: number, shards: number): void {
+  open(kind: WorkKind, step: number, shards: number, trusting = false): void {
     this.#work = { kind, step: stepNumber(step) };
     this.#shards = shards;
     this.#sums.clear();
@@ -55,6 +56,7 @@ export class ReductionBench {
       samples: shards,
       openedAt: 0,
       disturbed: false,
+      trusting,
       pieces: new Map(),
       unsettled: new Set<Piece>(),
       left: 1,
@@ -96,7 +98,7 @@ export class ReductionBench {
     const floats = this.#arena.floats(place, sum.length);
     floats.set(sum);
     const checksum = blockwiseChecksum(this.#kernels, place, 4 * sum.length);
-    if (options.damaged === true) floats[1]! += 1;
+    if (options.damaged === true) new Uint8Array(floats.buffer, place)[1]! ^= 1;
     const header = { type: "placed-partial", run: runId("run"), work: this.#work } as const;
     const named = { ...header, node: [node.start, node.end], computeMicroseconds: 0, position: 0, checksum } as const;
     return this.reduction.takePlaced(workerId(worker), named, options.missing === true ? undefined : place);
@@ -120,6 +122,16 @@ export class ReductionBench {
 
   isFinite(worker: string, node: TreeNode): boolean {
     return this.reduction.isFinite(workerId(worker), node);
+  }
+
+  /** Who has left damaged partials, as far as they were added; with `step`, the last additions are done as a step does them. */
+  culprits(step = false): string {
+    if (step) {
+      const { additions, checks } = this.reduction.totalFrom(layouts.parameters.trained);
+      const { damaged } = this.#crew.run({ additions, checks, count: layouts.parameters.trained });
+      this.reduction.settle(checks!, damaged);
+    }
+    return this.reduction.culprits.join(" ");
   }
 
   /** The bits the finished reduction holds. */

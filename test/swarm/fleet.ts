@@ -12,13 +12,18 @@ interface Host {
 export class Fleet {
   /** What workers ended with that ended neither in good order nor because they were killed. */
   readonly failures: string[] = [];
+  /** Rejects when a process ends that nobody ended: what waits for its workers would wait for ever. */
+  readonly broken: Promise<never>;
   readonly #url: string;
   readonly #hosts: Host[];
+  readonly #breakWith: (error: Error) => void;
   #started = 0;
 
   /** @param url the coordinator's address */
   constructor(url: string, processes: number) {
     this.#url = url;
+    const { promise, reject } = Promise.withResolvers<never>();
+    [this.broken, this.#breakWith] = [promise, reject];
     this.#hosts = Array.from({ length: processes }, () => this.#startHost());
   }
 
@@ -86,7 +91,7 @@ export class Fleet {
     });
     host.process.on("exit", (code, signal) => {
       // Nobody else ends a host.
-      if (signal !== "SIGKILL") this.failures.push(`a process of workers ended with ${code ?? signal}`);
+      if (signal !== "SIGKILL") this.#breakWith(new Error(`a process of workers ended with ${code ?? signal}`));
     });
     return host;
   }

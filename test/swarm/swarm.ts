@@ -64,15 +64,23 @@ export async function runSwarm(
   options: SwarmOptions,
   onMeasurement: (measurement: Measurement) => void = () => {},
 ): Promise<SwarmReport> {
-  const { workers, processes, epochs, rounds, sharedMemory } = options;
+  const { workers, processes, epochs, sharedMemory } = options;
   const cluster = await start(place, { name: "swarm", epochs, minWorkers: workers, sharedMemory }, processes);
+  return Promise.race([disturbed(cluster, options, onMeasurement), cluster.fleet.broken]);
+}
+
+async function disturbed(
+  cluster: Cluster,
+  { workers, epochs, rounds, seed }: SwarmOptions,
+  onMeasurement: (measurement: Measurement) => void,
+): Promise<SwarmReport> {
   const { coordinator, fleet } = cluster;
   const begun = performance.now();
   fleet.start(workers + SPARE);
   await coordinator.event("worker-joined", (event) => event.workers === workers + SPARE);
   const gathering = (performance.now() - begun) / 1000;
 
-  const dice = new Dice(options.seed);
+  const dice = new Dice(seed);
   const measurements: Measurement[] = [];
   for (let round = 0; round < rounds; round++) {
     const at = Math.ceil(((round + 1) * epochs * STEPS_PER_EPOCH) / (rounds + 1));
@@ -109,7 +117,7 @@ export async function runSwarm(
 export async function runAlone(place: Place, epochs: number): Promise<RunResult> {
   const { coordinator, fleet } = await start(place, { name: "alone", epochs, minWorkers: 1, sharedMemory: true }, 1);
   fleet.start(1);
-  const result = await coordinator.result();
+  const result = await Promise.race([coordinator.result(), fleet.broken]);
   await fleet.close();
   return result;
 }

@@ -1,9 +1,14 @@
 import { expect, it } from "vitest";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
-import { blockwiseChecksum, inspect } from "../../shared/memory/blocks.ts";
+import {
+  BLOCK_FLOATS as BLOCK,
+  blocksIn,
+  blockwiseChecksum,
+  checksumTerm,
+  inspect,
+} from "../../shared/memory/blocks.ts";
 
-const BLOCK = 65_536;
 const count = 2 * BLOCK + 16;
 const arena = new Arena(4 * count);
 const kernels = instantiateKernels(arena.memory);
@@ -26,6 +31,13 @@ it("blocks in another order have another checksum", () => {
   floats.copyWithin(0, BLOCK, 2 * BLOCK);
   floats.set(first, BLOCK);
   expect(blockwiseChecksum(kernels, offset, 8 * BLOCK)).not.toBe(before);
+});
+
+it("the terms of blocks, found in any order, add up to the checksum", () => {
+  const terms = Array.from({ length: blocksIn(count) }, (_, block) => checksumTerm(kernels, offset, count, block));
+  expect(terms).toHaveLength(3);
+  const sum = terms.toReversed().reduce((total, term) => (total + term) >>> 0, 0);
+  expect(sum).toBe(blockwiseChecksum(kernels, offset, 4 * count));
 });
 
 it.each([0, BLOCK, count - 1])("one look finds float %i that is not finite, and gives the same checksum", (index) => {

@@ -82,7 +82,7 @@ export type WorkerEffect =
   | { type: "deliver"; work: WorkName; node: TreeNode; computeMicroseconds: number }
   /** Free the buffer of a result nobody wants. */
   | { type: "drop"; work: WorkName; node: TreeNode }
-  | { type: "say"; sentence: string }
+  | { type: "say"; level: "info" | "warn"; sentence: string }
   /** End the process: in good order, or with the error to show. */
   | { type: "exit"; error: LockstepError | undefined };
 

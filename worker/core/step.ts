@@ -73,7 +73,7 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
 }
 
 const onViolation = ({ message }: LockstepError): WorkerEffect[] => [
-  { type: "say", sentence: message },
+  { type: "say", level: "warn", sentence: message },
   { type: "disconnect" },
 ];
 
@@ -139,7 +139,7 @@ function onClosed(state: WorkerState, reason: string, jitter: number, now: numbe
   // Doubling, capped, and spread over half its length so that a hundred workers don't knock at once.
   const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (state.failures - 1)) * (0.5 + jitter / 2);
   const sentence = `not connected: ${reason}; trying again in ${(delay / 1000).toFixed(1)} s`;
-  return [...forgotten, { type: "say", sentence }, { type: "connect", after: delay }];
+  return [...forgotten, { type: "say", level: "warn", sentence }, { type: "connect", after: delay }];
 }
 
 function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffect[] {
@@ -151,7 +151,7 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
     case "refused": {
       const { code, message: sentence, hint } = message;
       // This process or the network was frozen on the way in; nothing is wrong with the worker.
-      if (code === "HANDSHAKE_TIMEOUT") return [{ type: "say", sentence }, { type: "disconnect" }];
+      if (code === "HANDSHAKE_TIMEOUT") return [{ type: "say", level: "warn", sentence }, { type: "disconnect" }];
       state.phase = "ended";
       return [
         { type: "exit", error: new LockstepError(code, `the coordinator refused this worker: ${sentence}`, hint) },
@@ -174,7 +174,11 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
     case "end":
       state.phase = "ended";
       return [
-        { type: "say", sentence: `the run has ${message.reason === "failed" ? "failed" : `been ${message.reason}`}` },
+        {
+          type: "say",
+          level: "info",
+          sentence: `the run has ${message.reason === "failed" ? "failed" : `been ${message.reason}`}`,
+        },
         { type: "exit", error: undefined },
       ];
     case "heartbeat":
@@ -192,7 +196,11 @@ function onPrepared(state: WorkerState, event: Extract<WorkerEvent, { type: "pre
   state.failingSince = undefined;
   const { dataSha256, layoutHash, fingerprint, sharesMemory } = event;
   state.sharesMemory = sharesMemory;
-  return [{ type: "send", message: { type: "ready", dataSha256, layoutHash, fingerprint, sharesMemory } }];
+  const sentence = `ready to compute${sharesMemory ? ", in memory shared with the coordinator" : ""}`;
+  return [
+    { type: "send", message: { type: "ready", dataSha256, layoutHash, fingerprint, sharesMemory } },
+    { type: "say", level: "info", sentence },
+  ];
 }
 
 function onAssignment(state: WorkerState, assignment: Assignment): WorkerEffect[] {
@@ -232,11 +240,11 @@ function onTick(state: WorkerState, now: number): WorkerEffect[] {
   if (state.phase === "connecting") return [];
   if (now - state.lastHeard > SILENCE_DEADLINE) {
     const sentence = `the coordinator was silent for ${SILENCE_DEADLINE / 1000} s`;
-    return [{ type: "say", sentence }, { type: "disconnect" }];
+    return [{ type: "say", level: "warn", sentence }, { type: "disconnect" }];
   }
   if (state.phase === "joining" && now - state.connectedAt > HANDSHAKE_DEADLINE) {
     const sentence = `the coordinator sent no welcome within ${HANDSHAKE_DEADLINE / 1000} s`;
-    return [{ type: "say", sentence }, { type: "disconnect" }];
+    return [{ type: "say", level: "warn", sentence }, { type: "disconnect" }];
   }
   return now - state.lastSent >= HEARTBEAT_EVERY ? [{ type: "send", message: { type: "heartbeat" } }] : [];
 }

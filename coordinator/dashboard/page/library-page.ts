@@ -110,18 +110,24 @@ class LibraryPage {
     );
   }
 
-  async load(): Promise<void> {
-    try {
+  load(): Promise<void> {
+    return this.#telling(async () => {
       this.#runs = await askJson<RunSummary[]>("api/runs");
+      this.#list();
+      await this.#compare();
+    });
+  }
+
+  /** Does something that asks the server, and shows why if that fails. */
+  async #telling(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
       this.#banner.hidden = true;
     } catch (error) {
       if (!(error instanceof AskFailed)) throw error;
       this.#banner.textContent = error.message;
       this.#banner.hidden = false;
-      return;
     }
-    this.#list();
-    await this.#compare();
   }
 
   #sort(column: Column): void {
@@ -166,7 +172,7 @@ class LibraryPage {
         else this.#ticked.delete(run.name);
         const query = new URLSearchParams([...this.#ticked].map((name): [string, string] => ["compare", name]));
         history.replaceState(null, "", `./${query.size === 0 ? "" : `?${query}`}`);
-        void this.#compare();
+        void this.#telling(() => this.#compare());
       },
     });
     tick.checked = this.#ticked.has(run.name);
@@ -190,6 +196,7 @@ class Comparison {
     testAccuracy: new Chart(this.#group, "Test accuracy", [], (value) => percent(value, 2)),
   };
   readonly #note = h("p", { class: "quiet" });
+  readonly #shown = h("div", { class: "charts" }, ...Object.values(this.#charts).map(({ element }) => element));
   /** What was read, by name and step. */
   readonly #read = new Map<string, Compared>();
 
@@ -202,12 +209,12 @@ class Comparison {
       },
     });
     const tools = [h("label", { class: "tool" }, logarithm, " Log loss"), ...zoomTools(this.#group)];
-    const charts = h("div", { class: "charts" }, ...Object.values(this.#charts).map(({ element }) => element));
-    this.element = card("Comparison", "comparison", tools, this.#note, charts);
+    this.element = card("Comparison", "comparison", tools, this.#note, this.#shown);
   }
 
   async show(wanted: readonly RunSummary[]): Promise<void> {
     const runs = wanted.slice(0, MOST_COMPARED);
+    this.#shown.hidden = wanted.length === 0;
     this.#note.textContent =
       wanted.length === 0
         ? "Tick runs above to lay their curves over one another."

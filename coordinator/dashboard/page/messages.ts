@@ -115,14 +115,33 @@ export interface StepTrace {
 }
 
 export interface Lane {
+  /** Whose it is. */
   readonly name: string;
+  /** Its thread, where there is a lane for each: `main`, or `thread 3`. */
+  readonly part?: string;
   readonly spans: readonly Span[];
 }
 
 export type Span = readonly [kind: SpanKind, begin: number, end: number];
 
-/** `travel`: on its way there or back, which the coordinator cannot tell apart; `lost`: never answered. */
-export type SpanKind = "compute" | "travel" | "wait" | "lost" | "receive" | "reduce" | "update";
+/**
+ * Of a worker: `gather` reads the samples of a call, `wait` waits for parameters, or having answered for the others, `compute` is the engine,
+ * `announce` checks a sum and says where it is, `encode` makes frames of it, `send` is until they came, `receive` parameters. `travel`: on its way
+ * there or back, which the coordinator cannot tell apart; `lost`: never answered. Of the coordinator: `send`, `receive` takes and checks
+ * partials, `reduce` adds them, `update` takes the step, `wait` is the rest.
+ */
+export type SpanKind =
+  | "gather"
+  | "compute"
+  | "announce"
+  | "encode"
+  | "send"
+  | "travel"
+  | "wait"
+  | "lost"
+  | "receive"
+  | "reduce"
+  | "update";
 
 /** A line in the list of runs. */
 export interface RunSummary {

@@ -1,11 +1,15 @@
-/** The newest steps, a lane for the coordinator and for each worker. */
+/** The newest steps, a lane for the coordinator and for each worker; of a run that is traced, for each of its threads. */
 import { card, h, svg } from "./dom.ts";
-import type { SpanKind, StepTrace } from "./messages.ts";
+import type { Lane, SpanKind, StepTrace } from "./messages.ts";
 
 const kinds: readonly { readonly kind: SpanKind; readonly text: string }[] = [
+  { kind: "gather", text: "gather samples" },
   { kind: "compute", text: "compute" },
+  { kind: "announce", text: "announce" },
+  { kind: "encode", text: "encode" },
+  { kind: "send", text: "send" },
   { kind: "travel", text: "on its way" },
-  { kind: "wait", text: "waiting for others" },
+  { kind: "wait", text: "waiting" },
   { kind: "lost", text: "no answer" },
   { kind: "receive", text: "receive" },
   { kind: "reduce", text: "reduce" },
@@ -21,20 +25,16 @@ const MOST_STEPS = 4;
 export class TimelineCard {
   readonly element: HTMLElement;
   readonly #drawing = svg("svg", { class: "timeline", role: "img" });
+  readonly #legend = h("p", { class: "legend" });
   readonly #hold = h("input", { type: "checkbox" });
   readonly #empty = h("p", { class: "empty" }, "Steps appear here while the run goes on.");
   #width = 0;
   #traces: readonly StepTrace[] = [];
 
   constructor() {
-    const legend = h(
-      "p",
-      { class: "legend" },
-      ...kinds.map(({ kind, text }) => h("span", {}, h("i", { class: `swatch span-${kind}` }), text)),
-    );
     const hold = h("label", { class: "tool" }, this.#hold, " Hold");
     const frame = h("div", {}, this.#drawing);
-    this.element = card("Recent steps", "timeline-card", [hold], legend, frame, this.#empty);
+    this.element = card("Recent steps", "timeline-card", [hold], this.#legend, frame, this.#empty);
     new ResizeObserver(([entry]) => {
       this.#width = entry!.contentRect.width;
       this.#draw();
@@ -52,7 +52,15 @@ export class TimelineCard {
     const last = this.#traces.at(-1);
     this.#empty.hidden = first !== undefined;
     if (first === undefined || last === undefined || this.#width < LABEL + 40) return;
-    const names = [...new Set(this.#traces.flatMap(({ lanes }) => lanes.map(({ name }) => name)))];
+    const names = [...new Set(this.#traces.flatMap(({ lanes }) => lanes.map(titleOf)))];
+    const used = new Set(
+      this.#traces.flatMap(({ lanes }) => lanes.flatMap(({ spans }) => spans.map(([kind]) => kind))),
+    );
+    this.#legend.replaceChildren(
+      ...kinds
+        .filter(({ kind }) => used.has(kind))
+        .map(({ kind, text }) => h("span", {}, h("i", { class: `swatch span-${kind}` }), text)),
+    );
     const height = TOP + LANE * names.length + 4;
     const scale = (this.#width - LABEL) / (last.begin + last.length - first.begin);
     const parts: SVGElement[] = [];
@@ -71,11 +79,12 @@ export class TimelineCard {
         parts.push(svg("text", { class: "step", x: left + 4, y: TOP - 8 }, text));
       for (const lane of lanes)
         for (const [kind, start, end] of lane.spans) {
-          const title = svg("title", {}, `${lane.name}: ${textOf(kind)} ${(end - start).toFixed(2)} ms`);
-          const box = { x: left + scale * start, y: TOP + LANE * names.indexOf(lane.name) + 2, height: LANE - 4 };
-          parts.push(
-            svg("rect", { class: `span-${kind}`, ...box, width: Math.max(0.5, scale * (end - start)) }, title),
-          );
+          // A thread may have begun before the step was opened, and before what is drawn.
+          const from = Math.max(start, first.begin - begin);
+          if (from >= end) continue;
+          const title = svg("title", {}, `${titleOf(lane)}: ${textOf(kind)} ${(end - start).toFixed(2)} ms`);
+          const box = { x: left + scale * from, y: TOP + LANE * names.indexOf(titleOf(lane)) + 2, height: LANE - 4 };
+          parts.push(svg("rect", { class: `span-${kind}`, ...box, width: Math.max(0.5, scale * (end - from)) }, title));
         }
     }
     this.#drawing.setAttribute("width", String(this.#width));
@@ -85,16 +94,18 @@ export class TimelineCard {
   }
 }
 
+const titleOf = ({ name, part }: Lane): string => (part === undefined ? name : `${name} ${part}`);
+
 const textOf = (kind: SpanKind): string => kinds.find((each) => each.kind === kind)!.text;
 
 const shortened = (name: string): string => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
 
 /** The newest step, for who cannot see it. */
 function summary({ name, length, lanes }: StepTrace): string {
-  const computing = lanes.slice(1).map((lane) => {
+  const computing = lanes.slice(1).flatMap((lane) => {
     const spans = lane.spans.filter(([kind]) => kind === "compute");
     const milliseconds = spans.reduce((sum, [, begin, end]) => sum + end - begin, 0);
-    return `${lane.name} computed ${milliseconds.toFixed(2)} ms`;
+    return spans.length === 0 ? [] : [`${titleOf(lane)} computed ${milliseconds.toFixed(2)} ms`];
   });
   return `${name} took ${length.toFixed(2)} milliseconds: ${computing.join(", ")}`;
 }

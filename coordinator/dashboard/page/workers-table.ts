@@ -105,7 +105,9 @@ function fill(row: HTMLTableRowElement, worker: WorkerRow): void {
     const cell = row.children[at]!;
     if (column.title === "State") {
       const badge = cell.firstElementChild ?? cell.appendChild(h("span"));
-      badge.className = `badge ${classes[worker.state]}`;
+      // One that goes in good order, or when the run is over, is nothing to worry about.
+      const isFarewell = worker.state === "gone" && worker.failures === 0;
+      badge.className = `badge ${isFarewell ? "" : classes[worker.state]}`;
       setText(badge, worker.state);
       const reason = cell.querySelector(".reason") ?? cell.appendChild(h("span", { class: "reason" }));
       setText(reason, worker.reason === undefined ? "" : ` ${worker.reason}`);

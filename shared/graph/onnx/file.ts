@@ -4,7 +4,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { LockstepError } from "../../errors.ts";
-import { product } from "../values.ts";
+import { describePlace, product } from "../values.ts";
 import {
   AttributeProto_AttributeType as Kind,
   type GraphProto,
@@ -157,6 +157,12 @@ function readTensor(stored: TensorProto, name: string, refuse: Refuse): StoredTe
     );
   if (values.length !== count)
     return refuse(`${called} has ${values.length} values, not ${count}: the file is damaged`, again);
+  const noNumber = values.findIndex((value) => Number.isNaN(value));
+  if (noNumber >= 0)
+    return refuse(
+      `${called} is NaN at ${describePlace(shape, noNumber)}`,
+      "Its training diverged, or the file is damaged: export an earlier state of it.",
+    );
   return { type, shape, values };
 }
 

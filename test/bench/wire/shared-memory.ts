@@ -94,7 +94,8 @@ export const sharedMemory: WirePath = {
       const work = { kind: "train", step: stepNumber(version) } as const;
       const place = memory.placeOf("train", buffer)!;
       const announcement = { ...place, work, node: [index, index + 1] } as const;
-      if (!announcer.announce(announcement, memory.checksumOf("train", buffer), 0))
+      const checksum = memory.checksumOf("train", buffer);
+      if (!announcer.announce(announcement, { checksum, computeMicroseconds: 0 }))
         throw new Error("the line is closed");
     };
     let seen = NOTHING;

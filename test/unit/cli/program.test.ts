@@ -39,6 +39,7 @@ describe("help", () => {
       "init",
       "token",
       "health",
+      "doctor",
     ]);
     for (const command of commands) {
       let text = "";

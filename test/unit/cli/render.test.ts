@@ -1,4 +1,4 @@
-/** What a scripted run looks like: plain, as JSON, quiet, on a terminal; and its last lines. */
+/** What a scripted run looks like: as sentences, as JSON, at each level, on a terminal; and its last lines. */
 import { execFileSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
@@ -7,6 +7,8 @@ import { bytes, duration, quoted } from "../../../coordinator/cli/format.ts";
 import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
 import { lastLines } from "../../../coordinator/cli/session.ts";
 import type { RunEvent, RunResult } from "../../../coordinator/events.ts";
+import { openLog } from "../../../shared/log.ts";
+import type { LogSettings } from "../../../shared/log.ts";
 
 type StepEvent = Extract<RunEvent, { type: "step" }>;
 
@@ -83,13 +85,14 @@ const script: readonly (readonly [number, RunEvent])[] = [
   [9000, { type: "finished", result }],
 ];
 
-function play(mode: { json?: boolean; quiet?: boolean }, terminal = false): { out: string; err: string } {
+async function play(settings: LogSettings, terminal = false): Promise<{ out: string; err: string }> {
   const written = { out: "", err: "" };
   const collect = (to: "out" | "err"): Writable =>
     new Writable({ write: (text, _, done) => ((written[to] += String(text)), done()) });
   let now = 0;
   const out = Object.assign(collect("out"), { isTTY: terminal, columns: 100 });
-  const renderer = rendererFor(mode, { out, err: collect("err"), now: () => now });
+  const log = await openLog(settings, "coordinator", { out, err: collect("err") });
+  const renderer = rendererFor(settings, log, { out, now: () => now });
   for (const [at, event] of script) {
     now = at;
     renderer.event(event);
@@ -100,8 +103,8 @@ function play(mode: { json?: boolean; quiet?: boolean }, terminal = false): { ou
 }
 
 describe("piped", () => {
-  it("is plain lines, with progress every five seconds", () => {
-    expect(play({})).toEqual({
+  it("is plain lines, with progress every five seconds", async () => {
+    expect(await play({ format: "pretty", level: "info" })).toEqual({
       err: "",
       out: `data: 60,000 training and 10,000 test samples, sha256 d7d644fe492b
 runs/mnist-1: 50,890 parameters, 938 steps; listening at ws://127.0.0.1:7000
@@ -119,22 +122,46 @@ that was it
   });
 });
 
-describe("--json", () => {
-  it("is every event as it is, one a line, and nothing else", () => {
-    const { out, err } = play({ json: true });
-    expect(
-      out
-        .trimEnd()
-        .split("\n")
-        .map((line): unknown => JSON.parse(line)),
-    ).toEqual(JSON.parse(JSON.stringify(script.map(([, event]) => event))));
-    expect(err).toBe("that was it\n");
+describe("in JSON", () => {
+  const lines = (out: string): Record<string, unknown>[] =>
+    out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it("is every event as it is, one a line, with time, level, name and its sentence", async () => {
+    const { out, err } = await play({ format: "json", level: "debug" });
+    expect(err).toBe("");
+    const told = lines(out);
+    // The end is told by the command, when everything is closed.
+    const events = script.map(([, event]) => event).filter(({ type }) => type !== "finished");
+    expect(told).toHaveLength(events.length + 1);
+    for (const [index, event] of events.entries())
+      expect(told[index]).toMatchObject({ ...(JSON.parse(JSON.stringify(event)) as object), name: "coordinator" });
+    for (const { time } of told) expect(new Date(time as string).toISOString()).toBe(time);
+    expect(told[3]).toMatchObject({ level: "info", msg: "w1 joined: 2 workers" });
+    expect(told.at(-1)).toMatchObject({ level: "info", msg: "that was it" });
+  });
+
+  it("has a line of progress every five seconds for the steps, and each at debug alone", async () => {
+    const steps = async (level: LogSettings["level"]): Promise<unknown[]> =>
+      lines((await play({ format: "json", level })).out)
+        .filter(({ type }) => type === "step")
+        .map((line) => [line.step, line.level]);
+    expect(await steps("info")).toEqual([[101, "info"]]);
+    const every = [1, 100, 101, 102].map((number) => [number, number === 101 ? "info" : "debug"]);
+    expect(await steps("debug")).toEqual(every);
   });
 });
 
-describe("--quiet", () => {
-  it("is warnings only", () => {
-    expect(play({ quiet: true })).toEqual({ out: "", err: "warning: the disk is full [DISK_FAILED]\n" });
+describe("at the level warn", () => {
+  const wrong = `w1 is gone: the connection closed; 4 pieces of work given to others, 1 worker left
+refused w9: it speaks version 0 [VERSION_MISMATCH]
+warning: the disk is full [DISK_FAILED]
+`;
+
+  it.each([true, false])("is what goes wrong alone, on a terminal (%s) too", async (terminal) => {
+    expect(await play({ format: "pretty", level: "warn" }, terminal)).toEqual({ out: wrong, err: "" });
   });
 });
 
@@ -147,8 +174,8 @@ describe("a terminal", () => {
       expect(barLine(step(938), columns).length).toBeLessThanOrEqual(Math.max(1, columns - 1));
   });
 
-  it("keeps what happens above the bar, and the bar away from the end", () => {
-    const { out } = play({}, true);
+  it("keeps what happens above the bar, and the bar away from the end", async () => {
+    const { out } = await play({ format: "pretty", level: "info" }, true);
     expect(out).toContain("w1 joined: 2 workers\n");
     expect(out).toContain("epoch 1/2: loss 0.2827");
     expect(out).toContain("that was it\n");

@@ -43,6 +43,7 @@ async function planOf(): Promise<RunPlan> {
     evaluated: model.evaluated,
     batch: SAMPLES,
     shards: SHARDS,
+    trace: false,
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readiness } from "../../../shared/compute/task.ts";
+import { goesOn, readiness } from "../../../shared/compute/task.ts";
 import type { ComputeTask } from "../../../shared/compute/task.ts";
 import { NOTHING, signalOf } from "../../../shared/memory/signal.ts";
 
@@ -20,3 +20,10 @@ describe("a task", () => {
 
   it("that awaits nothing begins", () => expect(readiness(task(undefined), NOTHING, 9)).toBe("ready"));
 });
+
+it.each([
+  ["announced", { milliseconds: 1, announced: true }, true],
+  ["over", "too late", true],
+  ["still to be sent", { milliseconds: 1, announced: false }, false],
+  ["put off", "put off", false],
+] as const)("a series whose task is %s goes on: %#", (_, result, expected) => expect(goesOn(result)).toBe(expected));

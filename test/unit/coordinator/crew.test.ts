@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Crew, CREW_BYTES } from "../../../coordinator/crew/crew.ts";
 import { Desk, DESK_BYTES } from "../../../coordinator/crew/desk.ts";
-import { BLOCK_FLOATS } from "../../../coordinator/crew/job.ts";
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
+import { BLOCK_FLOATS, blockwiseChecksum } from "../../../shared/memory/blocks.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { optimizerOf } from "../../../shared/optim/optimizer.ts";
 import type { OptimizerSpec } from "../../../shared/optim/spec.ts";
@@ -41,6 +41,8 @@ function bench() {
   return { arena, kernels, crew, additions, step, result, sums: [a, b, c] as const };
 }
 
+const sound = { isFinite: true, damaged: [] };
+
 /** As it was meant: all additions, then the step. */
 function expected(): Buffer {
   const { kernels, additions, step, result, crew } = bench();
@@ -52,7 +54,7 @@ function expected(): Buffer {
 describe("the crew", () => {
   it("takes the step that additions and update one after the other take, to the bit, alone", () => {
     const { crew, additions, step, result } = bench();
-    expect(crew.run({ additions, count: step.count, step })).toBe(true);
+    expect(crew.run({ additions, count: step.count, step })).toEqual(sound);
     expect(result().equals(expected())).toBe(true);
   });
 
@@ -64,10 +66,10 @@ describe("the crew", () => {
     for (let round = 0; round < 30; round++) {
       sums.forEach((at, vector) => arena.floats(at, step.count).set(fresh[vector]!));
       arena.floats(step.to, step.count).fill(0);
-      expect(crew.run({ additions, count: step.count, step })).toBe(true);
+      expect(crew.run({ additions, count: step.count, step })).toEqual(sound);
       expect(result().equals(wanted)).toBe(true);
-      // A short job behind the long one: who is late for the long one must not take it, or the next, for the other.
-      expect(crew.run({ additions: [], count: 1, step: undefined })).toBe(true);
+      // A shorter job behind the long one: who is late for the long one must not take it, or the next, for the other.
+      expect(crew.run({ additions: [], count: 17 * BLOCK_FLOATS })).toEqual(sound);
       // Time for the others to fall asleep, now and then.
       if (round % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -83,7 +85,7 @@ describe("the crew", () => {
     const isAtC = (floats: Float32Array): boolean => bytesOf(arena.floats(c, step.count)).equals(bytesOf(floats));
     crew.run({ additions, count: step.count, step });
     expect(isAtC(before)).toBe(true);
-    crew.run({ additions: additions.slice(1), count: step.count, step: undefined });
+    crew.run({ additions: additions.slice(1), count: step.count });
     const a = arena.floats(sums[0], step.count);
     expect(isAtC(before.map((value, index) => value + a[index]!))).toBe(true);
   });
@@ -91,11 +93,43 @@ describe("the crew", () => {
   it.each([0, BLOCK_FLOATS, 20 * BLOCK_FLOATS + 4])("says when float %i is not finite", (index) => {
     const { arena, crew, additions, step, sums } = bench();
     arena.floats(sums[1], step.count)[index] = Number.POSITIVE_INFINITY;
-    expect(crew.run({ additions, count: step.count, step })).toBe(false);
+    expect(crew.run({ additions, count: step.count, step })).toEqual({ isFinite: false, damaged: [] });
     arena.floats(sums[0], step.count)[index] = 0;
     arena.floats(sums[1], step.count)[index] = 0;
-    expect(crew.run({ additions, count: step.count, step })).toBe(true);
+    expect(crew.run({ additions, count: step.count, step })).toEqual(sound);
   });
+
+  it.each([0, BLOCK_FLOATS, layout.size - 1])(
+    "says which vector is damaged at float %i, alone and with other threads, and takes the same step",
+    async (index) => {
+      const wanted = expected();
+      const { arena, kernels, crew, additions, step, result, sums } = bench();
+      const [a, b, c] = sums;
+      const vectors = sums.map((place) => ({ place, checksum: blockwiseChecksum(kernels, place, 4 * step.count) }));
+      const fresh = sums.map((at) => Float32Array.from(arena.floats(at, step.count)));
+      // The last floats are only checked, as the metrics behind a gradient.
+      const job = { additions, count: step.count - 1, step, checks: { vectors, length: step.count } };
+      const run = (): ReturnType<Crew["run"]> => {
+        const outcome = crew.run(job);
+        sums.forEach((at, vector) => arena.floats(at, step.count).set(fresh[vector]!));
+        return outcome;
+      };
+      const damage = (place: number): void => void (arena.floats(place, step.count)[index]! += 1);
+      for (const hired of [false, true]) {
+        if (hired) crew.hire(step.count);
+        arena.floats(step.to, step.count).fill(0);
+        expect(run()).toEqual(sound);
+        const taken = result();
+        expect(taken.subarray(0, 4 * (step.count - 1)).equals(wanted.subarray(0, 4 * (step.count - 1)))).toBe(true);
+        damage(b);
+        expect(run().damaged).toEqual([b]);
+        damage(a);
+        damage(c);
+        expect(run().damaged).toEqual([a, c]);
+      }
+      await crew.close();
+    },
+  );
 });
 
 describe("a desk", () => {
@@ -103,18 +137,32 @@ describe("a desk", () => {
     const arena = new Arena(DESK_BYTES);
     const offset = arena.allocate(DESK_BYTES);
     const [one, other] = [new Desk(arena.memory, offset), new Desk(arena.memory, offset)];
-    const job = { additions: [{ into: 64, left: 128, right: 192 }], count: 2 * BLOCK_FLOATS + 1, step: undefined };
-    one.put(job, true);
+    const checks = {
+      vectors: [
+        { place: 128, checksum: 7 },
+        { place: 192, checksum: 4_000_000_000 },
+      ],
+      length: 64,
+    };
+    const job = {
+      additions: [{ into: 64, left: 128, right: 192 }],
+      count: 2 * BLOCK_FLOATS + 1,
+      step: undefined,
+      checks,
+    };
+    one.put(job);
     expect(other.nextCall(0)).toBe(1);
     expect([one.take(), other.take(), one.take(), other.take(), one.take()]).toEqual([0, 1, 2, undefined, undefined]);
     expect(other.job).toEqual(job);
-    for (const finite of [true, false, true]) other.finish(finite);
-    expect(one.wait()).toBe(false);
-    one.put({ ...job, count: 1 }, false);
+    one.finish([3, 2_000_000_000], true);
+    other.finish([3, 2_000_000_000], false);
+    other.finish([2, 0], true);
+    expect(one.wait()).toEqual({ isFinite: false, damaged: [128] });
+    one.put({ ...job, count: 1 });
     expect([other.take(), one.take()]).toEqual([0, undefined]);
-    one.finish(true);
-    expect(one.wait()).toBe(true);
+    one.finish([7, 0], true);
+    expect(one.wait()).toEqual({ isFinite: true, damaged: [192] });
     one.close();
-    expect(other.nextCall(1)).toBeUndefined();
+    expect(other.nextCall(2)).toBeUndefined();
   });
 });

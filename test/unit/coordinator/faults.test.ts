@@ -259,3 +259,61 @@ describe("a worker that may not stay", () => {
     expect(run.feed(violation)).toEqual([]);
   });
 });
+
+describe("a step whose sums are spoiled", () => {
+  const trusts = (run: CoordinatorTrace): boolean => run.state.work!.trusting;
+
+  it("begins anew, trusts nobody, and whoever is to blame rests", () => {
+    const run = pair();
+    expect(trusts(run)).toBe(true);
+    run.assembled("a", "0-2");
+    expect(run.assembled("b", "2-4")).toContain("commit train 0");
+    expect(run.feed({ type: "spoiled", by: [workerId("b"), workerId("b")] })).toEqual([
+      "notify warning PARTIAL_CORRUPT",
+      "open train 0",
+      "a ← assignment train 0: 0-4",
+    ]);
+    expect(trusts(run)).toBe(false);
+    run.assembled("a", "0-4");
+    run.committed();
+    expect(run.state.work!.name.step).toBe(1);
+    expect(trusts(run)).toBe(true);
+  });
+
+  it("begins anew where a number is not finite, and nobody is to blame", () => {
+    const run = pair();
+    run.assembled("a", "0-2");
+    run.assembled("b", "2-4");
+    const anew = ["open train 0", "a ← assignment train 0: 0-2", "b ← assignment train 0: 2-4"];
+    expect(run.feed({ type: "spoiled", by: [] })).toEqual(anew);
+    expect(trusts(run)).toBe(false);
+    // Known one by one, the sum that is not finite is computed by another as well.
+    expect(run.assembled("a", "0-2", "train 0", false)).toContain("b ← assignment train 0: 0-2");
+  });
+
+  it("begins anew as soon as a sum is known not to be finite", () => {
+    const run = pair();
+    expect(run.assembled("a", "0-2", "train 0", false)).toContain("open train 0");
+    expect(trusts(run)).toBe(false);
+  });
+
+  it("is blamed on one that is gone without more ado", () => {
+    const run = pair();
+    run.assembled("a", "0-2");
+    run.disconnect("a");
+    run.assembled("b", "2-4");
+    expect(run.feed({ type: "spoiled", by: [workerId("a")] })).toContain("open train 0");
+  });
+
+  it("was no evaluation, and no step of which a partial is audited", () => {
+    const run = new CoordinatorTrace({ audit: 1, startWorkers: 2 });
+    run.join("a");
+    run.join("b");
+    expect(trusts(run)).toBe(false);
+    const other = pair();
+    other.finishWork();
+    other.finishWork();
+    expect(other.state.work!.name.kind).toBe("evaluate");
+    expect(trusts(other)).toBe(false);
+  });
+});

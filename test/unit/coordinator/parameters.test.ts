@@ -30,7 +30,7 @@ describe("the parameters", () => {
     parameters.vector.fill(1, 0, 15);
     const before = parameters.vector;
     sums.fill(8, 0, 15);
-    expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toBe(true);
+    expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toEqual({ isFinite: true, damaged: [] });
     // 1 − 0.5 · (8 / 4)
     expect(parameters.vector[0]).toBe(0);
     expect(parameters.state[0]!.vector[0]).toBe(2);
@@ -42,16 +42,26 @@ describe("the parameters", () => {
     const { store: parameters, gradient, sums } = store(3e38);
     parameters.vector.fill(1, 0, 15);
     sums.fill(8, 0, 15);
-    expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toBe(false);
+    expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toEqual({ isFinite: false, damaged: [] });
     expect([...parameters.vector.subarray(0, 15)]).toEqual(Array(15).fill(1));
     expect(parameters.state[0]!.vector[0]).toBe(0);
+  });
+
+  it("stay as they are when the sum is damaged", () => {
+    const { store: parameters, gradient, sums } = store();
+    parameters.vector.fill(1, 0, 15);
+    sums.fill(8, 0, 15);
+    const checks = { vectors: [{ place: gradient, checksum: 1 }], length: layout.size };
+    const total = { root: gradient, additions: [], checks };
+    expect(parameters.update(total, 4, 0)).toEqual({ isFinite: true, damaged: [gradient] });
+    expect([...parameters.vector.subarray(0, 15)]).toEqual(Array(15).fill(1));
   });
 
   it("are encoded once a version, as they were then", () => {
     const { store: parameters, gradient, sums } = store();
     parameters.vector.fill(1, 0, 15);
-    const frames = parameters.framesOf(0);
-    expect(parameters.framesOf(0)).toBe(frames);
+    const frames = parameters.framesOf(0, "whole");
+    expect(parameters.framesOf(0, "whole")).toBe(frames);
     sums.fill(8, 0, 15);
     parameters.update({ root: gradient, additions: [] }, 4, 0);
     const { header, section } = decodeFrame(frames[0]!);
@@ -60,6 +70,33 @@ describe("the parameters", () => {
     const received = vectorOf(new Uint8Array(4 * layout.size));
     expect(new Assembly(received).take(message.segment, section)).toBe("complete");
     expect([...new Float32Array(Uint8Array.from(received.bytes).buffer, 0, 15)]).toEqual(Array(15).fill(1));
-    expect(parameters.framesOf(1)).not.toBe(frames);
+    expect(parameters.framesOf(1, "whole")).not.toBe(frames);
+  });
+
+  it("keep what is frozen, and its average, in every version; it is encoded only where the whole is asked for", () => {
+    const parts = layoutOf([
+      { name: "0.weight", shape: [20] },
+      { name: "0.bias", shape: [7], frozen: true },
+    ]);
+    const given = {
+      spec: { kind: "sgd", learningRate: 0.5 },
+      surroundings: { layout: parts, averageDecay: 0.9 },
+    } as const;
+    const arena = new Arena(CREW_BYTES + parameterBytes(parts, given) + 4 * parts.size);
+    const kernels = instantiateKernels(arena.memory);
+    const crew = new Crew(arena, kernels, given);
+    const parameters = new ParameterStore(arena, kernels, parts, crew, () => 0.5);
+    const root = arena.allocate(4 * parts.size);
+    const frozen = (vector: Float32Array): number[] => [...vector.subarray(parts.trained, parts.trained + 7)];
+    const values = [1, 2, 3, 4, 5, 6, 7];
+    parameters.vector.set(values, parts.trained);
+    for (let step = 0; step < 4; step++) {
+      parameters.update({ root, additions: [] }, 4, step);
+      expect(frozen(parameters.vector)).toEqual(values);
+      expect(frozen(parameters.state[0]!.vector)).toEqual(values);
+    }
+    const sectionOf = (part: "whole" | "trained"): number =>
+      decodeFrame(parameters.framesOf(4, part)[0]!).section.length;
+    expect([sectionOf("whole"), sectionOf("trained")]).toEqual([4 * parts.size, 4 * parts.trained]);
   });
 });

@@ -140,4 +140,58 @@ describe("a reduction", () => {
     bench.fold("b", right);
     expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
   });
+
+  describe("that trusts", () => {
+    const leaves = [0, 1, 2].map((start) => ({ start, end: start + 1 })) as [Leaf, Leaf, Leaf];
+    const opened = (): ReductionBench => {
+      const bench = new ReductionBench({ train: 3, evaluate: 1 });
+      bench.open("train", 0, 3, true);
+      return bench;
+    };
+
+    it("gives the same bits, with partials from shared memory and from sockets", () => {
+      const bench = opened();
+      const [first, second, third] = leaves;
+      bench.place("a", first);
+      bench.fold("a", first);
+      bench.send("b", second);
+      bench.fold("b", second);
+      bench.place("c", third);
+      bench.fold("c", third);
+      expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+      expect(bench.culprits()).toBe("");
+    });
+
+    it.each(["step", "sum"])("finds who has left damage as it is added, in a %s", (how) => {
+      for (const damaged of [[], ["a"], ["c"], ["a", "b", "c"]]) {
+        const bench = opened();
+        leaves.forEach((leaf, index) => {
+          const worker = "abc"[index]!;
+          expect(bench.place(worker, leaf, { damaged: damaged.includes(worker) })).toBe("complete");
+          bench.fold(worker, leaf);
+        });
+        if (how === "sum") bench.result();
+        expect(
+          bench
+            .culprits(how === "step")
+            .split(" ")
+            .toSorted()
+            .join(" ")
+            .trim(),
+        ).toBe(damaged.join(" "));
+      }
+    });
+
+    it("finds damage of the only partial, and none of what is not used", () => {
+      for (const how of ["step", "sum"]) {
+        const bench = opened();
+        bench.place("b", leaves[0], { damaged: true });
+        bench.drop("b", leaves[0]);
+        bench.place("a", root(3), { damaged: true });
+        bench.fold("a", root(3));
+        if (how === "sum") bench.result();
+        expect(bench.culprits(how === "step")).toBe("a");
+      }
+    });
+  });
 });

@@ -19,6 +19,7 @@ const workAt = (step: number): Work => ({
   shards: 5,
   openedAt: 0,
   disturbed: false,
+  trusting: false,
   pieces: new Map(),
   unsettled: new Set(),
   left: 0,

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { noteDelivered, updateSpeeds, weightsOf } from "../../../coordinator/core/speed.ts";
 import type { Member, Work } from "../../../coordinator/core/state.ts";
 import { stepNumber, workerId } from "../../../shared/ids.ts";
+import { planRanges } from "../../../shared/gradient/plan.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
@@ -18,8 +19,10 @@ const member = (threads = 1): Member => ({
   since: stepNumber(0),
   restsUntil: 0,
   sentVersion: undefined,
+  hasWhole: [false, false],
   effort: { shards: 0, microseconds: 0 },
   isCold: false,
+  idleSince: undefined,
   speed: undefined,
 });
 
@@ -31,6 +34,7 @@ const work = (kind: "train" | "evaluate"): Work => ({
   shards: 8,
   openedAt: 0,
   disturbed: false,
+  trusting: false,
   pieces: new Map(),
   unsettled: new Set(),
   left: 0,
@@ -42,22 +46,22 @@ function steps(count: number, members: readonly Member[], microseconds: readonly
     members.forEach((each, index) => {
       noteDelivered(each, 4, microseconds[index]!);
     });
-    updateSpeeds(members, work("train"));
+    updateSpeeds(members, work("train"), 0);
   }
 }
 
 describe("shares of the shards", () => {
   it("follow threads until speeds are known, and while they are about even", () => {
     const members = [member(1), member(3)];
-    expect(weightsOf(members)).toEqual([1, 3]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 3]);
     steps(50, members, [3000, 1100]);
-    expect(weightsOf(members)).toEqual([1, 3]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 3]);
   });
 
   it("follow measured speed: a worker at half speed gets half the shards", () => {
     const members = [member(), member()];
     steps(1, members, [1000, 2000]);
-    const [fast, slow] = weightsOf(members);
+    const [fast, slow] = weightsOf(members, 8, 0);
     expect(fast).toBe(40);
     expect(slow).toBe(20);
   });
@@ -65,9 +69,9 @@ describe("shares of the shards", () => {
   it("do not follow a worker's first step, in which it builds its programs", () => {
     const members = [member(), { ...member(), isCold: true }];
     steps(1, members, [1000, 100_000]);
-    expect(weightsOf(members)).toEqual([1, 1]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
     steps(1, members, [1000, 1000]);
-    expect(weightsOf(members)).toEqual([1, 1]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
     steps(1, members, [1000, 60_000]);
     expect(members[1]!.speed).toBeLessThan(members[0]!.speed!);
   });
@@ -76,18 +80,42 @@ describe("shares of the shards", () => {
     const members = [member(), member()];
     steps(20, members, [1000, 1000]);
     steps(1, members, [1000, 10_000]);
-    expect(weightsOf(members)).toEqual([1, 1]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
     steps(60, members, [1000, 3000]);
-    const [fast, slow] = weightsOf(members);
+    const [fast, slow] = weightsOf(members, 8, 0);
     expect(fast! / slow!).toBeGreaterThan(2);
   });
 
   it("ignore evaluations and workers that stood by", () => {
     const members = [member(), member()];
     noteDelivered(members[0]!, 4, 1000);
-    updateSpeeds(members, work("evaluate"));
+    updateSpeeds(members, work("evaluate"), 0);
     expect(members.map(({ speed }) => speed)).toEqual([undefined, undefined]);
     expect(members[0]!.effort).toEqual({ shards: 0, microseconds: 0 });
+  });
+
+  it("are tried again by a worker that earned none, and follow what it is then", () => {
+    const members = [member(), member(), member()];
+    steps(1, members, [1000, 1000, 100_000]);
+    const ranges = (now: number): number[] =>
+      planRanges(8, weightsOf(members, 8, now)).map(({ start, end }) => end - start);
+    const stepAt = (now: number, third: number): void => {
+      members.slice(0, 2).forEach((each) => noteDelivered(each, 4, 1000));
+      if (third > 0) noteDelivered(members[2]!, 1, third);
+      updateSpeeds(members, work("train"), now);
+    };
+    stepAt(1_000, 0);
+    stepAt(60_000, 0);
+    expect(ranges(60_999)).toEqual([4, 4, 0]);
+    expect(ranges(61_000)[2]).toBe(1);
+    // Still slow, it stands by for another minute; recovered, it has its share at once.
+    stepAt(61_000, 25_000);
+    expect(ranges(61_001)).toEqual([4, 4, 0]);
+    stepAt(61_002, 0);
+    expect(ranges(121_001)).toEqual([4, 4, 0]);
+    expect(ranges(121_002)[2]).toBe(1);
+    stepAt(121_002, 250);
+    expect(ranges(121_003)).toEqual([3, 2, 3]);
   });
 
   it("reach the plan: the slow worker of two owns one shard of four", () => {

@@ -22,14 +22,18 @@ const plan = {
   evaluated: [{ name: "confusion", shape: [3, 3] }],
   batch: 8,
   shards: 4,
+  trace: false,
 };
+
+const timing = { sent: 90, encode: 80, received: [10, 20], calls: [[1, 30, 40, 50, 60]] };
 
 const workerMessages = [
   { type: "hello", protocol: 1, version: "1.0.0", name: "a", threads: 2, nonce: hash, proof: hash },
   { type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash, sharesMemory: true },
   { type: "failed", code: "DATA_MISSING", message: "no data" },
   { type: "partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, segment },
-  { type: "placed-partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, position: 64, checksum: 5 },
+  { type: "partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, segment, timing },
+  { type: "placed-partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, position: 64, checksum: 5, timing },
   { type: "leave" },
   { type: "heartbeat" },
 ];
@@ -103,8 +107,7 @@ describe.each([
     "%s is refused with any field missing or wrong, which is named",
     (_type, message) => {
       for (const path of pathsOf(message).filter(([first]) => first !== "type")) {
-        // The one field that may be left out.
-        const isOptional = path.join() === "memory";
+        const isOptional = ["memory", "timing", "timing,encode", "timing,received"].includes(path.join());
         // The one number that is a share.
         const isShare = path.at(-1) === "validation";
         const isWrong = (each: unknown): boolean => !(each === leftOut && isOptional) && !(each === 0.5 && isShare);
@@ -202,6 +205,7 @@ describe("limits", () => {
     const hello = workerMessages[0]!;
     const refused = [
       { ...partial, segment: { ...segment, length: (1 << 20) + 1 } },
+      { ...partial, timing: { ...timing, calls: Array.from({ length: 1025 }, () => timing.calls[0]) } },
       { ...hello, threads: 0 },
       { ...hello, threads: 100_001 },
       { ...hello, name: "x".repeat(201) },

@@ -17,7 +17,7 @@ describe("a worker", () => {
     expect(worker.opened()).toEqual([]);
     expect(worker.challenge()).toEqual(["send hello"]);
     expect(worker.welcome()).toEqual(["prepare"]);
-    expect(worker.prepared()).toEqual(["send ready"]);
+    expect(worker.prepared()).toEqual(["send ready", "say ready to compute"]);
   });
 
   it("hands an assignment to its threads, which wait for the parameters, and delivers the sums", () => {

@@ -44,8 +44,8 @@ const steps: ReadonlySet<string> = new Set(["Floor", "Ceil", "Round", "Sign", "H
 export interface ImportContext {
   /** The parameter that starts as the tensor of this name; a `statistic` never trains. */
   readonly parameter: (name: string, shape: readonly number[], statistic: boolean) => Tensor;
-  /** Whether a parameter is trained. */
-  readonly isTrained: (parameter: Tensor) => boolean;
+  /** Whether a tensor is a parameter that is trained, or is computed from one. */
+  readonly isTrained: (tensor: Tensor) => boolean;
 }
 
 /** The file's own output; throws MODEL_INVALID where it has several, or none of the name that is asked for. */
@@ -97,7 +97,6 @@ class Importer {
   readonly #stored: Map<string, StoredTensor>;
   readonly #trainable: ReadonlyMap<string, StoredParameter>;
   readonly #parameters = new Map<string, Tensor>();
-  readonly #trained = new Map<Tensor, boolean>();
   readonly #names: Names;
 
   constructor(file: OnnxFile, x: Tensor, context: ImportContext) {
@@ -198,22 +197,13 @@ class Importer {
   #refuseSteps({ type, inputs }: OnnxNode): void {
     const [input = ""] = inputs;
     const value = this.#values.get(input);
-    if (value === undefined || !("tensor" in value) || !this.#isTrained(value.tensor)) return;
+    if (value === undefined || !("tensor" in value) || !this.#context.isTrained(value.tensor)) return;
     const names = [...this.#parameters].filter(([, tensor]) => this.#context.isTrained(tensor)).map(([name]) => name);
     throw new LockstepError(
       "MODEL_INVALID",
       `${type} has no derivative, and parameters before it are trained: ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}`,
       "Freeze these: groups: [{parameters: [...], frozen: true}].",
     );
-  }
-
-  /** Whether a tensor depends on something that is trained. */
-  #isTrained(tensor: Tensor): boolean {
-    const known = this.#trained.get(tensor);
-    if (known !== undefined) return known;
-    const trained = this.#context.isTrained(tensor) || tensor.inputs.some((input) => this.#isTrained(input));
-    this.#trained.set(tensor, trained);
-    return trained;
   }
 
   #tensor(name: string, statistic: boolean): Tensor {

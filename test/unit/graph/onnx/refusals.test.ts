@@ -7,7 +7,7 @@ import { readOnnx } from "../../../../shared/graph/onnx/file.ts";
 import { knownOperations, refuseProbabilities } from "../../../../shared/graph/onnx/import/importer.ts";
 import { failureOf } from "../../../support/files.ts";
 import { imported } from "../../../support/imported.ts";
-import { type FileNode, type FileParts, onnxFile, type Stored } from "../../../support/onnx-file.ts";
+import { type FileParts, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
 
 interface Refusal {
   readonly what: string;
@@ -23,12 +23,6 @@ const whole = (...values: number[]): Stored => ({ shape: [values.length], values
 const ones = (...shape: number[]): Stored => ({
   shape,
   values: Array<number>(shape.reduce((a, b) => a * b, 1)).fill(1),
-});
-const node = (type: string, inputs: string[], outputs: string[], attributes = {}): FileNode => ({
-  type,
-  inputs,
-  outputs,
-  attributes,
 });
 const product = node("MatMul", ["x", "w"], ["z"]);
 const w = ones(4, 3);

@@ -1,17 +1,16 @@
 /**
- * Takes down the newest steps as the coordinator sees them: what it did itself, and for each worker when it was given work, how
- * long it says it computed and when its answers came. It is told of effects as they are performed, and only while somebody
- * watches.
+ * Takes down steps as the coordinator sees them: what it did itself, and for each worker when it was given work and what it says
+ * it did (where the run is traced), or else how long it computed and when its answers came. It is told of effects as they
+ * are performed, and only while somebody watches: the dashboard, or a trace file.
  */
 import type { CoordinatorEffect } from "../core/events.ts";
-import type { Work } from "../core/state.ts";
+import type { CoordinatorState, Work } from "../core/state.ts";
+import type { Lane, Span, StepTrace } from "../dashboard/page/messages.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkName } from "../../shared/protocol/messages.ts";
-import type { Lane, Span, StepTrace } from "./page/messages.ts";
+import { WorkerClock } from "./worker-clock.ts";
 
-/** Steps kept. */
-const MOST_TRACES = 8;
-/** Spans of the coordinator closer than this are one; milliseconds. */
+/** Spans of the coordinator closer than this are one, and it did not wait between them; milliseconds. */
 const SEAM = 0.02;
 
 interface Answering {
@@ -20,22 +19,27 @@ interface Answering {
   /** When its latest answer had come in. */
   answered: number | undefined;
   computed: number;
+  /** What it says that its parts did. */
+  readonly parts: Map<string, Span[]>;
 }
 
 interface Open {
   readonly work: Work;
   readonly begin: number;
   readonly own: Span[];
-  readonly workers: Map<string, Answering>;
+  readonly workers: Map<WorkerId, Answering>;
 }
 
 export class StepTracer {
-  readonly #nameOf: (worker: string) => string;
+  readonly #members: CoordinatorState["members"];
+  readonly #onStep: (trace: StepTrace) => void;
   #open: Open | undefined;
-  #traces: StepTrace[] = [];
+  #clocks = new Map<WorkerId, WorkerClock>();
 
-  constructor(nameOf: (worker: string) => string) {
-    this.#nameOf = nameOf;
+  /** @param onStep is given every step, and every evaluation, that is over */
+  constructor({ members }: Pick<CoordinatorState, "members">, onStep: (trace: StepTrace) => void) {
+    this.#members = members;
+    this.#onStep = onStep;
   }
 
   /** `begin` and `end`: when it was performed, in milliseconds of one clock. */
@@ -51,8 +55,12 @@ export class StepTracer {
     if (open === undefined) return;
     switch (effect.type) {
       case "send":
+        add(open.own, "send", begin - open.begin, end - open.begin);
         if (effect.message.type === "assignment" && isOf(open.work, effect.message.work))
           this.#assigned(open, effect.worker, begin);
+        return;
+      case "send-parameters":
+        add(open.own, "send", begin - open.begin, end - open.begin);
         return;
       case "receive": {
         add(open.own, "receive", begin - open.begin, end - open.begin);
@@ -60,6 +68,13 @@ export class StepTracer {
         if (worker === undefined) return;
         worker.answered = end - open.begin;
         worker.computed = Math.max(worker.computed, effect.partial.computeMicroseconds / 1000);
+        const { timing } = effect.partial;
+        if (timing === undefined) return;
+        for (const { part, span } of this.#clockOf(effect.worker).place(timing, begin)) {
+          const spans = worker.parts.get(part) ?? [];
+          worker.parts.set(part, spans);
+          spans.push([span[0], span[1] - open.begin, span[2] - open.begin]);
+        }
         return;
       }
       case "fold":
@@ -73,42 +88,52 @@ export class StepTracer {
     }
   }
 
-  /** The newest, oldest first. */
-  get traces(): readonly StepTrace[] {
-    return this.#traces;
-  }
-
   /** Nobody watches any more: what was taken down would have a gap behind it. */
   forget(): void {
     this.#open = undefined;
-    this.#traces = [];
   }
 
   #assigned({ begin, workers }: Open, worker: WorkerId, at: number): void {
     if (workers.has(worker)) return;
-    workers.set(worker, { name: this.#nameOf(worker), assigned: at - begin, answered: undefined, computed: 0 });
+    const name = this.#members.get(worker)?.name ?? worker;
+    workers.set(worker, { name, assigned: at - begin, answered: undefined, computed: 0, parts: new Map() });
+  }
+
+  #clockOf(worker: WorkerId): WorkerClock {
+    const clock = this.#clocks.get(worker) ?? new WorkerClock();
+    this.#clocks.set(worker, clock);
+    return clock;
   }
 
   #finish(open: Open, length: number): void {
     this.#open = undefined;
+    for (const worker of this.#clocks.keys()) if (!this.#members.has(worker)) this.#clocks.delete(worker);
     const { kind, step } = open.work.name;
-    const lanes: Lane[] = [...open.workers.values()]
+    const lanes = [...open.workers.values()]
       .sort((left, right) => left.name.localeCompare(right.name, "en", { numeric: true }))
-      .map((worker) => ({ name: worker.name, spans: spansOf(worker, length) }));
-    this.#traces.push({
+      .flatMap((worker) => lanesOf(worker, length));
+    this.#onStep({
       name: kind === "train" ? `step ${(step + 1).toLocaleString("en-US")}` : "evaluation",
       begin: open.begin,
       length,
-      lanes: [{ name: "coordinator", spans: open.own }, ...lanes],
+      lanes: [{ name: "coordinator", spans: withWaiting(open.own, length) }, ...lanes],
     });
-    if (this.#traces.length > MOST_TRACES) this.#traces.shift();
   }
 }
 
 const isOf = ({ name }: Work, { kind, step }: WorkName): boolean => name.kind === kind && name.step === step;
 
+/** A lane for each part that it told of; for one that told nothing a single one. */
+function lanesOf(worker: Answering, length: number): Lane[] {
+  const { name, parts } = worker;
+  if (parts.size === 0) return [{ name, spans: guessedSpans(worker, length) }];
+  return [...parts]
+    .sort(([left], [right]) => left.localeCompare(right, "en", { numeric: true }))
+    .map(([part, spans]) => ({ name, part, spans: spans.sort((left, right) => left[1] - right[1]) }));
+}
+
 /** What lies between assignment and answer and was not computing is travel, half of it before: that is an assumption. */
-function spansOf({ assigned, answered, computed }: Answering, length: number): Span[] {
+function guessedSpans({ assigned, answered, computed }: Answering, length: number): Span[] {
   if (answered === undefined) return [["lost", assigned, length]];
   const compute = Math.min(computed, answered - assigned);
   const there = assigned + (answered - assigned - compute) / 2;
@@ -124,4 +149,20 @@ function add(spans: Span[], kind: Span[0], begin: number, end: number): void {
   const last = spans[spans.length - 1];
   if (last !== undefined && last[0] === kind && begin - last[2] < SEAM) spans[spans.length - 1] = [kind, last[1], end];
   else spans.push([kind, begin, end]);
+}
+
+/** Between what the coordinator did it waited. */
+function withWaiting(own: readonly Span[], length: number): Span[] {
+  const spans: Span[] = [];
+  let at = 0;
+  const waitUntil = (begin: number): void => {
+    if (begin - at >= SEAM) spans.push(["wait", at, begin]);
+  };
+  for (const span of own) {
+    waitUntil(span[1]);
+    spans.push(span);
+    at = span[2];
+  }
+  waitUntil(length);
+  return spans;
 }

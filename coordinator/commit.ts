@@ -1,0 +1,46 @@
+/** Finishes the open work: its sums and, if it is a training step, the next parameters; or says that it is spoiled. */
+import { metricSlot } from "../shared/gradient/partial.ts";
+import { slotView } from "../shared/memory/layout.ts";
+import type { CoordinatorEvent } from "./core/events.ts";
+import type { Sums, Work } from "./core/state.ts";
+import type { Total } from "./reduction.ts";
+import type { RuntimeParts } from "./runtime.ts";
+
+type Parts = Pick<RuntimeParts, "arena" | "kernels" | "layouts" | "plan" | "reduction" | "state" | "store">;
+
+/** After a training step whose numbers are all finite the next parameters are in place, and workers that share memory know. */
+export function commit(parts: Parts, work: Work): Extract<CoordinatorEvent, { type: "committed" | "spoiled" }> {
+  const { arena, layouts, reduction, store, state } = parts;
+  const { kind } = work.name;
+  const layout = layouts.partial[kind];
+  // The metrics lie behind the gradient.
+  const total = reduction.totalFrom(kind === "train" && store.takesParts ? layouts.parameters.trained : 0);
+  const vector = arena.floats(total.root, layout.size);
+  const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
+  const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
+  const evaluated = kind === "evaluate" ? evaluatedIn(parts, vector) : {};
+  const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...evaluated };
+  const finite = Number.isFinite(sums.loss) && takeStep(parts, work, total);
+  const { culprits } = reduction;
+  if (work.trusting && (!finite || culprits.length > 0)) return { type: "spoiled", by: culprits };
+  return { type: "committed", sums, finite };
+}
+
+/** Takes the step, if it is one and nothing is damaged. Whether all is finite. */
+function takeStep(
+  { kernels, layouts, reduction, store }: Parts,
+  { name: { kind, step }, samples }: Work,
+  total: Total,
+): boolean {
+  if (kind === "evaluate") return kernels.allFinite(total.root, layouts.partial.evaluate.size);
+  if (reduction.culprits.length > 0) return false;
+  const { isFinite, damaged } = store.update(total, samples, step);
+  if (total.checks !== undefined) reduction.settle(total.checks, damaged);
+  return isFinite;
+}
+
+/** The sums behind an evaluation's other metrics; the vector is used again. */
+function evaluatedIn({ layouts, plan }: Parts, vector: Float32Array): Pick<Sums, "evaluated"> {
+  const sumsOf = (name: string): number[] => [...slotView(layouts.partial.evaluate, metricSlot(name), vector)];
+  return { evaluated: Object.fromEntries(plan.evaluated.map(({ name }) => [name, sumsOf(name)])) };
+}

@@ -1,0 +1,57 @@
+/**
+ * What a model looks up in a table, such as an embedding, are the numbers of its samples: whole, and within the table. The
+ * engine would cut off fractions without a word, and refuse what is too large only when a step comes to it.
+ */
+import type { Dataset } from "../shared/data/dataset.ts";
+import { blocksOf } from "../shared/data/features.ts";
+import type { Parts } from "../shared/data/open.ts";
+import { LockstepError } from "../shared/errors.ts";
+import type { Graph } from "../shared/graph/graph.ts";
+import { product } from "../shared/graph/values.ts";
+
+/** Throws DATA_INVALID for a sample with a number that has no row in the table that the graph looks it up in. */
+export function checkTokens(graph: Graph, { train, test }: Parts): void {
+  const rows = smallestTable(graph);
+  if (rows === undefined) return;
+  checkPart(train, "training", rows);
+  if (test !== undefined) checkPart(test, "test", rows);
+}
+
+/** The rows of the smallest table in which features are looked up as they are; undefined where none are. */
+function smallestTable({ values, inputs }: Graph): number | undefined {
+  const features = inputs.find(({ kind }) => kind === "features")?.value;
+  const areFeatures = (value: number): boolean => {
+    const { operation, inputs: from } = values[value]!;
+    return value === features || (operation === "reshape" && areFeatures(from[0]!));
+  };
+  const tables = values.flatMap(({ operation, inputs: [table, numbers] }) =>
+    operation === "lookup" && areFeatures(numbers!) ? [values[table!]!.shape[0] as number] : [],
+  );
+  return tables.length === 0 ? undefined : Math.min(...tables);
+}
+
+function checkPart(data: Dataset, part: string, rows: number): void {
+  const width = product(data.sampleShape);
+  const scale = data.stored === "uint8" ? 255 : 1;
+  let largest = 0;
+  let place = 0;
+  const refuse = (entry: number, token: number, hint: string): never => {
+    const where = `feature ${entry % width} of ${part} sample ${Math.floor(entry / width)}`;
+    throw new LockstepError(
+      "DATA_INVALID",
+      `${where} is ${token}, and the model looks it up in a table of ${rows} rows, by the whole numbers from 0 to ${rows - 1}`,
+      hint,
+    );
+  };
+  for (const { first, values } of blocksOf(data.transfer().features, width)) {
+    for (const [at, value] of values.entries()) {
+      const token = value / scale;
+      if (!Number.isInteger(token) || token < 0) {
+        const bytes = scale === 255 ? " Bytes are divided by 255: store them as int32." : "";
+        refuse(first * width + at, token, `An embedding takes tokens.${bytes}`);
+      }
+      if (token > largest) [largest, place] = [token, first * width + at];
+    }
+  }
+  if (largest >= rows) refuse(place, largest, `Give the embedding a vocabulary of at least ${largest + 1}.`);
+}

@@ -1,0 +1,170 @@
+/**
+ * The part of onnxruntime's C library that an engine needs. The package onnxruntime-node brings the library; but its own `run`
+ * copies every output into new memory afterwards, also one that was written where it was wanted (`OrtValueToNapiValue` in its
+ * tensor_helper.cc), and waits for a turn of the event loop before.
+ */
+import { readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import koffi from "koffi";
+import type { LibraryHandle } from "koffi";
+
+/** An address: of something of the library's, or of bytes of ours. */
+export type Pointer = bigint;
+
+/** Names and tensors of as many inputs or outputs: pointers to them, in memory that does not move. */
+interface Bound {
+  readonly names: BigUint64Array;
+  readonly tensors: BigUint64Array;
+}
+
+/** The functions that are used: their places in the table OrtApi of onnxruntime_c_api.h, which only ever grows, and their types. */
+const declarations = {
+  getErrorMessage: [2, "const char *(void *status)"],
+  createEnvironment: [3, "void *(int level, const char *name, _Out_ void **environment)"],
+  createSession: [8, "void *(void *environment, void *model, size_t bytes, void *options, _Out_ void **session)"],
+  run: [
+    9,
+    "void *(void *session, void *options, void *inputNames, void *inputs, size_t inputCount, void *outputNames, size_t outputCount, void *outputs)",
+  ],
+  createOptions: [10, "void *(_Out_ void **options)"],
+  setExecutionMode: [13, "void *(void *options, int mode)"],
+  setOptimizationLevel: [23, "void *(void *options, int level)"],
+  setThreadsInsideNodes: [24, "void *(void *options, int threads)"],
+  setThreadsAcrossNodes: [25, "void *(void *options, int threads)"],
+  createTensor: [
+    49,
+    "void *(void *memory, void *data, size_t bytes, void *shape, size_t rank, int type, _Out_ void **tensor)",
+  ],
+  createMemoryInfo: [69, "void *(int allocator, int kind, _Out_ void **memory)"],
+  releaseStatus: [93, "void (void *status)"],
+  releaseSession: [95, "void (void *session)"],
+  releaseTensor: [96, "void (void *tensor)"],
+  releaseOptions: [100, "void (void *options)"],
+} as const satisfies Record<string, readonly [number, string]>;
+
+type Given = Pointer | ArrayBufferView | string | number | null | (Pointer | null)[];
+type Functions = Readonly<Record<keyof typeof declarations, (...given: Given[]) => unknown>>;
+
+/** The table's first version has all of them. */
+const TABLE_VERSION = 1;
+const POINTER_BYTES = 8;
+
+// Numbers of the library's enumerations.
+const WARNING = 2;
+const SEQUENTIAL = 0;
+const NO_OPTIMIZATION = 0;
+const FLOAT32 = 1;
+const INT32 = 6;
+const DEVICE_ALLOCATOR = 0;
+const DEFAULT_MEMORY = 0;
+
+export const addressOf = (bytes: ArrayBufferView): Pointer => koffi.address(bytes);
+
+export class OnnxRuntime {
+  readonly version: string;
+  /** Held, because a library that nobody holds is unloaded. */
+  readonly #library: LibraryHandle;
+  readonly #functions: Functions;
+  readonly #environment: Pointer;
+  readonly #memory: Pointer;
+  /** A tensor is only a few words over an array; it goes when the array does. */
+  readonly #tensors: FinalizationRegistry<Pointer>;
+
+  constructor() {
+    this.#library = koffi.load(libraryFile());
+    const base = this.#library.func("void *OrtGetApiBase()")() as Pointer;
+    const table = functionAt(base, 0, "void *(uint32_t version)")(TABLE_VERSION) as Pointer;
+    this.version = functionAt(base, 1, "const char *()")() as string;
+    this.#functions = Object.fromEntries(
+      Object.entries(declarations).map(([name, [index, type]]) => [name, functionAt(table, index, type)]),
+    ) as Functions;
+    const { createEnvironment, createMemoryInfo, releaseTensor } = this.#functions;
+    this.#environment = this.#made((out) => createEnvironment(WARNING, "lockstep", out));
+    this.#memory = this.#made((out) => createMemoryInfo(DEVICE_ALLOCATOR, DEFAULT_MEMORY, out));
+    this.#tensors = new FinalizationRegistry((tensor) => releaseTensor(tensor));
+  }
+
+  /** A session of an ONNX file's bytes. Throws what the library says is wrong with it. */
+  sessionOf(model: Uint8Array): Pointer {
+    const { createOptions, setExecutionMode, setOptimizationLevel, setThreadsInsideNodes, setThreadsAcrossNodes } =
+      this.#functions;
+    const options = this.#made((out) => createOptions(out));
+    this.#check(setExecutionMode(options, SEQUENTIAL));
+    // A fusion that fires in one program and not in another would change bits.
+    this.#check(setOptimizationLevel(options, NO_OPTIMIZATION));
+    // With more, the bits of the forward pass change.
+    this.#check(setThreadsInsideNodes(options, 1));
+    this.#check(setThreadsAcrossNodes(options, 1));
+    try {
+      return this.#made((out) =>
+        this.#functions.createSession(this.#environment, model, model.byteLength, options, out),
+      );
+    } finally {
+      this.#functions.releaseOptions(options);
+    }
+  }
+
+  /** A tensor that is an array: nothing is copied. */
+  tensorOver(array: Float32Array | Int32Array, shape: readonly number[]): Pointer {
+    const type = array instanceof Float32Array ? FLOAT32 : INT32;
+    const dimensions = BigInt64Array.from(shape, BigInt);
+    const tensor = this.#made((out) =>
+      this.#functions.createTensor(this.#memory, array, array.byteLength, dimensions, shape.length, type, out),
+    );
+    this.#tensors.register(array, tensor);
+    return tensor;
+  }
+
+  /** Blocks the thread until the outputs are written. */
+  run(session: Pointer, inputs: Bound, outputs: Bound): void {
+    const { names, tensors } = inputs;
+    this.#check(
+      this.#functions.run(
+        session,
+        null,
+        names,
+        tensors,
+        names.length,
+        outputs.names,
+        outputs.names.length,
+        outputs.tensors,
+      ),
+    );
+  }
+
+  release(session: Pointer): void {
+    this.#functions.releaseSession(session);
+  }
+
+  #made(make: (out: (Pointer | null)[]) => unknown): Pointer {
+    const out: (Pointer | null)[] = [null];
+    this.#check(make(out));
+    return out[0]!;
+  }
+
+  #check(status: unknown): void {
+    if (status === null) return;
+    const message = this.#functions.getErrorMessage(status as Pointer) as string;
+    this.#functions.releaseStatus(status as Pointer);
+    throw new Error(message);
+  }
+}
+
+function functionAt(table: Pointer, index: number, type: string): (...given: Given[]) => unknown {
+  const pointer = koffi.decode(table, index * POINTER_BYTES, "void *") as Pointer;
+  return koffi.decode(pointer, koffi.proto(type)) as (...given: Given[]) => unknown;
+}
+
+function libraryFile(): string {
+  const home = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
+  const folder = join(home, "bin", "napi-v6", process.platform, process.arch);
+  const file = readdirSync(folder).find((name) => /^(lib)?onnxruntime(\.so|\.dll$|[.\d]+dylib$)/.test(name));
+  if (file === undefined) throw new Error(`there is no library of onnxruntime in ${folder}`);
+  return join(folder, file);
+}
+
+let loaded: OnnxRuntime | undefined;
+
+/** The library, loaded once a thread. */
+export const onnxRuntime = (): OnnxRuntime => (loaded ??= new OnnxRuntime());

