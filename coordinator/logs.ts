@@ -2,6 +2,7 @@
 import { LockstepError } from "../shared/errors.ts";
 import type { CoordinatorState } from "./core/state.ts";
 import type { RunEvent } from "./events.ts";
+import type { Recorder } from "./recorder.ts";
 import { EventLog } from "./run-folder/event-log.ts";
 import { TensorBoardLog } from "./run-folder/tensorboard.ts";
 import type { CoordinatorRuntime } from "./runtime.ts";
@@ -18,6 +19,13 @@ interface Wanted {
   readonly trace: TraceFile | undefined;
 }
 
+/** Whose run it is. */
+interface Source {
+  readonly state: CoordinatorState;
+  readonly runtime: CoordinatorRuntime;
+  readonly recorder: Recorder;
+}
+
 /** Who hears of the run's events. */
 export interface Audience {
   readonly notify: (event: RunEvent) => void;
@@ -27,8 +35,7 @@ export interface Audience {
 /** They are closed with `cleanUp`. A log that cannot be written is warned of, and training goes on. */
 export function keepLogs(
   { folder, steps, tensorboard, trace }: Wanted,
-  state: CoordinatorState,
-  runtime: CoordinatorRuntime,
+  { state, runtime, recorder }: Source,
   { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): void {
@@ -41,7 +48,9 @@ export function keepLogs(
   watchers.add((event) => events.add(event, Date.now()));
   if (tensorboard) {
     const curves = new TensorBoardLog({ runPath: folder, steps, now: Date.now, onFailure: warn });
-    cleanUp.defer(() => curves.close());
+    cleanUp.defer(() => curves.flush());
+    // A run that goes on from a checkpoint does not take the steps before it again.
+    recorder.beforeCheckpoints(() => curves.flush());
     watchers.add((event) => curves.add(event));
   }
   if (trace !== undefined) {

@@ -40,6 +40,7 @@ export class Recorder {
   /** Why the newest checkpoint is not on disk. */
   #unsaved: LockstepError | undefined;
   #bestSaved: Promise<void> = Promise.resolve();
+  #others: (() => Promise<void>)[] = [];
   /** Everything begun so far; failures are reported where they happen. */
   #pending: Promise<unknown> = Promise.resolve();
 
@@ -73,7 +74,8 @@ export class Recorder {
     this.#flush();
     this.#writeManifest();
     // The others first: a checkpoint must never be ahead of them. If they fail, the checkpoint is the more welcome.
-    const before = Promise.allSettled([this.#flushed, this.#manifestWritten, this.#bestSaved]);
+    const others = this.#others.map((write) => write());
+    const before = Promise.allSettled([this.#flushed, this.#manifestWritten, this.#bestSaved, ...others]);
     const saved = this.#checkpoints.save(this.#snapshotOf(state), this.#parts.keep, before);
     this.#background(async () => {
       const path = await saved.catch((error: unknown) => {
@@ -85,6 +87,11 @@ export class Recorder {
       this.#unsaved = undefined;
       this.#parts.notify({ type: "checkpoint", path, step });
     });
+  }
+
+  /** Has this done before each checkpoint from now on: `write` resolves when what belongs to the steps so far is on disk. */
+  beforeCheckpoints(write: () => Promise<void>): void {
+    this.#others.push(write);
   }
 
   /** Begins to write the best checkpoint; the parameters may change as soon as this returns. */

@@ -224,8 +224,7 @@ async function startIn(
   });
   keepLogs(
     { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
-    state,
-    runtime,
+    { state, runtime, recorder },
     { notify, watchers },
     cleanUp,
   );

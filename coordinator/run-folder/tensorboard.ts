@@ -1,7 +1,7 @@
 /**
  * A run's curves for TensorBoard: `tensorboard --logdir runs` shows each run under its name. Every start of a run writes a file of its
- * own, which begins by taking back what older ones say of steps that are done again. Nothing steers by it and nothing waits for
- * it; metrics.jsonl has the same values.
+ * own, which begins by taking back what older ones say of steps that are done again. Nothing steers by it; metrics.jsonl has the same
+ * values.
  */
 import { appendFile } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -51,25 +51,21 @@ export class TensorBoardLog {
     if (values === undefined || this.#failed) return;
     const known = Object.entries(values).filter((entry): entry is [string, number] => entry[1] !== undefined);
     this.#records.push(scalarsRecord(this.#options.now(), { step: this.#step, values: Object.fromEntries(known) }));
-    this.#timer ??= setTimeout(() => this.#flush(), WRITE_EVERY);
+    this.#timer ??= setTimeout(() => void this.flush(), WRITE_EVERY);
   }
 
-  /** Resolves when everything is written, or has failed and been told. */
-  close(): Promise<void> {
-    this.#flush();
-    return this.#writing;
-  }
-
-  #flush(): void {
+  /** Resolves when everything so far is written, or has failed and been told. */
+  flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
   }
 
   async #write(): Promise<void> {
     const records = Buffer.concat(this.#records);
     this.#records = [];
-    if (this.#failed) return;
+    if (this.#failed || records.length === 0) return;
     try {
       await onDisk(this.#path, () => appendFile(this.#path, records));
     } catch (error) {
