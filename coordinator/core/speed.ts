@@ -3,6 +3,8 @@ import type { Member, Work } from "./state.ts";
 
 /** New measurements count for a 32nd, so that a share follows the machine and not its hiccups. */
 const SMOOTHING = 1 / 32;
+/** Microseconds of computing before a worker's speed counts: in the first short steps a hiccup could cost it every shard. */
+const ENOUGH = 200_000;
 /** Shares differ from equal ones only if the fastest is this many times as fast as the slowest: moving shards has a cost. */
 const WORTHWHILE = 1.4;
 
@@ -30,11 +32,19 @@ export function updateSpeeds(members: Iterable<Member>, work: Work, now: number)
       member.isCold = false;
       continue;
     }
-    const speed = (1000 * shards * samplesInShard) / microseconds;
+    const samples = shards * samplesInShard;
+    if (member.speed === undefined) {
+      const { trial } = member;
+      trial.samples += samples;
+      trial.microseconds += microseconds;
+      if (trial.microseconds >= ENOUGH) member.speed = (1000 * trial.samples) / trial.microseconds;
+      continue;
+    }
+    const speed = (1000 * samples) / microseconds;
     // What it was before it stood by says little about a machine that may have been busy with something else.
-    const isTrial = member.idleSince !== undefined && now - member.idleSince >= TRY_AGAIN_AFTER;
+    const isAnew = member.idleSince !== undefined && now - member.idleSince >= TRY_AGAIN_AFTER;
     member.idleSince = undefined;
-    member.speed = member.speed === undefined || isTrial ? speed : member.speed + SMOOTHING * (speed - member.speed);
+    member.speed = isAnew ? speed : member.speed + SMOOTHING * (speed - member.speed);
   }
 }
 

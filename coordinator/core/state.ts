@@ -81,7 +81,9 @@ export interface Member {
   isCold: boolean;
   /** Since when it has had no share of a training step. */
   idleSince: number | undefined;
-  /** Samples a millisecond of computing, a running mean. */
+  /** What it has done in steps so far, until that is enough to know its speed. */
+  readonly trial: { samples: number; microseconds: number };
+  /** Samples a millisecond of computing, a running mean; undefined until it is known. */
   speed: number | undefined;
 }
 

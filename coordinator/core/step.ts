@@ -45,6 +45,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         effort: { shards: 0, microseconds: 0 },
         isCold: true,
         idleSince: undefined,
+        trial: { samples: 0, microseconds: 0 },
         speed: undefined,
       });
       return [{ type: "send", worker: event.worker, message: { type: "challenge", nonce: event.nonce } }];

@@ -259,6 +259,8 @@ export class ComputePool {
   /** Waits for what is inside the engine, then ends the threads. */
   async close(): Promise<void> {
     this.forget();
+    // One may wait for parameters of a forgotten work that another coordinator has taken back since.
+    this.#interrupt();
     await this.#pool.close();
     this.memory.unshare();
   }

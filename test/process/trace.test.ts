@@ -60,15 +60,19 @@ test("every step of two workers is in the file, thread by thread, and the bits a
   ]);
   expect(lanes.get("coordinator, steps")!.map(({ name }) => name)).toHaveLength(33);
   expect(namesIn(lanes.get("coordinator, main")!)).toEqual(["receive", "reduce", "send", "update", "wait"]);
+  const computed = new Set<string>();
   for (const worker of workers) {
     const slices = lanes.get(`${worker}, thread 1`)!;
     expect(namesIn(slices)).toEqual(["announce", "compute", "gather", "wait"]);
-    const computed = stepsOf(slices.filter(({ name }) => name === "compute"));
+    const steps = stepsOf(slices.filter(({ name }) => name === "compute"));
+    for (const step of steps) computed.add(step);
     const evaluates = evaluators.includes(worker);
-    expect(computed).toEqual(evaluates ? everyStep : new Set([...everyStep].filter((step) => step !== "evaluation")));
+    expect(steps.has("evaluation")).toBe(evaluates);
     // Sums of an evaluation go over the socket also on one host.
     if (evaluates) expect(stepsOf(lanes.get(`${worker}, main`)!)).toEqual(new Set(["evaluation"]));
   }
+  // One that is slow for as long as it is measured may have no share of the later ones.
+  expect(computed).toEqual(everyStep);
   // Whatever the clocks say, sums come before the update that is made of them.
   const updates = new Map(
     lanes

@@ -23,6 +23,7 @@ const member = (threads = 1): Member => ({
   effort: { shards: 0, microseconds: 0 },
   isCold: false,
   idleSince: undefined,
+  trial: { samples: 0, microseconds: 0 },
   speed: undefined,
 });
 
@@ -40,11 +41,11 @@ const work = (kind: "train" | "evaluate"): Work => ({
   left: 0,
 });
 
-/** Lets each member compute 4 of 8 shards in so many microseconds, again and again. */
-function steps(count: number, members: readonly Member[], microseconds: readonly number[]): void {
+/** Lets each member compute 4 of 8 shards in so many milliseconds, again and again. */
+function steps(count: number, members: readonly Member[], milliseconds: readonly number[]): void {
   for (let step = 0; step < count; step++) {
     members.forEach((each, index) => {
-      noteDelivered(each, 4, microseconds[index]!);
+      noteDelivered(each, 4, 1000 * milliseconds[index]!);
     });
     updateSpeeds(members, work("train"), 0);
   }
@@ -54,16 +55,28 @@ describe("shares of the shards", () => {
   it("follow threads until speeds are known, and while they are about even", () => {
     const members = [member(1), member(3)];
     expect(weightsOf(members, 8, 0)).toEqual([1, 3]);
-    steps(50, members, [3000, 1100]);
+    steps(50, members, [30, 11]);
     expect(weightsOf(members, 8, 0)).toEqual([1, 3]);
   });
 
   it("follow measured speed: a worker at half speed gets half the shards", () => {
     const members = [member(), member()];
     steps(1, members, [1000, 2000]);
-    const [fast, slow] = weightsOf(members, 8, 0);
-    expect(fast).toBe(40);
-    expect(slow).toBe(20);
+    expect(weightsOf(members, 8, 0)).toEqual([0.04, 0.02]);
+  });
+
+  it("are even until all have computed for 200 ms, so that no hiccup in a short step decides", () => {
+    const members = [member(), member()];
+    steps(1, members, [1, 100]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    steps(300, members, [1, 1]);
+    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    const uneven = [member(), member()];
+    steps(199, uneven, [1, 3]);
+    expect(weightsOf(uneven, 8, 0)).toEqual([1, 1]);
+    steps(1, uneven, [1, 3]);
+    const [fast, slow] = weightsOf(uneven, 8, 0);
+    expect(fast! / slow!).toBeCloseTo(3, 10);
   });
 
   it("do not follow a worker's first step, in which it builds its programs", () => {
@@ -100,7 +113,7 @@ describe("shares of the shards", () => {
     const ranges = (now: number): number[] =>
       planRanges(8, weightsOf(members, 8, now)).map(({ start, end }) => end - start);
     const stepAt = (now: number, third: number): void => {
-      members.slice(0, 2).forEach((each) => noteDelivered(each, 4, 1000));
+      members.slice(0, 2).forEach((each) => noteDelivered(each, 4, 1_000_000));
       if (third > 0) noteDelivered(members[2]!, 1, third);
       updateSpeeds(members, work("train"), now);
     };
@@ -109,12 +122,12 @@ describe("shares of the shards", () => {
     expect(ranges(60_999)).toEqual([4, 4, 0]);
     expect(ranges(61_000)[2]).toBe(1);
     // Still slow, it stands by for another minute; recovered, it has its share at once.
-    stepAt(61_000, 25_000);
+    stepAt(61_000, 25_000_000);
     expect(ranges(61_001)).toEqual([4, 4, 0]);
     stepAt(61_002, 0);
     expect(ranges(121_001)).toEqual([4, 4, 0]);
     expect(ranges(121_002)[2]).toBe(1);
-    stepAt(121_002, 250);
+    stepAt(121_002, 250_000);
     expect(ranges(121_003)).toEqual([3, 2, 3]);
   });
 
@@ -125,8 +138,8 @@ describe("shares of the shards", () => {
     run.join("b");
     // The first step says nothing, and after each there is one that was assigned before.
     for (const step of ["train 0", "train 1"]) {
-      run.assembled("a", "0-2", step, true, 1000);
-      run.assembled("b", "2-4", step, true, 3000);
+      run.assembled("a", "0-2", step, true, 1_000_000);
+      run.assembled("b", "2-4", step, true, 3_000_000);
       run.now += 200;
       run.committed();
     }
