@@ -44,9 +44,10 @@ export async function dataOf(plan: RunPlan, source: Source, cache: string, say: 
     throw new LockstepError("DATA_MISMATCH", `${path} is not what it is named after`, "delete it");
   });
   const [, train = "", test = ""] = /^train ([0-9a-f]{64})\ntest ([0-9a-f]{64}|none)\n$/.exec(names) ?? [];
+  const reading = readingOf(plan);
   const part = (sha256: string): Promise<Dataset> =>
-    fetched(source, folder, sha256, say, (path) => readContent(path, sha256));
-  return forRun({ train: await part(train), ...(test === "none" ? {} : { test: await part(test) }) }, readingOf(plan));
+    fetched(source, folder, sha256, say, (path) => readContent(path, sha256, reading.memory));
+  return forRun({ train: await part(train), ...(test === "none" ? {} : { test: await part(test) }) }, reading);
 }
 
 /** What `read` makes of the file of that name: the cached one if it is good, else a fresh one. */

@@ -3,13 +3,12 @@
  * and what they keep. Who reads one checks the name, so it does not matter where it has been.
  */
 import { open } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { LockstepError } from "../errors.ts";
-import { createDataset } from "./dataset.ts";
+import { createDataset, sizeOf } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
-import { unreadable } from "./unreadable.ts";
+import { closeFiles, featuresOf, sizeOfFile, startOfFile } from "./files.ts";
 
 const count = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const header = Compile(
@@ -26,51 +25,47 @@ const header = Compile(
 const LONGEST_HEADER = 4_096;
 
 /**
- * Reads a dataset of a name, onto shared memory. Throws DATA_MISSING, DATA_INVALID for a file that is none, and
- * DATA_MISMATCH where it has another name.
+ * Reads a dataset of a name. Features that take more than `memory` bytes stay in the file, which is held open: it may be moved.
+ * Throws DATA_MISSING, DATA_INVALID for a file that is none, and DATA_MISMATCH where it has another name.
  */
-export async function readContent(path: string, sha256: string): Promise<Dataset> {
-  const file = await open(path, "r").catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
+export async function readContent(path: string, sha256: string, memory: number): Promise<Dataset> {
+  const start = await startOfFile(path, LONGEST_HEADER);
+  const end = start.indexOf("\n") + 1;
+  const said = parsed(start.subarray(0, end).toString());
+  if (!header.Check(said)) throw noDataset(path);
+  const { sampleShape, target, type } = said;
+  const width = sizeOf(sampleShape);
+  const stride = width * (type === "uint8" ? 1 : 4);
+  const bytes = (await sizeOfFile(path)) - end - 4 * said.targets;
+  const samples = bytes / stride;
+  if (!Number.isInteger(samples) || samples < 1) throw noDataset(path);
+  const features = featuresOf([{ path, stored: type, offset: end, stride, samples }], width, memory);
   try {
-    const dataset = await parse(path, file);
+    const shared = new SharedArrayBuffer(4 * said.targets);
+    await fill(path, new Uint8Array(shared), end + bytes);
+    const targets = target.kind === "class" ? new Int32Array(shared) : new Float32Array(shared);
+    const dataset = createDataset({ sampleShape, target, features, targets });
     if (dataset.sha256 === sha256) return dataset;
     throw new LockstepError("DATA_MISMATCH", `${path} has SHA-256 ${dataset.sha256}, not ${sha256}`, "delete it");
-  } finally {
-    await file.close();
+  } catch (error) {
+    closeFiles(features);
+    throw error;
   }
 }
 
-async function parse(path: string, file: FileHandle): Promise<Dataset> {
-  const { buffer } = await file.read(Buffer.alloc(LONGEST_HEADER), 0, LONGEST_HEADER, 0);
-  const end = buffer.indexOf("\n");
-  const said = parsed(buffer.subarray(0, Math.max(0, end)).toString());
-  const { size } = await file.stat();
-  const bytes = header.Check(said) ? size - (end + 1) - 4 * said.targets : -1;
-  if (!header.Check(said) || bytes < 0 || (said.type === "float32" && bytes % 4 !== 0))
-    throw new LockstepError("DATA_INVALID", `${path} is no dataset, or not a whole one`, "delete it");
-  const features = new SharedArrayBuffer(bytes);
-  const targets = new SharedArrayBuffer(4 * said.targets);
-  await fill(file, new Uint8Array(features), end + 1);
-  await fill(file, new Uint8Array(targets), end + 1 + bytes);
-  return createDataset({
-    sampleShape: said.sampleShape,
-    target: said.target,
-    features: said.type === "uint8" ? new Uint8Array(features) : new Float32Array(features),
-    targets: said.target.kind === "class" ? new Int32Array(targets) : new Float32Array(targets),
-  });
-}
+const noDataset = (path: string): LockstepError =>
+  new LockstepError("DATA_INVALID", `${path} is no dataset, or not a whole one`, "delete it");
 
-/** One call reads at most 2 GiB. */
-async function fill(file: FileHandle, into: Uint8Array, position: number): Promise<void> {
-  let filled = 0;
-  while (filled < into.length) {
-    const length = Math.min(into.length - filled, 1 << 30);
-    const { bytesRead } = await file.read(into, filled, length, position + filled);
-    // Cut short since its size was asked: what is missing stays zero, and the name will not fit.
-    if (bytesRead === 0) return;
-    filled += bytesRead;
+async function fill(path: string, into: Uint8Array, position: number): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    // One call reads at most 2 GiB. Cut short since its size was asked: what is missing stays zero, and the name will not fit.
+    for (let filled = 0, read = 1; read > 0 && filled < into.length; filled += read) {
+      const length = Math.min(into.length - filled, 1 << 30);
+      read = (await file.read(into, filled, length, position + filled)).bytesRead;
+    }
+  } finally {
+    await file.close();
   }
 }
 

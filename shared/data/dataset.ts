@@ -239,7 +239,8 @@ function sharedCopy(array: Uint8Array | Int32Array | Float32Array): SharedArrayB
   return buffer;
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
+/** Values in one sample of this shape. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 const bytesOf = (array: Uint8Array | Int32Array | Uint32Array | Float32Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -77,8 +77,13 @@ function inMemory(file: FeatureFile, width: number): Features {
   const buffer = new SharedArrayBuffer(file.length * (floats ? 4 : 1));
   const array = floats ? new Float32Array(buffer) : new Uint8Array(buffer);
   for (const { first, values } of blocksOf(file, width)) array.set(values, first * width);
-  for (const { descriptor } of file.pieces) closeSync(descriptor);
+  closeFiles(file);
   return array;
+}
+
+/** Closes the files of features that are in some; nobody may read them any more. */
+export function closeFiles(features: Features): void {
+  if ("pieces" in features) for (const { descriptor } of features.pieces) closeSync(descriptor);
 }
 
 function openForReading(path: string): number {
