@@ -22,17 +22,12 @@ export class Service implements AsyncDisposable {
   readonly #folder: string;
   readonly #port: number;
   readonly #workers: Record<WorkerName, Lockstep>;
-  readonly #killAll = (): void => {
-    for (const each of [this.coordinator, ...Object.values(this.#workers)]) each.killAll();
-  };
 
   private constructor(folder: string, port: number) {
     this.#folder = folder;
     this.#port = port;
     this.coordinator = this.#startCoordinator();
     this.#workers = { a: this.#startWorker("a"), b: this.#startWorker("b"), c: this.#startWorker("c") };
-    // The processes have groups of their own: Ctrl-C does not reach them.
-    process.on("exit", this.#killAll);
   }
 
   static async start(workload: Workload, checkpointEvery: number): Promise<Service> {
@@ -64,9 +59,9 @@ export class Service implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    process.off("exit", this.#killAll);
-    this.#killAll();
-    await Promise.all([this.coordinator, ...Object.values(this.#workers)].map(({ finished }) => finished));
+    const processes = [this.coordinator, ...Object.values(this.#workers)];
+    for (const each of processes) each.killAll();
+    await Promise.all(processes.map(({ finished }) => finished));
     await rm(this.#folder, { recursive: true, force: true });
   }
 

@@ -34,6 +34,10 @@ export function finished(code: number | null, stdout: string, stderr: string): F
   return { code, stdout, stderr, error: `error: ${msg}\n  what to do: ${hint}\n` };
 }
 
+/** A process has a group of its own, which Ctrl-C does not reach: it is ended with the one that started it. */
+const running = new Set<Lockstep>();
+process.on("exit", () => running.forEach((each) => each.killAll()));
+
 /** One running process of Lockstep. */
 export class Lockstep {
   readonly process: ChildProcess;
@@ -49,11 +53,12 @@ export class Lockstep {
     /** A command that runs the command behind it in its own place, such as `ip netns exec NAME`. */
     prefix: readonly string[] = [],
   ) {
-    // A group of its own, so that a test can kill a command with everything it started.
     // Sentences, as on a terminal, unless a test wants events.
     const env = { ...process.env, LOCKSTEP_LOG: "pretty", ...environment };
     const [command, ...words] = [...prefix, process.execPath, file(program), ...args];
+    // A group, so that a test can kill a command with everything it started.
     this.process = spawn(command!, words, { detached: true, cwd, env });
+    running.add(this);
     let stdout = "";
     let stderr = "";
     this.process.stderr!.on("data", (text: Buffer) => (stderr += text.toString()));
@@ -65,6 +70,7 @@ export class Lockstep {
     });
     this.finished = new Promise((resolve) => {
       this.process.on("close", (code) => {
+        running.delete(this);
         resolve(finished(code, stdout, stderr));
         this.#wake();
       });
