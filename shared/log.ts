@@ -61,6 +61,10 @@ function oneOf<Value extends string>(values: readonly Value[], place: string, te
   throw new LockstepError("CONFIG_INVALID", `${place}: found ${text}, expected ${expected}`);
 }
 
+/** Whether what is of this level is said where `lowest` is the lowest that is. */
+export const isSaid = (level: LogLevel, lowest: LogSettings["level"]): boolean =>
+  levels.indexOf(level) >= levels.indexOf(lowest);
+
 /** The log of the process `name`. pino is loaded only where it writes. */
 export async function openLog(
   { format, level }: LogSettings,
@@ -70,9 +74,8 @@ export async function openLog(
   prefix = "",
 ): Promise<Log> {
   if (format === "json") return jsonLog(await pinoTo(out, name, level));
-  const lowest = levels.indexOf(level);
   return {
-    say: (of, sentence) => void (levels.indexOf(of) >= lowest && out.write(`${prefix}${sentence}\n`)),
+    say: (of, sentence) => void (isSaid(of, level) && out.write(`${prefix}${sentence}\n`)),
     end: (error) => void err.write(errorText(error)),
   };
 }

@@ -3,6 +3,7 @@
  * info is asked for: the log, with a line every few seconds for the steps.
  */
 import { MultiBar, type GenericFormatter, type SingleBar } from "cli-progress";
+import { isSaid } from "../../shared/log.ts";
 import type { Log, LogSettings } from "../../shared/log.ts";
 import type { RunEvent } from "../events.ts";
 import { duration, loss, percent, count, plural } from "./format.ts";
@@ -27,10 +28,10 @@ const progressEvery = 5000;
 
 export function rendererFor({ format, level }: LogSettings, log: Log, screen: Screen): Renderer {
   const hasBar = format === "pretty" && level === "info" && screen.out.isTTY === true;
-  return hasBar ? progressBar(screen) : logLines(log, screen);
+  return hasBar ? progressBar(screen) : logLines(log, level, screen);
 }
 
-function logLines(log: Log, { now }: Screen): Renderer {
+function logLines(log: Log, lowest: LogSettings["level"], { now }: Screen): Renderer {
   let lastProgress: number | undefined;
   const isProgress = (event: RunEvent): boolean => {
     if (event.type !== "step" || now() - (lastProgress ??= now()) < progressEvery) return false;
@@ -40,6 +41,8 @@ function logLines(log: Log, { now }: Screen): Renderer {
   return {
     event(event) {
       const level = isProgress(event) ? "info" : levelOf(event);
+      // A sentence a step that nobody reads would cost a short step a few per cent.
+      if (!isSaid(level, lowest)) return;
       const sentence = sentenceOf(event);
       if (sentence !== undefined) log.say(level, sentence, event);
     },
