@@ -81,13 +81,13 @@ export class ComputeMemory {
     return this.arena.bytes(this.offsetOf(version), this.parameterBytes);
   }
 
-  /** A buffer for a sum; undefined when all are in use. */
-  acquire(kind: WorkKind): number | undefined {
-    return this.#buffers[kind].acquire();
+  /** Buffers for a sum and the terms that are added to it; undefined when fewer are free. */
+  acquire(kind: WorkKind, buffers: number): number[] | undefined {
+    return this.#buffers[kind].acquireTogether(buffers);
   }
 
-  release(kind: WorkKind, buffer: number): void {
-    this.#buffers[kind].release(buffer);
+  release(kind: WorkKind, ...buffers: readonly number[]): void {
+    for (const buffer of buffers) this.#buffers[kind].release(buffer);
   }
 
   /** The parameters of a version as they are received, or as many bytes of them as are. */

@@ -188,32 +188,33 @@ export class ComputePool {
   #dispatch(): void {
     while (this.#running < SERIES_PER_THREAD * this.#threads) {
       const { first } = this.#queue;
-      const output = first && this.memory.acquire(first.job.work.kind);
-      if (output === undefined) return;
-      // All into the same buffer: the parameters for one of them say that the sum before it has been read.
-      const needsNobody = (waiting: Waiting): boolean => this.#announcementOf(waiting, output) !== undefined;
+      const outputs = first && this.memory.acquire(first.job.work.kind, first.task.sizes.length);
+      if (outputs === undefined) return;
+      // All into the same buffers: the parameters for one of them say that the sum before it has been read.
+      const mayBeIn = (waiting: Waiting): boolean =>
+        waiting.task.sizes.length <= outputs.length && this.#announcementOf(waiting, outputs[0]!) !== undefined;
       this.#start(
-        this.#queue.takeSeries((waiting) => this.#threads === 1 && needsNobody(waiting)),
-        output,
+        this.#queue.takeSeries((waiting) => this.#threads === 1 && mayBeIn(waiting)),
+        outputs,
       );
     }
   }
 
-  #start(series: readonly Waiting[], output: number): void {
+  #start(series: readonly Waiting[], outputs: readonly number[]): void {
     const interrupts = Atomics.load(this.#interrupts, 0);
     this.#running += 1;
     this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.job.work));
     const tasks = series.map((waiting): ComputeTask => ({
       ...waiting.task,
-      output,
+      outputs: outputs.slice(0, waiting.task.sizes.length),
       awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
-      announcement: this.#announcementOf(waiting, output),
+      announcement: this.#announcementOf(waiting, outputs[0]!),
     }));
     this.#pool
       .run(tasks)
       .then((results) => {
         this.#running -= 1;
-        this.#ended(series, output, results);
+        this.#ended(series, outputs, results);
         this.#dispatch();
       })
       .catch((error: unknown) => {
@@ -231,15 +232,17 @@ export class ComputePool {
   }
 
   /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */
-  #ended(series: readonly Waiting[], output: number, results: readonly ComputeResult[]): void {
+  #ended(series: readonly Waiting[], [output, ...terms]: readonly number[], results: readonly ComputeResult[]): void {
     const last = results.findLastIndex((result) => typeof result !== "string");
     series.forEach((waiting, index) => {
       if (index < last) this.#jobs.delete(waiting.job);
       else if (index > last && !waiting.job.forgotten && results[index] !== "too late") this.#queue.add(waiting);
     });
+    const { kind } = series[0]!.job.work;
+    this.memory.release(kind, ...terms);
     const computed = series[last];
-    if (computed === undefined || computed.job.forgotten) this.memory.release(series[0]!.job.work.kind, output);
-    else this.#summed(computed, output, results[last] as Exclude<ComputeResult, string>);
+    if (computed === undefined || computed.job.forgotten) this.memory.release(kind, output!);
+    else this.#summed(computed, output!, results[last] as Exclude<ComputeResult, string>);
   }
 
   #summed({ job, node }: Waiting, output: number, result: Exclude<ComputeResult, string>): void {

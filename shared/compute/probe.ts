@@ -22,7 +22,7 @@ export async function probe(
   for (let index = 0; index < drawn; index++) parameters[index] = 0.1 * (stream.uniform(index) - 0.5);
   for (let index = drawn; index < parameters.length; index += drawn) parameters.copyWithin(index, 0, drawn);
   const { sizes } = cutIntoShards(batch, shards);
-  const output = memory.acquire("train")!;
+  const outputs = memory.acquire("train", 1)!;
   const task = {
     kind: "train",
     step: 0,
@@ -31,10 +31,10 @@ export async function probe(
     first: 0,
     sizes: [sizes[0]!],
     parameters: memory.offsetOf(0),
-    output,
+    outputs,
   } as const;
   await threads.run([task]);
-  const hash = createHash("sha256").update(memory.bytesOf("train", output)).digest("hex");
-  memory.release("train", output);
+  const hash = createHash("sha256").update(memory.bytesOf("train", outputs[0]!)).digest("hex");
+  memory.release("train", ...outputs);
   return hash;
 }

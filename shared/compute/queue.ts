@@ -37,7 +37,7 @@ export interface Job {
 export interface Waiting {
   readonly job: Job;
   readonly node: TreeNode;
-  readonly task: Omit<ComputeTask, "output" | "awaits" | "announcement">;
+  readonly task: Omit<ComputeTask, "outputs" | "awaits" | "announcement">;
 }
 
 /** Works follow one another: an evaluation comes before the step that is taken with the same parameters. */

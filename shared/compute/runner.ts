@@ -12,11 +12,12 @@ import type { Engine, PreparedProgram } from "../engine/engine.ts";
 import { metricSlot, partialLayouts, vectorBytes } from "../gradient/partial.ts";
 import type { PartialLayouts } from "../gradient/partial.ts";
 import { fuse } from "../graph/fuse.ts";
+import type { Program } from "../graph/program.ts";
 import type { Graph, GraphInput } from "../graph/graph.ts";
 import { decodeGraph } from "../graph/serialise.ts";
 import { instantiateKernels } from "../kernels/index.ts";
 import type { Kernels } from "../kernels/index.ts";
-import { blockwiseChecksum } from "../memory/blocks.ts";
+import { addAlongTree } from "../memory/blocks.ts";
 import { Arena } from "../memory/arena.ts";
 import type { Layout } from "../memory/layout.ts";
 import { Signal } from "../memory/signal.ts";
@@ -39,7 +40,7 @@ interface Loaded {
   /** Fills the dropout masks of a step for samples from position `first` of the batch on. */
   readonly fillMasks: (step: number, first: number) => void;
   readonly inputs: (parameters: number) => Record<string, Float32Array | Int32Array>;
-  readonly outputs: (output: number) => Record<string, Float32Array>;
+  readonly outputs: (buffers: readonly number[]) => Record<string, Float32Array>;
 }
 
 /** A thread that waits for parameters looks up this often, in milliseconds, should it have missed that it is to stop. */
@@ -110,11 +111,12 @@ export class TaskRunner {
     const found = this.#await(task);
     if (found !== "ready") return found;
     const resumed = hostMicroseconds();
-    await loaded.prepared.run(loaded.inputs(task.parameters), loaded.outputs(task.output));
+    await loaded.prepared.run(loaded.inputs(task.parameters), loaded.outputs(task.outputs));
+    const checksum = addAlongTree(this.#kernels, task.outputs, vectorBytes(this.#layouts.partial[task.kind]));
     const computed = hostMicroseconds();
     const microseconds = gathered - begun + (computed - resumed);
     const call = this.#plan.trace ? ([threadId, begun, gathered, resumed, computed] as const) : undefined;
-    return { milliseconds: microseconds / 1000, announced: this.#announce(task, microseconds, call), call };
+    return { milliseconds: microseconds / 1000, announced: this.#announce(task, checksum, microseconds, call), call };
   }
 
   /** Gives back what the system lent. */
@@ -122,9 +124,13 @@ export class TaskRunner {
     this.#announcer.close();
   }
 
-  #announce({ kind, output, announcement }: ComputeTask, microseconds: number, call: EngineCall | undefined): boolean {
+  #announce(
+    { announcement }: ComputeTask,
+    checksum: number,
+    microseconds: number,
+    call: EngineCall | undefined,
+  ): boolean {
     if (announcement === undefined) return false;
-    const checksum = blockwiseChecksum(this.#kernels, output, vectorBytes(this.#layouts.partial[kind]));
     return this.#announcer.announce(announcement, {
       checksum,
       computeMicroseconds: Math.round(microseconds / this.#threads),
@@ -186,7 +192,7 @@ export class TaskRunner {
         }
       },
       inputs: memoised((parameters) => ({ ...fixed, ...this.#parameterViews(graph, parameters) })),
-      outputs: memoised((output) => this.#outputViews(kind, output)),
+      outputs: this.#outputsOf(kind, program),
     };
   }
 
@@ -204,14 +210,24 @@ export class TaskRunner {
     );
   }
 
-  #outputViews(kind: WorkKind, base: number): Record<string, Float32Array> {
-    const slots = this.#views(this.#layouts.partial[kind], base);
+  /** The places of a program's outputs: each shard's terms in a buffer of its own, which is laid out as the sum is. */
+  #outputsOf(kind: WorkKind, { outputs }: Program): Loaded["outputs"] {
     const { metrics, evaluated, parameters } = this.#plan;
-    const sums = (names: readonly string[]) => names.map((name) => [`metric:${name}`, slots.get(metricSlot(name))!]);
-    const trained = parameters.filter(({ frozen }) => !frozen);
-    const gradients = trained.map(({ name }) => [`gradient:${name}`, slots.get(name)!]);
-    const rest = kind === "train" ? gradients : sums(evaluated.map(({ name }) => name));
-    return Object.fromEntries([...rest, ...sums(metrics)]);
+    const slots = new Map<string, string>([
+      ...parameters.map(({ name }) => [`gradient:${name}`, name] as const),
+      ...[...metrics, ...evaluated.map(({ name }) => name)].map(
+        (name) => [`metric:${name}`, metricSlot(name)] as const,
+      ),
+    ]);
+    const shards = Math.max(...outputs.map(({ shard }) => shard)) + 1;
+    const ofShard = Array.from({ length: shards }, (_, shard) => {
+      const terms = outputs.filter((term) => term.shard === shard);
+      return memoised((buffer) => {
+        const views = this.#views(this.#layouts.partial[kind], buffer);
+        return Object.fromEntries(terms.map(({ name, output }) => [name, views.get(slots.get(output)!)!]));
+      });
+    });
+    return (buffers) => Object.assign({}, ...ofShard.map((viewsOf, shard) => viewsOf(buffers[shard]!)));
   }
 
   #gather({ kind, epoch, offset, first }: ComputeTask, { indices, gather, features }: Loaded): void {

@@ -27,9 +27,9 @@ export interface ComputeTask {
   readonly first: number;
   /** Samples of each shard of the subtree. */
   readonly sizes: readonly number[];
-  /** Byte offsets in the shared memory: the parameters, and where the sums go. */
+  /** Byte offsets in the shared memory: the parameters, and a buffer for the sums of each shard. Their sum goes to the first. */
   readonly parameters: number;
-  readonly output: number;
+  readonly outputs: readonly number[];
   /** The signal to wait for before the parameters are read, if they may not be here yet. */
   readonly awaits?:
     | {

@@ -1,13 +1,13 @@
 /**
  * One program for one node of the canonical tree: a graph is laid out over consecutive shards of the given sizes.
  * Operations whose rows are independent run once over all rows; sums over samples, and operations whose rows are not
- * proven independent, run on every shard alone; outputs that are sums are added along the canonical tree. So the bits of
- * an output equal the tree-added outputs of one program per shard, and one call does the work of many.
+ * proven independent, run on every shard alone. So the bits of every shard's sums equal those of one program per shard, and
+ * one call does the work of many. Whoever runs it adds them along the canonical tree: a pass over all sums at once is
+ * cheaper than an engine's operation for each pair.
  */
-import { splitAt } from "../gradient/tree.ts";
 import type { Graph, Value } from "./graph.ts";
 import { operationNamed } from "./operations/registry.ts";
-import type { Program, ProgramTensor, Step } from "./program.ts";
+import type { Program, ProgramTensor, Step, Term } from "./program.ts";
 import { bindShape, rowsOf } from "./values.ts";
 
 type Sizes = readonly number[];
@@ -97,18 +97,9 @@ class Fusion {
     return place.parts;
   }
 
-  /** The value as an output: rows as they are, sums added along the canonical tree. */
-  output(value: number): number {
-    if (this.#rows(value) !== undefined) return this.whole(value);
-    const combine = (parts: Sizes): number => {
-      if (parts.length === 1) return parts[0] as number;
-      const middle = splitAt(parts.length);
-      const inputs = [combine(parts.slice(0, middle)), combine(parts.slice(middle))];
-      const output = this.#tensor(this.#graph.values[value] as Value, 0);
-      this.steps.push({ kind: "operation", operation: "add", attributes: {}, inputs, output });
-      return output;
-    };
-    return combine(this.parts(value));
+  /** The value as an output: rows as they are, of a sum what each shard adds to it. */
+  output(value: number): Sizes {
+    return this.#rows(value) !== undefined ? [this.whole(value)] : this.parts(value);
   }
 
   input(value: number): number {
@@ -117,8 +108,8 @@ class Fusion {
 }
 
 /**
- * The program that runs `graph` over consecutive shards of these sizes, a node of the canonical tree. Outputs without a
- * sample dimension are sums over all of them.
+ * The program that runs `graph` over consecutive shards of these sizes, a node of the canonical tree. Of an output without a
+ * sample dimension, a sum over all of them, each shard gives its term: the first under the output's name.
  */
 export function fuse(graph: Graph, shardSizes: readonly number[]): Program {
   if (shardSizes.length === 0 || !shardSizes.every((size) => Number.isInteger(size) && size > 0)) {
@@ -130,7 +121,15 @@ export function fuse(graph: Graph, shardSizes: readonly number[]): Program {
     tensor,
     ...(fusion.tensors[tensor] as ProgramTensor<Sizes>),
   });
-  const outputs = graph.outputs.map(({ name, value }) => port(name, fusion.output(value)));
+  const names = new Set(graph.outputs.map(({ name }) => name));
+  const free = (name: string): string => (names.has(name) ? free(`${name}_`) : name);
+  const outputs = graph.outputs.flatMap(({ name, value }): Term<Sizes>[] =>
+    fusion.output(value).map((tensor, shard) => ({
+      ...port(shard === 0 ? name : free(`${name}/${shard}`), tensor),
+      output: name,
+      shard,
+    })),
+  );
   return {
     inputs: graph.inputs.map(({ name, value }) => port(name, fusion.input(value))),
     outputs,

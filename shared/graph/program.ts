@@ -17,6 +17,14 @@ export interface Port<Sizes extends Shape> extends ProgramTensor<Sizes> {
   readonly tensor: number;
 }
 
+/** What comes out: of rows all, of a sum what one shard adds to it. */
+export interface Term<Sizes extends Shape> extends Port<Sizes> {
+  /** The name of the graph's output. */
+  readonly output: string;
+  /** The shard whose term it is, counted from the first one of the program. */
+  readonly shard: number;
+}
+
 export type Step =
   | {
       readonly kind: "operation";
@@ -37,7 +45,7 @@ export type Step =
 
 export interface Program<Sizes extends Shape = readonly number[]> {
   readonly inputs: readonly Port<Sizes>[];
-  readonly outputs: readonly Port<Sizes>[];
+  readonly outputs: readonly Term<Sizes>[];
   readonly tensors: readonly ProgramTensor<Sizes>[];
   readonly steps: readonly Step[];
 }

@@ -1,4 +1,5 @@
 /** Long vectors are worked on block by block: what is done to one block finds it in the processor's cache. */
+import { splitAt } from "../gradient/tree.ts";
 import type { Kernels } from "../kernels/index.ts";
 
 /** Floats of a block, whole 64-byte lines; the last may be shorter. A few vectors' blocks fit into the cache of a core together. */
@@ -25,6 +26,35 @@ export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: numbe
   let sum = 0;
   for (let block = 0; block < blocksIn(bytes / 4); block++) sum += checksumTerm(kernels, offset, bytes / 4, block);
   return sum >>> 0;
+}
+
+/**
+ * Adds vectors along the canonical tree into the first of them; the others are spoiled. Returns the checksum of the sum, as
+ * `blockwiseChecksum` does.
+ * @param terms their offsets, in bytes
+ */
+export function addAlongTree(kernels: Kernels, terms: readonly number[], bytes: number): number {
+  const additions = additionsOf(0, terms.length);
+  const floats = bytes / 4;
+  let sum = 0;
+  for (let block = 0; block < blocksIn(floats); block++) {
+    const at = 4 * BLOCK_FLOATS * block;
+    const length = lengthOf(block, floats);
+    for (const [left, right] of additions) {
+      const into = terms[left]! + at;
+      kernels.add(into, into, terms[right]! + at, length);
+    }
+    sum += checksumTerm(kernels, terms[0]!, floats, block);
+  }
+  return sum >>> 0;
+}
+
+/** Which of the terms from `start` on is added to which, in this order: the sum over a node is where its first term was. */
+function additionsOf(start: number, terms: number): (readonly [left: number, right: number])[] {
+  if (terms < 2) return [];
+  const left = splitAt(terms);
+  const right = start + left;
+  return [...additionsOf(start, left), ...additionsOf(right, terms - left), [start, right]];
 }
 
 /** What a vector is like. */

@@ -24,9 +24,27 @@ export class BufferPool {
   }
 
   /** The offset of a buffer, whose floats are those its last user left; undefined when all are in use. */
-  acquire(): number | undefined {
-    const free = this.#preferred.pop() ?? this.#free.pop();
-    if (free !== undefined || this.#unused === 0) return free;
+  acquire(prefer: "given" | "others" = "given"): number | undefined {
+    const given = prefer === "given" ? this.#preferred.pop() : undefined;
+    return given ?? this.#free.pop() ?? this.#fresh() ?? this.#preferred.pop();
+  }
+
+  /** The offsets of so many buffers, of those given at best the first one; undefined when fewer are free. */
+  acquireTogether(count: number): number[] | undefined {
+    const acquired: number[] = [];
+    while (acquired.length < count) {
+      const next = this.acquire(acquired.length === 0 ? "given" : "others");
+      if (next === undefined) {
+        for (const each of acquired) this.release(each);
+        return undefined;
+      }
+      acquired.push(next);
+    }
+    return acquired;
+  }
+
+  #fresh(): number | undefined {
+    if (this.#unused === 0) return undefined;
     this.#unused -= 1;
     return this.#arena.allocate(this.#bytes, this.#alignment);
   }

@@ -1,5 +1,6 @@
 /**
- * The floor of a step in one process: gather the samples, one fused call of the engine for the whole batch, one update.
+ * The floor of a step in one process: gather the samples, one fused call of the engine for the whole batch, the additions, one
+ * update.
  * No socket, no second process, no thread: what distribution costs is measured against this.
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
@@ -14,6 +15,7 @@ import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
+import { addAlongTree } from "../../shared/memory/blocks.ts";
 import { slotView } from "../../shared/memory/layout.ts";
 import { initialParameters } from "../../shared/nn/model.ts";
 import { permutation } from "../../shared/random.ts";
@@ -22,7 +24,7 @@ import type { Workload } from "./workloads.ts";
 
 export interface OneProcessRound {
   readonly millisecondsAStep: number;
-  /** Of which inside the engine. */
+  /** Of which inside the engine, and adding its sums. */
   readonly computeMilliseconds: number;
 }
 
@@ -39,23 +41,30 @@ export async function oneProcess(workload: Workload): Promise<OneProcessRound> {
   const { batch, seed } = config;
   const width = workload.widths[0]!;
   const layout = layouts.partial.train;
+  const { sizes } = cutIntoShards(batch, config.shards);
+  const sumBytes = vectorBytes(layout);
   const arena = new Arena(
-    CREW_BYTES + 2 * parameterBytes(layouts.parameters, optimizer) + 2 * vectorBytes(layout) + 8 * batch * (width + 16),
+    CREW_BYTES +
+      2 * parameterBytes(layouts.parameters, optimizer) +
+      sizes.length * (sumBytes + 64) +
+      8 * batch * (width + 16),
   );
   const kernels = instantiateKernels(arena.memory);
   const { learningRate } = config.optimizer;
   const crew = new Crew(arena, kernels, optimizer);
   const store = new ParameterStore(arena, kernels, layouts.parameters, crew, () => learningRate);
   initialParameters(model, layouts.parameters, seed, store.vector);
-  const program = await onnxRuntimeEngine().prepare(fuse(model.train, cutIntoShards(batch, config.shards).sizes));
+  const fused = fuse(model.train, sizes);
+  const program = await onnxRuntimeEngine().prepare(fused);
   const features = arena.floats(arena.allocate(4 * batch * width), batch * width);
   const targets = new Int32Array(arena.memory.buffer, arena.allocate(4 * batch), batch);
-  const gradient = arena.allocate(vectorBytes(layout));
-  const sums = arena.floats(gradient, layout.size);
-  const outputs = Object.fromEntries([
-    ...model.parameters.map(({ name }) => [`gradient:${name}`, slotView(layout, name, sums)]),
-    ...model.metrics.map((name) => [`metric:${name}`, slotView(layout, `metric:${name}`, sums)]),
-  ]) as Record<string, Float32Array>;
+  const terms = sizes.map(() => arena.allocate(sumBytes));
+  const outputs = Object.fromEntries(
+    fused.outputs.map(({ name, output, shard }) => {
+      const slot = output.replace(/^gradient:/, "");
+      return [name, slotView(layout, slot, arena.floats(terms[shard]!, layout.size))];
+    }),
+  );
   // The store alternates between two blocks: one set of views each, as the engine keeps what it derives from them.
   const views = new Map<number, Record<string, Float32Array | Int32Array>>();
   const inputs = (): Record<string, Float32Array | Int32Array> => {
@@ -84,8 +93,9 @@ export async function oneProcess(workload: Workload): Promise<OneProcessRound> {
     train.batch(indices, features, targets);
     const before = performance.now();
     await program.run(inputs(), outputs);
+    addAlongTree(kernels, terms, sumBytes);
     compute += performance.now() - before;
-    store.update({ root: gradient, additions: [] }, batch, Math.max(0, step));
+    store.update({ root: terms[0]!, additions: [] }, batch, Math.max(0, step));
   }
   const elapsed = performance.now() - start;
   await program.close();

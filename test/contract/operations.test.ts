@@ -6,7 +6,6 @@
 import { describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { evaluateProgram } from "../../shared/engine/reference.ts";
-import { splitAt } from "../../shared/gradient/tree.ts";
 import { gradientsOf } from "../../shared/graph/autodiff.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import type { Graph, Value } from "../../shared/graph/graph.ts";
@@ -15,7 +14,7 @@ import { sum } from "../../shared/graph/operations/broadcast.ts";
 import { operations } from "../../shared/graph/operations/registry.ts";
 import { rowsOf, type Shape } from "../../shared/graph/values.ts";
 import { type Example, examples, Sources } from "../support/operations.ts";
-import { runOnce, someNumbers } from "../support/programs.ts";
+import { runOnce, someNumbers, summed, treeSum } from "../support/programs.ts";
 
 const engine = onnxRuntimeEngine();
 const widths = [7, 10, 33];
@@ -79,14 +78,6 @@ const range = (start: number, end: number): number[] =>
   Array.from({ length: end - start }, (_, place) => start + place);
 const bitsOf = (array: Float32Array): Uint32Array => new Uint32Array(Float32Array.from(array).buffer);
 
-/** Adds along the canonical tree, in float32. */
-function treeAdd(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0] as Float32Array;
-  const middle = splitAt(parts.length);
-  const [left, right] = [treeAdd(parts.slice(0, middle)), treeAdd(parts.slice(middle))];
-  return left.map((value, entry) => value + (right[entry] as number));
-}
-
 test("every operation has an example", () => {
   expect([...new Set(examples.map(({ operation }) => operation))].sort()).toEqual([...operations.keys()].sort());
   for (const example of examples) {
@@ -104,8 +95,8 @@ describe.each(examples)("$title", (example) => {
     const rounded = Object.fromEntries(
       Object.entries(numbers).map(([name, values]) => [name, Float64Array.from(values, Math.fround)]),
     );
-    const wanted = evaluateProgram(program, rounded, "float64");
-    for (const { name } of program.outputs) {
+    const wanted = summed(program, evaluateProgram(program, rounded, "float64"));
+    for (const { name } of graph.outputs) {
       const scale = Math.max(...(wanted[name] as Float64Array).map(Math.abs), 1e-30);
       actual[name]?.forEach((value, entry) => {
         const expected = wanted[name]?.[entry] as number;
@@ -128,7 +119,7 @@ describe.each(examples)("$title", (example) => {
       for (const { name, value } of graph.outputs) {
         const parts = apart.map((outputs) => outputs[name] as Float32Array);
         const rows = rowsOf((graph.values[value] as Value).shape) !== undefined;
-        const wanted = rows ? Float32Array.from(parts.flatMap((part) => [...part])) : treeAdd(parts);
+        const wanted = rows ? Float32Array.from(parts.flatMap((part) => [...part])) : treeSum(parts);
         expect(bitsOf(fused[name] as Float32Array), `${name} over ${shards.join("+")}`).toEqual(bitsOf(wanted));
       }
     }

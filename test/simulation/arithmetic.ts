@@ -12,9 +12,11 @@ import type { ComputeTask } from "../../shared/compute/task.ts";
 import { data, job, sampleOf } from "./job.ts";
 
 const parameterBytes = vectorBytes(job.layouts.parameters);
-const arena = new Arena(parameterBytes + vectorBytes(job.layouts.partial.train) + 128);
+const sumBytes = vectorBytes(job.layouts.partial.train);
+const { shards } = job.plan;
+const arena = new Arena(parameterBytes + (sumBytes + 64) * shards + 128);
 const parameters = arena.allocate(parameterBytes);
-const output = arena.allocate(vectorBytes(job.layouts.partial.train));
+const buffers = Array.from({ length: shards }, () => arena.allocate(sumBytes));
 /** Nothing is waited for here: simulated threads do that before. */
 const unused = arena.allocate(4);
 
@@ -57,10 +59,11 @@ export const outputBytes = ({ kind }: ComputeTask): number => vectorBytes(job.la
 /** Computes a task in a worker's memory; resolves to the samples it used. */
 export async function compute(memory: WebAssembly.Memory, task: ComputeTask): Promise<readonly number[]> {
   arena.bytes(parameters, parameterBytes).set(new Uint8Array(memory.buffer, task.parameters, parameterBytes));
+  const outputs = buffers.slice(0, task.sizes.length);
   // Nobody else writes what lies between the values.
-  arena.bytes(output, outputBytes(task)).fill(0);
+  for (const output of outputs) arena.bytes(output, outputBytes(task)).fill(0);
   const { awaits: _, ...computation } = task;
-  await runner.run([{ ...computation, parameters, output }]);
-  new Uint8Array(memory.buffer, task.output, outputBytes(task)).set(arena.bytes(output, outputBytes(task)));
+  await runner.run([{ ...computation, parameters, outputs }]);
+  new Uint8Array(memory.buffer, task.outputs[0], outputBytes(task)).set(arena.bytes(outputs[0]!, outputBytes(task)));
   return samples;
 }

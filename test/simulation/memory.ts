@@ -18,8 +18,8 @@ function inUse(pool: BufferPool): Set<number> {
   return set;
 }
 
-BufferPool.prototype.acquire = function (): number | undefined {
-  const buffer = acquire.call(this);
+BufferPool.prototype.acquire = function (prefer): number | undefined {
+  const buffer = acquire.call(this, prefer);
   if (buffer !== undefined) inUse(this).add(buffer);
   return buffer;
 };

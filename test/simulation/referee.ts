@@ -27,7 +27,9 @@ export class SimulatedReferee implements Referee {
     if (!this.#isAble) return undefined;
     const { name, epoch, offset, samples, shards } = work;
     const { sizes, starts } = cutIntoShards(samples, shards);
-    const arena = new Arena(vectorBytes(layouts.parameters) + vectorBytes(layouts.partial.train) + 128);
+    const sizesOfNode = sizes.slice(node.start, node.end);
+    const sumBytes = vectorBytes(layouts.partial.train);
+    const arena = new Arena(vectorBytes(layouts.parameters) + sizesOfNode.length * (sumBytes + 64) + 128);
     const at = arena.allocate(copy.length);
     arena.bytes(at, copy.length).set(copy);
     const task = {
@@ -36,14 +38,14 @@ export class SimulatedReferee implements Referee {
       epoch,
       offset,
       first: starts[node.start]!,
-      sizes: sizes.slice(node.start, node.end),
+      sizes: sizesOfNode,
       parameters: at,
-      output: arena.allocate(vectorBytes(layouts.partial.train)),
+      outputs: sizesOfNode.map(() => arena.allocate(sumBytes)),
     };
     world.computing += 1;
     await compute(arena.memory, task);
     world.computing -= 1;
-    return arena.bytes(task.output, outputBytes(task));
+    return arena.bytes(task.outputs[0]!, outputBytes(task));
   }
 
   async close(): Promise<void> {}

@@ -89,7 +89,7 @@ export class SimulatedThreads implements Threads {
 
   #compute(task: ComputeTask, resolve: (result: ComputeResult) => void): void {
     const { world } = this.#process;
-    new Uint8Array(this.#setup.memory.buffer, task.output, outputBytes(task)).fill(0xff);
+    for (const output of task.outputs) new Uint8Array(this.#setup.memory.buffer, output, outputBytes(task)).fill(0xff);
     const rows = task.sizes.reduce((sum, size) => sum + size, 0);
     const slowness = world.now < this.#speed.slowUntil ? SLOWNESS : 1;
     const duration = world.between(0.5, 1.5) * this.#speed.pace * slowness * (1 + rows);
@@ -125,7 +125,7 @@ export class SimulatedThreads implements Threads {
   #lie(task: ComputeTask): void {
     const { world } = this.#process;
     if (this.#lies === undefined || task.step === 0 || world.random() < 0.6) return;
-    const bytes = new Uint8Array(this.#setup.memory.buffer, task.output, outputBytes(task));
+    const bytes = new Uint8Array(this.#setup.memory.buffer, task.outputs[0]!, outputBytes(task));
     if (this.#lies === "nan") bytes.fill(0xff);
     else bytes[Math.floor(world.random() * 4)]! ^= 1 << Math.floor(world.random() * 8);
     world.tell?.(`${this.#process.name} lies about ${task.kind} ${task.step}`);

@@ -1,5 +1,6 @@
 /** Running programs in tests: arrays as the worker has them (aligned views into one shared memory), by name. */
 import type { Engine } from "../../shared/engine/engine.ts";
+import { splitAt } from "../../shared/gradient/tree.ts";
 import type { Program } from "../../shared/graph/program.ts";
 import { product } from "../../shared/graph/values.ts";
 
@@ -23,6 +24,24 @@ export function arraysFor(ports: Program["inputs"]): Arrays {
   );
 }
 
+/** The outputs of a program: of a sum the shards' terms, added along the canonical tree in the arrays' own precision. */
+export function summed<Numbers extends Float32Array | Float64Array | Int32Array>(
+  program: Program,
+  given: Readonly<Record<string, Numbers>>,
+): Record<string, Numbers> {
+  const terms = new Map<string, Numbers[]>();
+  for (const { name, output } of program.outputs) terms.set(output, [...(terms.get(output) ?? []), given[name]!]);
+  return Object.fromEntries([...terms].map(([output, each]) => [output, treeSum(each)]));
+}
+
+/** Adds arrays along the canonical tree. */
+export function treeSum<Numbers extends Float32Array | Float64Array | Int32Array>(terms: readonly Numbers[]): Numbers {
+  if (terms.length === 1) return terms[0]!;
+  const middle = splitAt(terms.length);
+  const [left, right] = [treeSum(terms.slice(0, middle)), treeSum(terms.slice(middle))];
+  return left.map((value, entry) => value + right[entry]!) as Numbers;
+}
+
 /** Runs a program once on fresh arrays that hold the given numbers. */
 export async function runOnce(
   engine: Engine,
@@ -38,7 +57,7 @@ export async function runOnce(
   } finally {
     await prepared.close();
   }
-  return outputs;
+  return summed(program, outputs);
 }
 
 /** Numbers in −1 … 1 that look random and are the same every time. */

@@ -57,7 +57,7 @@ export function encodeInferenceOnnx(
   }));
   const program: Program<Shape> = {
     inputs: named.map((entry) => entry.port),
-    outputs: outputs.map(({ name, value }) => port(name, value)),
+    outputs: outputs.map(({ name, value }) => ({ ...port(name, value), output: name, shard: 0 })),
     tensors: values,
     steps: values.flatMap((value, output): Step[] =>
       value.operation === "input"

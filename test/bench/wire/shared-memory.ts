@@ -87,7 +87,7 @@ export const sharedMemory: WirePath = {
     const { offer, index } = JSON.parse(address) as { offer: MemoryOffer; index: number };
     const memory = new ComputeMemory(layoutsOf(bytes), 1);
     if (!memory.share(run, offer)) throw new Error(`${offer.parameters.path} is no memory of this host`);
-    const buffer = memory.acquire("train")!;
+    const [buffer] = memory.acquire("train", 1) as [number];
     const announcer = new Announcer();
     const answer = (version: number): void => {
       onParameters(memory.parametersOf(version), memory.bytesOf("train", buffer));

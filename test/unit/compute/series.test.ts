@@ -113,7 +113,7 @@ describe("tasks that are given to a thread together", () => {
     bench.assign(3, 4);
     expect(bench.series).toEqual([[3, 4, 5, 6]]);
     const [tasks] = bench.given;
-    expect(new Set(tasks!.map(({ output }) => output)).size).toBe(1);
+    expect(new Set(tasks!.map(({ outputs }) => outputs[0])).size).toBe(1);
     expect(tasks!.map(({ awaits }) => awaits!.arrival)).toEqual([4, 5, 6, 7]);
     expect(tasks!.map(({ announcement }) => announcement!.work.step)).toEqual([3, 4, 5, 6]);
     await bench.end(announced, announced, announced, announced);
@@ -130,7 +130,7 @@ describe("tasks that are given to a thread together", () => {
       [1, 2],
     ]);
     expect(bench.sums.map(({ step }) => step)).toEqual([0]);
-    expect(bench.given[1]![0]!.output).not.toBe(bench.given[0]![0]!.output);
+    expect(bench.given[1]![0]!.outputs[0]).not.toBe(bench.given[0]![0]!.outputs[0]);
   });
 
   it("end where one could not be announced", async () => {

@@ -5,7 +5,6 @@
 import { describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
 import { referenceEngine } from "../../../shared/engine/reference.ts";
-import { splitAt } from "../../../shared/gradient/tree.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";
 import type { Graph } from "../../../shared/graph/graph.ts";
 import { multiply } from "../../../shared/graph/operations/arithmetic.ts";
@@ -17,25 +16,24 @@ import { activations, type Activation } from "../../../shared/nn/activations.ts"
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
 import { Sources } from "../../support/operations.ts";
-import { runOnce, someNumbers } from "../../support/programs.ts";
+import { runOnce, someNumbers, treeSum } from "../../support/programs.ts";
 
 const kinds = ({ steps }: Program): string[] =>
   steps.map((step) => (step.kind === "operation" ? step.operation : step.kind));
 
 describe("a program", () => {
-  test("runs rows once, sums for every shard, and adds them along the tree", () => {
+  test("runs rows once, and sums for every shard, which each gives as its term", () => {
     const from = new Sources();
-    const program = fuse(from.builder.build({ total: sumSamples(relu(from.rows(3))) }), [2, 2, 2, 2, 2]);
-    expect(kinds(program)).toEqual(["relu", "split", "sum", "sum", "sum", "sum", "sum", "add", "add", "add", "add"]);
-    const adds = program.steps.flatMap((step) =>
-      step.kind === "operation" && step.operation === "add" ? [step.inputs] : [],
-    );
-    const [first] = adds[0] as [number];
-    expect(adds).toEqual([
-      [first, first + 1],
-      [first + 2, first + 3],
-      [first + 5, first + 6],
-      [first + 7, first + 4],
+    const total = sumSamples(relu(from.rows(3)));
+    const program = fuse(from.builder.build({ total, "total/1": total }), [2, 2, 2]);
+    expect(kinds(program)).toEqual(["relu", "split", "sum", "sum", "sum"]);
+    expect(program.outputs.map(({ name, output, shard, shape }) => [name, output, shard, shape])).toEqual([
+      ["total", "total", 0, [3]],
+      ["total/1_", "total", 1, [3]],
+      ["total/2", "total", 2, [3]],
+      ["total/1", "total/1", 0, [3]],
+      ["total/1/1", "total/1", 1, [3]],
+      ["total/1/2", "total/1", 2, [3]],
     ]);
   });
 
@@ -63,7 +61,7 @@ describe("a program", () => {
     const from = new Sources();
     const weight = relu(from.weights(3));
     const graph = from.builder.build({ total: multiply(sumSamples(from.rows(3)), weight) });
-    expect(kinds(fuse(graph, [2, 2]))).toEqual(["relu", "split", "sum", "sum", "multiply", "multiply", "add"]);
+    expect(kinds(fuse(graph, [2, 2]))).toEqual(["relu", "split", "sum", "sum", "multiply", "multiply"]);
   });
 
   test("keeps a shard's sums with the shard when its rows use them", () => {
@@ -197,13 +195,6 @@ const networks: readonly (readonly [string, ModelSpec])[] = [
   ["wide layers, whose products are cut into blocks", network("relu", { kind: "crossEntropy" }, [784, 300, 130, 10])],
 ];
 
-function treeAdd(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0] as Float32Array;
-  const middle = splitAt(parts.length);
-  const [left, right] = [treeAdd(parts.slice(0, middle)), treeAdd(parts.slice(middle))];
-  return left.map((value, entry) => value + (right[entry] as number));
-}
-
 const total = (sizes: readonly number[]): number => sizes.reduce((left, right) => left + right, 0);
 
 function numbersFor(graph: Graph, samples: number): Record<string, Float32Array> {
@@ -241,7 +232,7 @@ describe.each([
         apart.push(await runOnce(engine, program, Object.fromEntries(own)));
       }
       for (const { name } of train.outputs) {
-        const wanted = treeAdd(apart.map((outputs) => outputs[name] as Float32Array));
+        const wanted = treeSum(apart.map((outputs) => outputs[name] as Float32Array));
         expect(
           new Uint32Array(Float32Array.from(fused[name] as Float32Array).buffer),
           `${name} over ${shards.join("+")}`,
