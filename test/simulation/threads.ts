@@ -125,7 +125,7 @@ export class SimulatedThreads implements Threads {
   #lie(task: ComputeTask): void {
     const { world } = this.#process;
     if (this.#lies === undefined || task.step === 0 || world.random() < 0.6) return;
-    const bytes = new Uint8Array(this.#setup.memory.buffer, task.outputs[0]!, outputBytes(task));
+    const bytes = new Uint8Array(this.#setup.memory.buffer, task.outputs[0], outputBytes(task));
     if (this.#lies === "nan") bytes.fill(0xff);
     else bytes[Math.floor(world.random() * 4)]! ^= 1 << Math.floor(world.random() * 8);
     world.tell?.(`${this.#process.name} lies about ${task.kind} ${task.step}`);

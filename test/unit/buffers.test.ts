@@ -37,5 +37,5 @@ it("hands out all of several or none", () => {
   expect(new Set(all).size).toBe(3);
   expect(pool.acquireTogether(1)).toBeUndefined();
   for (const each of all) pool.release(each);
-  expect(pool.acquireTogether(3)!.toSorted()).toEqual(all.toSorted());
+  expect(new Set(pool.acquireTogether(3))).toEqual(new Set(all));
 });
