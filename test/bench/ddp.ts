@@ -1,6 +1,7 @@
 /** Against PyTorch's DistributedDataParallel over gloo: the same network, batch, optimiser, data, processes and threads. */
 import { fileURLToPath } from "node:url";
-import type { Benchmark } from "./benchmark.ts";
+import type { TrainConfig } from "../../coordinator/config/resolve.ts";
+import type { Benchmark, BenchmarkOptions, Outcome } from "./benchmark.ts";
 import { advice, cluster } from "./cluster.ts";
 import { measuredBy, mnistFolder } from "./peer.ts";
 import type { PeerRound } from "./peer.ts";
@@ -28,33 +29,43 @@ function distributedDataParallel(python: string, processes: number, workload: Wo
   return measuredBy(python, [...launch, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)]);
 }
 
+/** @param path by which the bytes of Lockstep go, in words; @param changes what its config says for that */
+function againstPyTorch(options: BenchmarkOptions, path: string, changes: TrainConfig): Promise<Outcome> {
+  const { workers } = options;
+  const python = pythonWithTorch(options.python);
+  const ours = {
+    name: "Lockstep",
+    how: `coordinator + ${workers} workers${path}`,
+    round: (workload: Workload) => cluster(workload, workers, changes),
+  };
+  const peer = python !== undefined && {
+    name: "PyTorch",
+    how: `DDP, gloo, ${workers} processes`,
+    round: (workload: Workload) => distributedDataParallel(python, workers, workload),
+  };
+  return versus(options, ours, peer || undefined, async (workload, rounds) => {
+    const bits = await sameBits(workload);
+    const sentence = advice(rounds, workload, workers);
+    return { lines: [shownBits(bits), `  ${sentence}`], facts: { bits, advice: sentence } };
+  });
+}
+
 export const ddp: Benchmark = {
   about: "coordinator and workers against PyTorch DistributedDataParallel over gloo in as many processes",
   workloads: ["S", "M", "L", "C"],
   others: ["T"],
-  run(options) {
-    const { workers } = options;
-    const python = pythonWithTorch(options.python);
-    const ours = {
-      name: "Lockstep",
-      how: `coordinator + ${workers} workers`,
-      round: (workload: Workload) => cluster(workload, workers),
-    };
-    const peer = python !== undefined && {
-      name: "PyTorch",
-      how: `DDP, gloo, ${workers} processes`,
-      round: (workload: Workload) => distributedDataParallel(python, workers, workload),
-    };
-    return versus(options, ours, peer || undefined, async (workload, rounds) => {
-      const bits = await sameBits(workload);
-      const sentence = advice(rounds, workload, workers);
-      return { lines: [shownBits(bits), `  ${sentence}`], facts: { bits, advice: sentence } };
-    });
-  },
+  run: (options) => againstPyTorch(options, "", {}),
+};
+
+export const sockets: Benchmark = {
+  about: "the same with every byte over WebSockets, as between machines",
+  workloads: ["S", "M"],
+  others: ["L", "C", "T"],
+  run: (options) => againstPyTorch(options, ", WebSockets", { sharedMemory: false }),
 };
 
 export const transformer: Benchmark = {
-  about: "the same for what people train: the small convolutional network and the small transformer",
+  about: "ddp for what people train: the small convolutional network and the small transformer",
   workloads: ["C", "T"],
   others: ddp.workloads.filter((name) => name !== "C"),
   run: (options) => ddp.run(options),

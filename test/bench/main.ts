@@ -7,7 +7,8 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { version } from "../../shared/version.ts";
 import type { Benchmark, BenchmarkOptions } from "./benchmark.ts";
-import { ddp, transformer } from "./ddp.ts";
+import { ddp, sockets, transformer } from "./ddp.ts";
+import { floor } from "./floor.ts";
 import { growth } from "./growth.ts";
 import { operations } from "./operations.ts";
 import { recovery } from "./recovery.ts";
@@ -20,12 +21,14 @@ import { titleOf, workloads } from "./workloads.ts";
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   single,
   ddp,
+  sockets,
   transformer,
   tfjs,
   operations,
   shards,
   recovery,
   wire,
+  floor,
   growth,
 };
 
@@ -44,7 +47,7 @@ Options:
   --only S,M       these workloads, where the benchmark has a choice
   --steps N        steps of a round, for a quick look
   --json FILE      every round's figures, with machine, date and versions
-  --python FILE    ddp and transformer: a Python that has PyTorch, instead of a virtual environment made here
+  --python FILE    ddp, sockets and transformer: a Python that has PyTorch, instead of a virtual environment made here
   --svg FOLDER     growth: where its plots are written
 
 Examples:

