@@ -7,6 +7,7 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { version } from "../../shared/version.ts";
 import type { Benchmark, BenchmarkOptions } from "./benchmark.ts";
+import { curves } from "./curves.ts";
 import { ddp, sockets, transformer } from "./ddp.ts";
 import { floor } from "./floor.ts";
 import { growth } from "./growth.ts";
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   ddp,
   sockets,
   transformer,
+  curves,
   tfjs,
   operations,
   shards,
@@ -47,7 +49,7 @@ Options:
   --only S,M       these workloads, where the benchmark has a choice
   --steps N        steps of a round, for a quick look
   --json FILE      every round's figures, with machine, date and versions
-  --python FILE    ddp, sockets and transformer: a Python that has PyTorch, instead of a virtual environment made here
+  --python FILE    ddp, sockets, transformer and curves: a Python that has PyTorch, instead of a virtual environment made here
   --svg FOLDER     growth: where its plots are written
 
 Examples:
