@@ -47,6 +47,9 @@ import { hardmax, logSoftmax, softmax } from "../../shared/graph/operations/soft
 import type { Shape } from "../../shared/graph/values.ts";
 import { someNumbers } from "./programs.ts";
 
+/** A convolution's options, all of them and none the same on both axes. */
+const uneven = { stride: [2, 3], padding: [1, 0, 2, 1], dilation: [2, 1], groups: 2 };
+
 /** Makes inputs; `rows` have a sample dimension, `weights` don't. */
 export class Sources {
   readonly builder = new GraphBuilder();
@@ -291,24 +294,12 @@ export const examples: readonly Example[] = [
   {
     operation: "conv2d",
     title: "conv2d, strided, padded unevenly, dilated, in groups",
-    output: (from, width) =>
-      conv2d(from.rows(4, 6, width), from.weights(6, 2, 3, 2), undefined, {
-        stride: [2, 3],
-        padding: [1, 0, 2, 1],
-        dilation: [2, 1],
-        groups: 2,
-      }),
+    output: (from, width) => conv2d(from.rows(4, 6, width), from.weights(6, 2, 3, 2), undefined, uneven),
   },
   {
     operation: "conv2d",
     title: "conv2d of few channels with more filters than taps, strided, padded unevenly, dilated, in groups",
-    output: (from, width) =>
-      conv2d(from.rows(4, 6, width), from.weights(16, 2, 3, 2), undefined, {
-        stride: [2, 3],
-        padding: [1, 0, 2, 1],
-        dilation: [2, 1],
-        groups: 2,
-      }),
+    output: (from, width) => conv2d(from.rows(4, 6, width), from.weights(16, 2, 3, 2), undefined, uneven),
   },
   {
     operation: "conv2d",
