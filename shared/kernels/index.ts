@@ -13,6 +13,14 @@ import { dropoutThreshold, type RandomStream } from "../random.ts";
 /** What the kernels' module exports, see assembly/. */
 interface ModuleExports {
   readonly add: (out: number, left: number, right: number, count: number) => void;
+  readonly addFour: (
+    out: number,
+    first: number,
+    second: number,
+    third: number,
+    fourth: number,
+    count: number,
+  ) => void;
   readonly clamp: (out: number, values: number, limit: number, count: number) => void;
   readonly divide: (out: number, dividend: number, divisor: number, count: number) => void;
   readonly weightedSum: (
@@ -59,6 +67,8 @@ interface ModuleExports {
 export interface Kernels {
   /** out = left + right */
   readonly add: ModuleExports["add"];
+  /** out = (first + second) + (third + fourth) */
+  readonly addFour: ModuleExports["addFour"];
   /** out = values cut to −limit … limit; NaN stays NaN */
   readonly clamp: ModuleExports["clamp"];
   /** out = dividend / divisor, the divisor being one number */
@@ -83,6 +93,7 @@ export interface Kernels {
 
 const names: readonly (keyof ModuleExports)[] = [
   "add",
+  "addFour",
   "clamp",
   "divide",
   "weightedSum",

@@ -52,6 +52,10 @@ interface Elementwise {
 
 const elementwise: Record<string, Elementwise> = {
   add: { run: kernels.add, plain: (left, right) => round(left + right) },
+  addFour: {
+    run: (out, left, right, count) => kernels.addFour(out, left, right, right, right, count),
+    plain: (left, right) => round(round(left + right) + round(right + right)),
+  },
   clamp: {
     run: (out, left, _right, count) => kernels.clamp(out, left, 0.7, count),
     plain: (left) => Math.max(-round(0.7), Math.min(round(0.7), left)),

@@ -16,6 +16,22 @@ export function add(out: usize, left: usize, right: usize, count: usize): void {
   for (; at < end; at += 4) v128.store_lane<f32>(out + at, f32x4.add(single(left + at), single(right + at)), 0);
 }
 
+export function addFour(out: usize, first: usize, second: usize, third: usize, fourth: usize, count: usize): void {
+  const vectors = (count & ~3) << 2;
+  const end = count << 2;
+  let at: usize = 0;
+  for (; at < vectors; at += 16) {
+    const left = f32x4.add(v128.load(first + at), v128.load(second + at));
+    const right = f32x4.add(v128.load(third + at), v128.load(fourth + at));
+    v128.store(out + at, f32x4.add(left, right));
+  }
+  for (; at < end; at += 4) {
+    const left = f32x4.add(single(first + at), single(second + at));
+    const right = f32x4.add(single(third + at), single(fourth + at));
+    v128.store_lane<f32>(out + at, f32x4.add(left, right), 0);
+  }
+}
+
 export function divide(out: usize, dividend: usize, divisor: f32, count: usize): void {
   const divisors = f32x4.splat(divisor);
   const vectors = (count & ~3) << 2;

@@ -6,7 +6,7 @@
  * four floats at a time with the rest going through the same formula in one lane. The module has no memory of its own,
  * so any number of threads may run it on one memory.
  */
-export { add, clamp, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
+export { add, addFour, clamp, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
 export { bytesToUnits } from "./convert";
 export { checksum } from "./checksum";
 export { allFinite, sumOfSquares } from "./reduce";
