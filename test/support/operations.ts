@@ -195,6 +195,11 @@ export const examples: readonly Example[] = [
   },
   {
     operation: "matmul",
+    title: "matmul over the samples, by a wide matrix",
+    output: (from, width) => matmul(from.rows(width), from.rows(4_200), { transposeLeft: true }),
+  },
+  {
+    operation: "matmul",
     title: "matmul of weights, both transposed",
     output: (from, width) =>
       matmul(
