@@ -47,7 +47,7 @@ interface Loaded {
 const LONGEST_WAIT = 20;
 
 /** And first spins for so long: most parameters come sooner. */
-const SPIN = 1;
+const SPIN = 4;
 
 export class TaskRunner {
   readonly #threads: number;

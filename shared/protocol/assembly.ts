@@ -2,6 +2,7 @@
  * Puts the segments of one vector together, in whatever order they come. A segment is counted once, however often it
  * arrives, so that a duplicate can never make a vector look complete.
  */
+import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { Segment } from "./messages.ts";
@@ -20,7 +21,7 @@ export class Assembly {
     const { bytes, checksum } = this.#target;
     if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
     if (this.#seen.has(segment.offset)) return "partial";
-    bytes.set(section, segment.offset);
+    copyBytes(bytes.subarray(segment.offset, segment.offset + segment.length), section);
     if (checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
     this.#seen.add(segment.offset);
     return this.#seen.size === Math.ceil(bytes.length / SEGMENT_BYTES) ? "complete" : "partial";

@@ -10,6 +10,7 @@
  */
 import { Packr, Unpackr } from "msgpackr";
 import { LockstepError } from "../errors.ts";
+import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
@@ -36,7 +37,7 @@ export function encodeFrame(message: WorkerMessage | CoordinatorMessage, section
   frame.writeUInt32LE(header.length, 0);
   frame.set(header, 4);
   frame.fill(0, 4 + header.length, start);
-  frame.set(section, start);
+  copyBytes(frame.subarray(start), section);
   return frame;
 }
 
