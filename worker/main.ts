@@ -11,7 +11,7 @@ import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { logSettings, openLog } from "../shared/log.ts";
 import type { Log, LogSettings } from "../shared/log.ts";
-import { tuneGarbageCollection } from "../shared/memory/garbage.ts";
+import { compileAtOnce, tuneGarbageCollection } from "../shared/v8.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { version } from "../shared/version.ts";
@@ -65,7 +65,11 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
     settings: { name: values.name, version, threads, patience: 1000 * whole("patience", values.patience), token },
     clock: systemClock,
     connect: (listener) => connect(address, tls, listener),
-    openPool: (plan) => ComputePool.open(plan, threads, () => dataOf(plan, source, cacheFolder(process.env), say)),
+    async openPool(plan) {
+      const pool = await ComputePool.open(plan, threads, () => dataOf(plan, source, cacheFolder(process.env), say));
+      compileAtOnce();
+      return pool;
+    },
     random: Math.random,
     say,
   });

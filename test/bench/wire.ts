@@ -4,7 +4,7 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { tuneGarbageCollection } from "../../shared/memory/garbage.ts";
+import { tuneGarbageCollection } from "../../shared/v8.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { alternate, shown, spread } from "./measure.ts";
 import { checkStamp, paths, stamp } from "./wire/paths.ts";

@@ -3,7 +3,7 @@
  * that ended by itself ended with goes back over it.
  */
 import { LockstepError, unreachable } from "../../shared/errors.ts";
-import { tuneGarbageCollection } from "../../shared/memory/garbage.ts";
+import { tuneGarbageCollection } from "../../shared/v8.ts";
 import { coordinatorAddress } from "../../shared/address.ts";
 import { memoryInUse } from "../fuzz/memory.ts";
 import { LightWorker } from "./light-worker.ts";

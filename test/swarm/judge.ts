@@ -47,7 +47,7 @@ export function courseOf(measurements: readonly Measurement[], figure: (measurem
  * What a run holds on to more and more: from its second quarter to its last, both with the same number of workers, nothing
  * may grow. The first is left to warm up. Memory in use once all garbage is collected may be 2 % and 1 MB more: up to 1.5 %
  * were seen, of code that V8 still compiles; 100 bytes kept of every message make 10 MB in a minute. Resident memory may be
- * more by the 200 MB of garbage that V8 is allowed between two collections (shared/memory/garbage.ts), whose pages it keeps;
+ * more by the 200 MB of garbage that V8 is allowed between two collections (shared/v8.ts), whose pages it keeps;
  * of the workers' processes, each with an allowance of its own, it is not judged. As many sockets may be open more as there
  * are workers that have just come or gone.
  */

@@ -2,7 +2,7 @@
  * `node peer.ts PATH ADDRESS BYTES`, forked: one peer of an exchange. Over its IPC channel it says where it joined from, and
  * how much processor time it has used whenever it is asked; it ends with that channel.
  */
-import { tuneGarbageCollection } from "../../../shared/memory/garbage.ts";
+import { tuneGarbageCollection } from "../../../shared/v8.ts";
 import { checkStamp, paths, stamp } from "./paths.ts";
 import type { PathName } from "./paths.ts";
 

@@ -1,0 +1,22 @@
+/** How V8 treats this process, where its defaults cost steps time. For all threads. */
+import { setFlagsFromString } from "node:v8";
+
+/**
+ * To be called once a process, before buffers are allocated. Frames are short-lived buffers outside the JavaScript heap. By itself
+ * V8 counts them against 64 MB of their own and then runs a full collection, 30 ms on a heap this small: more than half of a
+ * coordinator's time on a network of 2M parameters. Counted with the heap, and with a heap that may grow to a multiple of what
+ * lives, the cheap young collections free them first. Measured on 784-1024-1024-10: 2 full collections a run instead of
+ * 110, 60 ms a step instead of 100.
+ */
+export function tuneGarbageCollection(): void {
+  setFlagsFromString("--external-memory-accounted-in-global-limit");
+  // Percent of the live heap that may be added before a full collection: some 200 MB here.
+  setFlagsFromString("--heap-growing-percent=1000");
+}
+
+/**
+ * Has functions that are called from now on compiled at once. By itself V8 interprets each a while first, and an epoch of a
+ * large network is over by then: on 784-1024-1024-10 at 512 this made the first 118 steps 1.08 times as fast. Not called before the
+ * steps begin, since it would make the start slower.
+ */
+export const compileAtOnce = (): void => setFlagsFromString("--always-sparkplug");
