@@ -13,14 +13,7 @@ import { dropoutThreshold, type RandomStream } from "../random.ts";
 /** What the kernels' module exports, see assembly/. */
 interface ModuleExports {
   readonly add: (out: number, left: number, right: number, count: number) => void;
-  readonly addFour: (
-    out: number,
-    first: number,
-    second: number,
-    third: number,
-    fourth: number,
-    count: number,
-  ) => void;
+  readonly addFour: (out: number, first: number, second: number, third: number, fourth: number, count: number) => void;
   readonly clamp: (out: number, values: number, limit: number, count: number) => void;
   readonly divide: (out: number, dividend: number, divisor: number, count: number) => void;
   readonly weightedSum: (
