@@ -18,6 +18,7 @@ import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
 import type { Outcome } from "./crew/job.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import { madeOnce } from "../shared/protocol/outbox.ts";
 import type { Total } from "./reduction.ts";
 
 /** Bytes of one of the two blocks: whole pages, so that it can be shared with workers of this host. */
@@ -42,7 +43,7 @@ export class ParameterStore {
   readonly #arrivalsPage: number;
   readonly #arrivals: Signal;
   #version = 0;
-  #frames: { readonly version: number; readonly byBytes: Map<number, readonly Buffer[]> } | undefined;
+  #frames: { readonly version: number; readonly byBytes: Map<number, Iterable<Buffer>> } | undefined;
   /** Which of the blocks hold what is frozen, and its average: they keep it. */
   readonly #holdsFrozen = [false, false];
 
@@ -154,19 +155,26 @@ export class ParameterStore {
     return this.#crew.run({ additions, checks, count: trained, step });
   }
 
-  /** The current parameters, or those that are trained, as frames: encoded once for all workers. */
-  framesOf(version: number, part: "whole" | "trained"): readonly Buffer[] {
+  /**
+   * The current parameters, or those that are trained, as frames: each encoded once for all workers, when the first of them is to
+   * get it. No more of them are made once the next version is there.
+   */
+  framesOf(part: "whole" | "trained"): Iterable<Buffer> {
     const bytes = part === "whole" ? vectorBytes(this.layout) : 4 * this.layout.trained;
-    if (this.#frames?.version !== version) this.#frames = { version, byBytes: new Map() };
+    if (this.#frames?.version !== this.#version) this.#frames = { version: this.#version, byBytes: new Map() };
     let frames = this.#frames.byBytes.get(bytes);
     if (frames === undefined) {
-      frames = Array.from(
-        segmentsOf(checkedVector(this.#arena, this.#kernels, this.#current, bytes)),
-        ({ segment, section }) => encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
-      );
+      frames = madeOnce(this.#encode(this.#version, this.#current, bytes));
       this.#frames.byBytes.set(bytes, frames);
     }
     return frames;
+  }
+
+  *#encode(version: number, block: number, bytes: number): Generator<Buffer> {
+    for (const { segment, section } of segmentsOf(checkedVector(this.#arena, this.#kernels, block, bytes))) {
+      if (version !== this.#version) return;
+      yield encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section);
+    }
   }
 
   #stateVector(index: number): Float32Array {

@@ -252,13 +252,17 @@ export class CoordinatorRuntime implements ServerListener {
   }
 
   #sendParameters(worker: WorkerId, part: "whole" | "trained"): void {
-    const { store, state } = this.#parts;
-    const frames = store.framesOf(state.steps, part);
     const outbox = this.#connections.get(worker)?.outbox;
-    for (const frame of frames) this.profiler.sent(frame.length);
     // Parameters of a step that is over help nobody.
     outbox?.dropBulk(PARAMETERS);
-    outbox?.sendBulk(frames, PARAMETERS);
+    outbox?.sendBulk(this.#counted(this.#parts.store.framesOf(part)), PARAMETERS);
+  }
+
+  *#counted(frames: Iterable<Buffer>): Generator<Buffer> {
+    for (const frame of frames) {
+      this.profiler.sent(frame.length);
+      yield frame;
+    }
   }
 
   #receive(worker: WorkerId, partial: Partial | PlacedPartial): void {

@@ -269,12 +269,14 @@ export class WorkerRuntime {
       this.#placed.push({ work, buffer });
       return;
     }
-    const frames = [...segmentsOf(pool.memory.outgoing(work.kind, buffer))].map(({ segment, section }) => {
-      const isLast = segment.offset + segment.length === segment.total;
-      return encodeFrame({ type: "partial", ...common, segment, ...(isLast ? timing() : {}) }, section);
-    });
-    this.#client?.outbox.sendBulk(frames, workKey(work));
-    this.#release(work, node);
+    function* frames(): Generator<Buffer> {
+      for (const { segment, section } of segmentsOf(pool.memory.outgoing(work.kind, buffer))) {
+        const isLast = segment.offset + segment.length === segment.total;
+        yield encodeFrame({ type: "partial", ...common, segment, ...(isLast ? timing() : {}) }, section);
+      }
+    }
+    this.#sums.delete(key);
+    this.#client?.outbox.sendBulk(frames(), workKey(work), () => pool.release(work.kind, buffer));
   }
 
   #release(work: WorkName, node: TreeNode): void {

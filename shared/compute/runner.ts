@@ -17,7 +17,7 @@ import type { Graph, GraphInput } from "../graph/graph.ts";
 import { decodeGraph } from "../graph/serialise.ts";
 import { instantiateKernels } from "../kernels/index.ts";
 import type { Kernels } from "../kernels/index.ts";
-import { addAlongTree } from "../memory/blocks.ts";
+import { addAlongTree, addAndCheck } from "../gradient/add.ts";
 import { Arena } from "../memory/arena.ts";
 import type { Layout } from "../memory/layout.ts";
 import { Signal } from "../memory/signal.ts";
@@ -112,11 +112,19 @@ export class TaskRunner {
     if (found !== "ready") return found;
     const resumed = hostMicroseconds();
     await loaded.prepared.run(loaded.inputs(task.parameters), loaded.outputs(task.outputs));
-    const checksum = addAlongTree(this.#kernels, task.outputs, vectorBytes(this.#layouts.partial[task.kind]));
+    const checksum = this.#addUp(task);
     const computed = hostMicroseconds();
     const microseconds = gathered - begun + (computed - resumed);
     const call = this.#plan.trace ? ([threadId, begun, gathered, resumed, computed] as const) : undefined;
     return { milliseconds: microseconds / 1000, announced: this.#announce(task, checksum, microseconds, call), call };
+  }
+
+  /** Adds the shards' sums up. Returns the checksum of an announced sum; over a socket each segment gets one of its own. */
+  #addUp({ kind, outputs, announcement }: ComputeTask): number | undefined {
+    const bytes = vectorBytes(this.#layouts.partial[kind]);
+    if (announcement !== undefined) return addAndCheck(this.#kernels, outputs, bytes);
+    addAlongTree(this.#kernels, outputs, bytes);
+    return undefined;
   }
 
   /** Gives back what the system lent. */
@@ -126,11 +134,11 @@ export class TaskRunner {
 
   #announce(
     { announcement }: ComputeTask,
-    checksum: number,
+    checksum: number | undefined,
     microseconds: number,
     call: EngineCall | undefined,
   ): boolean {
-    if (announcement === undefined) return false;
+    if (announcement === undefined || checksum === undefined) return false;
     return this.#announcer.announce(announcement, {
       checksum,
       computeMicroseconds: Math.round(microseconds / this.#threads),

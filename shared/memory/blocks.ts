@@ -1,5 +1,4 @@
 /** Long vectors are worked on block by block: what is done to one block finds it in the processor's cache. */
-import { splitAt } from "../gradient/tree.ts";
 import type { Kernels } from "../kernels/index.ts";
 
 /** Floats of a block, whole 64-byte lines; the last may be shorter. A few vectors' blocks fit into the cache of a core together. */
@@ -26,36 +25,6 @@ export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: numbe
   let sum = 0;
   for (let block = 0; block < blocksIn(bytes / 4); block++) sum += checksumTerm(kernels, offset, bytes / 4, block);
   return sum >>> 0;
-}
-
-/**
- * Adds vectors along the canonical tree into the first of them; the others are spoiled. Returns the checksum of the sum, as
- * `blockwiseChecksum` does.
- * @param terms their offsets, in bytes
- */
-export function addAlongTree(kernels: Kernels, terms: readonly number[], bytes: number): number {
-  const floats = bytes / 4;
-  let sum = 0;
-  for (let block = 0; block < blocksIn(floats); block++) {
-    addBlock(kernels, terms, 4 * BLOCK_FLOATS * block, lengthOf(block, floats));
-    sum += checksumTerm(kernels, terms[0]!, floats, block);
-  }
-  return sum >>> 0;
-}
-
-/** Adds one block, `at` so many bytes, of each term into that of the first. */
-function addBlock(kernels: Kernels, terms: readonly number[], at: number, count: number): void {
-  if (terms.length < 2) return;
-  const into = terms[0]! + at;
-  if (terms.length === 4) {
-    // The tree over four in one pass: 1.4 times as fast as three, which write sums of two and read them again.
-    kernels.addFour(into, into, terms[1]! + at, terms[2]! + at, terms[3]! + at, count);
-    return;
-  }
-  const left = splitAt(terms.length);
-  addBlock(kernels, terms.slice(0, left), at, count);
-  addBlock(kernels, terms.slice(left), at, count);
-  kernels.add(into, into, terms[left]! + at, count);
 }
 
 /** What a vector is like. */

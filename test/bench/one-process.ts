@@ -15,7 +15,7 @@ import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
-import { addAlongTree } from "../../shared/memory/blocks.ts";
+import { addAlongTree } from "../../shared/gradient/add.ts";
 import { slotView } from "../../shared/memory/layout.ts";
 import { initialParameters } from "../../shared/nn/model.ts";
 import { permutation } from "../../shared/random.ts";

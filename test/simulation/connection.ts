@@ -1,6 +1,7 @@
 /** One end of a WebSocket connection, with the close handshake as `ws` does it. */
 import { decodeFrame } from "../../shared/protocol/codec.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
+import type { WriteFrame } from "../../shared/protocol/outbox.ts";
 import type { Network } from "./network.ts";
 import type { SimulatedProcess } from "./process.ts";
 
@@ -15,14 +16,14 @@ interface Listener {
 
 /** How long `ws` waits for the other side to close. */
 const CLOSE_TIMEOUT = 30_000;
-/** Bulk frames that may wait in one outbox: the partials of one work, or the parameters of one version. */
+/** Vectors whose frames may wait in one outbox: the partials of one work, or the parameters of one version. */
 const MOST_WAITING = 64;
 
 export class End {
   readonly process: SimulatedProcess;
   /** The worker's host, whichever end this is: the network's conditions belong to it. */
   readonly host: string;
-  readonly outbox: Outbox;
+  readonly outbox: WatchedOutbox;
   state: "connecting" | "open" | "closing" | "closed" = "connecting";
   peer: End | undefined;
   listener: Listener | undefined;
@@ -36,7 +37,7 @@ export class End {
     this.#network = network;
     this.process = process;
     this.host = host;
-    this.outbox = new WatchedOutbox((frame, flushed) => {
+    this.outbox = new WatchedOutbox(process, (frame, flushed) => {
       if (this.state !== "open") return;
       this.send({ kind: "frame", frame });
       // A peer that takes nothing more leaves what was written last in the socket's buffer.
@@ -101,14 +102,19 @@ export class End {
     if (this.state === "closed") return;
     this.state = "closed";
     this.send({ kind: "close" });
-    this.process.after(0, () => this.listener?.onClose(reason));
+    this.process.after(0, () => this.#closed(reason));
   }
 
   /** The operating system says that the connection is gone. */
   reset(reason: string): void {
     if (this.state === "closed") return;
     this.state = "closed";
+    this.#closed(reason);
+  }
+
+  #closed(reason: string): void {
     this.listener?.onClose(reason);
+    this.outbox.close();
   }
 
   /** The process is gone: its kernel closes the connection, unless the machine is gone too. */
@@ -127,35 +133,35 @@ function frameLine(frame: Buffer): string | undefined {
   return type === "heartbeat" ? undefined : `${String(type)} ${words.map((word) => JSON.stringify(word)).join(" ")}`;
 }
 
-/** Fails where more waits than one work can need. */
+/** Fails where more waits than one work can need; its process knows how many vectors it has not sent yet. */
 class WatchedOutbox extends Outbox {
-  /** What each bulk frame that waits is about. */
-  readonly #waiting: string[];
+  readonly #process: SimulatedProcess;
+  #waiting = 0;
+  #isClosed = false;
 
-  constructor(write: ConstructorParameters<typeof Outbox>[0]) {
-    const waiting: string[] = [];
-    super((frame, flushed) => {
-      waiting.shift();
-      write(frame, flushed);
+  constructor(process: SimulatedProcess, write: WriteFrame) {
+    super(write);
+    this.#process = process;
+  }
+
+  override sendBulk(frames: Iterable<Buffer>, about: string, over = (): void => {}): void {
+    this.#wait(1);
+    if (this.#waiting > MOST_WAITING) throw new Error(`frames of ${this.#waiting} vectors wait in one outbox`);
+    super.sendBulk(frames, about, () => {
+      if (!this.#isClosed) this.#wait(-1);
+      over();
     });
-    this.#waiting = waiting;
   }
 
-  override send(frame: Buffer): void {
-    // It is written before all that wait.
-    this.#waiting.unshift("control");
-    super.send(frame);
+  /** Of a closed connection nothing waits any more. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#wait(-this.#waiting);
+    this.#isClosed = true;
   }
 
-  override sendBulk(frames: Iterable<Buffer>, about: string): void {
-    const all = [...frames];
-    this.#waiting.push(...all.map(() => about));
-    super.sendBulk(all, about);
-    if (this.#waiting.length > MOST_WAITING) throw new Error(`${this.#waiting.length} bulk frames wait in one outbox`);
-  }
-
-  override dropBulk(about: string): void {
-    super.dropBulk(about);
-    this.#waiting.splice(0, Infinity, ...this.#waiting.filter((each) => each !== about));
+  #wait(vectors: number): void {
+    this.#waiting += vectors;
+    this.#process.sending += vectors;
   }
 }

@@ -15,6 +15,8 @@ export class SimulatedProcess implements Clock {
   readonly name: string;
   readonly world: World;
   readonly buffers: BuffersInUse = new Map();
+  /** Vectors of which frames wait to be sent; a worker keeps the buffers that they are made from. */
+  sending = 0;
   alive = true;
   #wakesAt = 0;
   /** What has come while it was paused. */

@@ -132,9 +132,9 @@ export class SimulatedThreads implements Threads {
   }
 
   #checkBuffers(): void {
-    const count = buffersInUse(this.#process);
+    const count = buffersInUse(this.#process) - this.#process.sending;
     if (this.#underWay === 0 && this.#idle === undefined && count > 0) {
-      throw new Error(`${this.#process.name} computes nothing and holds ${count} buffers`);
+      throw new Error(`${this.#process.name} computes nothing and holds ${count} buffers of which it sends nothing`);
     }
   }
 }

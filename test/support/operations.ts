@@ -78,6 +78,8 @@ export interface Example {
   readonly output: (from: Sources, width: number) => Tensor;
   /** Whether inputs must be above zero. */
   readonly positive?: boolean;
+  /** Has so many numbers that a slope for each takes long, and is lost in the sum of all. */
+  readonly isWide?: boolean;
 }
 
 const unary = (operation: string, apply: (x: Tensor) => Tensor, positive = false): Example => ({
@@ -195,11 +197,6 @@ export const examples: readonly Example[] = [
   },
   {
     operation: "matmul",
-    title: "matmul over the samples, by a wide matrix",
-    output: (from, width) => matmul(from.rows(width), from.rows(4_200), { transposeLeft: true }),
-  },
-  {
-    operation: "matmul",
     title: "matmul of weights, both transposed",
     output: (from, width) =>
       matmul(
@@ -216,6 +213,13 @@ export const examples: readonly Example[] = [
     operation: "linear",
     title: "linear of every position",
     output: (from, width) => linear(from.rows(3, width), from.weights(9, width), from.weights(9)),
+  },
+  {
+    // Wide enough for its weight gradient's left matrix to be transposed first.
+    operation: "linear",
+    title: "linear of 520 numbers",
+    isWide: true,
+    output: (from, width) => linear(from.rows(8, 520), from.weights(width, 520), from.weights(width)),
   },
   {
     operation: "batchMatmul",

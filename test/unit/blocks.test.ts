@@ -2,14 +2,12 @@ import { expect, it } from "vitest";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import {
-  addAlongTree,
   BLOCK_FLOATS as BLOCK,
   blocksIn,
   blockwiseChecksum,
   checksumTerm,
   inspect,
 } from "../../shared/memory/blocks.ts";
-import { someNumbers, treeSum } from "../support/programs.ts";
 
 const count = 2 * BLOCK + 16;
 const arena = new Arena(4 * count);
@@ -50,17 +48,3 @@ it.each([0, BLOCK, count - 1])("one look finds float %i that is not finite, and 
   expect(inspect(kernels, offset, 4 * count).isFinite).toBe(false);
   floats[index] = before;
 });
-
-it.each([1, 2, 3, 4, 5, 7, 8, 13])(
-  "%i vectors are added along the canonical tree, and checked in the same pass",
-  (terms) => {
-    const room = new Arena(terms * (4 * count + 64));
-    const own = instantiateKernels(room.memory);
-    const offsets = Array.from({ length: terms }, () => room.allocate(4 * count));
-    const vectors = offsets.map((_, term) => someNumbers(count, term + 1));
-    offsets.forEach((at, term) => room.floats(at, count).set(vectors[term]!));
-    const checksum = addAlongTree(own, offsets, 4 * count);
-    expect(room.floats(offsets[0]!, count)).toEqual(treeSum(vectors));
-    expect(checksum).toBe(blockwiseChecksum(own, offsets[0]!, 4 * count));
-  },
-);

@@ -2,6 +2,7 @@
 import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame, segmentsOf } from "../../../shared/protocol/codec.ts";
+import { madeOnce } from "../../../shared/protocol/outbox.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
 import { allocateVector, Arrivals } from "./path.ts";
 import type { WirePath } from "./path.ts";
@@ -30,10 +31,11 @@ export const websocket: WirePath = {
         version += 1;
         assemblies = gradients.map((target) => new Assembly(target));
         const all = arrivals.expect(peers);
-        // Encoded once for all peers, as ParameterStore does.
-        const frames = Array.from(segmentsOf(parameters), ({ segment, section }) =>
-          encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section),
-        );
+        const header = { type: "parameters", version: stepNumber(version) } as const;
+        function* encoded(): Generator<Buffer> {
+          for (const { segment, section } of segmentsOf(parameters)) yield encodeFrame({ ...header, segment }, section);
+        }
+        const frames = madeOnce(encoded());
         for (const outbox of outboxes) outbox.sendBulk(frames, "parameters");
         await all;
       },
@@ -54,10 +56,10 @@ export const websocket: WirePath = {
       onParameters(parameters.bytes, gradients.bytes);
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
-      outbox.sendBulk(
-        Array.from(segmentsOf(gradients), ({ segment, section: part }) => encodeFrame({ ...common, segment }, part)),
-        "gradients",
-      );
+      function* frames(): Generator<Buffer> {
+        for (const { segment, section: part } of segmentsOf(gradients)) yield encodeFrame({ ...common, segment }, part);
+      }
+      outbox.sendBulk(frames(), "gradients");
     });
     return "";
   },

@@ -61,7 +61,9 @@ function expectDerivatives(build: (from: Sources) => Tensor, positive = false): 
 }
 
 describe("every operation's derivative is the slope", () => {
-  test.each(examples)("$title", ({ output, positive }) => expectDerivatives((from) => output(from, 5), positive));
+  test.each(examples.filter(({ isWide }) => isWide !== true))("$title", ({ output, positive }) =>
+    expectDerivatives((from) => output(from, 5), positive),
+  );
 });
 
 describe("every activation's derivative is the slope", () => {

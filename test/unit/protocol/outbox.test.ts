@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Outbox } from "../../../shared/protocol/outbox.ts";
+import { madeOnce, Outbox } from "../../../shared/protocol/outbox.ts";
 
 /** A socket that takes what it is given and flushes when the test says so. */
 function socket(): { outbox: Outbox; written: string[]; flush: (count: number) => void } {
@@ -62,5 +62,49 @@ describe("Outbox", () => {
     });
     outbox.sendBulk(bulk("a", 20), "a");
     expect(written).toHaveLength(20);
+  });
+
+  it("makes a bulk frame when it is its turn, and says when no more of them will be made", () => {
+    const { outbox, flush } = socket();
+    const events: string[] = [];
+    function* made(name: string, count: number): Generator<Buffer> {
+      for (const frame of bulk(name, count)) {
+        events.push(frame.toString());
+        yield frame;
+      }
+    }
+    outbox.sendBulk(made("a", 6), "a", () => events.push("a over"));
+    outbox.sendBulk(made("b", 9), "b", () => events.push("b over"));
+    outbox.sendBulk(made("c", 1), "c", () => events.push("c over"));
+    expect(events.splice(0)).toEqual(["a0", "a1", "a2", "a3"]);
+    flush(2);
+    expect(events.splice(0)).toEqual(["a4", "a5"]);
+    flush(1);
+    expect(events.splice(0)).toEqual(["a over", "b0"]);
+    outbox.dropBulk("b");
+    expect(events.splice(0)).toEqual(["b over"]);
+    flush(4);
+    expect(events).toEqual(["c0", "c over"]);
+  });
+});
+
+describe("madeOnce", () => {
+  it("makes each frame once for all who send them, whoever gets there first", () => {
+    let made = 0;
+    function* frames(): Generator<Buffer> {
+      for (const frame of bulk("a", 3)) {
+        made += 1;
+        yield frame;
+      }
+    }
+    const shared = madeOnce(frames());
+    const [one, other] = [shared[Symbol.iterator](), shared[Symbol.iterator]()];
+    const first = one.next().value;
+    expect(made).toBe(1);
+    expect(other.next().value).toBe(first);
+    expect([...shared].map(String)).toEqual(["a0", "a1", "a2"]);
+    expect([...shared]).toHaveLength(3);
+    expect([one.next().value, other.next().value].map(String)).toEqual(["a1", "a1"]);
+    expect(made).toBe(3);
   });
 });
