@@ -10,11 +10,14 @@ import { writeMnistPart } from "../support/mnist.ts";
 
 const secret = "correct-horse-battery-staple";
 
-/** The samples of a page in Prometheus' text format, by name with labels; refuses lines that are none. */
+/**
+ * The samples of a page in Prometheus' text format, by name with labels; refuses lines that are none. What has no value, as the
+ * mean of an event loop's delays when it is asked for twice in a row, is written `Nan`: Prometheus reads that in any case.
+ */
 function samplesOf(page: string): Map<string, number> {
   const samples = new Map<string, number>();
   for (const line of page.split("\n").filter((text) => text !== "" && !text.startsWith("#"))) {
-    const [, name, value] = /^([a-z_0-9]+\{[^{}]*\}) (-?[\d.e+-]+|NaN|\+Inf)$/.exec(line) ?? [];
+    const [, name, value] = /^([a-z_0-9]+\{[^{}]*\}) (-?[\d.e+-]+|Na[Nn]|\+Inf)$/.exec(line) ?? [];
     expect(name, line).toBeDefined();
     expect(samples.has(name!), line).toBe(false);
     samples.set(name!, Number(value));
