@@ -57,7 +57,7 @@ describe("the parameters", () => {
     expect([...parameters.vector.subarray(0, 15)]).toEqual(Array(15).fill(1));
   });
 
-  it("are encoded once a version", () => {
+  it("are encoded once a version, as they were then", () => {
     const { store: parameters, gradient, sums } = store();
     parameters.vector.fill(1, 0, 15);
     const frames = [...parameters.framesOf("whole")];
@@ -71,6 +71,14 @@ describe("the parameters", () => {
     expect(new Assembly(received).take(message.segment, section)).toBe("complete");
     expect([...new Float32Array(Uint8Array.from(received.bytes).buffer, 0, 15)]).toEqual(Array(15).fill(1));
     expect([...parameters.framesOf("whole")][0]).not.toBe(frames[0]);
+  });
+
+  it("are not encoded any more once the next version is there, which takes their place in memory in the end", () => {
+    const { store: parameters, gradient } = store();
+    const frames = parameters.framesOf("whole");
+    expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toEqual({ isFinite: true, damaged: [] });
+    expect([...frames]).toEqual([]);
+    expect([...parameters.framesOf("whole")]).toHaveLength(1);
   });
 
   it("keep what is frozen, and its average, in every version; it is encoded only where the whole is asked for", () => {
