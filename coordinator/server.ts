@@ -13,10 +13,11 @@ import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
 import { decodeLoad } from "../shared/protocol/load.ts";
 import type { Load } from "../shared/protocol/load.ts";
-import { workerFrameLimit } from "../shared/protocol/codec.ts";
+import { segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 import { everySecond } from "../shared/clock.ts";
+import { FrameSocket, gatherFrames, onBytes } from "../shared/protocol/frame-socket.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { Gate } from "./gate.ts";
@@ -105,7 +106,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: workerFrameLimit(partialBytes),
+    maxPayload: segmentFrameLimit(partialBytes),
   });
   const authority = await listenAt(http, host, port);
   return {
@@ -169,7 +170,8 @@ function serve(
     }
     // Also when the upgrade itself fails, and however the connection ends.
     socket.once("close", () => visit.gone(performance.now()));
-    sockets.handleUpgrade(request, socket, head, (opened) => accept(opened, socket, visit, options.token, listener));
+    const wire = FrameSocket.upgraded(socket, head);
+    sockets.handleUpgrade(request, wire, Buffer.alloc(0), (opened) => accept(opened, wire, visit, options, listener));
   });
   http.on("tlsClientError", (error: Error, socket: { readonly remoteAddress?: string }) => {
     const sentence = `no TLS connection came about: ${error.message}`;
@@ -191,7 +193,13 @@ function turnAway(socket: Duplex, { message, hint }: LockstepError): void {
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken, listener: ServerListener): void {
+function accept(
+  socket: WebSocket,
+  wire: Duplex,
+  visit: Visit,
+  { token, partialBytes }: ListenOptions,
+  listener: ServerListener,
+): void {
   socket.binaryType = "nodebuffer";
   let reason = "the connection was lost";
   const cut = (why: string): void => {
@@ -205,8 +213,8 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
   };
   // Before ws looks at them.
   wire.prependListener("data", countStranger);
-  wire.on(
-    "data",
+  onBytes(
+    wire,
     everySecond(() => handlers.onBytes()),
   );
   const outbox = new Outbox((frame, flushed) => {
@@ -217,6 +225,7 @@ function accept(socket: WebSocket, wire: Duplex, visit: Visit, token: JoinToken,
   });
   const proven = (): void => {
     wire.off("data", countStranger);
+    gatherFrames(wire, segmentFrameLimit(partialBytes));
     visit.proven();
   };
   const { remoteAddress, localAddress } = wire as Partial<Socket>;

@@ -1,7 +1,9 @@
 /** The worker's edge to the network: one WebSocket to the coordinator, frames in and out. */
+import type { createConnection, TcpNetConnectOpts } from "node:net";
 import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
-import { COORDINATOR_FRAME_LIMIT } from "../shared/protocol/codec.ts";
+import { COORDINATOR_FRAME_LIMIT, segmentFrameLimit } from "../shared/protocol/codec.ts";
+import { FrameSocket, gatherFrames, onBytes } from "../shared/protocol/frame-socket.ts";
 import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { LockstepError } from "../shared/errors.ts";
@@ -37,6 +39,7 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     handshakeTimeout: 5_000,
     autoPong: false,
     ...tls,
+    ...(address.protocol === "ws:" ? { createConnection: openFrameSocket as typeof createConnection } : {}),
     // Masking protects proxies from browsers; on loopback and under TLS no proxy reads the bytes, and zero masks skip the XOR.
     ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
   });
@@ -44,12 +47,13 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   socket.on("open", () => listener.onOpen());
   // Not before ws listens too: bytes that came with the answer to the upgrade would go to this listener alone.
   socket.on("upgrade", ({ socket: wire }) =>
-    socket.once("open", () =>
-      wire.on(
-        "data",
+    socket.once("open", () => {
+      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY));
+      onBytes(
+        wire,
         everySecond(() => listener.onBytes()),
-      ),
-    ),
+      );
+    }),
   );
   socket.on("ping", () => {
     const { user, system } = process.cpuUsage();
@@ -74,6 +78,8 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   });
   return { outbox, close: () => socket.close(), terminate: () => socket.terminate() };
 }
+
+const openFrameSocket = (options: TcpNetConnectOpts): FrameSocket => FrameSocket.connect(options);
 
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "wss:" || ["localhost", "127.0.0.1", "[::1]"].includes(hostname);

@@ -15,17 +15,17 @@ import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
 
-/** The longest frame of a worker whose partials have so many bytes: a segment and its header, or a message. */
-export const workerFrameLimit = (partialBytes: number): number => Math.min(partialBytes, SEGMENT_BYTES) + 16_384;
+/** The longest frame with a segment of a vector of so many bytes, and all that a worker sends besides. */
+export const segmentFrameLimit = (vectorBytes: number): number => Math.min(vectorBytes, SEGMENT_BYTES) + 16_384;
 /** The welcome carries the graphs. */
 export const COORDINATOR_FRAME_LIMIT = 64 << 20;
 
 // Records would make a frame depend on the frames before it; plain maps let each frame stand alone.
 const packr = new Packr({ useRecords: false, mapsAsObjects: true });
 // Reading, records would become generated code and references could make cycles: a peer that sends either is refused.
-const unpackr = Object.assign(new Unpackr({ useRecords: false, mapsAsObjects: true, structuredClone: false }), {
-  structures: Object.freeze([]),
-});
+// A frame's bytes may be another frame's as soon as it is handled, so nothing that is read refers to them.
+const reading = { useRecords: false, mapsAsObjects: true, structuredClone: false, copyBuffers: true };
+const unpackr = Object.assign(new Unpackr(reading), { structures: Object.freeze([]) });
 const aligned = (length: number): number => (length + 7) & ~7;
 const empty = new Uint8Array(0);
 

@@ -1,0 +1,76 @@
+/**
+ * A TCP connection for a WebSocket, from which long frames are read in one piece (frame-reader.ts): ws takes such a payload as it
+ * is, where it would put chunks of 64 KiB together. A message's bytes are then valid until its listener returns.
+ */
+import { Socket } from "node:net";
+import type { SocketConstructorOpts, TcpNetConnectOpts } from "node:net";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import { FrameReader } from "./frame-reader.ts";
+
+export class FrameSocket extends Socket {
+  readonly #reader: FrameReader;
+
+  private constructor(options: SocketConstructorOpts & { readonly handle?: unknown }, reader: FrameReader) {
+    super({ ...options, onread: { buffer: () => reader.room(), callback: (count) => this.#took(count) } });
+    this.#reader = reader;
+  }
+
+  /** Opens a connection that begins with a request for an upgrade, as `net.connect` does. */
+  static connect({ host, port, timeout }: TcpNetConnectOpts): FrameSocket {
+    const socket = new FrameSocket({}, new FrameReader("http"));
+    if (timeout !== undefined) socket.setTimeout(timeout);
+    return socket.connect({ port, ...(host === undefined ? {} : { host }) });
+  }
+
+  /**
+   * Takes over a server's connection at its upgrade. TLS has buffers of its own and stays as it is.
+   * @param head what was read behind the request; it is read again
+   */
+  static upgraded(socket: Duplex, head: Buffer): Duplex {
+    const { _handle: handle } = socket as { _handle?: { reading: boolean; readStop(): void } | null };
+    if (!(socket instanceof Socket) || socket instanceof TLSSocket || handle === undefined || handle === null) {
+      socket.unshift(head);
+      return socket;
+    }
+    handle.readStop();
+    handle.reading = false;
+    const taken = new FrameSocket({ handle, readable: true, writable: true }, new FrameReader("frames"));
+    Object.assign(socket, { _handle: null });
+    taken.once("close", () => socket.destroy());
+    taken.#readAgain(head);
+    return taken;
+  }
+
+  /** From now on payloads up to this length come in one piece. */
+  gather(longest: number): void {
+    this.#reader.gather(longest);
+  }
+
+  #readAgain(head: Buffer): void {
+    for (let at = 0; at < head.length;) {
+      const count = head.copy(this.#reader.room(), 0, at);
+      this.#took(count);
+      at += count;
+    }
+  }
+
+  #took(count: number): boolean {
+    this.emit("bytes");
+    const piece = this.#reader.took(count);
+    if (piece === undefined) return true;
+    // Whoever doesn't read at this moment finds a copy later.
+    const isTakenAtOnce = this.readableFlowing === true && this.readableLength === 0;
+    return this.push(piece.isWholePayload && !isTakenAtOnce ? Buffer.from(piece.bytes) : piece.bytes);
+  }
+}
+
+/** Has payloads up to this length come in one piece where the connection can; from the other side nothing is expected yet. */
+export function gatherFrames(wire: Duplex, longest: number): void {
+  if (wire instanceof FrameSocket) wire.gather(longest);
+}
+
+/** Says that bytes have come, also of a frame that is not whole yet. */
+export function onBytes(wire: Duplex, listener: () => void): void {
+  wire.on(wire instanceof FrameSocket ? "bytes" : "data", listener);
+}
