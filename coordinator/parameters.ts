@@ -8,6 +8,7 @@ import { vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
+import { copyBytes } from "../shared/memory/copy.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import { Signal, signalOf } from "../shared/memory/signal.ts";
@@ -18,6 +19,7 @@ import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
 import type { Outcome } from "./crew/job.ts";
 import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import type { Frame } from "../shared/protocol/codec.ts";
 import { madeOnce } from "../shared/protocol/outbox.ts";
 import type { Total } from "./reduction.ts";
 
@@ -43,7 +45,7 @@ export class ParameterStore {
   readonly #arrivalsPage: number;
   readonly #arrivals: Signal;
   #version = 0;
-  #frames: { readonly version: number; readonly byBytes: Map<number, Iterable<Buffer>> } | undefined;
+  #frames: { readonly version: number; readonly byBytes: Map<number, Iterable<Frame>> } | undefined;
   /** Which of the blocks hold what is frozen, and its average: they keep it. */
   readonly #holdsFrozen = [false, false];
 
@@ -159,7 +161,7 @@ export class ParameterStore {
    * The current parameters, or those that are trained, as frames: each encoded once for all workers, when the first of them is to
    * get it. No more of them are made once the next version is there.
    */
-  framesOf(part: "whole" | "trained"): Iterable<Buffer> {
+  framesOf(part: "whole" | "trained"): Iterable<Frame> {
     const bytes = part === "whole" ? vectorBytes(this.layout) : 4 * this.layout.trained;
     if (this.#frames?.version !== this.#version) this.#frames = { version: this.#version, byBytes: new Map() };
     let frames = this.#frames.byBytes.get(bytes);
@@ -170,10 +172,13 @@ export class ParameterStore {
     return frames;
   }
 
-  *#encode(version: number, block: number, bytes: number): Generator<Buffer> {
+  *#encode(version: number, block: number, bytes: number): Generator<Frame> {
     for (const { segment, section } of segmentsOf(checkedVector(this.#arena, this.#kernels, block, bytes))) {
       if (version !== this.#version) return;
-      yield encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section);
+      // A slow worker may still be sent these when their block is written again.
+      const copy = Buffer.allocUnsafe(section.length);
+      copyBytes(copy, section);
+      yield encodeFrame({ type: "parameters", version: stepNumber(version), segment }, copy);
     }
   }
 

@@ -12,7 +12,8 @@ import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
+import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
+import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
@@ -130,8 +131,8 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handle({ type: "stop", reason });
   }
 
-  #onFrame(worker: WorkerId, frame: Buffer): void {
-    this.profiler.received(frame.length);
+  #onFrame(worker: WorkerId, frame: Frame): void {
+    this.profiler.received(bytesOf(frame));
     this.profiler.wire(() => {
       try {
         const { header, section } = decodeFrame(frame);
@@ -247,7 +248,7 @@ export class CoordinatorRuntime implements ServerListener {
 
   #send(worker: WorkerId, message: CoordinatorMessage): void {
     const frame = encodeFrame(message);
-    this.profiler.sent(frame.length);
+    this.profiler.sent(bytesOf(frame));
     this.#connections.get(worker)?.outbox.send(frame);
   }
 
@@ -258,9 +259,9 @@ export class CoordinatorRuntime implements ServerListener {
     outbox?.sendBulk(this.#counted(this.#parts.store.framesOf(part)), PARAMETERS);
   }
 
-  *#counted(frames: Iterable<Buffer>): Generator<Buffer> {
+  *#counted(frames: Iterable<Frame>): Generator<Frame> {
     for (const frame of frames) {
-      this.profiler.sent(frame.length);
+      this.profiler.sent(bytesOf(frame));
       yield frame;
     }
   }

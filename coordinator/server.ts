@@ -14,10 +14,11 @@ import { LockstepError } from "../shared/errors.ts";
 import { decodeLoad } from "../shared/protocol/load.ts";
 import type { Load } from "../shared/protocol/load.ts";
 import { segmentFrameLimit } from "../shared/protocol/codec.ts";
+import type { Frame } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 import { everySecond } from "../shared/clock.ts";
-import { FrameSocket, gatherFrames, onBytes } from "../shared/protocol/frame-socket.ts";
+import { FrameSocket, gatherFrames, onBytes, sendFrame } from "../shared/protocol/frame-socket.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
 import { Gate } from "./gate.ts";
@@ -55,7 +56,7 @@ export interface Link {
 }
 
 interface ConnectionHandlers {
-  onFrame(frame: Buffer): void;
+  onFrame(frame: Frame): void;
   /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
   onBytes(): void;
   onClose(reason: string): void;
@@ -200,7 +201,7 @@ function accept(
   { token, partialBytes }: ListenOptions,
   listener: ServerListener,
 ): void {
-  socket.binaryType = "nodebuffer";
+  socket.binaryType = "fragments";
   let reason = "the connection was lost";
   const cut = (why: string): void => {
     reason = why;
@@ -220,7 +221,7 @@ function accept(
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; its close event says so.
     if (socket.readyState !== socket.OPEN) return;
-    socket.send(frame, { binary: true }, flushed);
+    sendFrame(socket, wire, frame, flushed);
     if (socket.bufferedAmount > MOST_UNREAD) cut(`it left ${socket.bufferedAmount} bytes unread`);
   });
   const proven = (): void => {
@@ -260,11 +261,14 @@ function accept(
   });
   socket.on("message", (data) => {
     // What was still on the way when it was cut off changes nothing.
-    if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer);
+    if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer[]);
   });
   // What ws objects to (a frame too long, broken UTF-8) ends the connection; the close event follows.
   socket.on("error", (error) => {
     reason = error.message;
   });
-  socket.on("close", () => handlers.onClose(reason));
+  socket.on("close", () => {
+    outbox.close();
+    handlers.onClose(reason);
+  });
 }

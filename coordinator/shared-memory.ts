@@ -12,13 +12,14 @@ import { BufferPool } from "../shared/memory/buffers.ts";
 import { HOST_PAGE, PLACED_PARTIALS, placedBytes } from "../shared/memory/host-memory.ts";
 import type { HostFile } from "../shared/memory/host-memory.ts";
 import { operatingSystem } from "../shared/memory/system.ts";
+import type { Frame } from "../shared/protocol/codec.ts";
 import { LineReader } from "../shared/protocol/line.ts";
 import type { LineName } from "../shared/protocol/line.ts";
 import type { MemoryOffer } from "../shared/protocol/messages.ts";
 
 /** What comes over a worker's line. */
 export interface LineListener {
-  onFrame(frame: Buffer): void;
+  onFrame(frame: Frame): void;
   onViolation(error: LockstepError): void;
 }
 
@@ -112,7 +113,7 @@ class Line {
     if (operatingSystem()!.pipe2(ends, constants.O_NONBLOCK | O_CLOEXEC) !== 0)
       throw new Error("the system has no pipe left for a worker");
     const [reading, writing] = ends as unknown as [number, number];
-    const reader = new LineReader((frame) => listener.onFrame(frame));
+    const reader = new LineReader((header) => listener.onFrame([header]));
     const socket = new Socket({ fd: reading, readable: true, writable: false });
     socket.on("data", (chunk: Buffer) => {
       try {

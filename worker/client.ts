@@ -1,9 +1,11 @@
 /** The worker's edge to the network: one WebSocket to the coordinator, frames in and out. */
 import type { createConnection, TcpNetConnectOpts } from "node:net";
+import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT, segmentFrameLimit } from "../shared/protocol/codec.ts";
-import { FrameSocket, gatherFrames, onBytes } from "../shared/protocol/frame-socket.ts";
+import type { Frame } from "../shared/protocol/codec.ts";
+import { FrameSocket, gatherFrames, onBytes, sendFrame } from "../shared/protocol/frame-socket.ts";
 import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { LockstepError } from "../shared/errors.ts";
@@ -14,7 +16,7 @@ export interface ClientListener {
   onOpen(): void;
   /** The connection was refused for a reason that waiting doesn't cure; said instead of `onClose`. */
   onUnusable(error: LockstepError): void;
-  onFrame(frame: Buffer): void;
+  onFrame(frame: Frame): void;
   /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
   onBytes(): void;
   /** Said once for every client, also when it never opened. */
@@ -43,23 +45,25 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     // Masking protects proxies from browsers; on loopback and under TLS no proxy reads the bytes, and zero masks skip the XOR.
     ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
   });
-  socket.binaryType = "nodebuffer";
-  socket.on("open", () => listener.onOpen());
+  socket.binaryType = "fragments";
   // Not before ws listens too: bytes that came with the answer to the upgrade would go to this listener alone.
-  socket.on("upgrade", ({ socket: wire }) =>
+  let wire: Duplex | undefined;
+  socket.on("upgrade", (response) =>
     socket.once("open", () => {
+      wire = response.socket;
       gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY));
       onBytes(
         wire,
         everySecond(() => listener.onBytes()),
       );
+      listener.onOpen();
     }),
   );
   socket.on("ping", () => {
     const { user, system } = process.cpuUsage();
     socket.pong(encodeLoad({ cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() }));
   });
-  socket.on("message", (data) => listener.onFrame(data as Buffer));
+  socket.on("message", (data) => listener.onFrame(data as Buffer[]));
   socket.on("unexpected-response", (_request, response) => {
     reason = describeAnswer(response, address);
     socket.terminate();
@@ -69,17 +73,19 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     reason ||= describe(error, address);
   });
   socket.on("close", (code) => {
+    outbox.close();
     if (unusable === undefined) listener.onClose(reason || `the coordinator closed the connection (${code})`);
     else listener.onUnusable(unusable);
   });
   const outbox = new Outbox((frame, flushed) => {
     // On a socket that is going down there is nobody to send to; `onClose` says so.
-    if (socket.readyState === WebSocket.OPEN) socket.send(frame, { binary: true }, flushed);
+    if (socket.readyState === WebSocket.OPEN && wire !== undefined) sendFrame(socket, wire, frame, flushed);
   });
   return { outbox, close: () => socket.close(), terminate: () => socket.terminate() };
 }
 
-const openFrameSocket = (options: TcpNetConnectOpts): FrameSocket => FrameSocket.connect(options);
+/** ws calls it with a port and a host; the other forms of `net.createConnection` are not its. */
+const openFrameSocket: unknown = (options: TcpNetConnectOpts) => FrameSocket.connect(options);
 
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "wss:" || ["localhost", "127.0.0.1", "[::1]"].includes(hostname);

@@ -10,6 +10,7 @@ import type { Log } from "../shared/log.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type {
   CoordinatorMessage,
@@ -163,7 +164,7 @@ export class WorkerRuntime {
     });
   }
 
-  #onFrame(frame: Buffer): void {
+  #onFrame(frame: Frame): void {
     let message: CoordinatorMessage;
     try {
       const { header, section } = decodeFrame(frame);
@@ -269,7 +270,7 @@ export class WorkerRuntime {
       this.#placed.push({ work, buffer });
       return;
     }
-    function* frames(): Generator<Buffer> {
+    function* frames(): Generator<Frame> {
       for (const { segment, section } of segmentsOf(pool.memory.outgoing(work.kind, buffer))) {
         const isLast = segment.offset + segment.length === segment.total;
         yield encodeFrame({ type: "partial", ...common, segment, ...(isLast ? timing() : {}) }, section);

@@ -26,6 +26,6 @@ export class Announcer {
       this.#id = line.id;
     }
     const message = { type: "placed-partial", run, work, node, position, ...measured } as const;
-    return this.#line?.send(encodeFrame(message)) ?? false;
+    return this.#line?.send(encodeFrame(message)[0]!) ?? false;
   }
 }

@@ -1,16 +1,14 @@
 /**
- * Frames: one WebSocket message each.
+ * Frames: one WebSocket message each, in one fragment or two:
  *
- *   bytes 0–3   length of the header, little-endian
- *   bytes 4–…   the header, msgpack
- *   padding     zeros up to a multiple of 8
- *   the rest    the tensor section: float32, little-endian, as long as the header's `segment.length` says
+ *   header            msgpack
+ *   tensor section    float32, little-endian, as long as the header's `segment.length` says
  *
- * Tensors stay out of msgpack: it would copy them and lose their alignment.
+ * Tensors stay out of msgpack: it would copy them and lose their alignment. As a fragment of its own a section is sent from where
+ * it lies, and received in one piece.
  */
 import { Packr, Unpackr } from "msgpackr";
 import { LockstepError } from "../errors.ts";
-import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
@@ -26,39 +24,33 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true });
 // A frame's bytes may be another frame's as soon as it is handled, so nothing that is read refers to them.
 const reading = { useRecords: false, mapsAsObjects: true, structuredClone: false, copyBuffers: true };
 const unpackr = Object.assign(new Unpackr(reading), { structures: Object.freeze([]) });
-const aligned = (length: number): number => (length + 7) & ~7;
-const empty = new Uint8Array(0);
+const empty = Buffer.alloc(0);
 
-/** Encodes one message; `section` is copied, so its buffer may change as soon as this returns. */
-export function encodeFrame(message: WorkerMessage | CoordinatorMessage, section: Uint8Array = empty): Buffer {
+/** The fragments of a frame. */
+export type Frame = readonly Buffer[];
+
+/** How many bytes a frame has. */
+export const bytesOf = (frame: Frame): number => frame.reduce((sum, { length }) => sum + length, 0);
+
+/** Encodes one message; `section` is not copied: until the frame is flushed its bytes must stay what they are. */
+export function encodeFrame(message: WorkerMessage | CoordinatorMessage, section?: Uint8Array): Frame {
   const header = packr.pack(message);
-  const start = aligned(4 + header.length);
-  const frame = Buffer.allocUnsafe(start + section.length);
-  frame.writeUInt32LE(header.length, 0);
-  frame.set(header, 4);
-  frame.fill(0, 4 + header.length, start);
-  copyBytes(frame.subarray(start), section);
-  return frame;
+  if (section === undefined) return [header];
+  return [header, Buffer.from(section.buffer, section.byteOffset, section.length)];
 }
 
-/** Splits a frame into its unchecked header and its section, a view into the frame. Throws PROTOCOL_VIOLATION. */
-export function decodeFrame(frame: Buffer): { header: unknown; section: Uint8Array } {
-  const length = frame.length >= 4 ? frame.readUInt32LE(0) : Number.POSITIVE_INFINITY;
-  const start = aligned(4 + length);
-  // The smallest frames need no padding behind the header, so the padded start may lie past the end.
-  if (4 + length > frame.length) {
-    throw new LockstepError(
-      "PROTOCOL_VIOLATION",
-      `a frame of ${frame.length} bytes announces a header of ${length} bytes`,
-    );
-  }
-  let header: unknown;
+/** Splits a frame into its unchecked header and its section. Throws PROTOCOL_VIOLATION. */
+export function decodeFrame(frame: Frame): { header: unknown; section: Uint8Array } {
+  const [packed, section = empty] = frame;
+  if (packed === undefined || frame.length > 2)
+    throw new LockstepError("PROTOCOL_VIOLATION", `a frame has ${frame.length} fragments, expected 1 or 2`);
   try {
-    header = unpackr.unpack(frame.subarray(4, 4 + length));
+    return { header: unpackr.unpack(packed), section };
   } catch (cause) {
-    throw new LockstepError("PROTOCOL_VIOLATION", `a frame's header of ${length} bytes is not msgpack`, "", { cause });
+    throw new LockstepError("PROTOCOL_VIOLATION", `a frame's header of ${packed.length} bytes is not msgpack`, "", {
+      cause,
+    });
   }
-  return { header, section: frame.subarray(Math.min(start, frame.length)) };
 }
 
 /** The segments a vector is sent in, each with its header part. */

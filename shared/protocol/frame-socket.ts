@@ -6,12 +6,14 @@ import { Socket } from "node:net";
 import type { SocketConstructorOpts, TcpNetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import type { WebSocket } from "ws";
+import type { Frame } from "./codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 
 export class FrameSocket extends Socket {
   readonly #reader: FrameReader;
 
-  private constructor(options: SocketConstructorOpts & { readonly handle?: unknown }, reader: FrameReader) {
+  private constructor(options: SocketConstructorOpts, reader: FrameReader) {
     super({ ...options, onread: { buffer: () => reader.room(), callback: (count) => this.#took(count) } });
     this.#reader = reader;
   }
@@ -35,7 +37,8 @@ export class FrameSocket extends Socket {
     }
     handle.readStop();
     handle.reading = false;
-    const taken = new FrameSocket({ handle, readable: true, writable: true }, new FrameReader("frames"));
+    const options = { handle, readable: true, writable: true } as object;
+    const taken = new FrameSocket(options, new FrameReader("frames"));
     Object.assign(socket, { _handle: null });
     taken.once("close", () => socket.destroy());
     taken.#readAgain(head);
@@ -73,4 +76,14 @@ export function gatherFrames(wire: Duplex, longest: number): void {
 /** Says that bytes have come, also of a frame that is not whole yet. */
 export function onBytes(wire: Duplex, listener: () => void): void {
   wire.on(wire instanceof FrameSocket ? "bytes" : "data", listener);
+}
+
+/** Sends the fragments of one message, in one write where they fit. */
+export function sendFrame(socket: WebSocket, wire: Duplex, frame: Frame, flushed: () => void): void {
+  wire.cork();
+  for (const [index, fragment] of frame.entries()) {
+    const fin = index === frame.length - 1;
+    socket.send(fragment, { binary: true, fin }, fin ? flushed : undefined);
+  }
+  wire.uncork();
 }

@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;

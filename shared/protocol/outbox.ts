@@ -4,38 +4,53 @@
  * own buffer stays small. A bulk frame is made when it is its turn: of a vector that waits for a slow connection nothing is
  * copied yet.
  */
+import type { Frame } from "./codec.ts";
+
 const WINDOW = 4;
 
 /** Writes one frame and calls `flushed` once the socket has taken it. */
-export type WriteFrame = (frame: Buffer, flushed: () => void) => void;
+export type WriteFrame = (frame: Frame, flushed: () => void) => void;
 
 /** Frames that follow one another. */
 interface Bulk {
-  readonly frames: Iterator<Buffer>;
+  readonly frames: Iterator<Frame>;
   readonly about: string;
   readonly over: () => void;
+  /** No more of them will be made. */
+  isMade: boolean;
+  unflushed: number;
 }
 
 export class Outbox {
   readonly #write: WriteFrame;
+  /** All that are not over; those of which more will be made are also waiting. */
+  readonly #bulks = new Set<Bulk>();
   #waiting: Bulk[] = [];
   #unflushed = 0;
+  #isClosed = false;
 
   constructor(write: WriteFrame) {
     this.#write = write;
   }
 
   /** Sends a control frame now. */
-  send(frame: Buffer): void {
+  send(frame: Frame): void {
     this.#write(frame, () => {});
   }
 
   /**
    * Queues bulk frames behind those already queued, under the name of what they are about.
-   * @param over called once no more of them will be made, because all are or because they were dropped
+   * @param over called once none of them will be made and the socket holds none: all are out, or the others were dropped, or the
+   * connection is closed
    */
-  sendBulk(frames: Iterable<Buffer>, about: string, over = (): void => {}): void {
-    this.#waiting.push({ frames: frames[Symbol.iterator](), about, over });
+  sendBulk(frames: Iterable<Frame>, about: string, over = (): void => {}): void {
+    if (this.#isClosed) {
+      over();
+      return;
+    }
+    const bulk = { frames: frames[Symbol.iterator](), about, over, isMade: false, unflushed: 0 };
+    this.#bulks.add(bulk);
+    this.#waiting.push(bulk);
     this.#pump();
   }
 
@@ -43,7 +58,14 @@ export class Outbox {
   dropBulk(about: string): void {
     const dropped = this.#waiting.filter((each) => each.about === about);
     this.#waiting = this.#waiting.filter((each) => each.about !== about);
-    for (const { over } of dropped) over();
+    for (const bulk of dropped) this.#made(bulk);
+  }
+
+  /** The connection is closed: nothing is sent any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting = [];
+    for (const bulk of this.#bulks) this.#end(bulk);
   }
 
   #pump(): void {
@@ -53,21 +75,33 @@ export class Outbox {
       const { value, done } = first.frames.next();
       if (done === true) {
         this.#waiting.shift();
-        first.over();
+        this.#made(first);
         continue;
       }
       this.#unflushed += 1;
+      first.unflushed += 1;
       this.#write(value, () => {
         this.#unflushed -= 1;
+        first.unflushed -= 1;
+        if (first.isMade && first.unflushed === 0) this.#end(first);
         this.#pump();
       });
     }
   }
+
+  #made(bulk: Bulk): void {
+    bulk.isMade = true;
+    if (bulk.unflushed === 0) this.#end(bulk);
+  }
+
+  #end(bulk: Bulk): void {
+    if (this.#bulks.delete(bulk)) bulk.over();
+  }
 }
 
 /** What several outboxes send: each frame is made once, when the first of them gets there. */
-export function madeOnce(frames: Iterator<Buffer>): Iterable<Buffer> {
-  const made: Buffer[] = [];
+export function madeOnce(frames: Iterator<Frame>): Iterable<Frame> {
+  const made: Frame[] = [];
   return {
     *[Symbol.iterator]() {
       for (let index = 0; ; index++) {

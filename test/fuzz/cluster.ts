@@ -3,6 +3,7 @@
  * connections that deliver a frame when the test says so. Hostile connections stand beside it.
  */
 import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
+import type { Frame } from "../../shared/protocol/codec.ts";
 import type { CoordinatorState } from "../../coordinator/core/state.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
@@ -72,7 +73,7 @@ export class Cluster {
   readonly state: CoordinatorState;
   readonly runtime: CoordinatorRuntime;
   /** Frames of honest workers and of the coordinator to them, the latest of each kind first. */
-  readonly heard = { worker: [] as Buffer[], coordinator: [] as Buffer[] };
+  readonly heard = { worker: [] as Frame[], coordinator: [] as Frame[] };
   readonly #store: ParameterStore;
   readonly #hijack: Hijack;
   #underWay: (() => void)[] = [];
@@ -160,8 +161,8 @@ export class Cluster {
         listener.onClose("closed");
       });
     };
-    const remember = (frames: Buffer[], frame: Buffer): void => {
-      frames.unshift(Buffer.from(frame));
+    const remember = (frames: Frame[], frame: Frame): void => {
+      frames.unshift(frame.map((fragment) => Buffer.from(fragment)));
       frames.length = Math.min(frames.length, 30);
     };
     const toWorker = new Outbox((frame, flushed) => {

@@ -2,6 +2,7 @@
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
 import { encodeFrame, segmentsOf } from "../../shared/protocol/codec.ts";
+import type { Frame } from "../../shared/protocol/codec.ts";
 import type { Assignment, CoordinatorMessage } from "../../shared/protocol/messages.ts";
 import { job } from "../simulation/job.ts";
 import type { Dice } from "./dice.ts";
@@ -11,7 +12,7 @@ import { vectorOf } from "../support/vector.ts";
 export const nonce = "c".repeat(64);
 
 /** The parameters of a version, all in one segment. */
-export function parametersOf(version: number): Buffer {
+export function parametersOf(version: number): Frame {
   const bytes = new Uint8Array(vectorBytes(job.layouts.parameters)).fill(version % 60);
   const [{ segment, section }] = [...segmentsOf(vectorOf(bytes))] as [
     ReturnType<typeof segmentsOf> extends Iterable<infer S> ? S : never,
@@ -68,18 +69,18 @@ function anyMessage(dice: Dice): CoordinatorMessage {
   return dice.one(messages)();
 }
 
-export function anyFrame(dice: Dice, heard: readonly Buffer[]): Buffer {
+export function anyFrame(dice: Dice, heard: readonly Frame[]): Frame {
   const message = anyMessage(dice);
-  const ways = [
-    () => dice.bytes(dice.below(200)),
+  const ways: (() => Frame)[] = [
+    () => [dice.bytes(dice.below(200))],
     () => dice.frame(dice.value()),
     () => dice.frame(dice.spoiledMessage(message)),
     () => encodeFrame(message),
     () => dice.spoiledFrame(encodeFrame(message)),
     () => parametersOf(dice.below(4)),
     () => dice.spoiledFrame(parametersOf(dice.below(4))),
-    () => (heard.length === 0 ? Buffer.alloc(0) : dice.one(heard)),
-    () => (heard.length === 0 ? Buffer.alloc(0) : dice.spoiledFrame(dice.one(heard))),
+    () => (heard.length === 0 ? [] : dice.one(heard)),
+    () => (heard.length === 0 ? [] : dice.spoiledFrame(dice.one(heard))),
   ];
   return dice.one(ways)();
 }

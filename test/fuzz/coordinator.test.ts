@@ -5,6 +5,7 @@
 import { expect, test } from "vitest";
 import { stepNumber } from "../../shared/ids.ts";
 import { decodeFrame, encodeFrame } from "../../shared/protocol/codec.ts";
+import type { Frame } from "../../shared/protocol/codec.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Hello, Partial, Ready, WorkerMessage } from "../../shared/protocol/messages.ts";
@@ -55,7 +56,7 @@ class Attacker {
     if (this.#knowsToken && dice.chance(0.5)) this.send(encodeFrame(this.#ready()));
   }
 
-  send(frame: Buffer): void {
+  send(frame: Frame): void {
     this.#handlers.onFrame(frame);
   }
 
@@ -66,8 +67,8 @@ class Attacker {
   attack(): void {
     const dice = this.#dice;
     const heard = this.#cluster.heard.worker;
-    const ways = [
-      () => dice.bytes(dice.below(200)),
+    const ways: (() => Frame)[] = [
+      () => [dice.bytes(dice.below(200))],
       () => dice.frame(dice.value()),
       () => dice.frame(dice.spoiledMessage(this.#message())),
       () => encodeFrame(this.#message() as WorkerMessage),
@@ -76,7 +77,7 @@ class Attacker {
         const partial = this.#partial();
         return encodeFrame(partial, new Uint8Array(sizes[partial.work.kind]).fill(1 + dice.below(60)));
       },
-      () => (heard.length === 0 ? Buffer.alloc(0) : dice.spoiledFrame(dice.one(heard))),
+      () => (heard.length === 0 ? [] : dice.spoiledFrame(dice.one(heard))),
     ];
     this.send(dice.one(ways)());
   }

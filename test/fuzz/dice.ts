@@ -1,5 +1,6 @@
 /** Seeded randomness for fuzzing, and the ways to spoil bytes. The same seed gives the same frames. */
 import { Packr } from "msgpackr";
+import type { Frame } from "../../shared/protocol/codec.ts";
 import { randomStream } from "../../shared/random.ts";
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true });
@@ -65,13 +66,10 @@ export class Dice {
     return this.one(depth > 0 ? [...leaves, ...nested] : leaves)();
   }
 
-  /** A frame with any header and any section. */
-  frame(header: unknown): Buffer {
+  /** A frame with any header and any section, or none. */
+  frame(header: unknown): Frame {
     const packed = packr.pack(asMaps(header));
-    const padding = (8 - ((4 + packed.length) % 8)) % 8;
-    const frame = Buffer.concat([Buffer.alloc(4), packed, Buffer.alloc(padding), this.bytes(this.below(40))]);
-    frame.writeUInt32LE(this.chance(0.05) ? this.below(2 ** 32) : packed.length);
-    return frame;
+    return this.chance(0.1) ? [packed] : [packed, this.bytes(this.below(40))];
   }
 
   /** The message with one of its fields or entries, at any depth, replaced, left out or added. */
@@ -86,9 +84,23 @@ export class Dice {
     return Array.isArray(message) ? entries.map(([, entry]) => entry) : new Map(entries);
   }
 
-  /** The frame with bytes flipped, cut off, repeated or inserted. */
-  spoiledFrame(frame: Buffer): Buffer {
-    let spoiled: Buffer = Buffer.from(frame);
+  /** The frame with one of its fragments spoiled, left out or added. */
+  spoiledFrame(frame: Frame): Frame {
+    const fragments = [...frame];
+    const place = this.below(fragments.length + 1);
+    const left = fragments.splice(place, 1).filter(() => this.chance(0.9));
+    fragments.splice(
+      place,
+      0,
+      ...left.map((bytes) => this.#spoiled(bytes)),
+      ...(left.length === 0 ? [this.bytes(9)] : []),
+    );
+    return fragments;
+  }
+
+  /** With bytes flipped, cut off, repeated or inserted. */
+  #spoiled(bytes: Buffer): Buffer {
+    let spoiled: Buffer = Buffer.from(bytes);
     for (let faults = 1 + this.below(3); faults > 0; faults--) {
       const place = this.below(spoiled.length + 1);
       switch (this.below(4)) {

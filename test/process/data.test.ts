@@ -128,10 +128,12 @@ test.each([
   const { url } = await coordinator.event("listening");
   const socket = new WebSocket(url);
   const answers: CoordinatorMessage[] = [];
-  socket.on("message", (frame: Buffer) => answers.push(checkCoordinatorMessage(decodeFrame(frame).header)));
+  socket.on("message", (frame: Buffer) => answers.push(checkCoordinatorMessage(decodeFrame([frame]).header)));
   // No proof that it may join: an old version may not know how.
   const unproven = { nonce: "0".repeat(64), proof: "0".repeat(64) };
-  socket.on("open", () => socket.send(encodeFrame({ type: "hello", name: "old", threads: 1, ...unproven, ...hello })));
+  socket.on("open", () =>
+    socket.send(encodeFrame({ type: "hello", name: "old", threads: 1, ...unproven, ...hello })[0]!),
+  );
   await new Promise((resolve) => socket.once("close", resolve));
   // It learns why, and nothing of the run.
   expect(answers.map(({ type }) => type)).toEqual(["challenge", "refused"]);

@@ -130,10 +130,10 @@ test("who cannot prove it hears a nonce and a refusal, and after ten attempts no
     await new Promise((resolve) => socket.once("open", resolve));
     // Skipping the hello is no way in either.
     socket.send(
-      encodeFrame({ type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash, sharesMemory: false }),
+      encodeFrame({ type: "ready", dataSha256: hash, layoutHash: hash, fingerprint: hash, sharesMemory: false })[0]!,
     );
     await new Promise((resolve) => socket.once("close", resolve));
-    const [challenge, refused, ...others] = frames.map((frame) => checkCoordinatorMessage(decodeFrame(frame).header));
+    const [challenge, refused, ...others] = frames.map((frame) => checkCoordinatorMessage(decodeFrame([frame]).header));
     expect(others).toEqual([]);
     expect(refused).toMatchObject({ type: "refused", code: "PROTOCOL_VIOLATION" });
     nonces.add((challenge as { nonce: string }).nonce);

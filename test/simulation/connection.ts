@@ -1,16 +1,17 @@
 /** One end of a WebSocket connection, with the close handshake as `ws` does it. */
 import { decodeFrame } from "../../shared/protocol/codec.ts";
+import type { Frame } from "../../shared/protocol/codec.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
 import type { WriteFrame } from "../../shared/protocol/outbox.ts";
 import type { Network } from "./network.ts";
 import type { SimulatedProcess } from "./process.ts";
 
 /** What travels from one end to the other. */
-export type Item = { readonly kind: "open" | "close" } | { readonly kind: "frame"; readonly frame: Buffer };
+export type Item = { readonly kind: "open" | "close" } | { readonly kind: "frame"; frame: Frame };
 
 interface Listener {
   onOpen?(): void;
-  onFrame(frame: Buffer): void;
+  onFrame(frame: Frame): void;
   onClose(reason: string): void;
 }
 
@@ -39,9 +40,15 @@ export class End {
     this.host = host;
     this.outbox = new WatchedOutbox(process, (frame, flushed) => {
       if (this.state !== "open") return;
-      this.send({ kind: "frame", frame });
+      const item: Item = { kind: "frame", frame };
+      this.send(item);
       // A peer that takes nothing more leaves what was written last in the socket's buffer.
-      if (!this.isMute) process.after(this.#network.world.between(0, 1), flushed);
+      if (this.isMute) return;
+      // Until it is flushed a frame is what lies in memory: whoever writes there meanwhile spoils it.
+      process.after(this.#network.world.between(0, 1), () => {
+        item.frame = copyOf(frame);
+        flushed();
+      });
     });
   }
 
@@ -83,7 +90,7 @@ export class End {
     }
   }
 
-  #tell(frame: Buffer): void {
+  #tell(frame: Frame): void {
     const { tell } = this.#network.world;
     const line = tell && frameLine(frame);
     if (line !== undefined) tell?.(`${this.host} ${this.process.name === this.host ? "←" : "→"} ${line}`);
@@ -125,8 +132,10 @@ export class End {
   }
 }
 
+export const copyOf = (frame: Frame): Frame => frame.map((fragment) => Buffer.from(fragment));
+
 /** A frame in words; heartbeats are not worth a line. */
-function frameLine(frame: Buffer): string | undefined {
+function frameLine(frame: Frame): string | undefined {
   const { type, ...rest } = decodeFrame(frame).header as Record<string, unknown>;
   const { work, node, nodes, version, code } = rest;
   const words = [work, version, code, nodes ?? node].filter((word) => word !== undefined);
@@ -144,7 +153,7 @@ class WatchedOutbox extends Outbox {
     this.#process = process;
   }
 
-  override sendBulk(frames: Iterable<Buffer>, about: string, over = (): void => {}): void {
+  override sendBulk(frames: Iterable<Frame>, about: string, over = (): void => {}): void {
     this.#wait(1);
     if (this.#waiting > MOST_WAITING) throw new Error(`frames of ${this.#waiting} vectors wait in one outbox`);
     super.sendBulk(frames, about, () => {
@@ -153,11 +162,10 @@ class WatchedOutbox extends Outbox {
     });
   }
 
-  /** Of a closed connection nothing waits any more. */
-  close(): void {
-    if (this.#isClosed) return;
-    this.#wait(-this.#waiting);
+  override close(): void {
+    if (!this.#isClosed) this.#wait(-this.#waiting);
     this.#isClosed = true;
+    super.close();
   }
 
   #wait(vectors: number): void {

@@ -5,9 +5,10 @@
  */
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { decodeFrame } from "../../shared/protocol/codec.ts";
+import type { Frame } from "../../shared/protocol/codec.ts";
 import type { ServerListener } from "../../coordinator/server.ts";
 import type { Client, ClientListener } from "../../worker/client.ts";
-import { End } from "./connection.ts";
+import { copyOf, End } from "./connection.ts";
 import type { Item } from "./connection.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { World } from "./world.ts";
@@ -117,15 +118,15 @@ export class Network {
     const { section } = decodeFrame(item.frame);
     if (section.length === 0) return item;
     const isFromWorker = from.process.name === from.host;
-    if (isFromWorker && this.world.random() < duplicated) this.#again(from, item.frame);
+    if (isFromWorker && this.world.random() < duplicated) this.#again(from, copyOf(item.frame));
     if (this.world.random() >= damaged) return item;
-    const frame = Buffer.from(item.frame);
-    frame[frame.length - 1 - Math.floor(this.world.random() * section.length)]! ^= 4;
+    const frame = copyOf(item.frame);
+    frame[1]![Math.floor(this.world.random() * section.length)]! ^= 4;
     return { kind: "frame", frame };
   }
 
   /** Delivers a worker's frame a second time, whenever, as long as its connection is there. */
-  #again(from: End, frame: Buffer): void {
+  #again(from: End, frame: Frame): void {
     this.world.after(this.world.between(1, this.world.random() < 0.5 ? 60 : 3_000), () => {
       const end = from.peer;
       end?.process.perform(() => end.take({ kind: "frame", frame }));

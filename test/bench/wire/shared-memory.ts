@@ -15,6 +15,7 @@ import { inspect } from "../../../shared/memory/blocks.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
 import { NOTHING, Signal, signalOf } from "../../../shared/memory/signal.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
+import type { Frame } from "../../../shared/protocol/codec.ts";
 import type { MemoryOffer } from "../../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 import { Arrivals } from "./path.ts";
@@ -47,7 +48,7 @@ export const sharedMemory: WirePath = {
     // Where they are found.
     const gradients: Uint8Array[] = [];
     const arrivals = new Arrivals();
-    const onFrame = (frame: Buffer): void => {
+    const onFrame = (frame: Frame): void => {
       const message = checkWorkerMessage(decodeFrame(frame).header);
       if (message.type !== "placed-partial") throw new Error(`a ${message.type} came instead of gradients`);
       const [index] = message.node;

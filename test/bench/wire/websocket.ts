@@ -2,6 +2,7 @@
 import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame, segmentsOf } from "../../../shared/protocol/codec.ts";
+import type { Frame } from "../../../shared/protocol/codec.ts";
 import { madeOnce } from "../../../shared/protocol/outbox.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
 import { allocateVector, Arrivals } from "./path.ts";
@@ -32,7 +33,7 @@ export const websocket: WirePath = {
         assemblies = gradients.map((target) => new Assembly(target));
         const all = arrivals.expect(peers);
         const header = { type: "parameters", version: stepNumber(version) } as const;
-        function* encoded(): Generator<Buffer> {
+        function* encoded(): Generator<Frame> {
           for (const { segment, section } of segmentsOf(parameters)) yield encodeFrame({ ...header, segment }, section);
         }
         const frames = madeOnce(encoded());
@@ -56,7 +57,7 @@ export const websocket: WirePath = {
       onParameters(parameters.bytes, gradients.bytes);
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
-      function* frames(): Generator<Buffer> {
+      function* frames(): Generator<Frame> {
         for (const { segment, section: part } of segmentsOf(gradients)) yield encodeFrame({ ...common, segment }, part);
       }
       outbox.sendBulk(frames(), "gradients");

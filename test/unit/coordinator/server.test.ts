@@ -6,6 +6,7 @@ import { WebSocket } from "ws";
 import { listen } from "../../../coordinator/server.ts";
 import type { Connection, Server, ServerListener } from "../../../coordinator/server.ts";
 import type { LockstepError } from "../../../shared/errors.ts";
+import { bytesOf } from "../../../shared/protocol/codec.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 
 /** Takes every connection and remembers what happens. */
@@ -19,7 +20,7 @@ class Watching implements ServerListener {
   onConnection(connection: Connection): ReturnType<ServerListener["onConnection"]> {
     this.connections.push(connection);
     return {
-      onFrame: (frame) => (this.received += frame.length),
+      onFrame: (frame) => (this.received += bytesOf(frame)),
       onBytes: () => (this.heard += 1),
       onClose: (reason) => this.closed.push(reason),
     };
@@ -145,7 +146,7 @@ describe("a connection that does not read", () => {
     await expect
       .poll(
         () => {
-          watching.connections[0]!.outbox.send(Buffer.alloc(1 << 20));
+          watching.connections[0]!.outbox.send([Buffer.alloc(1 << 20)]);
           return watching.closed.join();
         },
         { interval: 1 },

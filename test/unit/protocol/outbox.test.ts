@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Frame } from "../../../shared/protocol/codec.ts";
 import { madeOnce, Outbox } from "../../../shared/protocol/outbox.ts";
 
 /** A socket that takes what it is given and flushes when the test says so. */
@@ -15,8 +16,8 @@ function socket(): { outbox: Outbox; written: string[]; flush: (count: number) =
   return { outbox, written, flush };
 }
 
-const bulk = (name: string, count: number): Buffer[] =>
-  Array.from({ length: count }, (_, index) => Buffer.from(`${name}${index}`));
+const bulk = (name: string, count: number): Frame[] =>
+  Array.from({ length: count }, (_, index) => [Buffer.from(`${name}${index}`)]);
 
 describe("Outbox", () => {
   it("has at most four bulk frames unflushed, in order", () => {
@@ -36,7 +37,7 @@ describe("Outbox", () => {
   it("lets control frames overtake bulk frames that wait, and counts them in no window", () => {
     const { outbox, written } = socket();
     outbox.sendBulk(bulk("a", 9), "a");
-    for (let index = 0; index < 6; index++) outbox.send(Buffer.from(`control${index}`));
+    for (let index = 0; index < 6; index++) outbox.send([Buffer.from(`control${index}`)]);
     expect(written.slice(4)).toEqual(["control0", "control1", "control2", "control3", "control4", "control5"]);
   });
 
@@ -64,10 +65,10 @@ describe("Outbox", () => {
     expect(written).toHaveLength(20);
   });
 
-  it("makes a bulk frame when it is its turn, and says when no more of them will be made", () => {
+  it("makes a bulk frame when it is its turn, and says when the last that was made is flushed", () => {
     const { outbox, flush } = socket();
     const events: string[] = [];
-    function* made(name: string, count: number): Generator<Buffer> {
+    function* made(name: string, count: number): Generator<Frame> {
       for (const frame of bulk(name, count)) {
         events.push(frame.toString());
         yield frame;
@@ -80,18 +81,44 @@ describe("Outbox", () => {
     flush(2);
     expect(events.splice(0)).toEqual(["a4", "a5"]);
     flush(1);
-    expect(events.splice(0)).toEqual(["a over", "b0"]);
+    expect(events.splice(0)).toEqual(["b0"]);
     outbox.dropBulk("b");
+    flush(2);
+    expect(events.splice(0)).toEqual(["c0"]);
+    flush(1);
+    expect(events.splice(0)).toEqual(["a over"]);
+    flush(1);
     expect(events.splice(0)).toEqual(["b over"]);
+    flush(1);
+    expect(events.splice(0)).toEqual(["c over"]);
+  });
+
+  it("says at once that what waits whole is over when it is dropped", () => {
+    const { outbox } = socket();
+    const events: string[] = [];
+    outbox.sendBulk(bulk("a", 9), "a");
+    outbox.sendBulk(bulk("b", 9), "b", () => events.push("b over"));
+    outbox.dropBulk("b");
+    expect(events).toEqual(["b over"]);
+  });
+
+  it("says of everything that it is over, once, when the connection is closed", () => {
+    const { outbox, written, flush } = socket();
+    const events: string[] = [];
+    outbox.sendBulk(bulk("a", 2), "a", () => events.push("a over"));
+    outbox.sendBulk(bulk("b", 9), "b", () => events.push("b over"));
+    outbox.close();
+    outbox.sendBulk(bulk("c", 1), "c", () => events.push("c over"));
     flush(4);
-    expect(events).toEqual(["c0", "c over"]);
+    expect(events).toEqual(["a over", "b over", "c over"]);
+    expect(written).toEqual(["a0", "a1", "b0", "b1"]);
   });
 });
 
 describe("madeOnce", () => {
   it("makes each frame once for all who send them, whoever gets there first", () => {
     let made = 0;
-    function* frames(): Generator<Buffer> {
+    function* frames(): Generator<Frame> {
       for (const frame of bulk("a", 3)) {
         made += 1;
         yield frame;

@@ -34,7 +34,7 @@ it("hears a frame that comes with the answer to the upgrade, and bytes of one th
     {
       onOpen: () => {},
       onUnusable: (error) => frames.push(String(error)),
-      onFrame: (frame) => frames.push(frame.toString()),
+      onFrame: (frame) => frames.push(frame.join("|")),
       onBytes: () => (heard += 1),
       onClose: () => {},
     },
