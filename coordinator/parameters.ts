@@ -8,7 +8,6 @@ import { vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import { copyBytes } from "../shared/memory/copy.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import { Signal, signalOf } from "../shared/memory/signal.ts";
@@ -18,9 +17,8 @@ import type { Optimizer } from "../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
 import type { Outcome } from "./crew/job.ts";
-import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
-import type { Frame } from "../shared/protocol/codec.ts";
-import { madeOnce } from "../shared/protocol/outbox.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { Lent } from "./outgoing.ts";
 import type { Total } from "./reduction.ts";
 
 /** Bytes of one of the two blocks: whole pages, so that it can be shared with workers of this host. */
@@ -45,7 +43,7 @@ export class ParameterStore {
   readonly #arrivalsPage: number;
   readonly #arrivals: Signal;
   #version = 0;
-  #frames: { readonly version: number; readonly byBytes: Map<number, Iterable<Frame>> } | undefined;
+  readonly #outgoing = new Outgoing();
   /** Which of the blocks hold what is frozen, and its average: they keep it. */
   readonly #holdsFrozen = [false, false];
 
@@ -115,6 +113,7 @@ export class ParameterStore {
       throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
     }
     this.#version = snapshot.step;
+    this.#outgoing.expire();
     this.#holdsFrozen.fill(false);
     this.vector.set(snapshot.parameters);
     snapshot.state.forEach(({ vector }, index) => this.#stateVector(index).set(vector));
@@ -141,7 +140,7 @@ export class ParameterStore {
     if (!outcome.isFinite || outcome.damaged.length > 0) return outcome;
     this.#version = steps + 1;
     this.publish();
-    this.#frames = undefined;
+    this.#outgoing.expire();
     return outcome;
   }
 
@@ -158,28 +157,13 @@ export class ParameterStore {
   }
 
   /**
-   * The current parameters, or those that are trained, as frames: each encoded once for all workers, when the first of them is to
-   * get it. No more of them are made once the next version is there.
+   * The current parameters, or those that are trained, as frames for one worker: encoded once for all workers, and not any more once
+   * the next version is there.
    */
-  framesOf(part: "whole" | "trained"): Iterable<Frame> {
+  lend(part: "whole" | "trained"): Lent {
     const bytes = part === "whole" ? vectorBytes(this.layout) : 4 * this.layout.trained;
-    if (this.#frames?.version !== this.#version) this.#frames = { version: this.#version, byBytes: new Map() };
-    let frames = this.#frames.byBytes.get(bytes);
-    if (frames === undefined) {
-      frames = madeOnce(this.#encode(this.#version, this.#current, bytes));
-      this.#frames.byBytes.set(bytes, frames);
-    }
-    return frames;
-  }
-
-  *#encode(version: number, block: number, bytes: number): Generator<Frame> {
-    for (const { segment, section } of segmentsOf(checkedVector(this.#arena, this.#kernels, block, bytes))) {
-      if (version !== this.#version) return;
-      // A slow worker may still be sent these when their block is written again.
-      const copy = Buffer.allocUnsafe(section.length);
-      copyBytes(copy, section);
-      yield encodeFrame({ type: "parameters", version: stepNumber(version), segment }, copy);
-    }
+    const vector = checkedVector(this.#arena, this.#kernels, this.#current, bytes);
+    return this.#outgoing.lend(stepNumber(this.#version), vector);
   }
 
   #stateVector(index: number): Float32Array {

@@ -254,9 +254,11 @@ export class CoordinatorRuntime implements ServerListener {
 
   #sendParameters(worker: WorkerId, part: "whole" | "trained"): void {
     const outbox = this.#connections.get(worker)?.outbox;
+    if (outbox === undefined) return;
     // Parameters of a step that is over help nobody.
-    outbox?.dropBulk(PARAMETERS);
-    outbox?.sendBulk(this.#counted(this.#parts.store.framesOf(part)), PARAMETERS);
+    outbox.dropBulk(PARAMETERS);
+    const { frames, over } = this.#parts.store.lend(part);
+    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
   *#counted(frames: Iterable<Frame>): Generator<Frame> {

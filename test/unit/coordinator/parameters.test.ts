@@ -60,25 +60,48 @@ describe("the parameters", () => {
   it("are encoded once a version, as they were then", () => {
     const { store: parameters, gradient, sums } = store();
     parameters.vector.fill(1, 0, 15);
-    const frames = [...parameters.framesOf("whole")];
-    expect([...parameters.framesOf("whole")][0]).toBe(frames[0]);
-    sums.fill(8, 0, 15);
-    parameters.update({ root: gradient, additions: [] }, 4, 0);
+    const frames = [...parameters.lend("whole").frames];
+    expect([...parameters.lend("whole").frames][0]).toBe(frames[0]);
+    for (let step = 0; step < 4; step++) {
+      sums.fill(8, 0, 15);
+      parameters.update({ root: gradient, additions: [] }, 4, step);
+      // The next version, and those that are written where this one was.
+      expect([...parameters.lend("whole").frames][0]).not.toBe(frames[0]);
+    }
     const { header, section } = decodeFrame(frames[0]!);
     const message = checkCoordinatorMessage(header);
     if (message.type !== "parameters") throw new Error(message.type);
     const received = vectorOf(new Uint8Array(4 * layout.size));
     expect(new Assembly(received).take(message.segment, section)).toBe("complete");
     expect([...new Float32Array(Uint8Array.from(received.bytes).buffer, 0, 15)]).toEqual(Array(15).fill(1));
-    expect([...parameters.framesOf("whole")][0]).not.toBe(frames[0]);
+  });
+
+  it("are copied to the same buffers again, once nobody is sent what was there", () => {
+    const { store: parameters, gradient } = store();
+    const buffers: (ArrayBufferLike | undefined)[] = [];
+    const late: (() => void)[] = [];
+    for (let step = 0; step < 8; step++) {
+      const [one, other] = [parameters.lend("whole"), parameters.lend("whole")];
+      buffers.push([...one.frames][0]![1]!.buffer);
+      expect([...other.frames][0]![1]!.buffer).toBe(buffers[step]);
+      one.over();
+      // Of the first two, one worker takes no more for some time.
+      if (step < 2) late.push(other.over);
+      else other.over();
+      if (step === 4) for (const over of late) over();
+      parameters.update({ root: gradient, additions: [] }, 4, step);
+    }
+    const first = (buffer: ArrayBufferLike | undefined): number => buffers.indexOf(buffer);
+    expect(buffers.map(first).slice(0, 5)).toEqual([0, 1, 2, 2, 2]);
+    expect(buffers.slice(5).every((buffer) => first(buffer) < 3)).toBe(true);
   });
 
   it("are not encoded any more once the next version is there, which takes their place in memory in the end", () => {
     const { store: parameters, gradient } = store();
-    const frames = parameters.framesOf("whole");
+    const { frames } = parameters.lend("whole");
     expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toEqual({ isFinite: true, damaged: [] });
     expect([...frames]).toEqual([]);
-    expect([...parameters.framesOf("whole")]).toHaveLength(1);
+    expect([...parameters.lend("whole").frames]).toHaveLength(1);
   });
 
   it("keep what is frozen, and its average, in every version; it is encoded only where the whole is asked for", () => {
@@ -104,7 +127,7 @@ describe("the parameters", () => {
       expect(frozen(parameters.state[0]!.vector)).toEqual(values);
     }
     const sectionOf = (part: "whole" | "trained"): number =>
-      decodeFrame([...parameters.framesOf(part)][0]!).section.length;
+      decodeFrame([...parameters.lend(part).frames][0]!).section.length;
     expect([sectionOf("whole"), sectionOf("trained")]).toEqual([4 * parts.size, 4 * parts.trained]);
   });
 });
