@@ -1,6 +1,8 @@
 /**
  * A TCP connection for a WebSocket, from which long frames are read in one piece (frame-reader.ts): ws takes such a payload as it
- * is, where it would put chunks of 64 KiB together. A message's bytes are then valid until its listener returns.
+ * is, where it would put chunks of 64 KiB together. A message's bytes are then valid until its listener returns. Node lets whoever
+ * connects say where bytes are to be read to (`onread`), and a server not: there the connection's handle is moved to a socket
+ * that was made for it.
  */
 import { Socket } from "node:net";
 import type { SocketConstructorOpts, TcpNetConnectOpts } from "node:net";
@@ -32,7 +34,7 @@ export class FrameSocket extends Socket {
   static upgraded(socket: Duplex, head: Buffer): Duplex {
     const { _handle: handle } = socket as { _handle?: { reading: boolean; readStop(): void } | null };
     if (!(socket instanceof Socket) || socket instanceof TLSSocket || handle === undefined || handle === null) {
-      socket.unshift(head);
+      if (head.length > 0) socket.unshift(head);
       return socket;
     }
     handle.readStop();

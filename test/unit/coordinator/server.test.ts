@@ -15,12 +15,17 @@ class Watching implements ServerListener {
   readonly refused: LockstepError[] = [];
   readonly closed: string[] = [];
   received = 0;
+  /** The values of frames that are one value throughout. */
+  readonly wholes: number[] = [];
   heard = 0;
 
   onConnection(connection: Connection): ReturnType<ServerListener["onConnection"]> {
     this.connections.push(connection);
     return {
-      onFrame: (frame) => (this.received += bytesOf(frame)),
+      onFrame: (frame) => {
+        this.received += bytesOf(frame);
+        if (new Set(frame[0]).size === 1) this.wholes.push(frame[0]![0]!);
+      },
       onBytes: () => (this.heard += 1),
       onClose: (reason) => this.closed.push(reason),
     };
@@ -124,6 +129,47 @@ describe("connections", () => {
   });
 });
 
+/** Asks for an upgrade by bytes, and sends what follows in the same piece. */
+function upgrading(url: string, following: Buffer): Socket {
+  const { hostname, port, host } = new URL(url);
+  const wire = connect(Number(port), hostname);
+  onTestFinished(() => void wire.destroy());
+  wire.on("error", () => {});
+  const lines = [
+    "GET / HTTP/1.1",
+    `Host: ${host}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  ];
+  wire.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), following]));
+  return wire;
+}
+
+describe("a connection", () => {
+  it("is heard from the first frame on, also one that comes with the request for the upgrade", async () => {
+    const { server, watching } = await serving();
+    upgrading(server.url, Buffer.concat([Buffer.of(0x82, 0x85, 0, 0, 0, 0), Buffer.from("hello")]));
+    await expect.poll(() => watching.received).toBe(5);
+    expect(watching.connections[0]!.link().bytesReceived).toBeGreaterThan(100);
+  });
+
+  it("brings long frames whole, once it is proven, and ends in good order", async () => {
+    const { server, watching } = await serving();
+    const socket = await open(server.url);
+    await expect.poll(() => watching.connections).toHaveLength(1);
+    watching.connections[0]!.proven();
+    for (let value = 1; value <= 20; value++) socket.send(Buffer.alloc(300_000, value));
+    await expect.poll(() => watching.received).toBe(20 * 300_000);
+    expect(watching.wholes).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+    const closed = closing(socket);
+    watching.connections[0]!.close();
+    await closed;
+    await expect.poll(() => watching.closed).toHaveLength(1);
+  });
+});
+
 describe("a connection that does not read", () => {
   it("are heard while a frame of theirs is on its way, once a second", async () => {
     const { server, watching } = await serving();
@@ -156,14 +202,7 @@ describe("a connection that does not read", () => {
 
   it("is cut off although all that it asks for are answers to pings", async () => {
     const { server, watching } = await serving();
-    const { hostname, port, host } = new URL(server.url);
-    const wire = connect(Number(port), hostname);
-    onTestFinished(() => void wire.destroy());
-    wire.on("error", () => {});
-    const key = "dGhlIHNhbXBsZSBub25jZQ==";
-    wire.write(
-      `GET / HTTP/1.1\r\nHost: ${host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
-    );
+    const wire = upgrading(server.url, Buffer.alloc(0));
     await expect.poll(() => watching.connections).toHaveLength(1);
     watching.connections[0]!.proven();
     wire.pause();

@@ -24,6 +24,47 @@ async function answering(bytes: Buffer): Promise<{ url: URL; wire: Promise<Socke
   return { url: coordinatorAddress(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`), wire };
 }
 
+/** A WebSocket frame as a server sends it, with two bytes of length. */
+function frameOf(payload: Buffer, { opcode, fin }: { opcode: number; fin: boolean }): Buffer {
+  const header = Buffer.of((fin ? 0x80 : 0) | opcode, 126, 0, 0);
+  header.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([header, payload]);
+}
+
+it("hears messages of two fragments, the second long, however their bytes come, and whether it reads at that moment or not", async () => {
+  const sections = [1, 2, 3].map((value) => Buffer.alloc(60_000, value));
+  const bytes = Buffer.concat(
+    sections.flatMap((section) => [
+      frameOf(Buffer.from("header"), { opcode: 2, fin: false }),
+      frameOf(section, { opcode: 0, fin: true }),
+    ]),
+  );
+  for (const isTold of [false, true]) {
+    // The first bytes come with the answer to the upgrade, before it is known that the connection may have long frames.
+    const { url, wire } = await answering(bytes.subarray(0, 70_000));
+    const heard: string[] = [];
+    const client = connect(
+      url,
+      {},
+      {
+        onOpen: () => {},
+        onUnusable: (error) => heard.push(String(error)),
+        onFrame: ([header, section]) =>
+          heard.push(`${header!.toString()} ${section!.length} of ${new Set(section).size} ${section![0]}`),
+        onBytes: () => {},
+        onClose: () => {},
+      },
+    );
+    onTestFinished(() => client.terminate());
+    const socket = await wire;
+    for (let at = 70_000; at < bytes.length; at += 9_000) {
+      if (isTold) await new Promise((resolve) => setTimeout(resolve, 2));
+      socket.write(bytes.subarray(at, at + 9_000));
+    }
+    await expect.poll(() => heard).toEqual([1, 2, 3].map((value) => `header 60000 of 1 ${value}`));
+  }
+});
+
 it("hears a frame that comes with the answer to the upgrade, and bytes of one that is on its way", async () => {
   const { url, wire } = await answering(Buffer.from([0x82, 2, 65, 66]));
   const frames: string[] = [];

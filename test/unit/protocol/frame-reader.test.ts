@@ -1,0 +1,114 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CHUNK_BYTES, FrameReader } from "../../../shared/protocol/frame-reader.ts";
+
+/** A WebSocket frame around a payload, masked with zeros or not. */
+function frame(payload: Buffer, masked: boolean): Buffer {
+  const { length } = payload;
+  const mask = masked ? 0x80 : 0;
+  const header = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10);
+  header[0] = 0x82;
+  header[1] = mask | (length < 126 ? length : length < 65_536 ? 126 : 127);
+  if (header.length === 4) header.writeUInt16BE(length, 2);
+  if (header.length === 10) header.writeBigUInt64BE(BigInt(length), 2);
+  return Buffer.concat([header, Buffer.alloc(masked ? 4 : 0), payload]);
+}
+
+/** What the reader hands on of these bytes, of which it is given so many at a time, or as many as it has room for. */
+function read(reader: FrameReader, bytes: Buffer, most: (turn: number) => number): { all: Buffer; wholes: Buffer[] } {
+  const handed: Buffer[] = [];
+  const wholes: Buffer[] = [];
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const room = reader.room();
+    if (room.length === 0) throw new Error("there is no room");
+    const count = Math.min(room.length, Math.max(1, most(turn)), bytes.length - at);
+    bytes.copy(room, 0, at, at + count);
+    at += count;
+    const piece = reader.took(count);
+    if (piece === undefined) continue;
+    const copy = Buffer.from(piece.bytes);
+    handed.push(copy);
+    if (piece.isWholePayload) wholes.push(copy);
+  }
+  return { all: Buffer.concat(handed), wholes };
+}
+
+const filled = (length: number, value: number): Buffer => Buffer.alloc(length, value);
+const everything = (): number => Number.POSITIVE_INFINITY;
+
+describe("FrameReader", () => {
+  it("hands on every byte in order, and a long payload in one piece, however the bytes come", () => {
+    const lengths = fc.constantFrom(
+      0,
+      1,
+      125,
+      126,
+      1_000,
+      CHUNK_BYTES,
+      CHUNK_BYTES + 1,
+      65_535,
+      65_536,
+      90_000,
+      90_001,
+    );
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ length: lengths, masked: fc.boolean() }), { maxLength: 6 }),
+        fc.array(fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 200_000 })), { minLength: 1 }),
+        (frames, counts) => {
+          const payloads = frames.map(({ length }, index) => filled(length, index + 1));
+          const bytes = Buffer.concat(payloads.map((payload, index) => frame(payload, frames[index]!.masked)));
+          const reader = new FrameReader("frames");
+          reader.gather(90_000);
+          const { all, wholes } = read(reader, bytes, (turn) => counts[turn % counts.length]!);
+          expect(all.equals(bytes)).toBe(true);
+          const long = payloads.filter(({ length }) => length > CHUNK_BYTES && length <= 90_000);
+          expect(wholes.map(({ length }) => length)).toEqual(long.map(({ length }) => length));
+          expect(wholes.every((whole, index) => whole.equals(long[index]!))).toBe(true);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it("gathers nothing before it is told to, and keeps no more room than a chunk", () => {
+    const reader = new FrameReader("frames");
+    const bytes = frame(filled(80_000, 1), true);
+    const { all, wholes } = read(reader, bytes, everything);
+    expect([all.equals(bytes), wholes.length]).toEqual([true, 0]);
+    expect(reader.room()).toHaveLength(CHUNK_BYTES);
+    reader.gather(80_000);
+    expect(read(reader, bytes, everything).wholes).toHaveLength(1);
+  });
+
+  it("uses the same buffer for every payload", () => {
+    const reader = new FrameReader("frames");
+    reader.gather(90_000);
+    const buffers = [60_000, 90_000, 20_000].map((length) => {
+      const bytes = frame(filled(length, 7), false);
+      let last: Buffer | undefined;
+      for (let at = 0; at < bytes.length;) {
+        const room = reader.room();
+        const count = bytes.copy(room, 0, at);
+        at += count;
+        last = reader.took(count)?.bytes;
+      }
+      expect(last).toHaveLength(length);
+      return last!.buffer;
+    });
+    expect(new Set(buffers).size).toBe(1);
+  });
+
+  it("finds the first frame behind the head of an HTTP response, however that comes", () => {
+    const head = Buffer.from("HTTP/1.1 101 x\r\nupgrade: websocket\r\nx: \r\r\n\r\n", "latin1");
+    for (const most of [1, 2, 3, 7, 1_000_000]) {
+      const reader = new FrameReader("http");
+      reader.gather(90_000);
+      const payload = filled(50_000, 3);
+      const bytes = Buffer.concat([head, frame(filled(5, 1), false), frame(payload, false)]);
+      const { all, wholes } = read(reader, bytes, () => most);
+      expect(all.equals(bytes)).toBe(true);
+      expect(wholes.map((whole) => whole.equals(payload))).toEqual([true]);
+    }
+  });
+});
