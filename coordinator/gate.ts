@@ -6,7 +6,7 @@
 import { isIPv6 } from "node:net";
 import { LockstepError } from "../shared/errors.ts";
 
-/** Each stranger may hold a few kilobytes and a socket, for as long as the handshake's deadline. */
+/** Each stranger may hold some tens of kilobytes and a socket, for as long as the handshake's deadline. */
 const MOST_STRANGERS = 64;
 const MOST_FAILURES = 10;
 const FAILURES_WITHIN = 60_000;

@@ -1,7 +1,8 @@
 /**
  * The parameters of a version on their way to workers: copied once for all of them, segment by segment, when the first of them
  * gets there. They are copied because a slow worker may still be sent a version when its place in memory is written again. A
- * copy's buffer is used again once the version is over and no connection holds anything of it.
+ * copy is written over by the next version's if no connection holds anything of it by then; else it is left to those that do,
+ * segment by segment.
  */
 import type { StepNumber } from "../shared/ids.ts";
 import { copyBytes } from "../shared/memory/copy.ts";
@@ -17,63 +18,55 @@ export interface Lent {
 }
 
 interface Copy {
-  readonly buffer: Buffer;
-  isCurrent: boolean;
+  /** Of its segments. */
+  readonly buffers: Buffer[];
+  readonly frames: Iterable<Frame>;
   users: number;
 }
 
-/** Buffers of one length that are kept: the next version's, and one more where some worker is a step behind. */
-const MOST_SPARE = 2;
-
 export class Outgoing {
   /** Of the current version, by length: the whole of it, or a part. */
-  readonly #copies = new Map<number, { readonly copy: Copy; readonly frames: Iterable<Frame> }>();
-  readonly #spare = new Map<number, Buffer[]>();
+  #copies = new Map<number, Copy>();
+  /** Of the version before, and not in use. */
+  #spare = new Map<number, Buffer[]>();
 
   /** The frames of a vector that is this version of the parameters, the current one, or its first bytes. */
   lend(version: StepNumber, vector: CheckedVector): Lent {
     const { length } = vector.bytes;
-    let found = this.#copies.get(length);
-    if (found === undefined) {
-      const buffer = this.#spare.get(length)?.pop() ?? Buffer.allocUnsafeSlow(length);
-      const copy = { buffer, isCurrent: true, users: 0 };
-      found = { copy, frames: madeOnce(encode(copy, version, vector)) };
-      this.#copies.set(length, found);
-    }
-    const { copy, frames } = found;
+    const copy = this.#copies.get(length) ?? this.#begin(version, vector);
+    this.#copies.set(length, copy);
     copy.users += 1;
-    return {
-      frames,
-      over: () => {
-        copy.users -= 1;
-        this.#reuse(copy);
-      },
-    };
+    return { frames: copy.frames, over: () => void (copy.users -= 1) };
   }
 
   /** The current version is over: no more frames of it are made. */
   expire(): void {
-    const copies = [...this.#copies.values()];
-    this.#copies.clear();
-    for (const { copy } of copies) {
-      copy.isCurrent = false;
-      this.#reuse(copy);
-    }
+    const unused = [...this.#copies].filter(([, { users }]) => users === 0);
+    this.#spare = new Map(unused.map(([length, { buffers }]) => [length, buffers]));
+    this.#copies = new Map();
   }
 
-  #reuse({ buffer, isCurrent, users }: Copy): void {
-    if (isCurrent || users > 0) return;
-    const spare = this.#spare.get(buffer.length) ?? [];
-    this.#spare.set(buffer.length, spare);
-    if (spare.length < MOST_SPARE) spare.push(buffer);
+  #begin(version: StepNumber, vector: CheckedVector): Copy {
+    const { length } = vector.bytes;
+    const buffers = this.#spare.get(length) ?? [];
+    this.#spare.delete(length);
+    const isCurrent = (): boolean => this.#copies.get(length) === copy;
+    const copy: Copy = { buffers, frames: madeOnce(encode(buffers, version, vector, isCurrent)), users: 0 };
+    return copy;
   }
 }
 
-function* encode(copy: Copy, version: StepNumber, vector: CheckedVector): Generator<Frame> {
+function* encode(
+  buffers: Buffer[],
+  version: StepNumber,
+  vector: CheckedVector,
+  isCurrent: () => boolean,
+): Generator<Frame> {
+  let index = 0;
   for (const { segment, section } of segmentsOf(vector)) {
-    if (!copy.isCurrent) return;
-    const copied = copy.buffer.subarray(segment.offset, segment.offset + segment.length);
-    copyBytes(copied, section);
-    yield encodeFrame({ type: "parameters", version, segment }, copied);
+    if (!isCurrent()) return;
+    const buffer = (buffers[index++] ??= Buffer.allocUnsafeSlow(section.length));
+    copyBytes(buffer, section);
+    yield encodeFrame({ type: "parameters", version, segment }, buffer);
   }
 }

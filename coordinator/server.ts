@@ -13,7 +13,7 @@ import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
 import { decodeLoad } from "../shared/protocol/load.ts";
 import type { Load } from "../shared/protocol/load.ts";
-import { segmentFrameLimit } from "../shared/protocol/codec.ts";
+import { MOST_FRAGMENTS, segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
@@ -108,6 +108,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
     noServer: true,
     perMessageDeflate: false,
     maxPayload: segmentFrameLimit(partialBytes),
+    maxFragments: MOST_FRAGMENTS,
   });
   const authority = await listenAt(http, host, port);
   return {
@@ -169,9 +170,9 @@ function serve(
       turnAway(socket, visit);
       return;
     }
-    // Also when the upgrade itself fails, and however the connection ends.
-    socket.once("close", () => visit.gone(performance.now()));
     const wire = FrameSocket.upgraded(socket, head);
+    // Also when the upgrade itself fails, and however the connection ends.
+    wire.once("close", () => visit.gone(performance.now()));
     sockets.handleUpgrade(request, wire, Buffer.alloc(0), (opened) => accept(opened, wire, visit, options, listener));
   });
   http.on("tlsClientError", (error: Error, socket: { readonly remoteAddress?: string }) => {
@@ -259,9 +260,11 @@ function accept(
     ping,
     close: () => socket.close(),
   });
-  socket.on("message", (data) => {
+  socket.on("message", (data, isBinary) => {
     // What was still on the way when it was cut off changes nothing.
-    if (socket.readyState === socket.OPEN) handlers.onFrame(data as Buffer[]);
+    if (socket.readyState !== socket.OPEN) return;
+    if (isBinary) handlers.onFrame(data as Buffer[]);
+    else cut("it sent text, where frames are binary");
   });
   // What ws objects to (a frame too long, broken UTF-8) ends the connection; the close event follows.
   socket.on("error", (error) => {

@@ -3,7 +3,7 @@ import type { createConnection, TcpNetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
-import { COORDINATOR_FRAME_LIMIT, segmentFrameLimit } from "../shared/protocol/codec.ts";
+import { COORDINATOR_FRAME_LIMIT, MOST_FRAGMENTS, segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { FrameSocket, gatherFrames, onBytes, sendFrame } from "../shared/protocol/frame-socket.ts";
 import { encodeLoad } from "../shared/protocol/load.ts";
@@ -38,6 +38,7 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   const socket = new WebSocket(address, {
     perMessageDeflate: false,
     maxPayload: COORDINATOR_FRAME_LIMIT,
+    maxFragments: MOST_FRAGMENTS,
     handshakeTimeout: 5_000,
     autoPong: false,
     ...tls,
@@ -63,7 +64,14 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     const { user, system } = process.cpuUsage();
     socket.pong(encodeLoad({ cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() }));
   });
-  socket.on("message", (data) => listener.onFrame(data as Buffer[]));
+  socket.on("message", (data, isBinary) => {
+    if (isBinary) {
+      listener.onFrame(data as Buffer[]);
+      return;
+    }
+    reason = "the coordinator sent text, where frames are binary";
+    socket.terminate();
+  });
   socket.on("unexpected-response", (_request, response) => {
     reason = describeAnswer(response, address);
     socket.terminate();

@@ -13,8 +13,11 @@ import type { CheckedVector } from "../memory/vector.ts";
 import { SEGMENT_BYTES } from "./messages.ts";
 import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
 
-/** The longest frame with a segment of a vector of so many bytes, and all that a worker sends besides. */
-export const segmentFrameLimit = (vectorBytes: number): number => Math.min(vectorBytes, SEGMENT_BYTES) + 16_384;
+/** A header and a section. */
+export const MOST_FRAGMENTS = 2;
+
+/** The longest frame with a segment of a vector of so many bytes: a header that tells of MOST_CALLS has less than 48 KiB. */
+export const segmentFrameLimit = (vectorBytes: number): number => Math.min(vectorBytes, SEGMENT_BYTES) + 65_536;
 /** The welcome carries the graphs. */
 export const COORDINATOR_FRAME_LIMIT = 64 << 20;
 
@@ -42,7 +45,7 @@ export function encodeFrame(message: WorkerMessage | CoordinatorMessage, section
 /** Splits a frame into its unchecked header and its section. Throws PROTOCOL_VIOLATION. */
 export function decodeFrame(frame: Frame): { header: unknown; section: Uint8Array } {
   const [packed, section = empty] = frame;
-  if (packed === undefined || frame.length > 2)
+  if (packed === undefined || frame.length > MOST_FRAGMENTS)
     throw new LockstepError("PROTOCOL_VIOLATION", `a frame has ${frame.length} fragments, expected 1 or 2`);
   try {
     return { header: unpackr.unpack(packed), section };

@@ -42,6 +42,8 @@ export class FrameSocket extends Socket {
     const options = { handle, readable: true, writable: true } as object;
     const taken = new FrameSocket(options, new FrameReader("frames"));
     Object.assign(socket, { _handle: null });
+    // An answer to an earlier request may still be written to what is left of it.
+    socket.on("error", () => {});
     taken.once("close", () => socket.destroy());
     taken.#readAgain(head);
     return taken;

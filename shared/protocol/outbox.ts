@@ -13,11 +13,10 @@ export type WriteFrame = (frame: Frame, flushed: () => void) => void;
 
 /** Frames that follow one another. */
 interface Bulk {
-  readonly frames: Iterator<Frame>;
+  /** Undefined when no more of them will be made: what it could make is not held any longer. */
+  frames: Iterator<Frame> | undefined;
   readonly about: string;
   readonly over: () => void;
-  /** No more of them will be made. */
-  isMade: boolean;
   unflushed: number;
 }
 
@@ -48,7 +47,7 @@ export class Outbox {
       over();
       return;
     }
-    const bulk = { frames: frames[Symbol.iterator](), about, over, isMade: false, unflushed: 0 };
+    const bulk = { frames: frames[Symbol.iterator](), about, over, unflushed: 0 };
     this.#bulks.add(bulk);
     this.#waiting.push(bulk);
     this.#pump();
@@ -71,7 +70,7 @@ export class Outbox {
   #pump(): void {
     while (this.#unflushed < WINDOW) {
       const [first] = this.#waiting;
-      if (first === undefined) return;
+      if (first?.frames === undefined) return;
       const { value, done } = first.frames.next();
       if (done === true) {
         this.#waiting.shift();
@@ -83,14 +82,14 @@ export class Outbox {
       this.#write(value, () => {
         this.#unflushed -= 1;
         first.unflushed -= 1;
-        if (first.isMade && first.unflushed === 0) this.#end(first);
+        if (first.frames === undefined && first.unflushed === 0) this.#end(first);
         this.#pump();
       });
     }
   }
 
   #made(bulk: Bulk): void {
-    bulk.isMade = true;
+    bulk.frames = undefined;
     if (bulk.unflushed === 0) this.#end(bulk);
   }
 

@@ -8,8 +8,8 @@ import { workloads } from "../workloads.ts";
 import { withWorkers } from "./cluster.ts";
 import { megabytes } from "./report.ts";
 
-const STEPS = 10_000;
-const MEASUREMENTS = 10;
+const STEPS = 60_000;
+const MEASUREMENTS = 12;
 
 /** In MiB. */
 interface Held {

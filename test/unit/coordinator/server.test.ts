@@ -75,7 +75,7 @@ describe("a stranger", () => {
 
   it.each([
     ["a mebibyte", 8 << 20, 1 << 20, 2 << 20],
-    ["the model's size if that is less", 50_000, 50_000, 70_000],
+    ["the model's size if that is less", 50_000, 50_000, 120_000],
   ])("may send frames of %s once it is none, and still none that is longer", async (_what, model, most, longer) => {
     const { server, watching } = await serving(9, model);
     const socket = await open(server.url);
@@ -130,7 +130,7 @@ describe("connections", () => {
 });
 
 /** Asks for an upgrade by bytes, and sends what follows in the same piece. */
-function upgrading(url: string, following: Buffer): Socket {
+function upgrading(url: string, following: Buffer, before = ""): Socket {
   const { hostname, port, host } = new URL(url);
   const wire = connect(Number(port), hostname);
   onTestFinished(() => void wire.destroy());
@@ -143,7 +143,7 @@ function upgrading(url: string, following: Buffer): Socket {
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
   ];
-  wire.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), following]));
+  wire.write(Buffer.concat([Buffer.from(`${before}${lines.join("\r\n")}\r\n\r\n`), following]));
   return wire;
 }
 
@@ -153,6 +153,37 @@ describe("a connection", () => {
     upgrading(server.url, Buffer.concat([Buffer.of(0x82, 0x85, 0, 0, 0, 0), Buffer.from("hello")]));
     await expect.poll(() => watching.received).toBe(5);
     expect(watching.connections[0]!.link().bytesReceived).toBeGreaterThan(100);
+  });
+
+  it("may ask for something else right before the upgrade: it goes on, and its place is held until it is gone", async () => {
+    const { server, watching } = await serving(1);
+    const { host } = new URL(server.url);
+    const wire = upgrading(server.url, Buffer.alloc(0), `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await expect.poll(() => watching.connections).toHaveLength(1);
+    // Until the answer to the first request has found nobody.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    wire.write(Buffer.concat([Buffer.of(0x82, 0x85, 0, 0, 0, 0), Buffer.from("hello")]));
+    await expect.poll(() => watching.received).toBe(5);
+    await expect(open(server.url)).rejects.toThrow("503 all 1 connections are in use");
+    wire.destroy();
+    await expect.poll(() => watching.closed).toHaveLength(1);
+  });
+
+  it("that sends text is cut off", async () => {
+    const { server, watching } = await serving();
+    const socket = await open(server.url);
+    socket.send("words");
+    await closing(socket);
+    await expect.poll(() => watching.closed).toEqual(["it sent text, where frames are binary"]);
+    expect(watching.received).toBe(0);
+  });
+
+  it("that sends a message of more than two fragments is cut off", async () => {
+    const { server, watching } = await serving();
+    const socket = await open(server.url);
+    for (let part = 0; part < 3; part++) socket.send(Buffer.alloc(4), { fin: part === 2 });
+    await closing(socket);
+    await expect.poll(() => watching.closed).toEqual(["Too many message fragments"]);
   });
 
   it("brings long frames whole, once it is proven, and ends in good order", async () => {

@@ -97,5 +97,5 @@ it("takes the place of a server's connection, which closes behind it and not bef
   expect(isClosed).toBe(false);
   client.end(Buffer.of(0x82, 1, 65));
   await expect.poll(() => isClosed).toBe(true);
-  expect([...Buffer.concat(read)]).toEqual([0x82, 1, 65]);
+  expect(Buffer.concat(read).toString("hex")).toBe("820141");
 });

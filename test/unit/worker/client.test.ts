@@ -31,11 +31,11 @@ function frameOf(payload: Buffer, { opcode, fin }: { opcode: number; fin: boolea
   return Buffer.concat([header, payload]);
 }
 
-it("hears messages of two fragments, the second long, however their bytes come, and whether it reads at that moment or not", async () => {
+it("hears messages of two fragments, both long, however their bytes come, and whether it reads at that moment or not", async () => {
   const sections = [1, 2, 3].map((value) => Buffer.alloc(60_000, value));
   const bytes = Buffer.concat(
     sections.flatMap((section) => [
-      frameOf(Buffer.from("header"), { opcode: 2, fin: false }),
+      frameOf(Buffer.from("header".padEnd(30_000)), { opcode: 2, fin: false }),
       frameOf(section, { opcode: 0, fin: true }),
     ]),
   );
@@ -50,7 +50,7 @@ it("hears messages of two fragments, the second long, however their bytes come, 
         onOpen: () => {},
         onUnusable: (error) => heard.push(String(error)),
         onFrame: ([header, section]) =>
-          heard.push(`${header!.toString()} ${section!.length} of ${new Set(section).size} ${section![0]}`),
+          heard.push(`${header!.toString().trim()} ${section!.length} of ${new Set(section).size} ${section![0]}`),
         onBytes: () => {},
         onClose: () => {},
       },
@@ -85,4 +85,22 @@ it("hears a frame that comes with the answer to the upgrade, and bytes of one th
   (await wire).write(Buffer.from([0x82, 126, 4, 0, 1, 2, 3]));
   await expect.poll(() => heard).toBeGreaterThan(0);
   expect(frames).toEqual(["AB"]);
+});
+
+it("cuts a connection on which text comes", async () => {
+  const { url } = await answering(frameOf(Buffer.from("words"), { opcode: 1, fin: true }));
+  const heard: string[] = [];
+  const client = connect(
+    url,
+    {},
+    {
+      onOpen: () => {},
+      onUnusable: (error) => heard.push(String(error)),
+      onFrame: () => heard.push("a frame"),
+      onBytes: () => {},
+      onClose: (reason) => heard.push(reason),
+    },
+  );
+  onTestFinished(() => client.terminate());
+  await expect.poll(() => heard).toEqual(["the coordinator sent text, where frames are binary"]);
 });
