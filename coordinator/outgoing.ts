@@ -34,7 +34,6 @@ export class Outgoing {
   lend(version: StepNumber, vector: CheckedVector): Lent {
     const { length } = vector.bytes;
     const copy = this.#copies.get(length) ?? this.#begin(version, vector);
-    this.#copies.set(length, copy);
     copy.users += 1;
     return { frames: copy.frames, over: () => void (copy.users -= 1) };
   }
@@ -52,6 +51,7 @@ export class Outgoing {
     this.#spare.delete(length);
     const isCurrent = (): boolean => this.#copies.get(length) === copy;
     const copy: Copy = { buffers, frames: madeOnce(encode(buffers, version, vector, isCurrent)), users: 0 };
+    this.#copies.set(length, copy);
     return copy;
   }
 }

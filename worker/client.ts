@@ -47,8 +47,8 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
     ...(isPrivate(address) ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
   });
   socket.binaryType = "fragments";
-  // Not before ws listens too: bytes that came with the answer to the upgrade would go to this listener alone.
   let wire: Duplex | undefined;
+  // Not before ws listens too: bytes that came with the answer to the upgrade would go to this listener alone.
   socket.on("upgrade", (response) =>
     socket.once("open", () => {
       wire = response.socket;

@@ -31,7 +31,7 @@ function frameOf(payload: Buffer, { opcode, fin }: { opcode: number; fin: boolea
   return Buffer.concat([header, payload]);
 }
 
-it("hears messages of two fragments, both long, however their bytes come, and whether it reads at that moment or not", async () => {
+it("hears messages of two fragments, both long, whether their bytes come at once or bit by bit", async () => {
   const sections = [1, 2, 3].map((value) => Buffer.alloc(60_000, value));
   const bytes = Buffer.concat(
     sections.flatMap((section) => [
@@ -39,7 +39,7 @@ it("hears messages of two fragments, both long, however their bytes come, and wh
       frameOf(section, { opcode: 0, fin: true }),
     ]),
   );
-  for (const isTold of [false, true]) {
+  for (const isSlow of [false, true]) {
     // The first bytes come with the answer to the upgrade, before it is known that the connection may have long frames.
     const { url, wire } = await answering(bytes.subarray(0, 70_000));
     const heard: string[] = [];
@@ -58,7 +58,7 @@ it("hears messages of two fragments, both long, however their bytes come, and wh
     onTestFinished(() => client.terminate());
     const socket = await wire;
     for (let at = 70_000; at < bytes.length; at += 9_000) {
-      if (isTold) await new Promise((resolve) => setTimeout(resolve, 2));
+      if (isSlow) await new Promise((resolve) => setTimeout(resolve, 2));
       socket.write(bytes.subarray(at, at + 9_000));
     }
     await expect.poll(() => heard).toEqual([1, 2, 3].map((value) => `header 60000 of 1 ${value}`));
