@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { LockstepError } from "../../../shared/errors.ts";
-import { stepNumber } from "../../../shared/ids.ts";
-import { bytesOf, decodeFrame, encodeFrame, segmentsOf } from "../../../shared/protocol/codec.ts";
-import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+import { runId, stepNumber } from "../../../shared/ids.ts";
+import { bytesOf, decodeFrame, encodeFrame, segmentFrameLimit, segmentsOf } from "../../../shared/protocol/codec.ts";
+import { MOST_CALLS, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { vectorOf } from "../../support/vector.ts";
-import type { WorkerMessage } from "../../../shared/protocol/messages.ts";
+import type { EngineCall, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 
 const unproven = { nonce: "0".repeat(64), proof: "0".repeat(64) };
@@ -64,6 +64,23 @@ describe("a frame", () => {
     const { header } = decodeFrame([bytes]);
     bytes.fill(0);
     expect(header).toEqual({ type: "x", value: Buffer.from("kept"), list: ["word"] });
+  });
+
+  it("fits into its limit also where it tells of as many calls of the engine as it may", () => {
+    const big = Number.MAX_SAFE_INTEGER;
+    const calls = Array.from({ length: MOST_CALLS }, (): EngineCall => [big, big, big, big, big]);
+    const timing = { sent: big, encode: big, received: [big, big], calls } as const;
+    const segment = { offset: big, length: big, total: big, checksum: 2 ** 32 - 1 };
+    const work = { kind: "evaluate", step: stepNumber(big) } as const;
+    const partial = {
+      type: "partial",
+      run: runId("r".repeat(64)),
+      work,
+      node: [big, big],
+      computeMicroseconds: big,
+    } as const;
+    const frame = encodeFrame({ ...partial, segment, timing }, new Uint8Array(64));
+    expect(bytesOf(frame)).toBeLessThanOrEqual(segmentFrameLimit(64));
   });
 
   it("has one fragment or two", () => {
