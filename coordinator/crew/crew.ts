@@ -1,13 +1,12 @@
 /** The coordinator's main thread, and for long vectors other threads beside it, at work on one job at a time. */
 import { availableParallelism } from "node:os";
-import { extname } from "node:path";
-import { Piscina } from "piscina";
 import type { Kernels } from "../../shared/kernels/index.ts";
 import type { Arena } from "../../shared/memory/arena.ts";
 import { BLOCK_FLOATS } from "../../shared/memory/blocks.ts";
 import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { Optimizer, Surroundings } from "../../shared/optim/optimizer.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
+import { threadFile, ThreadPool } from "../../shared/thread-pool.ts";
 import { Desk, DESK_BYTES } from "./desk.ts";
 import { doAlone } from "./job.ts";
 import type { Job, Outcome } from "./job.ts";
@@ -41,7 +40,7 @@ export class Crew {
   readonly #setup: CrewSetup;
   readonly #desk: Desk;
   readonly #scratch: number;
-  #threads: Piscina<number, void> | undefined;
+  #threads: ThreadPool<number, void> | undefined;
 
   /** Throws CONFIG_INVALID for groups that name no parameter. */
   constructor(arena: Arena, kernels: Kernels, parts: OptimizerParts) {
@@ -54,17 +53,12 @@ export class Crew {
     this.#scratch = arena.allocate(SCRATCH_BYTES);
   }
 
-  /** Hires threads if vectors of `floats` are worth it: as many as there are processors beside this thread's. */
-  hire(floats: number): void {
-    const threads = floats < WORTH_A_CALL ? 0 : Math.min(MOST_THREADS, availableParallelism() - 1);
+  /** Hires threads if vectors of `floats` are worth it: as many as there are processors beside this thread's, up to three. */
+  hire(floats: number, processors = availableParallelism()): void {
+    const threads = floats < WORTH_A_CALL ? 0 : Math.min(MOST_THREADS, processors - 1);
     if (threads === 0) return;
-    const pool = new Piscina<number, void>({
-      // The file beside this one: .ts in development, .js in the package.
-      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-      workerData: this.#setup,
-    });
+    const file = threadFile(import.meta.url, "thread");
+    const pool = new ThreadPool<number, void>({ file, threads, workerData: this.#setup });
     this.#threads = pool;
     for (let thread = 0; thread < threads; thread++) {
       // Each stays until the desk closes.

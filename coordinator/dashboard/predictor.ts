@@ -2,12 +2,11 @@
  * Answers what a network says to a drawn digit, on a thread of its own, so that neither training nor the page waits for it. The
  * thread is started with the first question.
  */
-import { extname } from "node:path";
-import { Piscina } from "piscina";
 import { encodeGraph } from "../../shared/graph/serialise.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { TargetSpec } from "../../shared/data/target.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
+import { threadFile, ThreadPool } from "../../shared/thread-pool.ts";
 import type { PredictTask } from "./predictor-thread.ts";
 
 export interface PredictorSource {
@@ -23,7 +22,7 @@ const MOST_WAITING = 4;
 
 export class Predictor {
   readonly #source: PredictorSource;
-  #thread: Piscina<PredictTask, number[]> | undefined;
+  #thread: ThreadPool<PredictTask, number[]> | undefined;
 
   constructor(source: PredictorSource) {
     this.#source = source;
@@ -45,18 +44,13 @@ export class Predictor {
           : `expected ${side * side} pixels, found ${bytes.length}`,
         "Draw on the dashboard's own page.",
       );
-    this.#thread ??= new Piscina<PredictTask, number[]>({
-      // The file beside this one: .ts in development, .js in the package.
-      filename: new URL(`./predictor-thread${extname(import.meta.url)}`, import.meta.url).href,
-      minThreads: 1,
-      maxThreads: 1,
-    });
-    if (this.#thread.queueSize >= MOST_WAITING)
+    this.#thread ??= new ThreadPool({ file: threadFile(import.meta.url, "predictor-thread"), threads: 1 });
+    if (this.#thread.waiting >= MOST_WAITING)
       throw new LockstepError("CONNECTION_REFUSED", "too many digits are being drawn", "Try again in a moment.");
     const parameters = this.#source.parametersNow();
     const sample = Float32Array.from(bytes, (byte) => byte / 255);
     const task = { graph: encodeGraph(model.predict), slots: model.parameters, target, parameters, sample };
-    return this.#thread.run(task, { transferList: [parameters.buffer as ArrayBuffer] });
+    return this.#thread.run(task, [parameters.buffer as ArrayBuffer]);
   }
 
   /** Waits for what is being computed: a thread inside the engine must not be ended. */

@@ -1,7 +1,6 @@
 /** What runs compute tasks: piscina's threads, or in tests something else. */
-import { extname } from "node:path";
-import { Piscina } from "piscina";
 import { Signal } from "../memory/signal.ts";
+import { threadFile, ThreadPool } from "../thread-pool.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 /** Series of tasks that a thread is given at a time: one waits behind the one it runs. */
@@ -26,12 +25,10 @@ export type StartThreads = (setup: ThreadSetup) => Threads;
 export const piscinaThreads =
   (threads: number): StartThreads =>
   (setup) => {
-    const pool = new Piscina<readonly ComputeTask[], ComputeResult[]>({
-      // The file beside this one: .ts in development, .js in the package.
-      filename: new URL(`./thread${extname(import.meta.url)}`, import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-      concurrentTasksPerWorker: SERIES_PER_THREAD,
+    const pool = new ThreadPool<readonly ComputeTask[], ComputeResult[]>({
+      file: threadFile(import.meta.url, "thread"),
+      threads,
+      tasksPerThread: SERIES_PER_THREAD,
       workerData: setup,
     });
     const arrivals = new Signal(setup.memory, setup.arrivals);

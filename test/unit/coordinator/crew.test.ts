@@ -58,10 +58,10 @@ describe("the crew", () => {
     expect(result().equals(expected())).toBe(true);
   });
 
-  it("and with other threads, again and again", async () => {
+  it.for([2, 16])("and with other threads, again and again, on %i processors", async (processors) => {
     const wanted = expected();
     const { arena, crew, additions, step, result, sums } = bench();
-    crew.hire(step.count);
+    crew.hire(step.count, processors);
     const fresh = sums.map((at) => Float32Array.from(arena.floats(at, step.count)));
     for (let round = 0; round < 30; round++) {
       sums.forEach((at, vector) => arena.floats(at, step.count).set(fresh[vector]!));

@@ -1,0 +1,58 @@
+/**
+ * Threads of piscina's, which are ended once nothing runs on them. Its own `close` waits for the first of several threads to be
+ * done (5.3.2 counts one task as many) and for 30 seconds at most, then terminates the others: inside the engine that aborts the
+ * process, and anywhere else their tasks fail.
+ */
+import { extname } from "node:path";
+import { Piscina } from "piscina";
+
+interface ThreadPoolOptions {
+  /** What each thread loads and whose default export it calls. */
+  readonly file: string;
+  readonly threads: number;
+  /** Tasks that a thread is given at a time; all others wait in the pool. */
+  readonly tasksPerThread?: number;
+  /** What each thread finds as piscina's `workerData`. */
+  readonly workerData?: unknown;
+}
+
+/** The file of a thread, beside the one that starts it: .ts in development, .js in the package. */
+export const threadFile = (beside: string, name: string): string =>
+  new URL(`./${name}${extname(beside)}`, beside).href;
+
+export class ThreadPool<Task, Result> {
+  readonly #pool: Piscina<Task, Result>;
+  readonly #running = new Set<Promise<Result>>();
+
+  constructor({ file, threads, tasksPerThread = 1, workerData }: ThreadPoolOptions) {
+    this.#pool = new Piscina<Task, Result>({
+      filename: file,
+      minThreads: threads,
+      maxThreads: threads,
+      concurrentTasksPerWorker: tasksPerThread,
+      workerData,
+    });
+  }
+
+  /** Tasks that no thread has been given yet. */
+  get waiting(): number {
+    return this.#pool.queueSize;
+  }
+
+  /** @param transfer buffers that are moved to the thread instead of copied */
+  async run(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Result> {
+    const result = this.#pool.run(task, { transferList: [...transfer] });
+    this.#running.add(result);
+    try {
+      return await result;
+    } finally {
+      this.#running.delete(result);
+    }
+  }
+
+  /** Waits for all tasks, then ends the threads. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    await this.#pool.close();
+  }
+}
