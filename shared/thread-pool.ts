@@ -17,8 +17,7 @@ interface ThreadPoolOptions {
 }
 
 /** The file of a thread, beside the one that starts it: .ts in development, .js in the package. */
-export const threadFile = (beside: string, name: string): string =>
-  new URL(`./${name}${extname(beside)}`, beside).href;
+export const threadFile = (beside: string, name: string): string => new URL(`./${name}${extname(beside)}`, beside).href;
 
 export class ThreadPool<Task, Result> {
   readonly #pool: Piscina<Task, Result>;
