@@ -4,7 +4,6 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { readHere, readingOf } from "../shared/compute/pool.ts";
 import { readContent } from "../shared/data/content.ts";
@@ -22,10 +21,6 @@ import type { Source } from "./download.ts";
 const TELL_EVERY = 5_000;
 /** A download that nobody has added to for so long is a dead process's. */
 const ABANDONED_AFTER = 24 * 60 * 60 * 1000;
-
-/** Where fetched data is kept: LOCKSTEP_CACHE, or where the system keeps caches of this user. */
-export const cacheFolder = ({ LOCKSTEP_CACHE, XDG_CACHE_HOME }: NodeJS.ProcessEnv): string =>
-  LOCKSTEP_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "lockstep");
 
 /** The data of a plan. Throws what reading it here said where that is worth more, or what fetching it says. */
 export async function dataOf(plan: RunPlan, source: Source, cache: string, say: Log["say"]): Promise<OpenedData> {

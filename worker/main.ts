@@ -7,6 +7,7 @@
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
+import { cacheFolder } from "../shared/cache-folder.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { logSettings, openLog } from "../shared/log.ts";
@@ -18,7 +19,7 @@ import { version } from "../shared/version.ts";
 import { coordinatorAddress } from "../shared/address.ts";
 import { connect } from "./client.ts";
 import { ComputePool } from "../shared/compute/pool.ts";
-import { cacheFolder, dataOf } from "./data.ts";
+import { dataOf } from "./data.ts";
 import { WorkerRuntime } from "./runtime.ts";
 
 const options = {

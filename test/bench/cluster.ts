@@ -29,8 +29,13 @@ export function advice(rounds: readonly ClusterRound[], workload: Workload, work
   return adviceOn(profile, { workers, threads, shards, batch: workload.batch }, cpus().length);
 }
 
-/** @param changes what the run's config says differently */
-export async function cluster(workload: Workload, workers: number, changes: TrainConfig = {}): Promise<ClusterRound> {
+/** @param changes what the run's config says differently; @param trace whether every step is written down */
+export async function cluster(
+  workload: Workload,
+  workers: number,
+  changes: TrainConfig = {},
+  trace?: true,
+): Promise<ClusterRound> {
   const runs = await mkdtemp(join(tmpdir(), "lockstep-bench-"));
   const warmUp = warmUpOf(workload);
   try {
@@ -42,6 +47,7 @@ export async function cluster(workload: Workload, workers: number, changes: Trai
       config: configFromObject(configOf(workload, runs, { workers, minWorkers: workers, ...changes })),
       resume: false,
       localWorkers: workers,
+      trace,
       onEvent(event) {
         if (event.type === "worker-lost" && ended === 0) {
           lost = `${event.worker} was lost: ${event.reason}`;

@@ -1,6 +1,6 @@
 /**
- * What faults cost: how long until the next step after a worker or the coordinator is killed, and what auditing and
- * checkpoints cost while nothing happens. Printed beside what Lockstep aims for.
+ * What faults cost: how long until the next step after a worker or the coordinator is killed, and what audits,
+ * checkpoints and traces cost while nothing happens. Printed beside what Lockstep aims for.
  */
 import { table } from "../../coordinator/cli/table.ts";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -75,13 +75,14 @@ async function restartCoordinator(workload: Workload, count: number, outage: num
   return restarts;
 }
 
-/** Milliseconds a step without, with auditing and with checkpoints, in alternation. */
+/** Milliseconds a step without any of them, with audits, with checkpoints and with a trace, in alternation. */
 const overheads = (workload: Workload, workers: number, rounds: number) =>
   alternate(titleOf(workload), rounds, {
     plain: () => cluster(workload, workers),
     audit: () => cluster(workload, workers, { audit: AUDITED }),
     checkpoints: () =>
       cluster(workload, workers, { checkpoint: { everySteps: CHECKPOINT_EVERY, everySeconds: 0, keep: 3 } }),
+    trace: () => cluster(workload, workers, {}, true),
   });
 
 const milliseconds = (times: readonly number[], most?: number): string[] => {
@@ -90,14 +91,15 @@ const milliseconds = (times: readonly number[], most?: number): string[] => {
   return [`${times.length}`, `${shown(measured, 0)} ms`, ...aim];
 };
 
-const cost = (ratio: Spread, rounds: number, most: number): string[] => {
+const cost = (ratio: Spread, rounds: number, most?: number): string[] => {
   const range = `${(100 * (ratio.min - 1)).toFixed(1)}–${(100 * (ratio.max - 1)).toFixed(1)}`;
   const measured = `${(100 * (ratio.median - 1)).toFixed(1)} (${range}) % more time a step`;
-  return [`${rounds}`, measured, `at most ${percent(most)}`, ratio.median - 1 <= most ? "met" : "missed"];
+  const aim = most === undefined ? ["", ""] : [`at most ${percent(most)}`, ratio.median - 1 <= most ? "met" : "missed"];
+  return [`${rounds}`, measured, ...aim];
 };
 
 export const recovery: Benchmark = {
-  about: "from a killed worker or coordinator to the next step; what audits and checkpoints cost",
+  about: "from a killed worker or coordinator to the next step; what audits, checkpoints and traces cost",
   workloads: ["S"],
   others: ["M", "L"],
   async run({ rounds, workers, workloads }) {
@@ -106,7 +108,7 @@ export const recovery: Benchmark = {
       const kills = await killWorkers(workload, 2 * rounds);
       const restarts = await restartCoordinator(workload, rounds, 0);
       const lateRestarts = await restartCoordinator(workload, rounds, LONG_OUTAGE);
-      const { plain, audit, checkpoints } = await overheads(workload, workers, rounds);
+      const { plain, audit, checkpoints, trace } = await overheads(workload, workers, rounds);
       const total = (restart: Restart): number => restart.untilListening + restart.fromListeningToStep;
       const restartRows = (outage: string, all: readonly Restart[]): string[][] => [
         [`coordinator restarted ${outage}, start to next step`, ...milliseconds(all.map(total), 2_000)],
@@ -130,10 +132,11 @@ export const recovery: Benchmark = {
           ...restartRows(`after ${LONG_OUTAGE / 1000} s`, lateRestarts),
           [`audit of ${percent(AUDITED)}`, ...cost(speedup(plain, audit), rounds, 0.1)],
           [`checkpoint every ${CHECKPOINT_EVERY} steps`, ...cost(speedup(plain, checkpoints), rounds, 0.05)],
+          ["trace", ...cost(speedup(plain, trace), rounds)],
         ]),
       );
       console.log("Times meet their aim where the longest does, costs where the median does.\n");
-      results.push({ workload, kills, restarts, lateRestarts, plain, audit, checkpoints });
+      results.push({ workload, kills, restarts, lateRestarts, plain, audit, checkpoints, trace });
     }
     return { results };
   },
