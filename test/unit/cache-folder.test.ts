@@ -22,7 +22,7 @@ test("a user without a home is told what to set, and compiles anew", () => {
   vi.mocked(homedir).mockImplementation(() => {
     throw new Error("uv_os_homedir returned ENOENT");
   });
-  onTestFinished(() => void vi.mocked(homedir).mockRestore());
+  onTestFinished(() => vi.mocked(homedir).mockRestore());
   expect(() => cacheFolder({})).toThrow(
     expect.objectContaining({ code: "DISK_FAILED", hint: "set LOCKSTEP_CACHE to a folder that may be written" }),
   );
