@@ -11,6 +11,7 @@ import type { Dataset } from "../shared/data/dataset.ts";
 import { forRun } from "../shared/data/open.ts";
 import type { OpenedData } from "../shared/data/open.ts";
 import { errnoOf } from "../shared/errno.ts";
+import { cacheFolder } from "../shared/cache-folder.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
@@ -23,7 +24,12 @@ const TELL_EVERY = 5_000;
 const ABANDONED_AFTER = 24 * 60 * 60 * 1000;
 
 /** The data of a plan. Throws what reading it here said where that is worth more, or what fetching it says. */
-export async function dataOf(plan: RunPlan, source: Source, cache: string, say: Log["say"]): Promise<OpenedData> {
+export async function dataOf(
+  plan: RunPlan,
+  source: Source,
+  environment: NodeJS.ProcessEnv,
+  say: Log["say"],
+): Promise<OpenedData> {
   try {
     return await readHere(plan);
   } catch (error) {
@@ -31,7 +37,7 @@ export async function dataOf(plan: RunPlan, source: Source, cache: string, say: 
     // Files that are not here are the rule on another machine; files that are others are worth a word.
     if (error.code !== "DATA_MISSING") say("warn", `${error.message}: the coordinator's is used`);
   }
-  const folder = join(cache, "data");
+  const folder = join(cacheFolder(environment), "data");
   await prepare(folder);
   const names = await fetched(source, folder, plan.dataSha256, say, async (path) => {
     const text = await readFile(path);

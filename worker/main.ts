@@ -7,7 +7,6 @@
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
-import { cacheFolder } from "../shared/cache-folder.ts";
 import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { logSettings, openLog } from "../shared/log.ts";
@@ -67,7 +66,7 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
     clock: systemClock,
     connect: (listener) => connect(address, tls, listener),
     async openPool(plan) {
-      const pool = await ComputePool.open(plan, threads, () => dataOf(plan, source, cacheFolder(process.env), say));
+      const pool = await ComputePool.open(plan, threads, () => dataOf(plan, source, process.env, say));
       compileAtOnce();
       return pool;
     },

@@ -72,6 +72,7 @@ export class OnnxRuntime {
   readonly #tensors: FinalizationRegistry<Pointer>;
 
   constructor() {
+    refuseTelemetry();
     this.#library = koffi.load(libraryFile());
     const base = this.#library.func("void *OrtGetApiBase()")() as Pointer;
     const table = functionAt(base, 0, "void *(uint32_t version)")(TABLE_VERSION) as Pointer;
@@ -149,6 +150,17 @@ export class OnnxRuntime {
     this.#functions.releaseStatus(status as Pointer);
     throw new Error(message);
   }
+}
+
+/**
+ * The library tells its maker of sessions, models and errors, and keeps an identifier of the device in the user's cache folder
+ * (onnxruntime's docs/Privacy.md), unless this is set before it is loaded, in the environment of the process: a thread's
+ * `process.env` is a copy. What the user has set stays. On Windows it tells the system's own tracing alone.
+ */
+function refuseTelemetry(): void {
+  if (process.platform === "win32") return;
+  const set = koffi.load(null).func("int setenv(const char *name, const char *value, int overwrite)");
+  set("ORT_DISABLE_TELEMETRY", "1", 0);
 }
 
 function functionAt(table: Pointer, index: number, type: string): (...given: Given[]) => unknown {
