@@ -22,10 +22,10 @@ export function cacheFolder({ LOCKSTEP_CACHE, XDG_CACHE_HOME }: NodeJS.ProcessEn
  */
 export function keepCompiledCode(environment: NodeJS.ProcessEnv): void {
   try {
-    environment["NODE_COMPILE_CACHE"] ??= join(cacheFolder(environment), "code");
+    environment["NODE_COMPILE_CACHE"] ||= join(cacheFolder(environment), "code");
   } catch (error) {
     if (error instanceof LockstepError) return;
     throw error;
   }
-  enableCompileCache();
+  enableCompileCache(environment["NODE_COMPILE_CACHE"]);
 }

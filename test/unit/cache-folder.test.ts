@@ -58,6 +58,12 @@ test("compiled code is kept in the cache folder, or where Node is told to", () =
   expect(readdirSync(elsewhere)).not.toEqual([]);
 });
 
+test("a variable that is empty says nothing of where", () => {
+  const { folder, run } = started((at) => at, { NODE_COMPILE_CACHE: "" });
+  expect(run()).toMatchObject({ status: 0, stderr: "" });
+  expect(readdirSync(folder)).toEqual(["code"]);
+});
+
 test("where it cannot be kept nothing is said and nothing fails", () => {
   const { folder, run } = started((at) => join(at, "file"));
   writeFileSync(join(folder, "file"), "");
