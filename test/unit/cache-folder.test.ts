@@ -38,6 +38,8 @@ function started(cacheAt: (folder: string) => string, more: NodeJS.ProcessEnv = 
   const { NODE_COMPILE_CACHE: _, ...environment } = process.env;
   const run = () =>
     spawnSync(process.execPath, [program, "--version"], {
+      // So that whatever is kept in the working directory by mistake is found, and nowhere else.
+      cwd: folder,
       env: { ...environment, LOCKSTEP_CACHE: cacheAt(folder), ...more },
       encoding: "utf8",
     });
