@@ -14,6 +14,8 @@ interface ThreadPoolOptions {
   readonly tasksPerThread?: number;
   /** What each thread finds as piscina's `workerData`. */
   readonly workerData?: unknown;
+  /** Is given what a thread posts to its `parentPort`, before or after the result of its task. */
+  readonly onMessage?: (message: unknown) => void;
 }
 
 /** The file of a thread, beside the one that starts it: .ts in development, .js in the package. */
@@ -23,7 +25,7 @@ export class ThreadPool<Task, Result> {
   readonly #pool: Piscina<Task, Result>;
   readonly #running = new Set<Promise<Result>>();
 
-  constructor({ file, threads, tasksPerThread = 1, workerData }: ThreadPoolOptions) {
+  constructor({ file, threads, tasksPerThread = 1, workerData, onMessage }: ThreadPoolOptions) {
     this.#pool = new Piscina<Task, Result>({
       filename: file,
       minThreads: threads,
@@ -31,6 +33,7 @@ export class ThreadPool<Task, Result> {
       concurrentTasksPerWorker: tasksPerThread,
       workerData,
     });
+    if (onMessage !== undefined) this.#pool.on("message", onMessage);
   }
 
   /** Tasks that no thread has been given yet. */

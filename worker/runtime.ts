@@ -9,7 +9,7 @@ import { nodeKey } from "../shared/gradient/tree.ts";
 import type { Log } from "../shared/log.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
-import { decodeFrame, encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import { decodeFrame, encodeFrame, segmentsBackFrom } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type {
@@ -225,6 +225,7 @@ export class WorkerRuntime {
     }
     switch (this.#incoming.assembly.take(segment, this.#section)) {
       case "partial":
+        pool.arrived(version, this.#incoming.assembly.front);
         return;
       case "complete":
         this.#whole[version % 2] = true;
@@ -255,8 +256,8 @@ export class WorkerRuntime {
     const pool = this.#ready!;
     const { run } = this.#state.welcome!;
     const key = sumKey(work, node);
-    const { buffer, announced, calls } = this.#sums.get(key)!;
-    const timing = this.#timing(work, calls);
+    const { buffer, from, until, announced, calls } = this.#sums.get(key)!;
+    const timing = from === 0 ? this.#timing(work, calls) : () => ({});
     const common = { run, work, node: [node.start, node.end], computeMicroseconds } as const;
     const place = pool.memory.placeOf(work.kind, buffer);
     if (place !== undefined) {
@@ -271,10 +272,8 @@ export class WorkerRuntime {
       return;
     }
     function* frames(): Generator<Frame> {
-      for (const { segment, section } of segmentsOf(pool.memory.outgoing(work.kind, buffer))) {
-        const isLast = segment.offset + segment.length === segment.total;
-        yield encodeFrame({ type: "partial", ...common, segment, ...(isLast ? timing() : {}) }, section);
-      }
+      for (const { segment, section } of segmentsBackFrom(pool.memory.outgoing(work.kind, buffer), until, from))
+        yield encodeFrame({ type: "partial", ...common, segment, ...(segment.offset === 0 ? timing() : {}) }, section);
     }
     this.#sums.delete(key);
     this.#client?.outbox.sendBulk(frames(), workKey(work), () => pool.release(work.kind, buffer));

@@ -86,6 +86,11 @@ export class ComputeMemory {
     return this.#buffers[kind].acquireTogether(buffers);
   }
 
+  /** A buffer gets one more user, who releases it too. */
+  shareBuffer(kind: WorkKind, buffer: number): void {
+    this.#buffers[kind].share(buffer);
+  }
+
   release(kind: WorkKind, ...buffers: readonly number[]): void {
     for (const buffer of buffers) this.#buffers[kind].release(buffer);
   }
@@ -147,6 +152,11 @@ export class ComputeMemory {
     file.unmap(this.arena, first, this.#slots + placedBytes(this.#bytes.train) - first);
     for (const each of this.#shared!.files) each.close();
     this.#shared = undefined;
+  }
+
+  /** Whether parameters and sums go over the socket. */
+  get isApart(): boolean {
+    return this.#shared === undefined;
   }
 
   /** Where in shared memory the coordinator finds a sum, and whom to tell; undefined if it must be sent. */

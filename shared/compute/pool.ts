@@ -6,7 +6,9 @@ import type { OpenedData } from "../data/open.ts";
 import type { Reading } from "../data/reading.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { LockstepError } from "../errors.ts";
-import { partialLayouts } from "../gradient/partial.ts";
+import { bucketStarts, bucketsWithin } from "../gradient/buckets.ts";
+import { partialLayouts, vectorBytes } from "../gradient/partial.ts";
+import type { PartialLayouts } from "../gradient/partial.ts";
 import { cutIntoShards } from "../gradient/plan.ts";
 import { stepNumber } from "../ids.ts";
 import { TreeReducer } from "../gradient/reducer.ts";
@@ -19,7 +21,7 @@ import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
 import { rankOf, TaskQueue } from "./queue.ts";
 import type { Job, OnSum, Waiting } from "./queue.ts";
-import type { Announcement, ComputeResult, ComputeTask } from "./task.ts";
+import type { Announcement, ComputeResult, ComputeTask, Progress } from "./task.ts";
 import { piscinaThreads, SERIES_PER_THREAD } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
@@ -42,17 +44,30 @@ export async function readHere(plan: RunPlan): Promise<OpenedData> {
   );
 }
 
+/** A task under way whose sum is taken bucket by bucket: what lies from byte `until` on has been. */
+interface InBuckets {
+  readonly ticket: number;
+  readonly waiting: Waiting;
+  readonly buffer: number;
+  until: number;
+}
+
 export class ComputePool {
   readonly dataSha256: string;
   readonly layoutHash: string;
   readonly memory: ComputeMemory;
   readonly #plan: RunPlan;
+  readonly #layouts: PartialLayouts;
   readonly #threads: number;
   readonly #pool: Threads;
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
   readonly #queue = new TaskQueue();
   readonly #interrupts: Int32Array;
+  readonly #buckets: readonly number[];
+  /** Tasks under way whose sums may be taken bucket by bucket, by their tickets. */
+  readonly #inBuckets = new Map<number, InBuckets>();
+  #tickets = 0;
   #running = 0;
   /** The latest work of which a task was handed out. */
   #latest = Number.NEGATIVE_INFINITY;
@@ -63,10 +78,12 @@ export class ComputePool {
     const layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     checkPlan(plan, layouts);
     this.#plan = plan;
+    this.#layouts = layouts;
     this.#threads = threads;
     // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
     this.memory = new ComputeMemory(layouts, 2 * plan.shards + threads);
-    this.#pool = start({
+    this.#buckets = bucketStarts(layouts.parameters);
+    const setup = {
       threads,
       memory: this.memory.arena.memory,
       arrivals: this.memory.arrivalsOffset,
@@ -74,7 +91,8 @@ export class ComputePool {
       plan,
       train: data.train.transfer(),
       test: data.test?.transfer(),
-    });
+    };
+    this.#pool = start(setup, (progress) => this.#progressed(progress));
     this.#interrupts = new Int32Array(this.memory.arena.memory.buffer, this.memory.interruptsOffset, 1);
     this.#samples = { train: data.train.length, evaluate: data.test?.length ?? 0 };
     this.dataSha256 = data.sha256;
@@ -143,9 +161,17 @@ export class ComputePool {
     this.#dispatch();
   }
 
-  /** The parameters of a version are here whole. In shared memory it is the coordinator who says so. */
-  arrived(version: number): void {
-    this.memory.arrivals.set(signalOf(version));
+  /**
+   * The parameters of a version are here, whole or their first so many bytes. In shared memory it is the coordinator who says
+   * so.
+   */
+  arrived(version: number, bytes?: number): void {
+    const { arrivals } = this.memory;
+    const buckets = bytes === undefined ? undefined : bucketsWithin(this.#buckets, bytes);
+    const signal = signalOf(version, buckets);
+    // None of a version's buckets would say that the version before is whole, of which the rest may never come.
+    if (buckets === 0 || signal === arrivals.value) return;
+    arrivals.set(signal);
     this.#pool.wake();
   }
 
@@ -204,17 +230,21 @@ export class ComputePool {
     const interrupts = Atomics.load(this.#interrupts, 0);
     this.#running += 1;
     this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.job.work));
+    const inBuckets = this.#inBucketsOf(series[0]!, outputs[0]!);
     const tasks = series.map((waiting): ComputeTask => ({
       ...waiting.task,
       outputs: outputs.slice(0, waiting.task.sizes.length),
       awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
       announcement: this.#announcementOf(waiting, outputs[0]!),
+      inStages: this.#isInBuckets(waiting),
+      ticket: inBuckets?.ticket,
     }));
     this.#pool
       .run(tasks)
       .then((results) => {
         this.#running -= 1;
-        this.#ended(series, outputs, results);
+        if (inBuckets !== undefined) this.#inBuckets.delete(inBuckets.ticket);
+        this.#ended(series, outputs, results, inBuckets?.until);
         this.#dispatch();
       })
       .catch((error: unknown) => {
@@ -231,8 +261,38 @@ export class ComputePool {
     return place && { ...place, work, node: [node.start, node.end] };
   }
 
+  /** Whether what a task needs and gives is on its way bucket by bucket: over the socket, where there are several. */
+  #isInBuckets({ job }: Waiting): boolean {
+    return job.work.kind === "train" && this.#buckets.length > 1 && this.memory.isApart;
+  }
+
+  /** Gives a task a ticket if it alone makes a partial. */
+  #inBucketsOf(waiting: Waiting, buffer: number): InBuckets | undefined {
+    if (!this.#isInBuckets(waiting) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
+    const until = vectorBytes(this.#layouts.partial.train);
+    const inBuckets = { ticket: (this.#tickets += 1), waiting, buffer, until };
+    this.#inBuckets.set(inBuckets.ticket, inBuckets);
+    return inBuckets;
+  }
+
+  #progressed({ ticket, from }: Progress): void {
+    const inBuckets = this.#inBuckets.get(ticket);
+    if (inBuckets === undefined || from >= inBuckets.until) return;
+    const { waiting, buffer, until } = inBuckets;
+    const { work, forgotten, onSum } = waiting.job;
+    if (forgotten) return;
+    inBuckets.until = from;
+    this.memory.shareBuffer(work.kind, buffer);
+    onSum(work, { node: waiting.node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] });
+  }
+
   /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */
-  #ended(series: readonly Waiting[], [output, ...terms]: readonly number[], results: readonly ComputeResult[]): void {
+  #ended(
+    series: readonly Waiting[],
+    [output, ...terms]: readonly number[],
+    results: readonly ComputeResult[],
+    until: number | undefined,
+  ): void {
     const last = results.findLastIndex((result) => typeof result !== "string");
     series.forEach((waiting, index) => {
       if (index < last) this.#jobs.delete(waiting.job);
@@ -242,12 +302,17 @@ export class ComputePool {
     this.memory.release(kind, ...terms);
     const computed = series[last];
     if (computed === undefined || computed.job.forgotten) this.memory.release(kind, output!);
-    else this.#summed(computed, output!, results[last] as Exclude<ComputeResult, string>);
+    else this.#summed(computed, output!, results[last] as Exclude<ComputeResult, string>, until);
   }
 
-  #summed({ job, node }: Waiting, output: number, result: Exclude<ComputeResult, string>): void {
+  #summed(
+    { job, node }: Waiting,
+    output: number,
+    result: Exclude<ComputeResult, string>,
+    until = vectorBytes(this.#layouts.partial[job.work.kind]),
+  ): void {
     job.microseconds += (1000 * result.milliseconds) / this.#threads;
-    if (result.call !== undefined) job.calls.push(result.call);
+    job.calls.push(...result.calls);
     job.tasksLeft -= 1;
     if (job.tasksLeft === 0) this.#jobs.delete(job);
     const sum = job.reducer.add(node, output);
@@ -256,7 +321,7 @@ export class ComputePool {
     const calls = job.calls.slice(-MOST_CALLS);
     job.microseconds = 0;
     job.calls = [];
-    job.onSum(job.work, { ...sum, computeMicroseconds, announced: result.announced, calls });
+    job.onSum(job.work, { ...sum, from: 0, until, computeMicroseconds, announced: result.announced, calls });
   }
 
   /** Waits for what is inside the engine, then ends the threads. */

@@ -7,8 +7,11 @@ import type { ComputeTask } from "./task.ts";
 /** The sum over one assigned subtree. */
 export interface Sum {
   readonly node: TreeNode;
-  /** Where it is; the receiver releases it. */
+  /** Where it is; the receiver releases it, each time that it is told of a part. */
   readonly buffer: number;
+  /** The bytes of it that are there, besides those from `until` on, which were told before. From 0 on, all is. */
+  readonly from: number;
+  readonly until: number;
   /** Time of computing since the assignment's last sum. */
   readonly computeMicroseconds: number;
   /** Whether the coordinator was told that it is in shared memory. */

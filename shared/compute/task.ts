@@ -2,6 +2,7 @@
 import type { DatasetTransfer } from "../data/dataset.ts";
 import type { WorkKind } from "../protocol/messages.ts";
 import type { EngineCall, PlacedPartial, RunPlan } from "../protocol/messages.ts";
+import { NOTHING } from "../memory/signal.ts";
 import type { LineName } from "../protocol/line.ts";
 
 /** Given to each thread once. */
@@ -39,6 +40,16 @@ export interface ComputeTask {
       }
     | undefined;
   readonly announcement?: Announcement | undefined;
+  /** Whether it is computed in stages, each as soon as the buckets of parameters are here that it needs. */
+  readonly inStages?: boolean | undefined;
+  /** What it is told under when the sums of a bucket are there, if anybody wants to know. */
+  readonly ticket?: number | undefined;
+}
+
+/** Of a task that is under way, the bytes of its sum from the first one named on are there and stay as they are. */
+export interface Progress {
+  readonly ticket: number;
+  readonly from: number;
 }
 
 /** A sum in shared memory that is a whole partial: the thread may say so to the coordinator itself. */
@@ -54,7 +65,7 @@ export type ComputeResult =
       /** Whether the coordinator was told. */
       readonly announced: boolean;
       /** When what was done, where the plan asks for it. */
-      readonly call?: EngineCall | undefined;
+      readonly calls: readonly EngineCall[];
     }
   | "put off"
   | "too late";
@@ -64,15 +75,18 @@ export const goesOn = (result: ComputeResult): boolean =>
   result === "too late" || (result !== "put off" && result.announced);
 
 /**
- * Whether a task may begin, by the signal of arrived parameters and the number of interrupts. Parameters of a later version are
+ * Whether a task may go on, by the signal of arrived parameters and the number of interrupts. Parameters of a later version are
  * there once a work is over, so it is not worth computing.
+ * @param needed the signal that says enough is here: by default the one of all that the task waits for
  */
 export function readiness(
   { awaits }: ComputeTask,
   arrived: number,
   interrupts: number,
+  needed = awaits?.arrival ?? NOTHING,
 ): "ready" | "waiting" | "put off" | "too late" {
-  if (awaits === undefined || arrived === awaits.arrival) return "ready";
+  if (awaits === undefined) return "ready";
   if (arrived > awaits.arrival) return "too late";
+  if (arrived >= needed) return "ready";
   return interrupts === awaits.interrupts ? "waiting" : "put off";
 }

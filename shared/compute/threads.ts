@@ -1,7 +1,7 @@
 /** What runs compute tasks: piscina's threads, or in tests something else. */
 import { Signal } from "../memory/signal.ts";
 import { threadFile, ThreadPool } from "../thread-pool.ts";
-import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
+import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "./task.ts";
 
 /** Series of tasks that a thread is given at a time: one waits behind the one it runs. */
 export const SERIES_PER_THREAD = 2;
@@ -19,17 +19,19 @@ export interface Threads {
   close(): Promise<void>;
 }
 
-export type StartThreads = (setup: ThreadSetup) => Threads;
+/** @param onProgress told of tasks that have a ticket, perhaps when they are over */
+export type StartThreads = (setup: ThreadSetup, onProgress: (progress: Progress) => void) => Threads;
 
 /** Threads of piscina's, each with an engine of its own. */
 export const piscinaThreads =
   (threads: number): StartThreads =>
-  (setup) => {
+  (setup, onProgress) => {
     const pool = new ThreadPool<readonly ComputeTask[], ComputeResult[]>({
       file: threadFile(import.meta.url, "thread"),
       threads,
       tasksPerThread: SERIES_PER_THREAD,
       workerData: setup,
+      onMessage: (message) => onProgress(message as Progress),
     });
     const arrivals = new Signal(setup.memory, setup.arrivals);
     return { run: (tasks) => pool.run(tasks), wake: () => arrivals.wake(), close: () => pool.close() };

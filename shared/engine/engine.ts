@@ -5,7 +5,7 @@
 import type { Port, Program } from "../graph/program.ts";
 
 export type Inputs = Readonly<Record<string, Float32Array | Int32Array>>;
-export type Outputs = Readonly<Record<string, Float32Array>>;
+export type Outputs = Readonly<Record<string, Float32Array | Int32Array>>;
 
 export interface Engine {
   /** Name and version: part of a run's manifest. */
@@ -27,10 +27,10 @@ export interface PreparedProgram {
 export const alignment = 64;
 
 /** The array for a port, or an error that names what is missing, of the wrong type, of the wrong size or unaligned. */
-export function arrayFor<Given extends Float32Array | Int32Array>(
+export function arrayFor(
   port: Port<readonly number[]>,
-  given: Readonly<Record<string, Given>>,
-): Given {
+  given: Readonly<Record<string, Float32Array | Int32Array>>,
+): Float32Array | Int32Array {
   const array = given[port.name];
   const entries = port.shape.reduce((left, right) => left * right, 1);
   const typed = port.dtype === "float32" ? array instanceof Float32Array : array instanceof Int32Array;

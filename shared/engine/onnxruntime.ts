@@ -9,14 +9,14 @@ import { addressOf, onnxRuntime } from "./library.ts";
 import type { OnnxRuntime, Pointer } from "./library.ts";
 
 /** The tensors over the arrays that are given for some ports, and what the library is told of them. */
-class Bindings<Given extends Float32Array | Int32Array> {
+class Bindings {
   readonly names: BigUint64Array;
   readonly tensors: BigUint64Array;
   readonly #library: OnnxRuntime;
   /** The same few arrays come at every run (parameters alternate between two buffers): each is checked and wrapped once. */
   readonly #ports: readonly {
     readonly port: Port<readonly number[]>;
-    readonly known: WeakMap<Given, Pointer>;
+    readonly known: WeakMap<Float32Array | Int32Array, Pointer>;
   }[];
   /** What `names` points to. */
   readonly #texts: readonly Buffer[];
@@ -30,7 +30,7 @@ class Bindings<Given extends Float32Array | Int32Array> {
     this.tensors = pointers(ports.length);
   }
 
-  bind(given: Readonly<Record<string, Given>>): void {
+  bind(given: Inputs | Outputs): void {
     this.#ports.forEach(({ port, known }, index) => {
       const array = given[port.name];
       let tensor = array === undefined ? undefined : known.get(array);
@@ -52,8 +52,8 @@ type Ports = Pick<Program, "inputs" | "outputs">;
 class Session implements PreparedProgram {
   readonly #library: OnnxRuntime;
   readonly #session: Pointer;
-  readonly #inputs: Bindings<Float32Array | Int32Array>;
-  readonly #outputs: Bindings<Float32Array>;
+  readonly #inputs: Bindings;
+  readonly #outputs: Bindings;
 
   constructor(library: OnnxRuntime, model: Uint8Array, { inputs, outputs }: Ports) {
     this.#library = library;

@@ -9,6 +9,8 @@ export class BufferPool {
   readonly #preferred: number[];
   readonly #free: number[] = [];
   #unused: number;
+  /** Of buffers that have several users, how many besides the first. */
+  readonly #others = new Map<number, number>();
 
   /**
    * `count` buffers of `bytes` bytes, taken from the arena when they are first needed, besides those `given`, which are
@@ -49,7 +51,18 @@ export class BufferPool {
     return this.#arena.allocate(this.#bytes, this.#alignment);
   }
 
+  /** A buffer that is in use gets one more user, who releases it too. */
+  share(offset: number): void {
+    this.#others.set(offset, 1 + (this.#others.get(offset) ?? 0));
+  }
+
   release(offset: number): void {
+    const others = this.#others.get(offset);
+    if (others !== undefined) {
+      if (others === 1) this.#others.delete(offset);
+      else this.#others.set(offset, others - 1);
+      return;
+    }
     if (this.#given.has(offset)) this.#preferred.push(offset);
     else this.#free.push(offset);
   }

@@ -2,6 +2,7 @@
  * A number in memory that threads wait for: of this process, and of others where the memory is shared with them. One side
  * sets it, any number wait.
  */
+import { MOST_BUCKETS } from "../gradient/buckets.ts";
 import { operatingSystem } from "./system.ts";
 import type { System } from "./system.ts";
 
@@ -11,9 +12,9 @@ const WAKE = 1;
 const LOOKS = 100;
 const EVERYBODY = 2 ** 31 - 1;
 
-/** Which version of the parameters is there, as a signal says it: none, or one. */
+/** Which version of the parameters is there, as a signal says it: none, or one, or of the next one so many buckets, but not all. */
 export const NOTHING = 0;
-export const signalOf = (version: number): number => version + 1;
+export const signalOf = (version: number, buckets = MOST_BUCKETS): number => MOST_BUCKETS * version + buckets;
 
 export class Signal {
   readonly #word: Int32Array;

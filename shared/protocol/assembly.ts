@@ -10,10 +10,16 @@ import type { Segment } from "./messages.ts";
 export class Assembly {
   readonly #target: CheckedVector;
   readonly #seen = new Set<number>();
+  #front = 0;
 
   /** @param target where the bytes go; its length is the vector's. */
   constructor(target: CheckedVector) {
     this.#target = target;
+  }
+
+  /** All bytes in front of this one are there. */
+  get front(): number {
+    return Math.min(this.#front, this.#target.bytes.length);
   }
 
   /** Takes a segment; one that is `corrupt` may come once more, `complete` is said once, with the last missing segment. */
@@ -24,6 +30,7 @@ export class Assembly {
     copyBytes(bytes.subarray(segment.offset, segment.offset + segment.length), section);
     if (checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
     this.#seen.add(segment.offset);
+    while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     return this.#seen.size === Math.ceil(bytes.length / SEGMENT_BYTES) ? "complete" : "partial";
   }
 }

@@ -56,11 +56,27 @@ export function decodeFrame(frame: Frame): { header: unknown; section: Uint8Arra
   }
 }
 
-/** The segments a vector is sent in, each with its header part. */
-export function* segmentsOf({ bytes, checksum }: CheckedVector): Generator<{ segment: Segment; section: Uint8Array }> {
-  for (let offset = 0; offset < bytes.length; offset += SEGMENT_BYTES) {
-    const length = Math.min(SEGMENT_BYTES, bytes.length - offset);
-    const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
-    yield { segment, section: bytes.subarray(offset, offset + length) };
-  }
+interface Sent {
+  readonly segment: Segment;
+  readonly section: Uint8Array;
+}
+
+/** The segments of a vector, each with its header part, from the first one on, as parameters are sent. */
+export function* segmentsOf(vector: CheckedVector): Generator<Sent> {
+  for (let offset = 0; offset < vector.bytes.length; offset += SEGMENT_BYTES) yield segmentAt(vector, offset);
+}
+
+/**
+ * The segments that begin within some bytes of a vector, from the last one on, as a partial is sent. All is sent with the one
+ * at 0.
+ */
+export function* segmentsBackFrom(vector: CheckedVector, until = vector.bytes.length, from = 0): Generator<Sent> {
+  const last = SEGMENT_BYTES * (Math.ceil(until / SEGMENT_BYTES) - 1);
+  for (let offset = last; offset >= from; offset -= SEGMENT_BYTES) yield segmentAt(vector, offset);
+}
+
+function segmentAt({ bytes, checksum }: CheckedVector, offset: number): Sent {
+  const length = Math.min(SEGMENT_BYTES, bytes.length - offset);
+  const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
+  return { segment, section: bytes.subarray(offset, offset + length) };
 }

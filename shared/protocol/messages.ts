@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
@@ -174,7 +174,7 @@ export interface Assignment {
 }
 
 /**
- * One segment of the parameters; the float32 bytes follow. Of the whole vector, or of what is trained, in front of what is
+ * One segment of the parameters, from the first to the last; the float32 bytes follow. Of the whole vector, or of what is trained, in front of what is
  * frozen: for a worker that has had the whole of an even version, if this is even, or of an odd one.
  */
 export interface Parameters {
@@ -192,16 +192,19 @@ export interface Segment {
   readonly checksum: number;
 }
 
-/** One segment of the sums over a subtree's samples: gradients in layout order, then the metrics. */
+/**
+ * One segment of the sums over a subtree's samples: gradients in layout order, then the metrics. They come from the last to the
+ * first, as a backward pass finds them, and those that are found first while the others are still computed.
+ */
 export interface Partial {
   readonly type: "partial";
   readonly run: RunId;
   readonly work: WorkName;
   readonly node: readonly [number, number];
-  /** Time of computing since the worker's last partial of this work, in microseconds. */
+  /** Time of computing since the worker's last partial of this work, in microseconds; known with the segment that comes last. */
   readonly computeMicroseconds: number;
   readonly segment: Segment;
-  /** With the last segment, where the plan asks for it. */
+  /** With the segment that comes last, the one at 0, where the plan asks for it. */
   readonly timing?: Timing;
 }
 

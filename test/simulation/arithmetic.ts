@@ -51,6 +51,7 @@ const runner = new TaskRunner(
     test: data.test?.transfer(),
   },
   engine,
+  () => {},
 );
 
 /** Bytes of the sums of a task. */
@@ -62,7 +63,7 @@ export async function compute(memory: WebAssembly.Memory, task: ComputeTask): Pr
   const outputs = buffers.slice(0, task.sizes.length);
   // Nobody else writes what lies between the values.
   for (const output of outputs) arena.bytes(output, outputBytes(task)).fill(0);
-  const { awaits: _, ...computation } = task;
+  const { awaits: _, ticket: __, ...computation } = task;
   await runner.run([{ ...computation, parameters, outputs }]);
   new Uint8Array(memory.buffer, task.outputs[0], outputBytes(task)).set(arena.bytes(outputs[0]!, outputBytes(task)));
   return samples;

@@ -5,8 +5,8 @@
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import type { World } from "./world.ts";
 
-/** Pools of a process with the buffers that are in use (see memory.ts). */
-export type BuffersInUse = Map<object, Set<number>>;
+/** Pools of a process with the buffers that are in use, and how many users each has (see memory.ts). */
+export type BuffersInUse = Map<object, Map<number, number>>;
 
 export class SimulatedProcess implements Clock {
   /** Whose code is running; promises go on before the next event, so it holds for them too. */

@@ -2,10 +2,12 @@
  * The compute threads of a simulated worker: tasks take virtual time. While one runs its output holds garbage, and it
  * reads the parameters as late as it can, so that bytes which are used too early or overwritten too early show.
  */
+import { bucketStarts, firstByteOf } from "../../shared/gradient/buckets.ts";
 import type { Threads } from "../../shared/compute/threads.ts";
-import type { ComputeResult, ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
+import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "../../shared/compute/task.ts";
 import { compute, outputBytes } from "./arithmetic.ts";
 import { readinessIn } from "../support/inline-threads.ts";
+import { job } from "./job.ts";
 import type { Ledger } from "./ledger.ts";
 import { buffersInUse } from "./memory.ts";
 import type { SimulatedProcess } from "./process.ts";
@@ -20,9 +22,14 @@ export interface Speed {
 
 const SLOWNESS = 8;
 
+const starts = bucketStarts(job.layouts.parameters);
+/** Where the sums of the last bucket begin: of tasks that tell of any it is told while they are under way. */
+const TOLD_FROM = firstByteOf(starts, starts.length - 1);
+
 export class SimulatedThreads implements Threads {
   readonly #process: SimulatedProcess;
   readonly #setup: ThreadSetup;
+  readonly #onProgress: (progress: Progress) => void;
   readonly #speed: Speed;
   readonly #ledger: Ledger;
   readonly #lies: WorkerPart["lies"];
@@ -36,6 +43,7 @@ export class SimulatedThreads implements Threads {
   constructor(
     process: SimulatedProcess,
     setup: ThreadSetup,
+    onProgress: (progress: Progress) => void,
     count: number,
     speed: Speed,
     ledger: Ledger,
@@ -44,6 +52,7 @@ export class SimulatedThreads implements Threads {
     this.#lies = lies;
     this.#process = process;
     this.#setup = setup;
+    this.#onProgress = onProgress;
     this.#free = count;
     this.#speed = speed;
     this.#ledger = ledger;
@@ -89,24 +98,43 @@ export class SimulatedThreads implements Threads {
 
   #compute(task: ComputeTask, resolve: (result: ComputeResult) => void): void {
     const { world } = this.#process;
-    for (const output of task.outputs) new Uint8Array(this.#setup.memory.buffer, output, outputBytes(task)).fill(0xff);
+    this.#spoil(task, outputBytes(task));
     const rows = task.sizes.reduce((sum, size) => sum + size, 0);
     const slowness = world.now < this.#speed.slowUntil ? SLOWNESS : 1;
     const duration = world.between(0.5, 1.5) * this.#speed.pace * slowness * (1 + rows);
-    this.#process.after(duration, () => void this.#finish(task, duration, resolve));
+    const { ticket } = task;
+    if (ticket !== undefined)
+      this.#process.after(world.between(0.3, 1) * duration, () => void this.#computed(() => this.#tell(task, ticket)));
+    this.#process.after(duration, () => void this.#computed(() => this.#finish(task, duration, resolve)));
   }
 
-  async #finish(task: ComputeTask, duration: number, resolve: (result: ComputeResult) => void): Promise<void> {
+  /** Garbage for the first bytes of what a task has not computed yet. */
+  #spoil(task: ComputeTask, bytes: number): void {
+    for (const output of task.outputs) new Uint8Array(this.#setup.memory.buffer, output, bytes).fill(0xff);
+  }
+
+  async #computed(part: () => Promise<void>): Promise<void> {
     const { world } = this.#process;
     world.computing += 1;
     try {
-      this.#ledger.gathered(task, await compute(this.#setup.memory, task));
-      this.#lie(task);
+      await part();
     } catch (error) {
       world.fail(error);
     }
     world.computing -= 1;
-    this.#end(resolve, { milliseconds: duration, announced: false });
+  }
+
+  /** The last bucket's sums are there, all others are not. */
+  async #tell(task: ComputeTask, ticket: number): Promise<void> {
+    await compute(this.#setup.memory, task);
+    this.#spoil(task, TOLD_FROM);
+    this.#onProgress({ ticket, from: TOLD_FROM });
+  }
+
+  async #finish(task: ComputeTask, duration: number, resolve: (result: ComputeResult) => void): Promise<void> {
+    this.#ledger.gathered(task, await compute(this.#setup.memory, task));
+    this.#lie(task);
+    this.#end(resolve, { milliseconds: duration, announced: false, calls: [] });
   }
 
   #end(resolve: (result: ComputeResult) => void, result: ComputeResult): void {
@@ -125,7 +153,9 @@ export class SimulatedThreads implements Threads {
   #lie(task: ComputeTask): void {
     const { world } = this.#process;
     if (this.#lies === undefined || task.step === 0 || world.random() < 0.6) return;
-    const bytes = new Uint8Array(this.#setup.memory.buffer, task.outputs[0], outputBytes(task));
+    // What was told stays as it is.
+    const length = task.ticket === undefined ? outputBytes(task) : TOLD_FROM;
+    const bytes = new Uint8Array(this.#setup.memory.buffer, task.outputs[0], length);
     if (this.#lies === "nan") bytes.fill(0xff);
     else bytes[Math.floor(world.random() * 4)]! ^= 1 << Math.floor(world.random() * 8);
     world.tell?.(`${this.#process.name} lies about ${task.kind} ${task.step}`);

@@ -34,7 +34,7 @@ export function startWorker(
         plan,
         threads,
         data,
-        (setup) => new SimulatedThreads(process, setup, threads, speed, ledger, lies),
+        (setup, onProgress) => new SimulatedThreads(process, setup, onProgress, threads, speed, ledger, lies),
       );
     },
     random: () => world.random(),

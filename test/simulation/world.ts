@@ -75,7 +75,7 @@ export class World {
       this.now = next.at;
       this.events += 1;
       next.action();
-      for (let turn = 0; turn < TURNS || this.computing > 0; turn++) await Promise.resolve();
+      for (let turn = 0; turn < TURNS; turn = this.computing > 0 ? 0 : turn + 1) await Promise.resolve();
       if (this.#failure !== undefined) throw this.#failure.error;
     }
     return true;

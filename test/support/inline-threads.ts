@@ -1,7 +1,7 @@
 /** Threads for tests that are none: tasks are computed on the calling thread by the reference evaluator. */
 import { TaskRunner } from "../../shared/compute/runner.ts";
 import { goesOn, readiness } from "../../shared/compute/task.ts";
-import type { ComputeResult, ComputeTask, ThreadSetup } from "../../shared/compute/task.ts";
+import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "../../shared/compute/task.ts";
 import type { Threads } from "../../shared/compute/threads.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
 import { Signal } from "../../shared/memory/signal.ts";
@@ -18,8 +18,8 @@ export function readinessIn(
 type Found = Exclude<ReturnType<typeof readiness>, "waiting">;
 
 /** A thread would block until a task need not wait any more; here it is held until then. */
-export function inlineThreads(setup: ThreadSetup): Threads {
-  const runner = new TaskRunner(setup, referenceEngine("float32"));
+export function inlineThreads(setup: ThreadSetup, onProgress: (progress: Progress) => void): Threads {
+  const runner = new TaskRunner(setup, referenceEngine("float32"), onProgress);
   let closed = false;
   let running: Promise<unknown> = Promise.resolve();
   let held: { readonly task: ComputeTask; readonly start: (found: Found) => void }[] = [];

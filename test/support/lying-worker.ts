@@ -23,8 +23,8 @@ const runtime = new WorkerRuntime({
   async openPool(plan) {
     const data = await openData(plan.data as DataSpec);
     const stepAt = new Map<number, number>();
-    const pool = new ComputePool(plan, 1, data, (setup) => {
-      const threads = piscinaThreads(1)(setup);
+    const pool = new ComputePool(plan, 1, data, (setup, onProgress) => {
+      const threads = piscinaThreads(1)(setup, onProgress);
       return {
         async run(tasks) {
           const task = tasks[0]!;

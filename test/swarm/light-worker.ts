@@ -68,8 +68,8 @@ export class LightWorker {
 
   async #openPool(plan: RunPlan): Promise<ComputePool> {
     const data = await dataOf(plan.data as DataSpec);
-    return new ComputePool(plan, 1, data, (setup) => {
-      const threads = inlineThreads(setup);
+    return new ComputePool(plan, 1, data, (setup, onProgress) => {
+      const threads = inlineThreads(setup, onProgress);
       this.#clock().every(LOOK_EVERY, () => threads.wake());
       return threads;
     });

@@ -11,13 +11,14 @@ import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
+import { signalOf } from "../../../shared/memory/signal.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
 const BATCH = 8;
 const SHARDS = 4;
-const announced = { milliseconds: 1, announced: true } as const;
+const announced = { milliseconds: 1, announced: true, calls: [] } as const;
 
 async function planOf(): Promise<RunPlan> {
   const train = join(await temporaryFolder(), "train.csv");
@@ -114,7 +115,7 @@ describe("tasks that are given to a thread together", () => {
     expect(bench.series).toEqual([[3, 4, 5, 6]]);
     const [tasks] = bench.given;
     expect(new Set(tasks!.map(({ outputs }) => outputs[0])).size).toBe(1);
-    expect(tasks!.map(({ awaits }) => awaits!.arrival)).toEqual([4, 5, 6, 7]);
+    expect(tasks!.map(({ awaits }) => awaits!.arrival)).toEqual([3, 4, 5, 6].map((step) => signalOf(step)));
     expect(tasks!.map(({ announcement }) => announcement!.work.step)).toEqual([3, 4, 5, 6]);
     await bench.end(announced, announced, announced, announced);
     // The sums before the last have been read, or the parameters for it would not have come.
@@ -136,7 +137,7 @@ describe("tasks that are given to a thread together", () => {
   it("end where one could not be announced", async () => {
     bench.share();
     bench.assign(0, 3);
-    await bench.end(announced, { milliseconds: 1, announced: false });
+    await bench.end(announced, { milliseconds: 1, announced: false, calls: [] });
     expect(bench.sums.map(({ step, sum }) => [step, sum.announced])).toEqual([[1, false]]);
     expect(bench.series[1]).toEqual([2]);
   });
