@@ -22,6 +22,8 @@ import { probe } from "./probe.ts";
 import { rankOf, TaskQueue } from "./queue.ts";
 import type { Job, OnSum, Waiting } from "./queue.ts";
 import type { Announcement, ComputeResult, ComputeTask, Progress } from "./task.ts";
+import { Tickets } from "./tickets.ts";
+import type { Ticket } from "./tickets.ts";
 import { piscinaThreads, SERIES_PER_THREAD } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
@@ -44,14 +46,6 @@ export async function readHere(plan: RunPlan): Promise<OpenedData> {
   );
 }
 
-/** A task under way whose sum is taken bucket by bucket: what lies from byte `until` on has been. */
-interface InBuckets {
-  readonly ticket: number;
-  readonly waiting: Waiting;
-  readonly buffer: number;
-  until: number;
-}
-
 export class ComputePool {
   readonly dataSha256: string;
   readonly layoutHash: string;
@@ -65,9 +59,7 @@ export class ComputePool {
   readonly #queue = new TaskQueue();
   readonly #interrupts: Int32Array;
   readonly #buckets: readonly number[];
-  /** Tasks under way whose sums may be taken bucket by bucket, by their tickets. */
-  readonly #inBuckets = new Map<number, InBuckets>();
-  #tickets = 0;
+  readonly #tickets = new Tickets();
   #running = 0;
   /** The latest work of which a task was handed out. */
   #latest = Number.NEGATIVE_INFINITY;
@@ -230,21 +222,21 @@ export class ComputePool {
     const interrupts = Atomics.load(this.#interrupts, 0);
     this.#running += 1;
     this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.job.work));
-    const inBuckets = this.#inBucketsOf(series[0]!, outputs[0]!);
+    const ticket = this.#ticketFor(series[0]!, outputs[0]!);
     const tasks = series.map((waiting): ComputeTask => ({
       ...waiting.task,
       outputs: outputs.slice(0, waiting.task.sizes.length),
       awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
       announcement: this.#announcementOf(waiting, outputs[0]!),
       inStages: this.#isInBuckets(waiting),
-      ticket: inBuckets?.ticket,
+      ticket: ticket?.number,
     }));
     this.#pool
       .run(tasks)
       .then((results) => {
         this.#running -= 1;
-        if (inBuckets !== undefined) this.#inBuckets.delete(inBuckets.ticket);
-        this.#ended(series, outputs, results, inBuckets?.until);
+        if (ticket !== undefined) this.#tickets.close(ticket);
+        this.#ended(series, outputs, results, ticket?.until);
         this.#dispatch();
       })
       .catch((error: unknown) => {
@@ -266,24 +258,19 @@ export class ComputePool {
     return job.work.kind === "train" && this.#buckets.length > 1 && this.memory.isApart;
   }
 
-  /** Gives a task a ticket if it alone makes a partial. */
-  #inBucketsOf(waiting: Waiting, buffer: number): InBuckets | undefined {
+  /** A ticket, if this task alone makes a partial. */
+  #ticketFor(waiting: Waiting, buffer: number): Ticket | undefined {
     if (!this.#isInBuckets(waiting) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
-    const until = vectorBytes(this.#layouts.partial.train);
-    const inBuckets = { ticket: (this.#tickets += 1), waiting, buffer, until };
-    this.#inBuckets.set(inBuckets.ticket, inBuckets);
-    return inBuckets;
+    return this.#tickets.issue(waiting, buffer, vectorBytes(this.#layouts.partial.train));
   }
 
-  #progressed({ ticket, from }: Progress): void {
-    const inBuckets = this.#inBuckets.get(ticket);
-    if (inBuckets === undefined || from >= inBuckets.until) return;
-    const { waiting, buffer, until } = inBuckets;
-    const { work, forgotten, onSum } = waiting.job;
-    if (forgotten) return;
-    inBuckets.until = from;
-    this.memory.shareBuffer(work.kind, buffer);
-    onSum(work, { node: waiting.node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] });
+  #progressed(progress: Progress): void {
+    const taken = this.#tickets.take(progress);
+    if (taken === undefined) return;
+    const { waiting, buffer, from, until } = taken;
+    const { job, node } = waiting;
+    this.memory.shareBuffer(job.work.kind, buffer);
+    job.onSum(job.work, { node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] });
   }
 
   /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */

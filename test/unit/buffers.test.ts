@@ -39,3 +39,16 @@ it("hands out all of several or none", () => {
   for (const each of all) pool.release(each);
   expect(new Set(pool.acquireTogether(3))).toEqual(new Set(all));
 });
+
+it("hands a buffer of several users out again once the last of them has released it", () => {
+  const { pool } = poolOf(1, 0);
+  const buffer = pool.acquire()!;
+  pool.share(buffer);
+  pool.share(buffer);
+  for (let user = 0; user < 3; user++) {
+    expect(pool.acquire()).toBeUndefined();
+    pool.release(buffer);
+  }
+  expect(pool.acquire()).toBe(buffer);
+  expect(pool.acquire()).toBeUndefined();
+});

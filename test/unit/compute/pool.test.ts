@@ -1,51 +1,24 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { openData } from "../../../shared/data/open.ts";
-import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { stepNumber } from "../../../shared/ids.ts";
-import { compileModel } from "../../../shared/nn/model.ts";
-import { layoutOf } from "../../../shared/memory/layout.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
 import { ComputePool } from "../../../shared/compute/pool.ts";
-import { temporaryFolder } from "../../support/files.ts";
+import { regressionPlan } from "../../support/regression-plan.ts";
 
 const SAMPLES = 20_000;
 const SHARDS = 16;
 
-/** A regression on two columns whose batch is so large that it takes more tasks than are handed out at once. */
-async function planOf(): Promise<RunPlan> {
-  const train = join(await temporaryFolder(), "train.csv");
-  const rows = Array.from({ length: SAMPLES }, (_, row) => `${(row * 7) % 13},${(row * 5) % 11},${(row % 9) / 3}`);
-  await writeFile(train, `${rows.join("\n")}\n`);
-  const data = { kind: "csv", train, target: 2, header: false } as const;
-  const opened = await openData(data);
-  const { sampleShape, target } = opened.train;
-  const layers = [
-    { kind: "dense", units: 32, activation: "tanh" },
-    { kind: "dense", units: 1 },
-  ] as const;
-  const model = compileModel({ inputShape: sampleShape, target, layers, loss: { kind: "meanSquaredError" } });
-  const parameters = model.parameters.map(({ name, shape, frozen }) => ({ name, shape, frozen }));
-  return {
-    seed: 1,
-    data,
-    validation: 0,
-    dataMemory: 1024,
-    augment: [],
-    dataSha256: opened.sha256,
-    train: encodeGraph(model.train),
-    evaluate: encodeGraph(model.evaluate),
-    parameters,
-    layoutHash: layoutOf(parameters).hash,
-    metrics: model.metrics,
-    evaluated: model.evaluated,
+/** A batch so large that it takes more tasks than are handed out at once. */
+const planOf = (): Promise<RunPlan> =>
+  regressionPlan({
+    samples: SAMPLES,
     batch: SAMPLES,
     shards: SHARDS,
-    trace: false,
-  };
-}
+    layers: [
+      { kind: "dense", units: 32, activation: "tanh" },
+      { kind: "dense", units: 1 },
+    ],
+  });
 
 async function poolOf(plan: RunPlan, threads: number): Promise<ComputePool> {
   const pool = await ComputePool.open(plan, threads);

@@ -1,50 +1,22 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { SharedMemory, sharedBytes } from "../../../coordinator/shared-memory.ts";
 import { ComputePool, readHere } from "../../../shared/compute/pool.ts";
 import type { Sum } from "../../../shared/compute/queue.ts";
 import type { ComputeResult, ComputeTask } from "../../../shared/compute/task.ts";
-import { openData } from "../../../shared/data/open.ts";
 import { partialLayouts, vectorBytes } from "../../../shared/gradient/partial.ts";
-import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
 import { signalOf } from "../../../shared/memory/signal.ts";
-import { compileModel } from "../../../shared/nn/model.ts";
+import { regressionPlan } from "../../support/regression-plan.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
-import { temporaryFolder } from "../../support/files.ts";
 
 const BATCH = 8;
 const SHARDS = 4;
 const announced = { milliseconds: 1, announced: true, calls: [] } as const;
 
-async function planOf(): Promise<RunPlan> {
-  const train = join(await temporaryFolder(), "train.csv");
-  await writeFile(train, Array.from({ length: 20 * BATCH }, (_, row) => `${row % 7},${row % 5},${row % 3}\n`).join(""));
-  const data = { kind: "csv", train, target: 2, header: false } as const;
-  const opened = await openData(data);
-  const { sampleShape, target } = opened.train;
-  const loss = { kind: "meanSquaredError" } as const;
-  const model = compileModel({ inputShape: sampleShape, target, layers: [{ kind: "dense", units: 1 }], loss });
-  const { metrics, evaluated } = model;
-  const parameters = model.parameters.map(({ name, shape, frozen }) => ({ name, shape, frozen }));
-  const graphs = { train: encodeGraph(model.train), evaluate: encodeGraph(model.evaluate) };
-  const given = { seed: 1, data, validation: 0, dataMemory: 64, augment: [], dataSha256: opened.sha256 };
-  const layoutHash = partialLayouts(parameters, metrics).parameters.hash;
-  return {
-    ...given,
-    ...graphs,
-    parameters,
-    layoutHash,
-    metrics,
-    evaluated,
-    batch: BATCH,
-    shards: SHARDS,
-    trace: false,
-  };
-}
+const planOf = (): Promise<RunPlan> =>
+  regressionPlan({ samples: 20 * BATCH, batch: BATCH, shards: SHARDS, layers: [{ kind: "dense", units: 1 }] });
 
 /** A pool whose threads do nothing until they are told what became of their tasks. */
 class PoolBench {

@@ -108,10 +108,10 @@ describe("a late piece", () => {
     expect(run.pass(1_000)).toEqual(["b ← assignment train 0: 0-2"]);
     expect(run.owners()).toEqual({ "0-2": "a b" });
     const large = { length: 1 << 20, total: 2 << 20, checksum: 0 };
-    expect(run.segment("a", "0-2", { segment: { offset: 0, ...large } })).toEqual(["receive a 0-2"]);
+    expect(run.segment("a", "0-2", { segment: { offset: 1 << 20, ...large } })).toEqual(["receive a 0-2"]);
     expect(run.assembled("b", "0-2")).toEqual(["fold b 0-2", "drop a 0-2", "commit train 0"]);
-    // The copy that lost is answered with its last segment.
-    expect(run.segment("a", "0-2", { segment: { offset: 1 << 20, ...large } })).toEqual([
+    // The copy that lost is answered with the segment that comes last.
+    expect(run.segment("a", "0-2", { segment: { offset: 0, ...large } })).toEqual([
       "a ← PARTIAL_DUPLICATE train 0: 0-2",
     ]);
   });
@@ -167,7 +167,7 @@ describe("a partial that is not wanted", () => {
     expect(run.segment("a", "0-2", { work: "evaluate 0" })).toEqual(["a ← PARTIAL_STALE evaluate 0: 0-2"]);
     run.assembled("a", "0-2");
     expect(run.segment("a", "0-2")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-2"]);
-    const first = { offset: 0, length: 1 << 20, total: 2 << 20, checksum: 0 };
+    const first = { offset: 1 << 20, length: 1 << 20, total: 2 << 20, checksum: 0 };
     expect(run.segment("a", "0-2", { segment: first })).toEqual([]);
     run.finishWork();
     expect(run.segment("a", "0-2", { work: "train 0" })).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);

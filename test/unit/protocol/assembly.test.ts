@@ -31,6 +31,16 @@ describe("Assembly", () => {
     );
   });
 
+  it("says how far it is whole from its front on", () => {
+    const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)));
+    const fronts = [2, 0, 3, 1].map((index) => {
+      const { segment, section } = segments[index]!;
+      assembly.take(segment, section);
+      return assembly.front;
+    });
+    expect(fronts).toEqual([0, SEGMENT_BYTES, SEGMENT_BYTES, vector.length]);
+  });
+
   it("refuses damaged bytes and another vector's, and goes on as if they had not come", () => {
     const target = vectorOf(new Uint8Array(vector.length));
     const assembly = new Assembly(target);

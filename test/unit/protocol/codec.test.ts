@@ -3,7 +3,14 @@ import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { LockstepError } from "../../../shared/errors.ts";
 import { runId, stepNumber } from "../../../shared/ids.ts";
-import { bytesOf, decodeFrame, encodeFrame, segmentFrameLimit, segmentsOf } from "../../../shared/protocol/codec.ts";
+import {
+  bytesOf,
+  decodeFrame,
+  encodeFrame,
+  segmentFrameLimit,
+  segmentsBackFrom,
+  segmentsOf,
+} from "../../../shared/protocol/codec.ts";
 import { MOST_CALLS, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { vectorOf } from "../../support/vector.ts";
 import type { EngineCall, WorkerMessage } from "../../../shared/protocol/messages.ts";
@@ -182,5 +189,17 @@ describe("segments", () => {
         expect(segment.checksum).toBe(vectorOf(section).checksum(0, section.length));
       }
     }
+  });
+
+  it("come from the last to the first where they are a partial's, and in parts", () => {
+    const vector = vectorOf(new Uint8Array(3 * SEGMENT_BYTES + 64));
+    const offsets = (from?: number, until?: number): number[] =>
+      [...segmentsBackFrom(vector, until, from)].map(({ segment }) => segment.offset / SEGMENT_BYTES);
+    expect(offsets()).toEqual([3, 2, 1, 0]);
+    expect(offsets(2 * SEGMENT_BYTES)).toEqual([3, 2]);
+    expect(offsets(SEGMENT_BYTES, 2 * SEGMENT_BYTES)).toEqual([1]);
+    expect(offsets(0, SEGMENT_BYTES)).toEqual([0]);
+    const [forward, back] = [[...segmentsOf(vector)], [...segmentsBackFrom(vector)]];
+    expect(back.toReversed()).toEqual(forward);
   });
 });
