@@ -71,6 +71,22 @@ test("1, 2, 3 and 5 workers, several threads, sockets alone, and a worker killed
   expect(await hashOf(train(where, "seed", 2, "--seed", "6"))).not.toBe(hash);
 }, 300_000);
 
+test("wide layers, whose parameters and gradients travel in buckets, end in the bits they have where nothing travels", async () => {
+  const where = await place();
+  const wide = (name: string, workers: number, ...more: string[]): Lockstep =>
+    train(where, name, workers, "--layers", "784,512,512,10", "--epochs", "1", ...more);
+  const hash = await hashOf(wide("shared", 2));
+  const overSockets = ["--shared-memory", "off"];
+  for (const workers of [1, 3]) expect(await hashOf(wide(`with-${workers}`, workers, ...overSockets))).toBe(hash);
+  expect(await hashOf(wide("threads", 2, "--threads", "2", ...overSockets))).toBe(hash);
+
+  const disturbed = wide("killed", 2, ...overSockets);
+  await disturbed.event("step", ({ step }) => step >= 10);
+  process.kill(disturbed.children()[0]!, "SIGKILL");
+  await disturbed.event("worker-lost");
+  expect(await hashOf(disturbed)).toBe(hash);
+}, 300_000);
+
 test("a run of which everything is killed mid-epoch resumes to the same bits, and so does one stopped with Ctrl-C", async () => {
   const where = await place();
   const hash = await hashOf(train(where, "whole", 2));

@@ -106,6 +106,21 @@ test("over sockets the worker's main thread shows what it receives, encodes and 
   }
 }, 300_000);
 
+test("where parameters travel in buckets a step is computed in stages, with a wait before those that need more of them", async () => {
+  const { folder, train } = await place();
+  const options = ["--layers", "784,512,512,10", "--epochs", "1", "--shared-memory", "off", "--trace", "wide.json"];
+  await train("wide", ...options).result();
+  const lanes = slicesIn(await readFile(join(folder, "wide.json"), "utf8"));
+  expectNoOverlap(lanes);
+  const slices = ["worker-1", "worker-2"].flatMap((worker) => lanes.get(`${worker}, thread 1`)!);
+  for (const step of ["step 5", "step 9"]) {
+    const names = slices.filter((slice) => slice.step === step).map(({ name }) => name);
+    // Two buckets: with the first, with both, and behind the gradients of the second; by each worker that has a share.
+    expect(names.filter((name) => name === "compute").length % 3, names.join(" ")).toBe(0);
+    expect(names).toContain("compute");
+  }
+}, 300_000);
+
 test("a killed run leaves a file that can be read, and the next start writes another", async () => {
   const { folder, train } = await place();
   const words = ["--epochs", "5000", "--trace"];
