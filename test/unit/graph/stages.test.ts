@@ -2,6 +2,7 @@
  * Programs in stages: the bits are those of the whole program, on the real engine, whatever parameters are still missing while a
  * stage runs that does not need them, and whatever is overwritten that was complete.
  */
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
 import { referenceEngine } from "../../../shared/engine/reference.ts";
@@ -37,7 +38,9 @@ function bucketsOf({ inputs }: Graph, most: number): Buckets {
   };
 }
 
-const bitsOf = (array: Float32Array | Int32Array): Uint32Array => new Uint32Array(Float32Array.from(array).buffer);
+/** The SHA-256 of an array's bytes: arrays that differ are long to compare. */
+const bitsOf = (array: Float32Array | Int32Array): string =>
+  createHash("sha256").update(new Uint8Array(array.slice().buffer)).digest("hex");
 
 /** Runs the stages one after the other. Returns the bits of all outputs, each taken as soon as it is said to be complete. */
 async function runInStages(
@@ -45,7 +48,7 @@ async function runInStages(
   program: Program,
   buckets: Buckets,
   numbers: Readonly<Record<string, ArrayLike<number>>>,
-): Promise<Record<string, Uint32Array>> {
+): Promise<Record<string, string>> {
   const stages = cutIntoStages(program, buckets);
   const ports = [program, ...stages.map((stage) => stage.program)].flatMap(({ inputs, outputs }) => [
     ...inputs,
@@ -55,7 +58,7 @@ async function runInStages(
   for (const { name } of program.inputs)
     if (buckets.ofInput(name) === undefined) arrays[name]!.set(numbers[name]!);
     else arrays[name]!.fill(Number.NaN);
-  const taken: Record<string, Uint32Array> = {};
+  const taken: Record<string, string> = {};
   for (const { program: part, needs, completes } of stages) {
     for (const { name } of program.inputs)
       if ((buckets.ofInput(name) ?? buckets.count) < needs) arrays[name]!.set(numbers[name]!);
