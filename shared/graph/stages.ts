@@ -68,7 +68,7 @@ function placesOf({ inputs, outputs, steps, tensors }: Program, { count, ofInput
     for (const tensor of inputsOf(step)) readAt[tensor] = Math.min(readAt[tensor]!, place);
     return place;
   });
-  return places.reverse();
+  return places.toReversed();
 }
 
 /** The program of some of the steps. */

@@ -46,7 +46,7 @@ function ready(
     );
   });
   const made: Arrays = arraysFor(outputs);
-  return { run: () => prepared.run(given, made as Record<string, Float32Array>), close: () => prepared.close() };
+  return { run: () => prepared.run(given, made), close: () => prepared.close() };
 }
 
 /** The output alone; or, for an upstream gradient that is given, the gradients of these operands. */

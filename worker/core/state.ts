@@ -60,6 +60,7 @@ export type WorkerEvent =
   | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string; sharesMemory: boolean }
   /** The data or the model cannot be used here. */
   | { type: "unprepared"; error: LockstepError }
+  /** A sum over a subtree is there, or more of it than before. */
   | { type: "computed"; work: WorkName; node: TreeNode; computeMicroseconds: number }
   /** Time passes; a few times a second unless this process is kept from running. */
   | { type: "tick" }
@@ -78,7 +79,7 @@ export type WorkerEffect =
   | { type: "compute"; assignment: Assignment }
   /** Forget a work: what is queued, what is being computed, and what waits to be sent. */
   | { type: "forget"; work: WorkName }
-  /** Send the sum over a subtree and free its buffer. */
+  /** Send the sum over a subtree, or what there is of it, and free its buffer. */
   | { type: "deliver"; work: WorkName; node: TreeNode; computeMicroseconds: number }
   /** Free the buffer of a result nobody wants. */
   | { type: "drop"; work: WorkName; node: TreeNode }

@@ -1,7 +1,7 @@
 /** Everything over WebSockets, as with workers of other machines: segments with checksums, through outbox and assembly. */
 import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
-import { encodeFrame, segmentsOf } from "../../../shared/protocol/codec.ts";
+import { encodeFrame, segmentsBackFrom, segmentsOf } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
 import { madeOnce } from "../../../shared/protocol/outbox.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
@@ -58,7 +58,8 @@ export const websocket: WirePath = {
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
       function* frames(): Generator<Frame> {
-        for (const { segment, section: part } of segmentsOf(gradients)) yield encodeFrame({ ...common, segment }, part);
+        for (const { segment, section: part } of segmentsBackFrom(gradients))
+          yield encodeFrame({ ...common, segment }, part);
       }
       outbox.sendBulk(frames(), "gradients");
     });
