@@ -5,6 +5,7 @@ import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import { encodeGraph } from "../shared/graph/serialise.ts";
 import { runId } from "../shared/ids.ts";
 import type { Layout } from "../shared/memory/layout.ts";
+import { LAST_VERSION } from "../shared/memory/signal.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
 import type { OptimizerParts } from "./crew/crew.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
@@ -96,6 +97,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
   const { batch, shards } = globalBatch(config);
   const trainSamples = data.train.length;
   const isTested = data.test !== undefined;
+  checkSteps(config.epochs, stepsPerEpoch({ trainSamples, batch }));
   return {
     run: runId(run),
     version,
@@ -128,6 +130,17 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     exact: config.exact,
     audit: config.audit,
   };
+}
+
+/** Throws CONFIG_INVALID where there are more steps than those who wait for parameters can be told of. */
+function checkSteps(epochs: number, steps: number): void {
+  if (epochs * steps <= LAST_VERSION) return;
+  const most = LAST_VERSION.toLocaleString("en-US");
+  throw new LockstepError(
+    "CONFIG_INVALID",
+    `${epochs.toLocaleString("en-US")} epochs of ${steps.toLocaleString("en-US")} steps are more than ${most} steps`,
+    `train for at most ${Math.floor(LAST_VERSION / steps).toLocaleString("en-US")} epochs`,
+  );
 }
 
 /** The figure that steers the run. Throws CONFIG_INVALID for one that is never known. */

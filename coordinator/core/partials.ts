@@ -54,7 +54,8 @@ export function onAssembled(
   // It could not have computed without them.
   member.hasWhole[name.step % 2] = true;
   if (!finite && work.trusting) return beginAnew(state, work);
-  noteDelivered(member, node.end - node.start, computeMicroseconds);
+  // A partial whose last segment came over from one that was begun before does not know its time.
+  if (computeMicroseconds > 0) noteDelivered(member, node.end - node.start, computeMicroseconds);
   piece.held.push(worker);
   work.unsettled.add(piece);
   if (!finite && piece.copies === 1) {

@@ -39,7 +39,7 @@ export class ComputeMemory {
   readonly trainedBytes: number;
   /** Parameters of even and odd versions: the next ones arrive while the last are still in use. */
   readonly #parameters: readonly [number, number];
-  /** Says which version arrived last, as `signalOf` has it. Threads wait for it. */
+  /** Says which version arrived last, or how much of the next one, as `signalOf` has it. Threads wait for it. */
   readonly arrivals: Signal;
   /** Its byte offset, at the start of a page, and that of the number that grows when threads are to stop waiting. */
   readonly arrivalsOffset: number;

@@ -123,9 +123,12 @@ export class ComputePool {
       for (const buffer of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
     }
     this.#queue.clean();
-    // For parameters that have arrived no thread waits any more, unless the coordinator is another.
+    // For parameters that have arrived no thread waits any more, unless the coordinator is another or takes the whole of them
+    // back, as it may while a task is between two stages.
     const { value } = this.memory.arrivals;
-    if (work === undefined || signalOf(work.step) > value) this.#interrupt();
+    const mayWait =
+      work === undefined || signalOf(work.step) > value || forgotten.some((job) => this.#isInBuckets(job));
+    if (mayWait) this.#interrupt();
   }
 
   /** Why an assignment is none of this run, however well-formed: it names samples or shards that there are not. */
@@ -161,8 +164,9 @@ export class ComputePool {
     const { arrivals } = this.memory;
     const buckets = bytes === undefined ? undefined : bucketsWithin(this.#buckets, bytes);
     const signal = signalOf(version, buckets);
-    // None of a version's buckets would say that the version before is whole, of which the rest may never come.
-    if (buckets === 0 || signal === arrivals.value) return;
+    // None of a version's buckets would say that the version before is whole, of which the rest may never come. And what comes
+    // again takes nothing back.
+    if (buckets === 0 || signal <= arrivals.value) return;
     arrivals.set(signal);
     this.#pool.wake();
   }
@@ -228,7 +232,7 @@ export class ComputePool {
       outputs: outputs.slice(0, waiting.task.sizes.length),
       awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
       announcement: this.#announcementOf(waiting, outputs[0]!),
-      inStages: this.#isInBuckets(waiting),
+      inStages: this.#isInBuckets(waiting.job),
       ticket: ticket?.number,
     }));
     this.#pool
@@ -254,13 +258,13 @@ export class ComputePool {
   }
 
   /** Whether what a task needs and gives is on its way bucket by bucket: over the socket, where there are several. */
-  #isInBuckets({ job }: Waiting): boolean {
-    return job.work.kind === "train" && this.#buckets.length > 1 && this.memory.isApart;
+  #isInBuckets({ work }: Job): boolean {
+    return work.kind === "train" && this.#buckets.length > 1 && this.memory.isApart;
   }
 
   /** A ticket, if this task alone makes a partial. */
   #ticketFor(waiting: Waiting, buffer: number): Ticket | undefined {
-    if (!this.#isInBuckets(waiting) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
+    if (!this.#isInBuckets(waiting.job) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
     return this.#tickets.issue(waiting, buffer, vectorBytes(this.#layouts.partial.train));
   }
 

@@ -25,6 +25,9 @@ import type { ComputeTask } from "./task.ts";
 /** A layer's masks lie this far apart in the random stream: more than the values of any batch. */
 const MASK_STRIDE = 2 ** 40;
 
+/** More bytes than this stages may not leave for one another: a program that would is run whole, which changes no bit. */
+const MOST_BETWEEN = 2 ** 30;
+
 /** A part of a program, or all of it. */
 interface LoadedStage extends Pick<Stage, "needs" | "completes"> {
   readonly prepared: PreparedProgram;
@@ -82,12 +85,12 @@ export class Programs {
   async #load(kind: WorkKind, sizes: readonly number[], inStages: boolean): Promise<Loaded> {
     const graph = this.#graphs[kind];
     const program = fuse(graph, sizes);
-    const stages = this.#stagesOf(graph, program, inStages);
+    const stages = inStages ? this.#stagesOf(graph, program) : this.#whole(program);
     const rows = sizes.reduce((sum, size) => sum + size, 0);
     const own = program.inputs.filter(({ name }) => purposeOf(graph, name).kind !== "parameter");
     const between = leftBetween(stages, program);
     // Features and as many bytes again, where they are stored as such.
-    const arena = new Arena([...own, ...between].reduce((bytes, { shape }) => bytes + 5 * product(shape) + 128, 64));
+    const arena = new Arena(own.reduce((bytes, { shape }) => bytes + 5 * product(shape) + 128, 64 + bytesOf(between)));
     const kernels = instantiateKernels(arena.memory);
     const [fixed, left] = [placed(arena, own), placed(arena, between)];
     const masks = own.flatMap(({ name }) => {
@@ -120,13 +123,16 @@ export class Programs {
     };
   }
 
-  #stagesOf(graph: Graph, program: Program, inStages: boolean): readonly Stage[] {
+  #whole(program: Program): readonly Stage[] {
+    return [{ program, needs: bucketStarts(this.#layouts.parameters).length, completes: 0 }];
+  }
+
+  #stagesOf(graph: Graph, program: Program): readonly Stage[] {
     const { parameters, partial } = this.#layouts;
     const starts = bucketStarts(parameters);
-    if (!inStages) return [{ program, needs: starts.length, completes: 0 }];
     const bucketIn = ({ slots }: Layout, wanted: string): number =>
       bucketAt(starts, slots.find(({ name }) => name === wanted)!.offset);
-    return cutIntoStages(program, {
+    const stages = cutIntoStages(program, {
       count: starts.length,
       ofInput: (name) => {
         const purpose = purposeOf(graph, name);
@@ -134,6 +140,7 @@ export class Programs {
       },
       ofOutput: (output) => bucketIn(partial.train, this.#slots.get(output)!),
     });
+    return bytesOf(leftBetween(stages, program)) > MOST_BETWEEN ? this.#whole(program) : stages;
   }
 
   #views(layout: Layout, base: number): Map<string, Float32Array> {
@@ -170,6 +177,10 @@ function leftBetween(stages: readonly Stage[], { inputs }: Program): readonly Si
   const ports = stages.flatMap(({ program }) => program.inputs.filter(({ tensor }) => !given.has(tensor)));
   return [...new Map(ports.map((port) => [port.name, port])).values()];
 }
+
+/** What they take of an arena. */
+const bytesOf = (ports: readonly Sized[]): number =>
+  ports.reduce((bytes, { shape }) => bytes + Math.ceil((4 * product(shape)) / 64) * 64, 0);
 
 /** Room in an arena for each of these, by its name. */
 const placed = (arena: Arena, ports: readonly Sized[]): Record<string, Float32Array | Int32Array> =>

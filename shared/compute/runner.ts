@@ -1,7 +1,7 @@
 /**
  * What a compute thread does: gathers the samples of a subtree, runs the fused program of its shape on the parameters in
  * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
- * never terminated (the process would abort), so stale tasks simply finish.
+ * never terminated (the process would abort), so stale tasks finish, or stop between two stages.
  */
 import { threadId } from "node:worker_threads";
 import { hostMicroseconds } from "../clock.ts";

@@ -18,7 +18,7 @@ export interface ThreadSetup {
   readonly test: DatasetTransfer | undefined;
 }
 
-/** One call of the engine: a subtree of shards, computed by one fused program. */
+/** A subtree of shards, computed by one fused program: one call of the engine, or one for each of its stages. */
 export interface ComputeTask {
   readonly kind: WorkKind;
   readonly step: number;
@@ -57,7 +57,7 @@ export interface Announcement extends Pick<PlacedPartial, "run" | "work" | "node
   readonly line: LineName;
 }
 
-/** Of a task that was not computed, why: it is to be handed out again, or its work is over. */
+/** Of a task that was not computed, or not to its end, why: it is to be handed out again, or its work is over. */
 export type ComputeResult =
   | {
       /** Milliseconds of computing. */

@@ -233,7 +233,7 @@ export interface Timing {
   readonly calls: readonly EngineCall[];
 }
 
-/** A thread began to gather samples, to wait for parameters, and to compute, and was done. */
+/** A thread began to gather samples (for a later stage of a program there is nothing to gather), to wait for parameters, and to compute, and was done. */
 export type EngineCall = readonly [thread: number, gather: number, wait: number, compute: number, end: number];
 
 /** A partial was not used, and why. */

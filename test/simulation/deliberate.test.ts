@@ -44,7 +44,8 @@ vi.mock(import("../../shared/gradient/plan.ts"), async (original) => {
 });
 vi.mock(import("../../shared/memory/signal.ts"), async (original) => {
   const signal = await original();
-  const signalOf: typeof signal.signalOf = (version) => signal.signalOf(broken.mixesVersions ? 0 : version);
+  const signalOf: typeof signal.signalOf = (version, buckets) =>
+    signal.signalOf(broken.mixesVersions ? 0 : version, buckets);
   return { ...signal, signalOf };
 });
 vi.mock(import("../../shared/gradient/reducer.ts"), async (original) => {

@@ -5,7 +5,12 @@ import { hostMicroseconds } from "../../../shared/clock.ts";
 import { ComputePool, readHere } from "../../../shared/compute/pool.ts";
 import type { Job, Sum, Waiting } from "../../../shared/compute/queue.ts";
 import type { ComputeResult, ComputeTask, Progress } from "../../../shared/compute/task.ts";
+import { Programs } from "../../../shared/compute/programs.ts";
 import { Tickets } from "../../../shared/compute/tickets.ts";
+import type { PreparedProgram } from "../../../shared/engine/engine.ts";
+import { bucketStarts } from "../../../shared/gradient/buckets.ts";
+import { partialLayouts } from "../../../shared/gradient/partial.ts";
+import { Arena } from "../../../shared/memory/arena.ts";
 import { stepNumber } from "../../../shared/ids.ts";
 import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
@@ -137,18 +142,22 @@ async function byHand(): Promise<{
   given: ComputeTask[];
   told: (readonly [from: number, until: number, buffer: number])[];
   tell: (progress: Progress) => void;
+  /** How often threads were told to stop waiting. */
+  interrupts: () => number;
   end: (result: ComputeResult) => Promise<void>;
 }> {
   const given: ComputeTask[] = [];
   const ends: ((results: ComputeResult[]) => void)[] = [];
   let tell: (progress: Progress) => void = () => {};
+  let interrupts = (): number => 0;
   const run = (tasks: readonly ComputeTask[]): Promise<ComputeResult[]> => {
     given.push(...tasks);
     return new Promise((resolve) => ends.push(resolve));
   };
   const plan = await planOf();
-  const pool = new ComputePool(plan, 1, await readHere(plan), (_, onProgress) => {
+  const pool = new ComputePool(plan, 1, await readHere(plan), (setup, onProgress) => {
     tell = onProgress;
+    interrupts = () => new Int32Array(setup.memory.buffer, setup.interrupts, 1)[0]!;
     return { run, wake: () => {}, close: async () => {} };
   });
   onTestFinished(() => pool.close());
@@ -158,7 +167,7 @@ async function byHand(): Promise<{
     await new Promise((resolve) => setImmediate(resolve));
   };
   pool.compute(assignmentOf(0), (_, { from, until, buffer }) => told.push([from, until, buffer]));
-  return { pool, given, told, tell: (progress) => tell(progress), end };
+  return { pool, given, told, tell: (progress) => tell(progress), interrupts: () => interrupts(), end };
 }
 
 const done = { milliseconds: 1, announced: false, calls: [] } as const;
@@ -226,6 +235,42 @@ describe("a worker", () => {
     pool.arrived(6, 64);
     expect(pool.memory.arrivals.value).toBe(value);
   });
+
+  it("does not take back what has arrived when some of it comes again", async () => {
+    const { pool } = await byHand();
+    pool.arrived(4);
+    const { value } = pool.memory.arrivals;
+    pool.arrived(4, SEGMENT_BYTES);
+    expect(pool.memory.arrivals.value).toBe(value);
+  });
+
+  it("that forgets a work has a thread between two of its stages stop, also where all parameters have arrived", async () => {
+    const { pool, interrupts } = await byHand();
+    pool.arrived(0);
+    const before = interrupts();
+    pool.forget({ kind: "train", step: stepNumber(0) });
+    expect(interrupts()).toBe(before + 1);
+  });
+});
+
+it("a program whose stages would leave too much for one another is run whole", async () => {
+  const plan = await regressionPlan({
+    samples: 4_096,
+    batch: 4_096,
+    shards: 2,
+    layers: [dense(2 ** 17), dense(2), { kind: "dense", units: 1 }],
+  });
+  const layouts = partialLayouts(plan.parameters, plan.metrics);
+  const prepare = async (): Promise<PreparedProgram> => ({ run: async () => {}, close: async () => {} });
+  const programs = new Programs(plan, layouts, new Arena(64).memory, { name: "none", prepare });
+  const stagesOf = async (rows: number): Promise<number> => {
+    const task = { kind: "train", step: 0, epoch: 0, offset: 0, first: 0, sizes: [rows], parameters: 0, outputs: [] };
+    const loaded = await programs.of({ ...task, kind: "train", inStages: true });
+    return loaded.stages.length;
+  };
+  expect(bucketStarts(layouts.parameters)).toHaveLength(2);
+  expect(await stagesOf(16)).toBe(3);
+  expect(await stagesOf(4_096)).toBe(1);
 });
 
 it("a ticket is good until its task is over", () => {

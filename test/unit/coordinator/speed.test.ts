@@ -51,6 +51,14 @@ function steps(count: number, members: readonly Member[], milliseconds: readonly
   }
 }
 
+it("is not learnt from a sum that came without its time", () => {
+  const run = new CoordinatorTrace();
+  run.join("a");
+  const { effort } = [...run.state.members.values()][0]!;
+  run.assembled("a", "0-4", "train 0", true, 0);
+  expect(effort).toEqual({ shards: 0, microseconds: 0 });
+});
+
 describe("shares of the shards", () => {
   it("follow threads until speeds are known, and while they are about even", () => {
     const members = [member(1), member(3)];
