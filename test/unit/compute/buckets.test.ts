@@ -86,21 +86,26 @@ describe("a thread", () => {
     // Now its program is loaded.
     pool.arrived(0);
     await sumOf(pool, 0);
-    pool.memory.parametersOf(2).fill(0xff);
-    const sum = sumOf(pool, 2);
-    fill(pool, 2, 0, SEGMENT_BYTES);
-    pool.arrived(2, SEGMENT_BYTES);
-    await sleep(500);
-    const arrived = hostMicroseconds();
-    fill(pool, 2, SEGMENT_BYTES);
-    pool.arrived(2);
-    const told = await sum;
+    let told: Told[] = [];
+    let arrived = 0;
+    // What a thread tells may be heard together with its result, and then not before it.
+    for (let version = 2; told.length < 2 && version < 40; version += 2) {
+      pool.memory.parametersOf(version).fill(0xff);
+      const sum = sumOf(pool, version);
+      fill(pool, version, 0, SEGMENT_BYTES);
+      pool.arrived(version, SEGMENT_BYTES);
+      await sleep(500);
+      arrived = hostMicroseconds();
+      fill(pool, version, SEGMENT_BYTES);
+      pool.arrived(version);
+      told = await sum;
+      for (const { from, until, bytes } of told)
+        expect(bytes.subarray(from, until).equals(expected.subarray(from, until))).toBe(true);
+    }
     expect(told.map(({ from, until }) => [from, until])).toEqual([
       [SEGMENT_BYTES, expected.length],
       [0, SEGMENT_BYTES],
     ]);
-    for (const { from, until, bytes } of told)
-      expect(bytes.subarray(from, until).equals(expected.subarray(from, until))).toBe(true);
     const { calls, computeMicroseconds } = told[1]!;
     const [first, second, third] = calls;
     expect(calls).toHaveLength(3);
