@@ -11,7 +11,7 @@ import { fuse } from "../graph/fuse.ts";
 import type { Graph, GraphInput } from "../graph/graph.ts";
 import type { Port, Program } from "../graph/program.ts";
 import { decodeGraph } from "../graph/serialise.ts";
-import { cutIntoStages } from "../graph/stages.ts";
+import { cutIntoStages, inOneStage } from "../graph/stages.ts";
 import type { Stage } from "../graph/stages.ts";
 import { product } from "../graph/values.ts";
 import { instantiateKernels } from "../kernels/index.ts";
@@ -124,7 +124,7 @@ export class Programs {
   }
 
   #whole(program: Program): readonly Stage[] {
-    return [{ program, needs: bucketStarts(this.#layouts.parameters).length, completes: 0 }];
+    return [inOneStage(program, bucketStarts(this.#layouts.parameters).length)];
   }
 
   #stagesOf(graph: Graph, program: Program): readonly Stage[] {

@@ -32,4 +32,4 @@ export const bucketsWithin = (starts: readonly number[], bytes: number): number 
 
 /** The first byte of a partial from which whole segments hold nothing of the buckets before this one. */
 export const firstByteOf = (starts: readonly number[], bucket: number): number =>
-  bucket === 0 ? 0 : Math.ceil((4 * starts[bucket]!) / SEGMENT_BYTES) * SEGMENT_BYTES;
+  Math.ceil((4 * starts[bucket]!) / SEGMENT_BYTES) * SEGMENT_BYTES;

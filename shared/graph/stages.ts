@@ -26,11 +26,14 @@ export interface Stage {
 const inputsOf = (step: Step): readonly number[] => (step.kind === "split" ? [step.input] : step.inputs);
 const outputsOf = (step: Step): readonly number[] => (step.kind === "split" ? step.outputs : [step.output]);
 
+/** A program that is not cut. @param buckets how many there are */
+export const inOneStage = (program: Program, buckets: number): Stage => ({ program, needs: buckets, completes: 0 });
+
 /** The stages of a program, in order. What one leaves to another is an output of the one and an input of the other, of the same name. */
 export function cutIntoStages(program: Program, buckets: Buckets): Stage[] {
   const made = new Set(program.steps.flatMap(outputsOf));
   // An output that is an input is made by no step that could be in a stage.
-  if (program.outputs.some(({ tensor }) => !made.has(tensor))) return [{ program, needs: buckets.count, completes: 0 }];
+  if (program.outputs.some(({ tensor }) => !made.has(tensor))) return [inOneStage(program, buckets.count)];
   const places = placesOf(program, buckets);
   const used = [...new Set(places)].toSorted((left, right) => left - right);
   return used.map((place, index) => ({

@@ -14,9 +14,9 @@ const EVERYBODY = 2 ** 31 - 1;
 
 /** Which version of the parameters is there, as a signal says it: none, or one, or of the next one so many buckets, but not all. */
 export const NOTHING = 0;
-/** No version after this one can be told of. */
-export const LAST_VERSION = 2 ** 31 / MOST_BUCKETS - 2;
 export const signalOf = (version: number, buckets = MOST_BUCKETS): number => MOST_BUCKETS * version + buckets;
+/** No version after this one can be told of: a signal is a signed 32-bit number. */
+export const LAST_VERSION = 2 ** 31 / MOST_BUCKETS - 2;
 
 export class Signal {
   readonly #word: Int32Array;

@@ -174,8 +174,8 @@ export interface Assignment {
 }
 
 /**
- * One segment of the parameters, from the first to the last; the float32 bytes follow. Of the whole vector, or of what is trained, in front of what is
- * frozen: for a worker that has had the whole of an even version, if this is even, or of an odd one.
+ * One segment of the parameters, from the first to the last; the float32 bytes follow. Of the whole vector, or of what is
+ * trained, in front of what is frozen: for a worker that has had the whole of an even version, if this is even, or of an odd one.
  */
 export interface Parameters {
   readonly type: "parameters";
@@ -233,7 +233,10 @@ export interface Timing {
   readonly calls: readonly EngineCall[];
 }
 
-/** A thread began to gather samples (for a later stage of a program there is nothing to gather), to wait for parameters, and to compute, and was done. */
+/**
+ * A thread began to gather samples (for a later stage of a program there is nothing to gather), to wait for parameters, and to
+ * compute, and was done.
+ */
 export type EngineCall = readonly [thread: number, gather: number, wait: number, compute: number, end: number];
 
 /** A partial was not used, and why. */

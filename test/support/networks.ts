@@ -1,4 +1,6 @@
 /** Networks of odd sizes with everything in them, on which engines and programs are tried. */
+import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
+import { referenceEngine } from "../../shared/engine/reference.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import type { Graph } from "../../shared/graph/graph.ts";
 import { product } from "../../shared/graph/values.ts";
@@ -34,7 +36,7 @@ const images = (inputShape: readonly number[], layers: readonly LayerSpec[]): Mo
   loss: { kind: "crossEntropy" },
 });
 
-export const networks: readonly (readonly [string, ModelSpec])[] = [
+const networks: readonly (readonly [string, ModelSpec])[] = [
   ...Object.keys(activations).map(
     (name) => [name, network(name as Activation, { kind: "crossEntropy" }, [33, 10, 7])] as const,
   ),
@@ -117,7 +119,13 @@ export const networks: readonly (readonly [string, ModelSpec])[] = [
 ];
 
 /** Those without many inputs, over which plain loops take long. */
-export const narrow = networks.filter(([, { inputShape }]) => ![784, 28, 16].includes(inputShape[0] as number));
+const narrow = networks.filter(([, { inputShape }]) => ![784, 28, 16].includes(inputShape[0] as number));
+
+/** Each engine, and the networks that are tried on it. */
+export const onEngines = [
+  { engine: onnxRuntimeEngine(), over: networks },
+  { engine: referenceEngine("float32"), over: narrow },
+];
 
 /** Numbers for all that a graph is fed, over so many samples. */
 export function numbersFor(graph: Graph, samples: number): Record<string, Float32Array> {

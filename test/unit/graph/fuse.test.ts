@@ -3,15 +3,13 @@
  * the canonical tree, for whole training graphs on the real engine.
  */
 import { describe, expect, test } from "vitest";
-import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
-import { referenceEngine } from "../../../shared/engine/reference.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";
 import { multiply } from "../../../shared/graph/operations/arithmetic.ts";
 import { expand, sum, sumSamples } from "../../../shared/graph/operations/broadcast.ts";
 import { relu, softplus } from "../../../shared/graph/operations/elementwise.ts";
 import type { Program } from "../../../shared/graph/program.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
-import { narrow, networks, numbersFor } from "../../support/networks.ts";
+import { numbersFor, onEngines } from "../../support/networks.ts";
 import { Sources } from "../../support/operations.ts";
 import { runOnce, treeSum } from "../../support/programs.ts";
 
@@ -84,10 +82,7 @@ const shardings = [
 
 const total = (sizes: readonly number[]): number => sizes.reduce((left, right) => left + right, 0);
 
-describe.each([
-  { engine: onnxRuntimeEngine(), over: networks },
-  { engine: referenceEngine("float32"), over: narrow },
-])("the bits of $engine.name", ({ engine, over }) => {
+describe.each(onEngines)("the bits of $engine.name", ({ engine, over }) => {
   test.each(over)("%s", async (_name, spec) => {
     const { train } = compileModel(spec);
     for (const shards of shardings) {

@@ -4,8 +4,6 @@
  */
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
-import { referenceEngine } from "../../../shared/engine/reference.ts";
 import type { Engine } from "../../../shared/engine/engine.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";
 import type { Graph } from "../../../shared/graph/graph.ts";
@@ -16,7 +14,7 @@ import type { Program } from "../../../shared/graph/program.ts";
 import { cutIntoStages } from "../../../shared/graph/stages.ts";
 import type { Buckets } from "../../../shared/graph/stages.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
-import { narrow, networks, numbersFor } from "../../support/networks.ts";
+import { numbersFor, onEngines } from "../../support/networks.ts";
 import { Sources } from "../../support/operations.ts";
 import { arraysFor } from "../../support/programs.ts";
 
@@ -75,10 +73,7 @@ async function runInStages(
   return taken;
 }
 
-describe.each([
-  { engine: onnxRuntimeEngine(), over: networks },
-  { engine: referenceEngine("float32"), over: narrow },
-])("the bits of $engine.name", ({ engine, over }) => {
+describe.each(onEngines)("the bits of $engine.name", ({ engine, over }) => {
   test.each(over)("%s", async (_name, spec) => {
     const { train } = compileModel(spec);
     const numbers = numbersFor(train, 13);
