@@ -1,15 +1,15 @@
 /**
  * The parameters of a version on their way to workers: copied once for all of them, segment by segment, when the first of them
  * gets there. They are copied because a slow worker may still be sent a version when its place in memory is written again. A
- * copy is written over by the next version's if no connection holds anything of it by then; else it is left to those that do,
- * segment by segment.
+ * copy is written over by a later version's if no connection holds anything of it by then; else it is left to those that do,
+ * segment by segment. The end of the next version may be on its way while the current one still is.
  */
 import type { StepNumber } from "../shared/ids.ts";
 import { copyBytes } from "../shared/memory/copy.ts";
 import type { CheckedVector } from "../shared/memory/vector.ts";
-import { encodeFrame, segmentsOf } from "../shared/protocol/codec.ts";
+import { encodeFrame, segmentAt } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
-import { madeOnce } from "../shared/protocol/outbox.ts";
+import { SEGMENT_BYTES } from "../shared/protocol/messages.ts";
 
 /** What one worker is sent, and what to call once its connection holds none of it any more. */
 export interface Lent {
@@ -17,56 +17,64 @@ export interface Lent {
   readonly over: () => void;
 }
 
+/** Of a version, the whole of it or a part; segments in order. */
 interface Copy {
-  /** Of its segments. */
+  readonly version: StepNumber;
+  readonly length: number;
   readonly buffers: Buffer[];
-  readonly frames: Iterable<Frame>;
+  readonly frames: (Frame | undefined)[];
   users: number;
 }
 
 export class Outgoing {
-  /** Of the current version, by length: the whole of it, or a part. */
-  #copies = new Map<number, Copy>();
-  /** Of the version before, and not in use. */
-  #spare = new Map<number, Buffer[]>();
+  #copies: Copy[] = [];
+  /** Buffers of versions that are over, and not in use. */
+  readonly #spare = new Map<number, Buffer[]>();
 
-  /** The frames of a vector that is this version of the parameters, the current one, or its first bytes. */
-  lend(version: StepNumber, vector: CheckedVector): Lent {
+  /**
+   * The frames of a vector that is this version of the parameters, or its first bytes.
+   * @param offsets where the segments begin that are wanted, in this order; they are looked at only when it is their turn
+   */
+  lend(version: StepNumber, vector: CheckedVector, offsets: Iterable<number>): Lent {
     const { length } = vector.bytes;
-    const copy = this.#copies.get(length) ?? this.#begin(version, vector);
+    const isIts = (copy: Copy): boolean => copy.version === version && copy.length === length;
+    const copy = this.#copies.find(isIts) ?? this.#begin(version, length);
     copy.users += 1;
-    return { frames: copy.frames, over: () => void (copy.users -= 1) };
+    return { frames: this.#framesOf(copy, vector, offsets), over: () => void (copy.users -= 1) };
   }
 
-  /** The current version is over: no more frames of it are made. */
-  expire(): void {
-    const unused = [...this.#copies].filter(([, { users }]) => users === 0);
-    this.#spare = new Map(unused.map(([length, { buffers }]) => [length, buffers]));
-    this.#copies = new Map();
+  /** Versions before this one are over: no more frames of them are made. */
+  expire(version: number): void {
+    for (const { length, buffers } of this.#copies.filter((copy) => copy.version < version && copy.users === 0))
+      this.#spare.set(length, buffers);
+    this.#copies = this.#copies.filter((copy) => copy.version >= version);
   }
 
-  #begin(version: StepNumber, vector: CheckedVector): Copy {
-    const { length } = vector.bytes;
+  /** What was made of this version is not it: no more is made of that. */
+  retract(version: number): void {
+    this.#copies = this.#copies.filter((copy) => copy.version !== version);
+  }
+
+  #begin(version: StepNumber, length: number): Copy {
     const buffers = this.#spare.get(length) ?? [];
     this.#spare.delete(length);
-    const isCurrent = (): boolean => this.#copies.get(length) === copy;
-    const copy: Copy = { buffers, frames: madeOnce(encode(buffers, version, vector, isCurrent)), users: 0 };
-    this.#copies.set(length, copy);
+    const copy: Copy = { version, length, buffers, frames: [], users: 0 };
+    this.#copies.push(copy);
     return copy;
+  }
+
+  *#framesOf(copy: Copy, vector: CheckedVector, offsets: Iterable<number>): Generator<Frame> {
+    for (const offset of offsets) {
+      if (!this.#copies.includes(copy)) return;
+      const index = offset / SEGMENT_BYTES;
+      yield (copy.frames[index] ??= encode(copy, vector, offset));
+    }
   }
 }
 
-function* encode(
-  buffers: Buffer[],
-  version: StepNumber,
-  vector: CheckedVector,
-  isCurrent: () => boolean,
-): Generator<Frame> {
-  let index = 0;
-  for (const { segment, section } of segmentsOf(vector)) {
-    if (!isCurrent()) return;
-    const buffer = (buffers[index++] ??= Buffer.allocUnsafeSlow(section.length));
-    copyBytes(buffer, section);
-    yield encodeFrame({ type: "parameters", version, segment }, buffer);
-  }
+function encode({ version, buffers }: Copy, vector: CheckedVector, offset: number): Frame {
+  const { segment, section } = segmentAt(vector, offset);
+  const buffer = (buffers[offset / SEGMENT_BYTES] ??= Buffer.allocUnsafeSlow(section.length));
+  copyBytes(buffer, section);
+  return encodeFrame({ type: "parameters", version, segment }, buffer);
 }

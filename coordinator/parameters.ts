@@ -1,6 +1,7 @@
 /**
  * The run's parameters and optimiser state, in two blocks of shared memory: a step reads one and writes the other, so
- * the parameters of a step stay whole until the next ones are.
+ * the parameters of a step stay whole until the next ones are. Where the optimizer allows it, the next ones are computed from their
+ * end on while the beginning of the sum is still arriving; they are provisional until the step is taken.
  */
 import type { Snapshot } from "../shared/checkpoint/snapshot.ts";
 import { LockstepError } from "../shared/errors.ts";
@@ -17,9 +18,11 @@ import type { Optimizer } from "../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
 import type { Outcome } from "./crew/job.ts";
+import { offsetsBackFrom, offsetsUntil } from "../shared/protocol/codec.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Lent } from "./outgoing.ts";
-import type { Total } from "./reduction.ts";
+import type { Rest } from "./core/events.ts";
+import type { Tail, Total } from "./reduction.ts";
 
 /** Bytes of one of the two blocks: whole pages, so that it can be shared with workers of this host. */
 const blockBytes = (layout: Layout, optimizer: Optimizer): number =>
@@ -113,7 +116,7 @@ export class ParameterStore {
       throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
     }
     this.#version = snapshot.step;
-    this.#outgoing.expire();
+    this.#outgoing.expire(Number.POSITIVE_INFINITY);
     this.#holdsFrozen.fill(false);
     this.vector.set(snapshot.parameters);
     snapshot.state.forEach(({ vector }, index) => this.#stateVector(index).set(vector));
@@ -125,45 +128,75 @@ export class ParameterStore {
    * @param steps steps taken before this one
    */
   update(total: Total, samples: number, steps: number): Outcome {
-    const step = {
+    const step = this.#stepWith(total.root, samples, steps);
+    const outcome = this.takesParts
+      ? this.#takeInParts(step, total)
+      : { isFinite: this.#optimizer.update(this.#kernels, step), damaged: [] };
+    if (total.usedFrom === undefined) this.#outgoing.retract(steps + 1);
+    if (!outcome.isFinite || outcome.damaged.length > 0) return outcome;
+    this.#version = steps + 1;
+    this.publish();
+    this.#outgoing.expire(this.#version);
+    return outcome;
+  }
+
+  /**
+   * Takes that step as far as the end of a sum allows, if parts can be taken. Whether all is finite there; the sum is not written.
+   */
+  advance({ root, additions, from, until }: Tail, samples: number, steps: number): boolean {
+    const step = this.#stepWith(root, samples, steps);
+    this.#keepFrozen(step);
+    return this.#crew.run({ additions, first: from, count: Math.min(until, this.layout.trained), step }).isFinite;
+  }
+
+  #stepWith(gradient: number, samples: number, steps: number): OptimizerStep {
+    return {
       from: this.#current,
       to: this.#next,
-      gradient: total.root,
+      gradient,
       count: this.layout.size,
       samples,
       stepNumber: steps + 1,
       learningRate: this.#rateAfter(steps),
     };
-    const outcome = this.takesParts
-      ? this.#takeInParts(step, total)
-      : { isFinite: this.#optimizer.update(this.#kernels, step), damaged: [] };
-    if (!outcome.isFinite || outcome.damaged.length > 0) return outcome;
-    this.#version = steps + 1;
-    this.publish();
-    this.#outgoing.expire();
-    return outcome;
   }
 
-  #takeInParts(step: OptimizerStep, { additions, checks }: Total): Outcome {
+  #takeInParts(step: OptimizerStep, { additions, checks, usedFrom = Number.POSITIVE_INFINITY }: Total): Outcome {
+    this.#keepFrozen(step);
+    return this.#crew.run({ additions, checks, count: Math.min(usedFrom, this.layout.trained), step });
+  }
+
+  /** Behind the rest, it has no gradient to be added. */
+  #keepFrozen(step: OptimizerStep): void {
     const { size, trained } = this.layout;
     const target = (this.#version + 1) % 2;
-    if (!this.#holdsFrozen[target]) {
-      // Behind the rest, it has no gradient to be added.
-      const frozen = { start: trained, count: size - trained, gradient: step.gradient, scratch: step.gradient };
-      this.#optimizer.updatePart(this.#kernels, step, frozen);
-      this.#holdsFrozen[target] = true;
-    }
-    return this.#crew.run({ additions, checks, count: trained, step });
+    if (this.#holdsFrozen[target]) return;
+    const frozen = { start: trained, count: size - trained, gradient: step.gradient, scratch: step.gradient };
+    this.#optimizer.updatePart(this.#kernels, step, frozen);
+    this.#holdsFrozen[target] = true;
   }
 
   /**
    * The current parameters, or those that are trained, as frames for one worker: encoded once for all workers, and not any more once
    * the next version is there.
+   * @param rest what it has not been sent ahead: in front of a byte offset, or all again, from the last on, since what it was sent is
+   * not right
    */
-  lend(part: "whole" | "trained"): Lent {
-    const bytes = part === "whole" ? vectorBytes(this.layout) : 4 * this.layout.trained;
+  lend(part: "whole" | "trained", rest: Rest = "all"): Lent {
+    const bytes = part === "whole" ? vectorBytes(this.layout) : this.#trainedBytes;
     const vector = checkedVector(this.#arena, this.#kernels, this.#current, bytes);
-    return this.#outgoing.lend(stepNumber(this.#version), vector);
+    const offsets = rest === "again" ? offsetsBackFrom(bytes) : offsetsUntil(rest === "all" ? bytes : rest);
+    return this.#outgoing.lend(stepNumber(this.#version), vector, offsets);
+  }
+
+  /** Of the next parameters, which are provisional, those between two byte offsets that segments begin at; from the last on. */
+  lendAhead(from: number, until = this.#trainedBytes): Lent {
+    const vector = checkedVector(this.#arena, this.#kernels, this.#next, this.#trainedBytes);
+    return this.#outgoing.lend(stepNumber(this.#version + 1), vector, offsetsBackFrom(until, from));
+  }
+
+  get #trainedBytes(): number {
+    return 4 * this.layout.trained;
   }
 
   #stateVector(index: number): Float32Array {

@@ -2,7 +2,8 @@
  * The partials of the open work on their way to one sum: segments are put together, whole partials stay where a worker of
  * this host has left them, and are added along the canonical tree as soon as their sibling is there. The last additions wait
  * for the step, so that it finds each block of the sum in the cache. In a work that trusts, what was left whole is not looked
- * at before it is added, and both are one pass over memory. The core says which bytes are wanted.
+ * at before it is added, and both are one pass over memory; and the end of the sum can be used while the partials' beginnings are
+ * still arriving. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../shared/gradient/reducer.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
@@ -36,8 +37,11 @@ interface Inbound {
 
 /** Bytes of an arena that a reduction needs. */
 export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
-  mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
+  (mostCopies(shards.train) + mostSpares(shards.train)) * vectorBytes(layouts.partial.train) +
   mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
+
+/** Sums of neighbours that wait for theirs at a time, when partials are added from left to right: as many as the tree is deep. */
+const mostSpares = (shards: number): number => 1 + Math.ceil(Math.log2(shards));
 
 /** What the checksum of a partial is said to be, and by whom. */
 interface Claim extends Check {
@@ -49,6 +53,14 @@ export interface Total {
   readonly root: number;
   readonly additions: readonly Addition[];
   readonly checks?: Checks;
+  /** The float from which on the sum was used before, and has not changed; undefined: none of it. */
+  readonly usedFrom?: number | undefined;
+}
+
+/** A part of a sum over all shards, known before the rest: what is at `root` between these floats, once the additions are done. */
+export interface Tail extends Pick<Total, "root" | "additions"> {
+  readonly from: number;
+  readonly until: number;
 }
 
 export class Reduction {
@@ -57,7 +69,10 @@ export class Reduction {
   readonly #crew: Crew;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #pools: Readonly<Record<WorkKind, BufferPool>>;
+  /** For sums of partials of which only the end is there. */
+  readonly #spares: BufferPool;
   #kind: WorkKind = "train";
+  #work: Work | undefined;
   #reducer: TreeReducer | undefined;
   #inbound = new Map<string, Inbound>();
   /** Buffers of ours that are in use. */
@@ -66,6 +81,12 @@ export class Reduction {
   #additions: Addition[] = [];
   #root: number | undefined;
   #trusting = false;
+  /** Whether the end of the sum may be used before the rest is known. */
+  #mayUseTail = false;
+  /** The float from which on it was. */
+  #usedFrom: number | undefined;
+  /** Partials that were part of it and are not folded: without one of them, it is another sum. */
+  readonly #unfolded = new Set<Inbound>();
   /** Of partials in workers' memory that nobody has looked at, by their place. */
   #claims = new Map<number, Claim>();
   #culprits: WorkerId[] = [];
@@ -85,6 +106,7 @@ export class Reduction {
       train: new BufferPool(arena, this.#bytes.train, mostCopies(shards.train)),
       evaluate: new BufferPool(arena, this.#bytes.evaluate, mostCopies(shards.evaluate)),
     };
+    this.#spares = new BufferPool(arena, this.#bytes.train, mostSpares(shards.train));
   }
 
   /** Begins a new work; whatever is left of the last one is forgotten. */
@@ -94,7 +116,10 @@ export class Reduction {
     this.#inbound.clear();
     this.#additions = [];
     this.#root = undefined;
+    this.#work = work;
     this.#trusting = work.trusting;
+    this.giveUp();
+    this.#mayUseTail = work.trusting;
     this.#claims.clear();
     this.#culprits = [];
     this.#kind = work.name.kind;
@@ -124,6 +149,62 @@ export class Reduction {
       inbound.isFinite = this.#kernels.allFinite(inbound.place, this.#bytes[this.#kind] / 4);
     }
     return taken;
+  }
+
+  /**
+   * The end of the sum, if more of it is known than was used before. What is given is taken as used: if a partial of it is dropped,
+   * or the user says `giveUp`, it must be used anew with the whole.
+   */
+  useTail(): Tail | undefined {
+    // What is there whole and not looked at yet is looked at as it is added.
+    if (!this.#mayUseTail || this.#claims.size > 0) return undefined;
+    const arriving = this.#furthest();
+    if (arriving.length < this.#work!.left) return undefined;
+    const from = Math.max(...arriving.map(backOf)) / 4;
+    const until = this.#usedFrom ?? this.#bytes.train / 4;
+    if (from >= until) return undefined;
+    this.#usedFrom = from;
+    for (const inbound of arriving) this.#unfolded.add(inbound);
+    return { ...this.#addedUp(arriving), from, until };
+  }
+
+  /** What was used of the sum cannot be kept, and nothing more of it is used before it is whole. */
+  giveUp(): void {
+    this.#mayUseTail = false;
+    this.#usedFrom = undefined;
+    this.#unfolded.clear();
+  }
+
+  /** Of each node whose partial is on its way, or here and not folded yet, the one of which most is here. */
+  #furthest(): Inbound[] {
+    const furthest = new Map<string, Inbound>();
+    for (const inbound of this.#inbound.values()) {
+      const key = nodeKey(inbound.node);
+      const other = furthest.get(key);
+      if (other === undefined || backOf(inbound) < backOf(other)) furthest.set(key, inbound);
+    }
+    return [...furthest.values()];
+  }
+
+  /** The sum over all shards of partials that are still arriving and of what is folded; none of them is written. */
+  #addedUp(arriving: readonly Inbound[]): Pick<Total, "root" | "additions"> {
+    const spares = new Set<number>();
+    const additions: Addition[] = [];
+    const { shards } = this.#work!;
+    const preview = new TreeReducer(shards, [{ start: 0, end: shards }], (left, right) => {
+      const into = [left, right].find((each) => spares.has(each)) ?? this.#spares.acquire()!;
+      spares.add(into);
+      if (into === left && spares.delete(right)) this.#spares.release(right);
+      additions.push({ into, left, right });
+      return into;
+    });
+    const sums = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))].toSorted(
+      (left, right) => left.node.start - right.node.start,
+    );
+    const root = sums.map(({ node, buffer }) => preview.add(node, buffer)).at(-1)!.buffer;
+    // They are free again as soon as the step has been taken with the sum.
+    for (const spare of spares) this.#spares.release(spare);
+    return { root, additions };
   }
 
   /** Takes a whole partial of the open work that a worker has left at a byte offset; undefined: it is not where it was to be. */
@@ -174,7 +255,9 @@ export class Reduction {
 
   /** Adds a whole partial to the sum. */
   fold(worker: WorkerId, node: TreeNode): void {
-    this.#root = this.#reducer!.add(node, this.#remove(worker, node)!)?.buffer;
+    const inbound = this.#remove(worker, node)!;
+    this.#unfolded.delete(inbound);
+    this.#root = this.#reducer!.add(node, inbound.place)?.buffer;
     if (this.#root === undefined) this.#add();
   }
 
@@ -195,8 +278,10 @@ export class Reduction {
 
   /** Frees a partial that is not used; nothing happens if none of its bytes were taken. */
   drop(worker: WorkerId, node: TreeNode): void {
-    const place = this.#remove(worker, node);
-    if (place !== undefined) this.#release(place);
+    const inbound = this.#remove(worker, node);
+    if (inbound === undefined) return;
+    if (this.#unfolded.has(inbound)) this.giveUp();
+    this.#release(inbound.place);
   }
 
   /** Whether every value of an assembled partial is a finite number. */
@@ -243,7 +328,7 @@ export class Reduction {
     // What lies in a buffer of ours is overwritten here before it is checked there: only workers' memory is checked.
     for (const { into, left, right } of additions)
       this.#kernels.add(into + 4 * from, left + 4 * from, right + 4 * from, count);
-    return { root, additions, checks };
+    return { root, additions, checks, usedFrom: this.#usedFrom };
   }
 
   #wholeTotal(root: number): Total {
@@ -258,11 +343,11 @@ export class Reduction {
     return { root: own, additions: [] };
   }
 
-  #remove(worker: WorkerId, node: TreeNode): number | undefined {
+  #remove(worker: WorkerId, node: TreeNode): Inbound | undefined {
     const key = keyOf(worker, node);
-    const place = this.#inbound.get(key)?.place;
+    const inbound = this.#inbound.get(key);
     this.#inbound.delete(key);
-    return place;
+    return inbound;
   }
 
   /** Frees a buffer; what lies in a worker's memory is the worker's to free. */
@@ -271,5 +356,7 @@ export class Reduction {
   }
 }
 
+/** The byte from which on a partial is here. */
+const backOf = ({ assembly }: Inbound): number => assembly?.back ?? 0;
 const keyOf = (worker: WorkerId, node: TreeNode): string => `${worker} ${nodeKey(node)}`;
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });

@@ -15,7 +15,7 @@ import type { Arena } from "../shared/memory/arena.ts";
 import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan } from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan, WorkName } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { commit } from "./commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
@@ -31,8 +31,8 @@ import type { LineListener, SharedMemory } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
-/** What bulk frames to a worker are about. */
-const PARAMETERS = "parameters";
+/** What bulk frames to a worker are about: parameters, of which those of two versions may be on their way. */
+const parametersOf = (version: number): string => (version % 2 === 0 ? "even parameters" : "odd parameters");
 
 export interface RuntimeParts {
   readonly state: CoordinatorState;
@@ -178,7 +178,10 @@ export class CoordinatorRuntime implements ServerListener {
         this.#welcome(effect.worker, effect.proof);
         return;
       case "send-parameters":
-        this.#sendParameters(effect.worker, effect.part);
+        this.#sendParameters(effect);
+        return;
+      case "send-ahead":
+        this.#sendAhead(effect);
         return;
       case "close":
         this.#connections.get(effect.worker)?.close();
@@ -252,13 +255,21 @@ export class CoordinatorRuntime implements ServerListener {
     this.#connections.get(worker)?.outbox.send(frame);
   }
 
-  #sendParameters(worker: WorkerId, part: "whole" | "trained"): void {
+  #sendParameters({ worker, part, rest }: Extract<CoordinatorEffect, { type: "send-parameters" }>): void {
     const outbox = this.#connections.get(worker)?.outbox;
     if (outbox === undefined) return;
-    // Parameters of a step that is over help nobody.
-    outbox.dropBulk(PARAMETERS);
-    const { frames, over } = this.#parts.store.lend(part);
-    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
+    const { state, store } = this.#parts;
+    // Parameters of a step that is over help nobody, nor do those that were sent ahead and are not right.
+    outbox.dropBulk(parametersOf(state.steps - 1));
+    if (rest === "again") outbox.dropBulk(parametersOf(state.steps));
+    const { frames, over } = store.lend(part, rest);
+    outbox.sendBulk(this.#counted(frames), parametersOf(state.steps), over);
+  }
+
+  #sendAhead({ worker, from, until }: Extract<CoordinatorEffect, { type: "send-ahead" }>): void {
+    const { state, store } = this.#parts;
+    const { frames, over } = store.lendAhead(from, until);
+    this.#connections.get(worker)?.outbox.sendBulk(this.#counted(frames), parametersOf(state.steps + 1), over);
   }
 
   *#counted(frames: Iterable<Frame>): Generator<Frame> {
@@ -274,7 +285,10 @@ export class CoordinatorRuntime implements ServerListener {
       partial.type === "partial"
         ? reduction.take(worker, partial, this.#section)
         : reduction.takePlaced(worker, partial, this.#placeOf(worker, partial));
-    if (taken === "partial") return;
+    if (taken === "partial") {
+      this.#advance(partial.work);
+      return;
+    }
     const { computeMicroseconds } = partial;
     this.profiler.computed(worker, computeMicroseconds);
     const [start, end] = partial.node;
@@ -284,6 +298,17 @@ export class CoordinatorRuntime implements ServerListener {
       const finite = this.#parts.reduction.isFinite(worker, named.node);
       this.#events.push({ type: "assembled", ...named, finite, computeMicroseconds });
     }
+  }
+
+  /** Takes the open step as far as its sum is known, though partials are still arriving. */
+  #advance(work: WorkName): void {
+    const { reduction, state, store } = this.#parts;
+    const tail = store.takesParts ? reduction.useTail() : undefined;
+    if (tail === undefined) return;
+    const { samples } = state.work!;
+    if (this.profiler.reduce(() => store.advance(tail, samples, work.step)))
+      this.#events.push({ type: "advanced", work, from: 4 * tail.from });
+    else reduction.giveUp();
   }
 
   #placeOf(worker: WorkerId, { position }: PlacedPartial): number | undefined {

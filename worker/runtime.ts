@@ -220,7 +220,7 @@ export class WorkerRuntime {
     if (this.#incoming?.version !== version) {
       const isEnough = this.#whole[version % 2]! && segment.total === trainedBytes;
       const bytes = isEnough ? trainedBytes : parameterBytes;
-      const assembly = new Assembly(pool.memory.incoming(version, bytes));
+      const assembly = new Assembly(pool.memory.incoming(version, bytes), "last");
       this.#incoming = { version, assembly, begun: this.#traces ? hostMicroseconds() : 0 };
     }
     switch (this.#incoming.assembly.take(segment, this.#section)) {

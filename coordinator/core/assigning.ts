@@ -2,6 +2,7 @@
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkKind } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
+import { sendParameters } from "./sending.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Member, Piece, Work } from "./state.ts";
 
@@ -48,18 +49,6 @@ export function assign(state: CoordinatorState, work: Work, pieces: readonly Pie
     message: { type: "assignment", work: name, works, epoch, offset, samples, shards, nodes },
   }));
   return state.work === work ? [...assignments, ...sendParameters(state, work, pieces)] : assignments;
-}
-
-/** Sends the parameters to the latest owners of these pieces, unless they have them. */
-export function sendParameters(state: CoordinatorState, work: Work, pieces: readonly Piece[]): CoordinatorEffect[] {
-  return pieces.flatMap((piece): CoordinatorEffect[] => {
-    const owner = piece.owners.at(-1);
-    const member = owner && state.members.get(owner);
-    if (member === undefined || member.sharesMemory || member.sentVersion === work.name.step) return [];
-    const { step } = work.name;
-    member.sentVersion = step;
-    return [{ type: "send-parameters", worker: member.id, part: member.hasWhole[step % 2]! ? "trained" : "whole" }];
-  });
 }
 
 /** Adds one more owner to each piece, as far as there are workers and buffers: of the best, the one with the least to do. */

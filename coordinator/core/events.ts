@@ -37,8 +37,13 @@ export type CoordinatorEvent =
   | { type: "judged"; work: WorkName; node: TreeNode; right: readonly WorkerId[] | undefined }
   /** A segment's bytes are not those that were sent. */
   | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }
-  /** The open work's sums are complete: for a training step the next parameters are in place, unless not finite. */
-  | { type: "committed"; sums: Sums; finite: boolean }
+  /** Though partials are still arriving, the next parameters are in place from this byte on, provisionally. */
+  | { type: "advanced"; work: WorkName; from: number }
+  /**
+   * The open work's sums are complete: for a training step the next parameters are in place, unless not finite. `keptFrom`: the byte
+   * from which on they are what they were provisionally; undefined: nowhere.
+   */
+  | { type: "committed"; sums: Sums; finite: boolean; keptFrom: number | undefined }
   /**
    * The sums of the open work, which trusted, cannot be used, and nothing has changed: what these workers had left was damaged, or
    * else not every number is finite.
@@ -54,12 +59,17 @@ export type CoordinatorEvent =
   /** End the run after the open step: by the user, or because of an error outside the core. */
   | { type: "stop"; reason: "user" | LockstepError };
 
+/** Which parameters a worker still needs: all, or those in front of a byte offset; or all again, since what it has is not right. */
+export type Rest = "all" | "again" | number;
+
 export type CoordinatorEffect =
   | { type: "send"; worker: WorkerId; message: CoordinatorMessage }
   /** The connection has proven that it may join: send the welcome with this proof and the run's plan. */
   | { type: "welcome"; worker: WorkerId; proof: string }
   /** Send the current parameters behind what was sent before, or of them only what is trained. */
-  | { type: "send-parameters"; worker: WorkerId; part: "whole" | "trained" }
+  | { type: "send-parameters"; worker: WorkerId; part: "whole" | "trained"; rest: Rest }
+  /** Send the end of the next parameters that are trained, as far as they are advanced: between these byte offsets. */
+  | { type: "send-ahead"; worker: WorkerId; from: number; until: number | undefined }
   /** Close the connection once what was sent is out. */
   | { type: "close"; worker: WorkerId }
   /** Make ready to receive partials of this work. */

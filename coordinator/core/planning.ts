@@ -2,9 +2,10 @@
 import { maximalSubtrees, nodeKey } from "../../shared/gradient/tree.ts";
 import { planRanges } from "../../shared/gradient/plan.ts";
 import type { WorkerId } from "../../shared/ids.ts";
-import { assign, bestOf, deadline, disown, giveAway, sendParameters } from "./assigning.ts";
+import { assign, bestOf, deadline, disown, giveAway } from "./assigning.ts";
 import { isAudited } from "./audit.ts";
 import type { CoordinatorEffect } from "./events.ts";
+import { sendParameters } from "./sending.ts";
 import { weightsOf } from "./speed.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Piece, Work } from "./state.ts";

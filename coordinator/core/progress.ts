@@ -5,7 +5,7 @@ import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
-import type { CoordinatorEffect } from "./events.ts";
+import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { pause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
 import type { PlannedWork } from "./planning.ts";
@@ -132,12 +132,17 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
 }
 
 /** The open work is committed: records it, and opens the evaluation that is due or asks for the checkpoint. */
-export function onCommitted(state: CoordinatorState, sums: Sums, finite: boolean, now: number): CoordinatorEffect[] {
+export function onCommitted(
+  state: CoordinatorState,
+  { sums, finite, keptFrom }: Extract<CoordinatorEvent, { type: "committed" }>,
+  now: number,
+): CoordinatorEffect[] {
   const work = state.work!;
   rememberDuration(state, work, now);
   updateSpeeds(state.members.values(), work, now);
   state.work = undefined;
   if (!finite) return diverged(state, work, sums);
+  if (work.name.kind === "train") state.keptFrom = keptFrom;
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
   if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
   return effects;

@@ -73,6 +73,8 @@ export interface Member {
   restsUntil: number;
   /** The parameters' version that was sent last. */
   sentVersion: StepNumber | undefined;
+  /** The version of which it was sent the end before the step was taken, and the byte from which on. */
+  sentAhead: { readonly version: StepNumber; readonly from: number } | undefined;
   /** Whether it is known to have had all parameters of an even, or an odd version: what is frozen among them it keeps. */
   readonly hasWhole: [boolean, boolean];
   /** What it has done of the open work. */
@@ -180,6 +182,8 @@ export interface CoordinatorState {
   readonly startedAt: number;
   /** Steps taken: the parameters' version. */
   steps: StepNumber;
+  /** From this byte on the parameters are those that were sent ahead; undefined: from none. */
+  keptFrom: number | undefined;
   steering: Steering;
   work: Work | undefined;
   /** The steps after the open one that are assigned already, so that workers need only parameters to begin them. */
@@ -237,6 +241,7 @@ export function initialState(
     lastTick: now,
     startedAt: now,
     steps: from.steps,
+    keptFrom: undefined,
     steering: from.steering,
     work: undefined,
     ahead: [],

@@ -14,6 +14,7 @@ import { onAssembled, onCorrupt, onPartial, onSpoiled } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
 import { unpause } from "./pausing.ts";
 import { onCommitted, proceed } from "./progress.ts";
+import { sendAhead } from "./sending.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState } from "./state.ts";
 import { restsUntil } from "./trust.ts";
@@ -41,6 +42,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         since: state.steps,
         restsUntil: 0,
         sentVersion: undefined,
+        sentAhead: undefined,
         hasWhole: [false, false],
         effort: { shards: 0, microseconds: 0 },
         isCold: true,
@@ -70,7 +72,9 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "judged":
       return onJudged(state, event.work, event.node, event.right);
     case "committed":
-      return onCommitted(state, event.sums, event.finite, now);
+      return onCommitted(state, event, now);
+    case "advanced":
+      return sendAhead(state, event.work, event.from);
     case "spoiled":
       return onSpoiled(state, event.by, now);
     case "tick":

@@ -72,7 +72,7 @@ export class Crew {
 
   /** Does a job; blocks until it is done. */
   run(job: Job): Outcome {
-    if (this.#threads === undefined || job.count < WORTH_A_CALL)
+    if (this.#threads === undefined || job.count - (job.first ?? 0) < WORTH_A_CALL)
       return doAlone(this.#kernels, this.optimizer, job, this.#scratch);
     this.#desk.put(job);
     this.#desk.work(this.#kernels, this.optimizer, this.#scratch);

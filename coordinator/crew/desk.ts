@@ -5,14 +5,14 @@
 import type { Kernels } from "../../shared/kernels/index.ts";
 import type { Arena } from "../../shared/memory/arena.ts";
 import type { Optimizer } from "../../shared/optim/optimizer.ts";
-import { blocksOf, doBlock, outcomeOf, termsOf } from "./job.ts";
+import { blocksOf, doBlock, firstBlockOf, outcomeOf, termsOf } from "./job.ts";
 import type { Checks, Job, Outcome } from "./job.ts";
 
 /** More additions than a tree of any number of shards has on the way to its root. */
 const MOST_ADDITIONS = 64;
 /** Each adds two vectors that may have to be checked. */
 const MOST_CHECKS = 2 * MOST_ADDITIONS;
-const NUMBERS = 12;
+const NUMBERS = 13;
 const CHECKS = NUMBERS + 3 * MOST_ADDITIONS;
 const ALL_NUMBERS = CHECKS + 2 * MOST_CHECKS;
 
@@ -48,7 +48,7 @@ export class Desk {
     if (vectors.length > MOST_CHECKS) throw new RangeError(`a job of ${vectors.length} checks`);
     const { from = 0, to = 0, gradient = 0, samples = 0, stepNumber = 0, learningRate = 0 } = step ?? {};
     const rest = [step?.count ?? -1, from, to, gradient, samples, stepNumber, learningRate];
-    const fixed = [blocksOf(job), count, additions.length, vectors.length, length, ...rest];
+    const fixed = [blocksOf(job), firstBlockOf(job), count, additions.length, vectors.length, length, ...rest];
     this.#numbers.set([...fixed, ...additions.flatMap(({ into, left, right }) => [into, left, right])]);
     this.#numbers.set(
       vectors.flatMap(({ place, checksum }) => [place, checksum]),
@@ -58,14 +58,14 @@ export class Desk {
     Atomics.store(this.#counters, NOT_FINITE, 0);
     Atomics.store(this.#counters, DONE, 0);
     // From here on blocks are given out, also to a thread that is late for the last job.
-    Atomics.store(this.#counters, LEFT, this.#blocks);
+    Atomics.store(this.#counters, LEFT, this.#blocks - this.#firstBlock);
     Atomics.add(this.#counters, CALLS, 1);
     Atomics.notify(this.#counters, CALLS);
   }
 
   /** The job, for a thread that was given a block of it. */
   get job(): Job & { readonly checks: Checks } {
-    const [, count, many, checked, length, stepCount, from, to, gradient, samples, stepNumber, learningRate] =
+    const [, , count, many, checked, length, stepCount, from, to, gradient, samples, stepNumber, learningRate] =
       this.#numbers as unknown as Fixed;
     const additions = Array.from({ length: many }, (_, index) => {
       const [into, left, right] = this.#numbers.subarray(NUMBERS + 3 * index) as unknown as [number, number, number];
@@ -88,8 +88,13 @@ export class Desk {
     return left > 0 ? this.#blocks - left : undefined;
   }
 
+  /** Behind the last block. */
   get #blocks(): number {
     return this.#numbers[0]!;
+  }
+
+  get #firstBlock(): number {
+    return this.#numbers[1]!;
   }
 
   /** @param terms what the block adds to the checksum of each vector that is checked */
@@ -111,7 +116,7 @@ export class Desk {
 
   /** Blocks until all blocks are done, and says what became of the job. */
   wait(): Outcome {
-    const blocks = this.#blocks;
+    const blocks = this.#blocks - this.#firstBlock;
     for (;;) {
       const done = Atomics.load(this.#counters, DONE);
       if (done === blocks) break;
@@ -140,4 +145,4 @@ export class Desk {
   }
 }
 
-type Fixed = [number, number, number, number, number, number, number, number, number, number, number, number];
+type Fixed = [number, number, number, number, number, number, number, number, number, number, number, number, number];

@@ -31,7 +31,9 @@ export interface Checks {
 export interface Job {
   /** In the order in which they are to be done. */
   readonly additions: readonly Addition[];
-  /** Floats of the vectors. */
+  /** Floats of the vectors that are worked on: from this one, where a block begins… */
+  readonly first?: number | undefined;
+  /** …up to this one. */
   readonly count: number;
   /**
    * Has the step taken with what is at `step.gradient`. That may be what the last addition is to make, which is then not kept.
@@ -52,6 +54,9 @@ export interface Outcome {
 export const blocksOf = ({ count, checks }: Pick<Job, "count" | "checks">): number =>
   blocksIn(Math.max(count, checks?.length ?? 0));
 
+/** The block with which a job begins. */
+export const firstBlockOf = ({ first = 0 }: Pick<Job, "first">): number => first / BLOCK_FLOATS;
+
 /** What a block adds to the checksum of each vector that is checked. */
 export const termsOf = (kernels: Kernels, { vectors, length }: Checks, block: number): number[] =>
   vectors.map(({ place }) => checksumTerm(kernels, place, length, block));
@@ -68,7 +73,7 @@ export const outcomeOf = ({ checks }: Pick<Job, "checks">, sums: readonly number
 export function doAlone(kernels: Kernels, optimizer: Optimizer, job: Job, scratch: number): Outcome {
   const sums = job.checks?.vectors.map(() => 0) ?? [];
   let isFinite = true;
-  for (let block = 0; block < blocksOf(job); block++) {
+  for (let block = firstBlockOf(job); block < blocksOf(job); block++) {
     if (job.checks !== undefined) termsOf(kernels, job.checks, block).forEach((term, index) => (sums[index]! += term));
     isFinite = doBlock(kernels, optimizer, job, block, scratch) && isFinite;
   }

@@ -120,7 +120,7 @@ export class ComputePool {
     for (const job of forgotten) {
       job.forgotten = true;
       this.#jobs.delete(job);
-      for (const buffer of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
+      for (const { buffer } of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
     }
     this.#queue.clean();
     // For parameters that have arrived no thread waits any more, unless the coordinator is another or takes the whole of them

@@ -5,11 +5,16 @@
 import { childrenOf, nodeKey, parentOf } from "./tree.ts";
 import type { TreeNode } from "./tree.ts";
 
+interface Sum {
+  readonly node: TreeNode;
+  readonly buffer: number;
+}
+
 export class TreeReducer {
   readonly #shards: number;
   readonly #targets: ReadonlySet<string>;
   readonly #combine: (left: number, right: number) => number;
-  readonly #held = new Map<string, number>();
+  readonly #held = new Map<string, Sum>();
 
   /**
    * @param shards number of shards of the whole work
@@ -22,8 +27,8 @@ export class TreeReducer {
     this.#combine = combine;
   }
 
-  /** Buffers that wait for their sibling: those to free when nobody wants the targets any more. */
-  get waiting(): Iterable<number> {
+  /** Sums that wait for their sibling: their buffers are to be freed when nobody wants the targets any more. */
+  get waiting(): Iterable<Sum> {
     return this.#held.values();
   }
 
@@ -33,7 +38,7 @@ export class TreeReducer {
   }
 
   /** Takes the sum over `node`; returns the target it completed, if it did. */
-  add(node: TreeNode, buffer: number): { node: TreeNode; buffer: number } | undefined {
+  add(node: TreeNode, buffer: number): Sum | undefined {
     let current = node;
     let sum = buffer;
     while (!this.#targets.has(nodeKey(current))) {
@@ -44,11 +49,11 @@ export class TreeReducer {
       const sibling = nodeKey(isLeft ? right : left);
       const other = this.#held.get(sibling);
       if (other === undefined) {
-        this.#held.set(nodeKey(current), sum);
+        this.#held.set(nodeKey(current), { node: current, buffer: sum });
         return undefined;
       }
       this.#held.delete(sibling);
-      sum = isLeft ? this.#combine(sum, other) : this.#combine(other, sum);
+      sum = isLeft ? this.#combine(sum, other.buffer) : this.#combine(other.buffer, sum);
       current = parent;
     }
     return { node: current, buffer: sum };

@@ -1,6 +1,7 @@
 /**
  * Puts the segments of one vector together, in whatever order they come. A segment is counted once, however often it
- * arrives, so that a duplicate can never make a vector look complete.
+ * arrives, so that a duplicate can never make a vector look complete. Which of its bytes count is the vector's to say: of a partial
+ * the first, which may have been added already; of parameters the last, since they may be sent before they are final.
  */
 import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
@@ -9,12 +10,23 @@ import type { Segment } from "./messages.ts";
 
 export class Assembly {
   readonly #target: CheckedVector;
+  readonly #counts: "first" | "last";
   readonly #seen = new Set<number>();
   #front = 0;
+  #back: number;
 
-  /** @param target where the bytes go; its length is the vector's. */
-  constructor(target: CheckedVector) {
+  /**
+   * @param target where the bytes go; its length is the vector's.
+   * @param counts which bytes count of a segment that comes again
+   */
+  constructor(target: CheckedVector, counts: "first" | "last" = "first") {
     this.#target = target;
+    this.#counts = counts;
+    this.#back = SEGMENT_BYTES * this.#segments;
+  }
+
+  get #segments(): number {
+    return Math.ceil(this.#target.bytes.length / SEGMENT_BYTES);
   }
 
   /** All bytes in front of this one are there. */
@@ -22,16 +34,24 @@ export class Assembly {
     return Math.min(this.#front, this.#target.bytes.length);
   }
 
+  /** All bytes from this one on are there. */
+  get back(): number {
+    return Math.min(this.#back, this.#target.bytes.length);
+  }
+
   /** Takes a segment; one that is `corrupt` may come once more, `complete` is said once, with the last missing segment. */
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
     const { bytes, checksum } = this.#target;
     if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
-    if (this.#seen.has(segment.offset)) return "partial";
+    const again = this.#seen.has(segment.offset);
+    if (again && this.#counts === "first") return "partial";
     copyBytes(bytes.subarray(segment.offset, segment.offset + segment.length), section);
     if (checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
+    if (again) return "partial";
     this.#seen.add(segment.offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
-    return this.#seen.size === Math.ceil(bytes.length / SEGMENT_BYTES) ? "complete" : "partial";
+    while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
+    return this.#seen.size === this.#segments ? "complete" : "partial";
   }
 }
 

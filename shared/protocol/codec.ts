@@ -61,21 +61,24 @@ interface Sent {
   readonly section: Uint8Array;
 }
 
-/** The segments of a vector, each with its header part, from the first one on, as parameters are sent. */
-export function* segmentsOf(vector: CheckedVector): Generator<Sent> {
-  for (let offset = 0; offset < vector.bytes.length; offset += SEGMENT_BYTES) yield segmentAt(vector, offset);
+/** Where the segments begin within the first so many bytes of a vector, from the first one on. */
+export function* offsetsUntil(until: number): Generator<number> {
+  for (let offset = 0; offset < until; offset += SEGMENT_BYTES) yield offset;
 }
 
-/**
- * The segments that begin within some bytes of a vector, from the last one on, as a partial is sent. All is sent with the one
- * at 0.
- */
-export function* segmentsBackFrom(vector: CheckedVector, until = vector.bytes.length, from = 0): Generator<Sent> {
+/** Where the segments begin within some bytes of a vector, from the last one on. */
+export function* offsetsBackFrom(until: number, from = 0): Generator<number> {
   const last = SEGMENT_BYTES * (Math.ceil(until / SEGMENT_BYTES) - 1);
-  for (let offset = last; offset >= from; offset -= SEGMENT_BYTES) yield segmentAt(vector, offset);
+  for (let offset = last; offset >= from; offset -= SEGMENT_BYTES) yield offset;
 }
 
-function segmentAt({ bytes, checksum }: CheckedVector, offset: number): Sent {
+/** The segments that begin within some bytes of a vector, from the last one on, as a partial is sent. */
+export function* segmentsBackFrom(vector: CheckedVector, until = vector.bytes.length, from = 0): Generator<Sent> {
+  for (const offset of offsetsBackFrom(until, from)) yield segmentAt(vector, offset);
+}
+
+/** The segment that begins at an offset, with its header part. */
+export function segmentAt({ bytes, checksum }: CheckedVector, offset: number): Sent {
   const length = Math.min(SEGMENT_BYTES, bytes.length - offset);
   const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
   return { segment, section: bytes.subarray(offset, offset + length) };

@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;
 
 /** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
 export const SEGMENT_BYTES = 1 << 20;
@@ -174,8 +174,10 @@ export interface Assignment {
 }
 
 /**
- * One segment of the parameters, from the first to the last; the float32 bytes follow. Of the whole vector, or of what is
- * trained, in front of what is frozen: for a worker that has had the whole of an even version, if this is even, or of an odd one.
+ * One segment of the parameters; the float32 bytes follow. Of the whole vector, or of what is trained, in front of what is frozen:
+ * for a worker that has had the whole of an even version, if this is even, or of an odd one. The last ones may come before the step
+ * to this version is taken, from the end on, and are provisional until the first one is there; what was not right then comes again
+ * before it. All others follow from the first to the last.
  */
 export interface Parameters {
   readonly type: "parameters";

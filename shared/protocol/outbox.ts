@@ -97,18 +97,3 @@ export class Outbox {
     if (this.#bulks.delete(bulk)) bulk.over();
   }
 }
-
-/** What several outboxes send: each frame is made once, when the first of them gets there. */
-export function madeOnce(frames: Iterator<Frame>): Iterable<Frame> {
-  const made: Frame[] = [];
-  return {
-    *[Symbol.iterator]() {
-      for (let index = 0; ; index++) {
-        const next = index === made.length ? frames.next() : undefined;
-        if (next?.done === true) return;
-        if (next !== undefined) made.push(next.value);
-        yield made[index]!;
-      }
-    },
-  };
-}

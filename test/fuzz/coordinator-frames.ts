@@ -1,12 +1,12 @@
 /** What a fuzzer says to a worker: everything a coordinator may say, at any time, spoiled or not, and plain noise. */
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
-import { encodeFrame, segmentsOf } from "../../shared/protocol/codec.ts";
+import { encodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import type { Assignment, CoordinatorMessage } from "../../shared/protocol/messages.ts";
 import { job } from "../simulation/job.ts";
 import type { Dice } from "./dice.ts";
-import { vectorOf } from "../support/vector.ts";
+import { segmentsOf, vectorOf } from "../support/vector.ts";
 
 /** The nonce of every challenge. */
 export const nonce = "c".repeat(64);
@@ -14,9 +14,7 @@ export const nonce = "c".repeat(64);
 /** The parameters of a version, all in one segment. */
 export function parametersOf(version: number): Frame {
   const bytes = new Uint8Array(vectorBytes(job.layouts.parameters)).fill(version % 60);
-  const [{ segment, section }] = [...segmentsOf(vectorOf(bytes))] as [
-    ReturnType<typeof segmentsOf> extends Iterable<infer S> ? S : never,
-  ];
+  const { segment, section } = segmentsOf(vectorOf(bytes))[0]!;
   return encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section);
 }
 

@@ -5,14 +5,14 @@ import { partialLayouts } from "../../shared/gradient/partial.ts";
 import { encodeGraph } from "../../shared/graph/serialise.ts";
 import { openData } from "../../shared/data/open.ts";
 import { compileModel } from "../../shared/nn/model.ts";
-import { decodeFrame, encodeFrame, segmentsOf } from "../../shared/protocol/codec.ts";
+import { decodeFrame, encodeFrame } from "../../shared/protocol/codec.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../shared/protocol/validate.ts";
 import { listen } from "../../coordinator/server.ts";
 import type { Connection } from "../../coordinator/server.ts";
 import { worker } from "../support/lockstep.ts";
-import { vectorOf } from "../support/vector.ts";
+import { segmentsOf, vectorOf } from "../support/vector.ts";
 
 const batch = 12_000;
 const token = JoinToken.none;

@@ -66,8 +66,9 @@ vi.mock(import("../../shared/gradient/reducer.ts"), async (original) => {
       this.#addsOnArrival = broken.addsOnArrival && targets.some(({ start, end }) => end - start === shards);
     }
 
-    override get waiting(): Iterable<number> {
-      return this.#sum === undefined ? super.waiting : [this.#sum];
+    override get waiting(): (typeof TreeReducer)["prototype"]["waiting"] {
+      const node = { start: 0, end: this.#added };
+      return this.#sum === undefined ? super.waiting : [{ node, buffer: this.#sum }];
     }
 
     override add(node: TreeNode, buffer: number): ReturnType<InstanceType<typeof TreeReducer>["add"]> {

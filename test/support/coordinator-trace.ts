@@ -177,16 +177,22 @@ export class CoordinatorTrace {
     });
   }
 
-  committed(loss = 8, finite = true): string[] {
-    return this.feed({ type: "committed", sums: { loss, correct: 4, samples: this.state.work!.samples }, finite });
+  /** The next parameters are in place from this byte on. */
+  advanced(from: number, work = this.state.work!.name): string[] {
+    return this.feed({ type: "advanced", work, from });
+  }
+
+  committed(loss = 8, finite = true, keptFrom?: number): string[] {
+    const sums = { loss, correct: 4, samples: this.state.work!.samples };
+    return this.feed({ type: "committed", sums, finite, keptFrom });
   }
 
   /** Has all open pieces delivered by their owners and commits; returns what followed the commit. */
-  finishWork(loss?: number, finite?: boolean): string[] {
+  finishWork(loss?: number, finite?: boolean, keptFrom?: number): string[] {
     for (const piece of this.state.work!.pieces.values()) {
       if (!piece.done) this.assembled(piece.owners[0]!, nodeKey(piece.node));
     }
-    return this.committed(loss, finite);
+    return this.committed(loss, finite, keptFrom);
   }
 
   /** Time passes in small steps, in which all but `silent` send heartbeats; returns what followed. */
@@ -238,7 +244,9 @@ function line(effect: CoordinatorEffect): string {
     case "welcome":
       return `${effect.worker} ← welcome`;
     case "send-parameters":
-      return `${effect.worker} ← parameters`;
+      return `${effect.worker} ← parameters${effect.rest === "all" ? "" : ` ${effect.rest}`}`;
+    case "send-ahead":
+      return `${effect.worker} ← ahead ${effect.from}-${effect.until ?? ""}`;
     case "close":
       return `${effect.worker} close`;
     case "open":

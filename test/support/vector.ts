@@ -3,6 +3,7 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { checkedVector } from "../../shared/memory/vector.ts";
 import type { CheckedVector } from "../../shared/memory/vector.ts";
+import { offsetsUntil, segmentAt } from "../../shared/protocol/codec.ts";
 
 export function vectorOf(bytes: Uint8Array): CheckedVector {
   const arena = new Arena(bytes.length);
@@ -10,3 +11,7 @@ export function vectorOf(bytes: Uint8Array): CheckedVector {
   vector.bytes.set(bytes);
   return vector;
 }
+
+/** All segments of a vector, from the first one on. */
+export const segmentsOf = (vector: CheckedVector): ReturnType<typeof segmentAt>[] =>
+  [...offsetsUntil(vector.bytes.length)].map((offset) => segmentAt(vector, offset));

@@ -1,9 +1,9 @@
 /** Everything over WebSockets, as with workers of other machines: segments with checksums, through outbox and assembly. */
 import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
-import { encodeFrame, segmentsBackFrom, segmentsOf } from "../../../shared/protocol/codec.ts";
+import { encodeFrame, offsetsUntil, segmentsBackFrom } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
-import { madeOnce } from "../../../shared/protocol/outbox.ts";
+import { Outgoing } from "../../../coordinator/outgoing.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
 import { allocateVector, Arrivals } from "./path.ts";
 import type { WirePath } from "./path.ts";
@@ -16,6 +16,7 @@ export const websocket: WirePath = {
     const parameters = allocateVector(bytes);
     const gradients = Array.from({ length: peers }, () => allocateVector(bytes));
     const arrivals = new Arrivals();
+    const outgoing = new Outgoing();
     let assemblies: Assembly[] = [];
     let version = 0;
     const connections = await acceptPeers(bytes, peers, (message, section, index) => {
@@ -32,12 +33,11 @@ export const websocket: WirePath = {
         version += 1;
         assemblies = gradients.map((target) => new Assembly(target));
         const all = arrivals.expect(peers);
-        const header = { type: "parameters", version: stepNumber(version) } as const;
-        function* encoded(): Generator<Frame> {
-          for (const { segment, section } of segmentsOf(parameters)) yield encodeFrame({ ...header, segment }, section);
+        outgoing.expire(version);
+        for (const outbox of outboxes) {
+          const { frames, over } = outgoing.lend(stepNumber(version), parameters, offsetsUntil(bytes));
+          outbox.sendBulk(frames, "parameters", over);
         }
-        const frames = madeOnce(encoded());
-        for (const outbox of outboxes) outbox.sendBulk(frames, "parameters");
         await all;
       },
       close: () => connections.close(),

@@ -19,6 +19,7 @@ const member = (threads = 1): Member => ({
   since: stepNumber(0),
   restsUntil: 0,
   sentVersion: undefined,
+  sentAhead: undefined,
   hasWhole: [false, false],
   effort: { shards: 0, microseconds: 0 },
   isCold: false,

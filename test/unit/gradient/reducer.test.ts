@@ -102,7 +102,11 @@ describe("TreeReducer", () => {
     reducer.add({ start: 0, end: 2 }, 10);
     reducer.add({ start: 4, end: 8 }, 20);
     reducer.add({ start: 3, end: 4 }, 30);
-    expect([...reducer.waiting]).toEqual([10, 20, 30]);
+    expect([...reducer.waiting].map(({ node, buffer }) => [node.start, node.end, buffer])).toEqual([
+      [0, 2, 10],
+      [4, 8, 20],
+      [3, 4, 30],
+    ]);
     expect(reducer.add({ start: 2, end: 3 }, 40)?.buffer).toBe(10);
     expect(added).toEqual([
       [40, 30],

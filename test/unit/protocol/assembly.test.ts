@@ -1,12 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
-import { segmentsOf } from "../../../shared/protocol/codec.ts";
 import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
-import { vectorOf } from "../../support/vector.ts";
+import { segmentsOf, vectorOf } from "../../support/vector.ts";
 
 const vector = Uint8Array.from({ length: 3 * SEGMENT_BYTES + 64 }, (_, index) => (index * 31) % 251);
-const segments = [...segmentsOf(vectorOf(vector))];
+const segments = segmentsOf(vectorOf(vector));
 
 describe("Assembly", () => {
   it("puts segments together in any order, and counts each once however often it comes", () => {
@@ -73,7 +72,7 @@ describe("Assembly", () => {
   it("is not completed by an empty segment at the end of a vector of whole segments", () => {
     const bytes = vector.subarray(0, 2 * SEGMENT_BYTES);
     const assembly = new Assembly(vectorOf(new Uint8Array(bytes.length)));
-    const [first, second] = [...segmentsOf(vectorOf(bytes))];
+    const [first, second] = segmentsOf(vectorOf(bytes));
     expect(assembly.take(first!.segment, first!.section)).toBe("partial");
     const nothing = new Uint8Array(0);
     const empty = { offset: bytes.length, length: 0, total: bytes.length, checksum: vectorOf(bytes).checksum(0, 0) };

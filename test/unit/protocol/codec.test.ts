@@ -9,10 +9,9 @@ import {
   encodeFrame,
   segmentFrameLimit,
   segmentsBackFrom,
-  segmentsOf,
 } from "../../../shared/protocol/codec.ts";
 import { MOST_CALLS, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
-import { vectorOf } from "../../support/vector.ts";
+import { segmentsOf, vectorOf } from "../../support/vector.ts";
 import type { EngineCall, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 
@@ -181,7 +180,7 @@ describe("segments", () => {
   it("cover a vector in order, each at most a mebibyte and with its checksum", () => {
     for (const length of [64, SEGMENT_BYTES - 64, SEGMENT_BYTES, SEGMENT_BYTES + 64, 3 * SEGMENT_BYTES]) {
       const bytes = Uint8Array.from({ length }, (_, index) => (index * 31) % 251);
-      const segments = [...segmentsOf(vectorOf(bytes))];
+      const segments = segmentsOf(vectorOf(bytes));
       expect(segments).toHaveLength(Math.ceil(length / SEGMENT_BYTES));
       expect(Buffer.concat(segments.map(({ section }) => section)).equals(bytes)).toBe(true);
       for (const { segment, section } of segments) {
@@ -199,7 +198,7 @@ describe("segments", () => {
     expect(offsets(2 * SEGMENT_BYTES)).toEqual([3, 2]);
     expect(offsets(SEGMENT_BYTES, 2 * SEGMENT_BYTES)).toEqual([1]);
     expect(offsets(0, SEGMENT_BYTES)).toEqual([0]);
-    const [forward, back] = [[...segmentsOf(vector)], [...segmentsBackFrom(vector)]];
+    const [forward, back] = [segmentsOf(vector), [...segmentsBackFrom(vector)]];
     expect(back.toReversed()).toEqual(forward);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Frame } from "../../../shared/protocol/codec.ts";
-import { madeOnce, Outbox } from "../../../shared/protocol/outbox.ts";
+import { Outbox } from "../../../shared/protocol/outbox.ts";
 
 /** A socket that takes what it is given and flushes when the test says so. */
 function socket(): { outbox: Outbox; written: string[]; flush: (count: number) => void } {
@@ -112,26 +112,5 @@ describe("Outbox", () => {
     flush(4);
     expect(events).toEqual(["a over", "b over", "c over"]);
     expect(written).toEqual(["a0", "a1", "b0", "b1"]);
-  });
-});
-
-describe("madeOnce", () => {
-  it("makes each frame once for all who send them, whoever gets there first", () => {
-    let made = 0;
-    function* frames(): Generator<Frame> {
-      for (const frame of bulk("a", 3)) {
-        made += 1;
-        yield frame;
-      }
-    }
-    const shared = madeOnce(frames());
-    const [one, other] = [shared[Symbol.iterator](), shared[Symbol.iterator]()];
-    const first = one.next().value;
-    expect(made).toBe(1);
-    expect(other.next().value).toBe(first);
-    expect([...shared].map(String)).toEqual(["a0", "a1", "a2"]);
-    expect([...shared]).toHaveLength(3);
-    expect([one.next().value, other.next().value].map(String)).toEqual(["a1", "a1"]);
-    expect(made).toBe(3);
   });
 });
