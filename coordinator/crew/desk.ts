@@ -5,7 +5,7 @@
 import type { Kernels } from "../../shared/kernels/index.ts";
 import type { Arena } from "../../shared/memory/arena.ts";
 import type { Optimizer } from "../../shared/optim/optimizer.ts";
-import { blocksOf, doBlock, firstBlockOf, outcomeOf, termsOf } from "./job.ts";
+import { blocksOf, doBlock, outcomeOf, termsOf } from "./job.ts";
 import type { Checks, Job, Outcome } from "./job.ts";
 
 /** More additions than a tree of any number of shards has on the way to its root. */
@@ -42,13 +42,13 @@ export class Desk {
 
   /** Lays a job down, once the last one is done, and calls the threads. */
   put(job: Job): void {
-    const { additions, count, step } = job;
+    const { additions, first = 0, count, step } = job;
     const { vectors, length } = job.checks ?? { vectors: [], length: 0 };
     if (additions.length > MOST_ADDITIONS) throw new RangeError(`a job of ${additions.length} additions`);
     if (vectors.length > MOST_CHECKS) throw new RangeError(`a job of ${vectors.length} checks`);
     const { from = 0, to = 0, gradient = 0, samples = 0, stepNumber = 0, learningRate = 0 } = step ?? {};
     const rest = [step?.count ?? -1, from, to, gradient, samples, stepNumber, learningRate];
-    const fixed = [blocksOf(job), firstBlockOf(job), count, additions.length, vectors.length, length, ...rest];
+    const fixed = [blocksOf(job), first, count, additions.length, vectors.length, length, ...rest];
     this.#numbers.set([...fixed, ...additions.flatMap(({ into, left, right }) => [into, left, right])]);
     this.#numbers.set(
       vectors.flatMap(({ place, checksum }) => [place, checksum]),
@@ -58,14 +58,14 @@ export class Desk {
     Atomics.store(this.#counters, NOT_FINITE, 0);
     Atomics.store(this.#counters, DONE, 0);
     // From here on blocks are given out, also to a thread that is late for the last job.
-    Atomics.store(this.#counters, LEFT, this.#blocks - this.#firstBlock);
+    Atomics.store(this.#counters, LEFT, this.#blocks);
     Atomics.add(this.#counters, CALLS, 1);
     Atomics.notify(this.#counters, CALLS);
   }
 
   /** The job, for a thread that was given a block of it. */
   get job(): Job & { readonly checks: Checks } {
-    const [, , count, many, checked, length, stepCount, from, to, gradient, samples, stepNumber, learningRate] =
+    const [, first, count, many, checked, length, stepCount, from, to, gradient, samples, stepNumber, learningRate] =
       this.#numbers as unknown as Fixed;
     const additions = Array.from({ length: many }, (_, index) => {
       const [into, left, right] = this.#numbers.subarray(NUMBERS + 3 * index) as unknown as [number, number, number];
@@ -76,7 +76,7 @@ export class Desk {
       return { place, checksum };
     });
     const step = { from, to, gradient, count: stepCount, samples, stepNumber, learningRate };
-    return { additions, count, step: stepCount < 0 ? undefined : step, checks: { vectors, length } };
+    return { additions, first, count, step: stepCount < 0 ? undefined : step, checks: { vectors, length } };
   }
 
   /**
@@ -88,13 +88,8 @@ export class Desk {
     return left > 0 ? this.#blocks - left : undefined;
   }
 
-  /** Behind the last block. */
   get #blocks(): number {
     return this.#numbers[0]!;
-  }
-
-  get #firstBlock(): number {
-    return this.#numbers[1]!;
   }
 
   /** @param terms what the block adds to the checksum of each vector that is checked */
@@ -116,7 +111,7 @@ export class Desk {
 
   /** Blocks until all blocks are done, and says what became of the job. */
   wait(): Outcome {
-    const blocks = this.#blocks - this.#firstBlock;
+    const blocks = this.#blocks;
     for (;;) {
       const done = Atomics.load(this.#counters, DONE);
       if (done === blocks) break;

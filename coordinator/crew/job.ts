@@ -31,9 +31,9 @@ export interface Checks {
 export interface Job {
   /** In the order in which they are to be done. */
   readonly additions: readonly Addition[];
-  /** Floats of the vectors that are worked on: from this one, where a block begins… */
+  /** The float of the vectors with which the first block begins; 0 unless nothing is checked. */
   readonly first?: number | undefined;
-  /** …up to this one. */
+  /** Floats of the vectors, with those in front of the first. */
   readonly count: number;
   /**
    * Has the step taken with what is at `step.gradient`. That may be what the last addition is to make, which is then not kept.
@@ -51,11 +51,8 @@ export interface Outcome {
   readonly damaged: readonly number[];
 }
 
-export const blocksOf = ({ count, checks }: Pick<Job, "count" | "checks">): number =>
-  blocksIn(Math.max(count, checks?.length ?? 0));
-
-/** The block with which a job begins. */
-export const firstBlockOf = ({ first = 0 }: Pick<Job, "first">): number => first / BLOCK_FLOATS;
+export const blocksOf = ({ first = 0, count, checks }: Pick<Job, "first" | "count" | "checks">): number =>
+  blocksIn(Math.max(count, checks?.length ?? 0) - first);
 
 /** What a block adds to the checksum of each vector that is checked. */
 export const termsOf = (kernels: Kernels, { vectors, length }: Checks, block: number): number[] =>
@@ -73,7 +70,7 @@ export const outcomeOf = ({ checks }: Pick<Job, "checks">, sums: readonly number
 export function doAlone(kernels: Kernels, optimizer: Optimizer, job: Job, scratch: number): Outcome {
   const sums = job.checks?.vectors.map(() => 0) ?? [];
   let isFinite = true;
-  for (let block = firstBlockOf(job); block < blocksOf(job); block++) {
+  for (let block = 0; block < blocksOf(job); block++) {
     if (job.checks !== undefined) termsOf(kernels, job.checks, block).forEach((term, index) => (sums[index]! += term));
     isFinite = doBlock(kernels, optimizer, job, block, scratch) && isFinite;
   }
@@ -85,10 +82,10 @@ export function doAlone(kernels: Kernels, optimizer: Optimizer, job: Job, scratc
  * @param scratch byte offset of room for a block of this thread's own
  */
 export function doBlock(kernels: Kernels, optimizer: Optimizer, job: Job, block: number, scratch: number): boolean {
-  const { additions, step } = job;
-  const start = block * BLOCK_FLOATS;
+  const { additions, first = 0, step } = job;
+  const start = first + block * BLOCK_FLOATS;
   const at = 4 * start;
-  const count = lengthOf(block, job.count);
+  const count = lengthOf(block, job.count - first);
   let gradient = step && step.gradient + at;
   additions.forEach(({ into, left, right }, index) => {
     const isLast = index === additions.length - 1;

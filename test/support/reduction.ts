@@ -32,6 +32,7 @@ export class ReductionBench {
   readonly #slots = new Map<string, number>();
   readonly #sums = new Map<string, Float32Array>();
   #work: WorkName = { kind: "train", step: stepNumber(0) };
+  #opened: Work | undefined;
   #shards = 1;
 
   /** The arena has no room to spare: a buffer too many throws. */
@@ -46,7 +47,8 @@ export class ReductionBench {
     this.reduction = new Reduction(this.#arena, this.#kernels, this.#crew, layouts, shards);
   }
 
-  open(kind: WorkKind, step: number, shards: number, trusting = false): void {
+  /** @param left how many partials it is in */
+  open(kind: WorkKind, step: number, shards: number, trusting = false, left = 1): void {
     this.#work = { kind, step: stepNumber(step) };
     this.#shards = shards;
     this.#sums.clear();
@@ -59,22 +61,25 @@ export class ReductionBench {
       trusting,
       pieces: new Map(),
       unsettled: new Set<Piece>(),
-      left: 1,
+      left,
     };
-    this.reduction.open({ name: this.#work, shards, ...rest } satisfies Work);
+    this.#opened = { name: this.#work, shards, ...rest };
+    this.reduction.open(this.#opened);
   }
 
-  /** Sends a partial, or its first `segments` segments; returns what was said of the last. */
+  /** Sends a partial, or its first `segments` segments, or those from `back` on, from the last one on; returns what was said of the last. */
   send(
     worker: string,
     node: TreeNode,
-    options: { segments?: number; damaged?: boolean; sum?: Float32Array } = {},
+    options: { segments?: number; back?: number; damaged?: boolean; sum?: Float32Array } = {},
   ): string {
     const sum = options.sum ?? this.sumOver(node);
     const bytes = new Uint8Array(sum.buffer, 0, sum.byteLength);
     const count = Math.ceil(bytes.length / SEGMENT_BYTES);
     let said = "";
-    for (let index = 0; index < Math.min(count, options.segments ?? count); index++) {
+    const indices = Array.from({ length: count }, (_, index) => index);
+    const { segments = count, back } = options;
+    for (const index of back === undefined ? indices.slice(0, segments) : indices.slice(back).toReversed()) {
       const section = bytes.slice(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
       const segment = {
         offset: index * SEGMENT_BYTES,
@@ -105,7 +110,17 @@ export class ReductionBench {
   }
 
   fold(worker: string, node: TreeNode): void {
+    this.#opened!.left -= 1;
     this.reduction.fold(workerId(worker), node);
+  }
+
+  /** More of the end of the sum, as the step has it: where it begins, and its bits. */
+  tail(): { from: number; bits: Buffer } | undefined {
+    const tail = this.reduction.useTail();
+    if (tail === undefined) return undefined;
+    const { root, additions, from, until } = tail;
+    this.#crew.run({ additions, first: from, count: until });
+    return { from, bits: Buffer.from(this.#arena.bytes(root + 4 * from, 4 * (until - from))).subarray() };
   }
 
   drop(worker: string, node: TreeNode): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { freshWatch } from "../../../coordinator/core/watch.ts";
+import { stepNumber } from "../../../shared/ids.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 describe("a step", () => {
@@ -199,5 +200,83 @@ describe("a checkpoint", () => {
     expect(run.placed("a", "0-2")).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);
     run.assembled("a", "0-4");
     expect(run.placed("a", "0-4")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-4"]);
+  });
+});
+
+describe("the end of the next parameters", () => {
+  /** A run whose workers have computed an even and an odd step, the third of six being open. */
+  function inTheMidst(...workers: string[]): CoordinatorTrace {
+    const run = new CoordinatorTrace({ trainSamples: 48, epochs: 1, testSamples: 0, startWorkers: workers.length });
+    for (const worker of workers) run.join(worker);
+    run.finishWork();
+    run.finishWork();
+    return run;
+  }
+
+  it("is sent ahead to who works on the step, and the rest once it is taken", () => {
+    const run = inTheMidst("a", "b");
+    expect(run.advanced(3000)).toEqual(["a ← ahead 3000-", "b ← ahead 3000-"]);
+    expect(run.advanced(2000)).toEqual(["a ← ahead 2000-3000", "b ← ahead 2000-3000"]);
+    expect(run.finishWork(8, true, 2000).slice(2, 5)).toEqual([
+      "open train 3",
+      "a ← parameters 2000",
+      "b ← parameters 2000",
+    ]);
+    // The next version begins anew.
+    expect(run.advanced(1000)).toEqual(["a ← ahead 1000-", "b ← ahead 1000-"]);
+    expect(run.finishWork(8, true, 1000)).toContain("a ← parameters 1000");
+    expect(run.finishWork()).toContain("a ← parameters");
+  });
+
+  it("comes again, with all the rest, if it was not kept", () => {
+    const run = inTheMidst("a", "b");
+    run.advanced(3000);
+    expect(run.disconnect("b")).toEqual(["notify worker-lost", "drop b 2-4", "a ← assignment train 2: 2-4"]);
+    run.join("c");
+    expect(run.finishWork()).toContain("a ← parameters again");
+    // Who was sent nothing ahead gets all of them once.
+    expect(run.finishWork().filter((line) => line.includes("parameters"))).toEqual([
+      "a ← parameters",
+      "c ← parameters",
+    ]);
+  });
+
+  it("comes again when the step is begun anew", () => {
+    const run = inTheMidst("a");
+    run.advanced(3000);
+    expect(run.feed({ type: "spoiled", by: [] })).toContain("open train 2");
+    expect(run.finishWork()).toContain("a ← parameters again");
+  });
+
+  it("is sent to nobody who may lack what is frozen, shares memory, or is idle, nor twice", () => {
+    const run = new CoordinatorTrace({ trainSamples: 48, epochs: 1, startWorkers: 2 });
+    run.join("a");
+    run.connect("s");
+    run.hello("s");
+    run.ready("s", { sharesMemory: true });
+    // Version 1 is the first odd one.
+    expect(run.advanced(3000)).toEqual([]);
+    run.finishWork();
+    run.join("late");
+    expect(run.advanced(3000)).toEqual(["a ← ahead 3000-"]);
+    // Of another step, it is old news.
+    expect(run.advanced(3000, { kind: "train", step: stepNumber(0) })).toEqual([]);
+  });
+
+  it("is sent to nobody when no step follows", () => {
+    const run = inTheMidst("a");
+    for (let step = 3; step < 6; step++) run.finishWork();
+    expect(run.state.work?.name.step).toBe(5);
+    expect(run.advanced(3000)).toEqual([]);
+    const stopped = inTheMidst("a");
+    stopped.feed({ type: "stop", reason: "user" });
+    expect(stopped.advanced(3000)).toEqual([]);
+    // An evaluation needs them too.
+    const evaluated = new CoordinatorTrace({ trainSamples: 24, epochs: 1 });
+    evaluated.join("a");
+    evaluated.finishWork();
+    evaluated.finishWork();
+    expect(evaluated.advanced(3000)).toEqual(["a ← ahead 3000-"]);
+    expect(evaluated.finishWork(8, true, 3000)).toContain("a ← parameters 3000");
   });
 });

@@ -58,6 +58,18 @@ describe("the crew", () => {
     expect(result().equals(expected())).toBe(true);
   });
 
+  it.for([1, 2])("takes it in parts, from the end on, on %i processors", async (processors) => {
+    const { crew, additions, step, result } = bench();
+    crew.hire(step.count, processors);
+    const { size } = layout;
+    const places = [size, size - 70, 17 * BLOCK_FLOATS + 32, 32, 0];
+    for (const [index, until] of places.slice(0, -1).entries())
+      expect(crew.run({ additions, first: places[index + 1]!, count: until, step })).toEqual(sound);
+    expect(result().equals(expected())).toBe(true);
+    expect(crew.run({ additions, first: size, count: size, step })).toEqual(sound);
+    await crew.close();
+  });
+
   it.for([2, 16])("and with other threads, again and again, on %i processors", async (processors) => {
     const wanted = expected();
     const { arena, crew, additions, step, result, sums } = bench();
@@ -146,7 +158,8 @@ describe("a desk", () => {
     };
     const job = {
       additions: [{ into: 64, left: 128, right: 192 }],
-      count: 2 * BLOCK_FLOATS + 1,
+      first: 32,
+      count: 2 * BLOCK_FLOATS + 33,
       step: undefined,
       checks,
     };

@@ -6,6 +6,8 @@ import { Arena } from "../../../shared/memory/arena.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
+import type { Frame } from "../../../shared/protocol/codec.ts";
+import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { checkCoordinatorMessage } from "../../../shared/protocol/validate.ts";
 import { vectorOf } from "../../support/vector.ts";
 
@@ -128,5 +130,128 @@ describe("the parameters", () => {
     const sectionOf = (part: "whole" | "trained"): number =>
       decodeFrame([...parameters.lend(part).frames][0]!).section.length;
     expect([sectionOf("whole"), sectionOf("trained")]).toEqual([4 * parts.size, 4 * parts.trained]);
+  });
+});
+
+describe("the end of the next parameters", () => {
+  /** Three segments, the last one short; behind them, what is frozen. */
+  const long = layoutOf([
+    { name: "0.weight", shape: [SEGMENT_BYTES / 2 + 20] },
+    { name: "0.bias", shape: [7], frozen: true },
+  ]);
+  const floats = SEGMENT_BYTES / 4;
+  const given = {
+    spec: { kind: "sgd", learningRate: 0.5, momentum: 0.9 },
+    surroundings: { layout: long, averageDecay: 0.9 },
+  } as const;
+
+  function bench(): { parameters: ParameterStore; root: number; sums: Float32Array } {
+    const arena = new Arena(CREW_BYTES + parameterBytes(long, given) + 4 * long.size);
+    const kernels = instantiateKernels(arena.memory);
+    const parameters = new ParameterStore(arena, kernels, long, new Crew(arena, kernels, given), () => 0.5);
+    const root = arena.allocate(4 * long.size);
+    parameters.vector.forEach((_, index, vector) => (vector[index] = Math.cos(index)));
+    return { parameters, root, sums: arena.floats(root, long.size) };
+  }
+
+  const gradientOf = (sums: Float32Array, step: number): void =>
+    sums.forEach((_, index) => (sums[index] = index < long.trained ? Math.sin(index + step) : 0));
+  /** Where the segments of frames begin, in segments. */
+  const offsetsOf = (frames: Iterable<Frame>): number[] =>
+    [...frames].map((frame) => {
+      const message = checkCoordinatorMessage(decodeFrame(frame).header);
+      if (message.type !== "parameters") throw new Error(message.type);
+      return message.segment.offset / SEGMENT_BYTES;
+    });
+  const bitsOf = ({ parameters }: ReturnType<typeof bench>): Buffer =>
+    Buffer.concat([
+      parameters.bytes,
+      ...parameters.state.map(({ vector }) => Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength)),
+    ]);
+
+  it("is computed before the rest, to the bits of the whole, and the current ones stay as they are", () => {
+    const [inParts, whole] = [bench(), bench()];
+    for (let step = 0; step < 4; step++) {
+      for (const { sums } of [inParts, whole]) gradientOf(sums, step);
+      const { parameters, root } = inParts;
+      const before = bitsOf(inParts);
+      const places = [long.size, 2 * floats, floats];
+      for (const [index, until] of places.slice(0, -1).entries()) {
+        const tail = { root, additions: [], from: places[index + 1]!, until };
+        expect(parameters.advance(tail, 4, step)).toBe(true);
+      }
+      expect(bitsOf(inParts).equals(before)).toBe(true);
+      // What was used is not looked at again.
+      inParts.sums.fill(Number.NaN, floats);
+      const total = { root, additions: [], usedFrom: floats };
+      expect(parameters.update(total, 4, step)).toEqual({ isFinite: true, damaged: [] });
+      expect(whole.parameters.update({ root: whole.root, additions: [] }, 4, step).isFinite).toBe(true);
+      expect(bitsOf(inParts).equals(bitsOf(whole))).toBe(true);
+    }
+  });
+
+  it("is not finite where the gradient isn't, or would make it so", () => {
+    const { parameters, root, sums } = bench();
+    sums.fill(1);
+    sums[floats + 5] = Number.POSITIVE_INFINITY;
+    expect(parameters.advance({ root, additions: [], from: 2 * floats, until: long.size }, 4, 0)).toBe(true);
+    expect(parameters.advance({ root, additions: [], from: floats, until: 2 * floats }, 4, 0)).toBe(false);
+  });
+
+  it("is sent ahead, the last segment first; the others follow from the first on, all as they are in the end", () => {
+    const { parameters, root, sums } = bench();
+    gradientOf(sums, 0);
+    const frames: Frame[] = [];
+    for (const [from, until] of [
+      [2 * floats, long.size],
+      [floats, 2 * floats],
+    ] as const) {
+      parameters.advance({ root, additions: [], from, until }, 4, 0);
+      frames.push(...parameters.lendAhead(4 * from, until === long.size ? undefined : 4 * until).frames);
+    }
+    // Who is told late gets both, made once.
+    expect([...parameters.lendAhead(4 * floats).frames]).toEqual(frames);
+    parameters.update({ root, additions: [], usedFrom: floats }, 4, 0);
+    frames.push(...parameters.lend("trained", 4 * floats).frames);
+    expect(offsetsOf(frames)).toEqual([2, 1, 0]);
+    expect([...parameters.lend("trained").frames]).toEqual(frames.toReversed());
+    const received = vectorOf(new Uint8Array(4 * long.trained));
+    const assembly = new Assembly(received, "last");
+    const said = frames.map((frame) => {
+      const { header, section } = decodeFrame(frame);
+      const message = checkCoordinatorMessage(header);
+      return message.type === "parameters" && assembly.take(message.segment, section);
+    });
+    expect(said).toEqual(["partial", "partial", "complete"]);
+    expect(Buffer.compare(received.bytes, parameters.bytes.subarray(0, 4 * long.trained))).toBe(0);
+  });
+
+  it("is made anew if it was not kept, and comes again before the first segment", () => {
+    const { parameters, root, sums } = bench();
+    sums.fill(3);
+    const tail = { root, additions: [], from: floats, until: long.size };
+    parameters.advance(tail, 4, 0);
+    const { frames } = parameters.lendAhead(4 * floats);
+    const [first] = frames;
+    gradientOf(sums, 0);
+    parameters.update({ root, additions: [] }, 4, 0);
+    // What was not made yet of the wrong ones is not made any more.
+    expect([...frames]).toEqual([]);
+    const again = [...parameters.lend("trained", "again").frames];
+    expect(offsetsOf(again)).toEqual([2, 1, 0]);
+    expect(again[0]).not.toEqual(first);
+    expect(again.map((frame) => frame[1]!.buffer)).not.toContain(first![1]!.buffer);
+  });
+
+  it("waits for its turn without being written over while the version before is on its way", () => {
+    const { parameters, root, sums } = bench();
+    const late = parameters.lend("trained");
+    const current = Buffer.from(parameters.bytes).subarray(0, 4 * long.trained);
+    gradientOf(sums, 0);
+    parameters.advance({ root, additions: [], from: floats, until: long.size }, 4, 0);
+    const ahead = [...parameters.lendAhead(4 * floats).frames];
+    const sections = [...late.frames].map((frame) => frame[1]!);
+    expect(Buffer.concat(sections).equals(current)).toBe(true);
+    expect(sections.map(({ buffer }) => buffer)).not.toContain(ahead[0]![1]!.buffer);
   });
 });

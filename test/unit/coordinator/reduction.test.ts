@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mostCopies } from "../../../coordinator/core/assigning.ts";
 import { maximalSubtrees } from "../../../shared/gradient/tree.ts";
+import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { randomStream } from "../../../shared/random.ts";
 import { ReductionBench } from "../../support/reduction.ts";
 
@@ -193,5 +194,110 @@ describe("a reduction", () => {
         expect(bench.culprits(how === "step")).toBe("a");
       }
     });
+  });
+});
+
+describe("the end of a sum", () => {
+  const floats = SEGMENT_BYTES / 4;
+  const leaves = (shards: number): Leaf[] => Array.from({ length: shards }, (_, start) => ({ start, end: start + 1 }));
+  /** Segments of a partial: two, and of its second a few floats alone. */
+  const end = { back: 1 };
+
+  it("is known once all partials have come so far, and the partials stay as they were", () => {
+    for (let shards = 1; shards <= 9; shards++) {
+      const bench = new ReductionBench({ train: shards, evaluate: 1 });
+      for (let step = 0; step < 3; step++) {
+        bench.open("train", step, shards, true, shards);
+        for (const leaf of leaves(shards)) {
+          expect(bench.tail()).toBeUndefined();
+          bench.send("a", leaf, end);
+        }
+        const wanted = bitsOf(bench.sumOver());
+        expect(bench.tail()).toEqual({ from: floats, bits: wanted.subarray(SEGMENT_BYTES) });
+        expect(bench.tail()).toBeUndefined();
+        for (const leaf of leaves(shards)) {
+          bench.send("a", leaf);
+          bench.fold("a", leaf);
+        }
+        expect(bench.result().equals(wanted)).toBe(true);
+      }
+    }
+  });
+
+  it("is known of what is folded and what is arriving, whatever is which", () => {
+    const shards = 6;
+    for (const folded of [0b1, 0b1100, 0b11110, 0b110011, 0b101010, 0b111110]) {
+      const bench = new ReductionBench({ train: shards, evaluate: 1 });
+      bench.open("train", 0, shards, true, shards);
+      const isFolded = ({ start }: Leaf): boolean => (folded & (1 << start)) !== 0;
+      for (const leaf of leaves(shards).toReversed()) {
+        bench.send("a", leaf, isFolded(leaf) ? {} : end);
+        if (isFolded(leaf)) bench.fold("a", leaf);
+      }
+      expect(bench.tail()?.bits.equals(bitsOf(bench.sumOver()).subarray(SEGMENT_BYTES))).toBe(true);
+      for (const leaf of leaves(shards).filter((each) => !isFolded(each))) {
+        bench.send("a", leaf);
+        bench.fold("a", leaf);
+      }
+      expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+    }
+  });
+
+  it("is of the copies of which most has come", () => {
+    const bench = new ReductionBench({ train: 1, evaluate: 1 });
+    bench.open("train", 0, 1, true);
+    bench.send("a", root(1), { segments: 1 });
+    bench.send("b", root(1), end);
+    bench.send("c", root(1), { segments: 1 });
+    expect(bench.tail()?.from).toBe(floats);
+    bench.drop("a", root(1));
+    bench.drop("c", root(1));
+    bench.send("b", root(1));
+    bench.fold("b", root(1));
+    expect(bench.reduction.totalFrom(floats).usedFrom).toBe(floats);
+  });
+
+  it("is not kept when a partial in it is dropped, and then the whole is waited for", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    const [left, right] = leaves(2) as [Leaf, Leaf];
+    bench.open("train", 0, 2, true, 2);
+    bench.send("a", left, end);
+    bench.send("b", right, end);
+    expect(bench.tail()).toBeDefined();
+    bench.send("a", left);
+    bench.fold("a", left);
+    bench.drop("b", right);
+    bench.send("c", right, end);
+    expect(bench.tail()).toBeUndefined();
+    bench.send("c", right);
+    bench.fold("c", right);
+    expect(bench.reduction.totalFrom(floats).usedFrom).toBeUndefined();
+    // The next work begins without it.
+    bench.open("train", 1, 2, true);
+    bench.send("a", root(2), end);
+    expect(bench.tail()).toBeDefined();
+    bench.reduction.giveUp();
+    bench.send("a", root(2));
+    bench.fold("a", root(2));
+    expect(bench.reduction.totalFrom(floats).usedFrom).toBeUndefined();
+  });
+
+  it("is not used where sums are compared, nor of what lies in workers' memory and was not looked at", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    const [left, right] = leaves(2) as [Leaf, Leaf];
+    bench.open("train", 0, 2, false, 2);
+    bench.send("a", left, end);
+    bench.send("b", right, end);
+    expect(bench.tail()).toBeUndefined();
+    bench.open("train", 1, 2, true, 2);
+    bench.place("a", left);
+    bench.send("b", right, end);
+    expect(bench.tail()).toBeUndefined();
+    bench.fold("a", left);
+    expect(bench.tail()).toBeUndefined();
+    // An evaluation has no step to be taken.
+    bench.open("evaluate", 1, 1, true);
+    bench.send("a", root(1), { segments: 0 });
+    expect(bench.tail()).toBeUndefined();
   });
 });

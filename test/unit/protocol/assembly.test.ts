@@ -79,4 +79,28 @@ describe("Assembly", () => {
     expect(assembly.take(empty, nothing)).toBe("corrupt");
     expect(assembly.take(second!.segment, second!.section)).toBe("complete");
   });
+
+  it("tells from where on all is there", () => {
+    const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)));
+    const backs = [1, 3, 2, 0].map((index) => {
+      assembly.take(segments[index]!.segment, segments[index]!.section);
+      return assembly.back / SEGMENT_BYTES;
+    });
+    expect(new Assembly(vectorOf(new Uint8Array(vector.length))).back).toBe(vector.length);
+    expect(backs).toEqual([vector.length / SEGMENT_BYTES, 3, 1, 0]);
+  });
+
+  it("takes the last bytes of a segment that comes again where they count, and is completed once all the same", () => {
+    const target = vectorOf(new Uint8Array(vector.length));
+    const assembly = new Assembly(target, "last");
+    const provisional = segmentsOf(vectorOf(vector.map((byte) => byte ^ 1)));
+    const take = (each: (typeof segments)[number]): string => assembly.take(each.segment, each.section);
+    expect([provisional[3]!, provisional[2]!].map(take)).toEqual(["partial", "partial"]);
+    expect(segments.toReversed().map(take)).toEqual(["partial", "partial", "partial", "complete"]);
+    expect(Buffer.compare(target.bytes, vector)).toBe(0);
+    expect(segments.map(take)).toEqual(["partial", "partial", "partial", "partial"]);
+    const damaged = segments[1]!.section.slice();
+    damaged[5]! ^= 1;
+    expect(assembly.take(segments[1]!.segment, damaged)).toBe("corrupt");
+  });
 });
