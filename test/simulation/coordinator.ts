@@ -54,13 +54,25 @@ class WatchedReduction extends Reduction {
   }
 }
 
-/** Parameters that tell the ledger of every update. */
+/** Parameters that tell the ledger of every update, and whoever listens of what is sent ahead. */
 class WatchedStore extends ParameterStore {
   readonly #life: Life;
+  readonly #tell: (line: string) => void;
 
-  constructor(life: Life, ...rest: ConstructorParameters<typeof ParameterStore>) {
+  constructor(life: Life, tell: (line: string) => void, ...rest: ConstructorParameters<typeof ParameterStore>) {
     super(...rest);
     this.#life = life;
+    this.#tell = tell;
+  }
+
+  override lendAhead(from: number, until?: number): ReturnType<ParameterStore["lendAhead"]> {
+    this.#tell("parameters ahead");
+    return super.lendAhead(from, until);
+  }
+
+  override lend(...how: Parameters<ParameterStore["lend"]>): ReturnType<ParameterStore["lend"]> {
+    this.#tell(`parameters ${how[1] ?? "all"}`);
+    return super.lend(...how);
   }
 
   override update(total: Total, samples: number, steps: number): ReturnType<ParameterStore["update"]> {
@@ -110,7 +122,7 @@ export class SimulatedCoordinator {
     );
     const kernels = instantiateKernels(arena.memory);
     const crew = new Crew(arena, kernels, optimizer);
-    this.#store = new WatchedStore(life, arena, kernels, layouts.parameters, crew, (done) =>
+    this.#store = new WatchedStore(life, tell, arena, kernels, layouts.parameters, crew, (done) =>
       rateAfter(this.state, done),
     );
     if (snapshot === undefined) initialParameters(model, layouts.parameters, config.seed, this.#store.vector);
