@@ -6,6 +6,7 @@
  * still arriving. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../shared/gradient/reducer.ts";
+import type { Sum } from "../shared/gradient/reducer.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { vectorBytes } from "../shared/gradient/partial.ts";
@@ -87,6 +88,8 @@ export class Reduction {
   #usedFrom: number | undefined;
   /** Partials that were part of it and are not folded: without one of them, it is another sum. */
   readonly #unfolded = new Set<Inbound>();
+  /** Places that were looked at for its sake; they are once more when they are added. */
+  readonly #sound = new Set<number>();
   /** Of partials in workers' memory that nobody has looked at, by their place. */
   #claims = new Map<number, Claim>();
   #culprits: WorkerId[] = [];
@@ -156,16 +159,30 @@ export class Reduction {
    * or the user says `giveUp`, it must be used anew with the whole.
    */
   useTail(): Tail | undefined {
-    // What is there whole and not looked at yet is looked at as it is added.
-    if (!this.#mayUseTail || this.#claims.size > 0) return undefined;
+    if (!this.#mayUseTail) return undefined;
     const arriving = this.#furthest();
     if (arriving.length < this.#work!.left) return undefined;
     const from = Math.max(...arriving.map(backOf)) / 4;
     const until = this.#usedFrom ?? this.#bytes.train / 4;
     if (from >= until) return undefined;
+    const sums = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))];
+    if (!sums.every(({ buffer }) => this.#isSound(buffer))) {
+      // Whose it is will be known when the whole is added.
+      this.giveUp();
+      return undefined;
+    }
     this.#usedFrom = from;
     for (const inbound of arriving) this.#unfolded.add(inbound);
-    return { ...this.#addedUp(arriving), from, until };
+    return { ...this.#addedUp(sums), from, until };
+  }
+
+  /** Whether what is at a place has the checksum that it should have, if it was left there whole and nobody has looked at it. */
+  #isSound(place: number): boolean {
+    const claim = this.#claims.get(place);
+    if (claim === undefined || this.#sound.has(place)) return true;
+    if (inspect(this.#kernels, place, this.#bytes.train).checksum !== claim.checksum) return false;
+    this.#sound.add(place);
+    return true;
   }
 
   /** What was used of the sum cannot be kept, and nothing more of it is used before it is whole. */
@@ -173,6 +190,7 @@ export class Reduction {
     this.#mayUseTail = false;
     this.#usedFrom = undefined;
     this.#unfolded.clear();
+    this.#sound.clear();
   }
 
   /** Of each node whose partial is on its way, or here and not folded yet, the one of which most is here. */
@@ -186,8 +204,8 @@ export class Reduction {
     return [...furthest.values()];
   }
 
-  /** The sum over all shards of partials that are still arriving and of what is folded; none of them is written. */
-  #addedUp(arriving: readonly Inbound[]): Pick<Total, "root" | "additions"> {
+  /** The sum over all shards, of which these are the parts; none of them is written. */
+  #addedUp(parts: readonly Sum[]): Pick<Total, "root" | "additions"> {
     const spares = new Set<number>();
     const additions: Addition[] = [];
     const { shards } = this.#work!;
@@ -198,10 +216,8 @@ export class Reduction {
       additions.push({ into, left, right });
       return into;
     });
-    const sums = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))].toSorted(
-      (left, right) => left.node.start - right.node.start,
-    );
-    const root = sums.map(({ node, buffer }) => preview.add(node, buffer)).at(-1)!.buffer;
+    const inOrder = parts.toSorted((left, right) => left.node.start - right.node.start);
+    const root = inOrder.map(({ node, buffer }) => preview.add(node, buffer)).at(-1)!.buffer;
     // They are free again as soon as the step has been taken with the sum.
     for (const spare of spares) this.#spares.release(spare);
     return { root, additions };

@@ -5,7 +5,8 @@
 import { childrenOf, nodeKey, parentOf } from "./tree.ts";
 import type { TreeNode } from "./tree.ts";
 
-interface Sum {
+/** The sum over a node's shards, and where it is. */
+export interface Sum {
   readonly node: TreeNode;
   readonly buffer: number;
 }

@@ -282,20 +282,33 @@ describe("the end of a sum", () => {
     expect(bench.reduction.totalFrom(floats).usedFrom).toBeUndefined();
   });
 
-  it("is not used where sums are compared, nor of what lies in workers' memory and was not looked at", () => {
+  it.for(["arriving", "folded"] as const)(
+    "is of what lies in workers' memory too, once that was looked at (%s)",
+    (state) => {
+      const [left, right] = leaves(2) as [Leaf, Leaf];
+      for (const damaged of [false, true]) {
+        const bench = new ReductionBench({ train: 2, evaluate: 1 });
+        bench.open("train", 1, 2, true, 2);
+        bench.place("a", left, { damaged });
+        if (state === "folded") bench.fold("a", left);
+        bench.send("b", right, end);
+        const wanted = bitsOf(bench.sumOver()).subarray(SEGMENT_BYTES);
+        expect(bench.tail()?.bits.equals(wanted)).toBe(damaged ? undefined : true);
+        bench.send("b", right);
+        if (state === "arriving") bench.fold("a", left);
+        bench.fold("b", right);
+        expect(bench.culprits(true)).toBe(damaged ? "a" : "");
+      }
+    },
+  );
+
+  it("is not used where sums are compared, nor in an evaluation", () => {
     const bench = new ReductionBench({ train: 2, evaluate: 1 });
     const [left, right] = leaves(2) as [Leaf, Leaf];
     bench.open("train", 0, 2, false, 2);
     bench.send("a", left, end);
     bench.send("b", right, end);
     expect(bench.tail()).toBeUndefined();
-    bench.open("train", 1, 2, true, 2);
-    bench.place("a", left);
-    bench.send("b", right, end);
-    expect(bench.tail()).toBeUndefined();
-    bench.fold("a", left);
-    expect(bench.tail()).toBeUndefined();
-    // An evaluation has no step to be taken.
     bench.open("evaluate", 1, 1, true);
     bench.send("a", root(1), { segments: 0 });
     expect(bench.tail()).toBeUndefined();
