@@ -145,7 +145,6 @@ export class ParameterStore {
    */
   advance({ root, additions, from, until }: Tail, samples: number, steps: number): boolean {
     const step = this.#stepWith(root, samples, steps);
-    this.#keepFrozen(step);
     return this.#crew.run({ additions, first: from, count: Math.min(until, this.layout.trained), step }).isFinite;
   }
 

@@ -86,8 +86,8 @@ export class Reduction {
   #mayUseTail = false;
   /** The float from which on it was. */
   #usedFrom: number | undefined;
-  /** Partials that were part of it and are not folded: without one of them, it is another sum. */
-  readonly #unfolded = new Set<Inbound>();
+  /** Partials that were part of it: if one of them is dropped instead of folded, it is another sum. */
+  readonly #usedParts = new Set<Inbound>();
   /** Places that were looked at for its sake; they are once more when they are added. */
   readonly #sound = new Set<number>();
   /** Of partials in workers' memory that nobody has looked at, by their place. */
@@ -121,7 +121,7 @@ export class Reduction {
     this.#root = undefined;
     this.#work = work;
     this.#trusting = work.trusting;
-    this.giveUp();
+    this.#useNoTail();
     this.#mayUseTail = work.trusting;
     this.#claims.clear();
     this.#culprits = [];
@@ -155,25 +155,27 @@ export class Reduction {
   }
 
   /**
-   * The end of the sum, if more of it is known than was used before. What is given is taken as used: if a partial of it is dropped,
-   * or the user says `giveUp`, it must be used anew with the whole.
+   * Lets the end of the sum be used, if more of it is known than was used before. If the use fails, or a partial in it is dropped
+   * later, nothing of it is kept: it is to be used anew with the whole.
+   * @param use whether it could be used; the additions may be done, and are not to be kept
+   * @returns the float from which on the sum has been used
    */
-  useTail(): Tail | undefined {
+  useTail(use: (tail: Tail) => boolean): number | undefined {
     if (!this.#mayUseTail) return undefined;
     const arriving = this.#furthest();
     if (arriving.length < this.#work!.left) return undefined;
     const from = Math.max(...arriving.map(backOf)) / 4;
     const until = this.#usedFrom ?? this.#bytes.train / 4;
     if (from >= until) return undefined;
-    const sums = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))];
-    if (!sums.every(({ buffer }) => this.#isSound(buffer))) {
-      // Whose it is will be known when the whole is added.
-      this.giveUp();
+    const parts = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))];
+    // Whose it is if something is damaged, or not finite, will be known when the whole is added.
+    if (!parts.every(({ buffer }) => this.#isSound(buffer)) || !use({ ...this.#addedUp(parts), from, until })) {
+      this.#useNoTail();
       return undefined;
     }
     this.#usedFrom = from;
-    for (const inbound of arriving) this.#unfolded.add(inbound);
-    return { ...this.#addedUp(sums), from, until };
+    for (const inbound of arriving) this.#usedParts.add(inbound);
+    return from;
   }
 
   /** Whether what is at a place has the checksum that it should have, if it was left there whole and nobody has looked at it. */
@@ -185,11 +187,11 @@ export class Reduction {
     return true;
   }
 
-  /** What was used of the sum cannot be kept, and nothing more of it is used before it is whole. */
-  giveUp(): void {
+  /** What was used of the sum is not kept, and nothing more of it is used before it is whole. */
+  #useNoTail(): void {
     this.#mayUseTail = false;
     this.#usedFrom = undefined;
-    this.#unfolded.clear();
+    this.#usedParts.clear();
     this.#sound.clear();
   }
 
@@ -218,7 +220,7 @@ export class Reduction {
     });
     const inOrder = parts.toSorted((left, right) => left.node.start - right.node.start);
     const root = inOrder.map(({ node, buffer }) => preview.add(node, buffer)).at(-1)!.buffer;
-    // They are free again as soon as the step has been taken with the sum.
+    // Nobody else takes one before the tail has been used.
     for (const spare of spares) this.#spares.release(spare);
     return { root, additions };
   }
@@ -272,7 +274,6 @@ export class Reduction {
   /** Adds a whole partial to the sum. */
   fold(worker: WorkerId, node: TreeNode): void {
     const inbound = this.#remove(worker, node)!;
-    this.#unfolded.delete(inbound);
     this.#root = this.#reducer!.add(node, inbound.place)?.buffer;
     if (this.#root === undefined) this.#add();
   }
@@ -296,7 +297,7 @@ export class Reduction {
   drop(worker: WorkerId, node: TreeNode): void {
     const inbound = this.#remove(worker, node);
     if (inbound === undefined) return;
-    if (this.#unfolded.has(inbound)) this.giveUp();
+    if (this.#usedParts.has(inbound)) this.#useNoTail();
     this.#release(inbound.place);
   }
 

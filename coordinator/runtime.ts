@@ -259,9 +259,8 @@ export class CoordinatorRuntime implements ServerListener {
     const outbox = this.#connections.get(worker)?.outbox;
     if (outbox === undefined) return;
     const { state, store } = this.#parts;
-    // Parameters of a step that is over help nobody, nor do those that were sent ahead and are not right.
+    // Parameters of a step that is over help nobody.
     outbox.dropBulk(parametersOf(state.steps - 1));
-    if (rest === "again") outbox.dropBulk(parametersOf(state.steps));
     const { frames, over } = store.lend(part, rest);
     outbox.sendBulk(this.#counted(frames), parametersOf(state.steps), over);
   }
@@ -303,12 +302,10 @@ export class CoordinatorRuntime implements ServerListener {
   /** Takes the open step as far as its sum is known, though partials are still arriving. */
   #advance(work: WorkName): void {
     const { reduction, state, store } = this.#parts;
-    const tail = store.takesParts ? reduction.useTail() : undefined;
-    if (tail === undefined) return;
     const { samples } = state.work!;
-    if (this.profiler.reduce(() => store.advance(tail, samples, work.step)))
-      this.#events.push({ type: "advanced", work, from: 4 * tail.from });
-    else reduction.giveUp();
+    if (!store.takesParts) return;
+    const from = this.profiler.reduce(() => reduction.useTail((tail) => store.advance(tail, samples, work.step)));
+    if (from !== undefined) this.#events.push({ type: "advanced", work, from: 4 * from });
   }
 
   #placeOf(worker: WorkerId, { position }: PlacedPartial): number | undefined {

@@ -13,9 +13,8 @@ import type { Workload } from "./workloads.ts";
 
 const script = fileURLToPath(new URL("ddp.py", import.meta.url));
 
-/** One round of it, started as its documentation says: by torchrun. */
-function distributedDataParallel(python: string, processes: number, workload: Workload): Promise<PeerRound> {
-  const launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", `${processes}`, script];
+/** The peer's program and what it is told of a workload, behind torchrun and its options. */
+export function peerProgram(workload: Workload): string[] {
   const options = {
     data: mnistFolder(),
     widths: workload.widths.join(","),
@@ -26,7 +25,13 @@ function distributedDataParallel(python: string, processes: number, workload: Wo
     "warm-up": warmUpOf(workload),
     "learning-rate": LEARNING_RATE,
   };
-  return measuredBy(python, [...launch, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)]);
+  return [script, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)];
+}
+
+/** One round of it, started as its documentation says: by torchrun. */
+function distributedDataParallel(python: string, processes: number, workload: Workload): Promise<PeerRound> {
+  const launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", `${processes}`];
+  return measuredBy(python, [...launch, ...peerProgram(workload)]);
 }
 
 /** @param path by which the bytes of Lockstep go, in words; @param changes what its config says for that */

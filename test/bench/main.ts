@@ -11,6 +11,7 @@ import { curves } from "./curves.ts";
 import { ddp, sockets, transformer } from "./ddp.ts";
 import { floor } from "./floor.ts";
 import { growth } from "./growth.ts";
+import { network } from "./network.ts";
 import { operations } from "./operations.ts";
 import { recovery } from "./recovery.ts";
 import { shards } from "./shards.ts";
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   ddp,
   sockets,
   transformer,
+  network,
   curves,
   tfjs,
   operations,
@@ -49,7 +51,7 @@ Options:
   --only S,M       these workloads, where the benchmark has a choice
   --steps N        steps of a round, for a quick look
   --json FILE      every round's figures, with machine, date and versions
-  --python FILE    ddp, sockets, transformer and curves: a Python that has PyTorch, instead of a virtual environment made here
+  --python FILE    ddp, sockets, transformer, network and curves: a Python that has PyTorch, instead of a virtual environment made here
   --svg FOLDER     growth: where its plots are written
 
 Examples:

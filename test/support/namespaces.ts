@@ -14,7 +14,8 @@ function run(words: string): string {
 }
 
 const BRIDGE = "bridge";
-const INTERFACE = "eth0";
+/** What a host calls its interface. */
+export const INTERFACE = "eth0";
 
 export class Network<Host extends string> {
   readonly #hosts: readonly Host[];
@@ -42,10 +43,14 @@ export class Network<Host extends string> {
     return `10.77.0.${this.#hosts.indexOf(host) + 1}`;
   }
 
+  /** The command that runs the command behind it on a host. */
+  prefixOf(host: Host): readonly string[] {
+    return ["ip", "netns", "exec", this.#nameOf(host)];
+  }
+
   /** Starts a process on a host; it is killed when the network is closed, if not before. */
   start(host: Host, program: ConstructorParameters<typeof Lockstep>[0], args: string[], environment = {}): Lockstep {
-    const prefix = ["ip", "netns", "exec", this.#nameOf(host)];
-    const process = new Lockstep(program, args, undefined, environment, prefix);
+    const process = new Lockstep(program, args, undefined, environment, this.prefixOf(host));
     this.#processes.push(process);
     return process;
   }
@@ -64,9 +69,12 @@ export class Network<Host extends string> {
     return Number(/^\s*(\d+)/.exec(rule!)![1]);
   }
 
-  /** From now on so many kilobits a second pass each way; a second's worth more waits, and the rest is dropped. */
-  slow(host: Host, kilobits: number): void {
-    const queue = `root tbf rate ${kilobits}kbit burst 4kb latency 1s`;
+  /**
+   * From now on so many kilobits a second pass each way; a second's worth more waits, and the rest is dropped.
+   * @param burst so many kilobytes pass at once: what the rate lets through between two ticks of the kernel, or more
+   */
+  slow(host: Host, kilobits: number, burst = 4): void {
+    const queue = `root tbf rate ${kilobits}kbit burst ${burst}kb latency 1s`;
     for (const [place, link] of this.#endsOf(host)) this.#in(place, `tc qdisc add dev ${link} ${queue}`);
   }
 
@@ -105,6 +113,7 @@ export class Network<Host extends string> {
     this.#in(BRIDGE, `ip link set dev ${host} master ${BRIDGE} up`);
     this.#in(host, `ip address add ${this.addressOf(host)}/24 dev ${INTERFACE}`);
     this.#in(host, `ip link set dev ${INTERFACE} up`);
+    this.#in(host, "ip link set dev lo up");
   }
 
   /** Where packets from and to a host leave an interface, which is where they can be held back. */

@@ -114,13 +114,15 @@ export class ReductionBench {
     this.reduction.fold(workerId(worker), node);
   }
 
-  /** More of the end of the sum, as the step has it: where it begins, and its bits. */
-  tail(): { from: number; bits: Buffer } | undefined {
-    const tail = this.reduction.useTail();
-    if (tail === undefined) return undefined;
-    const { root, additions, from, until } = tail;
-    this.#crew.run({ additions, first: from, count: until });
-    return { from, bits: Buffer.from(this.#arena.bytes(root + 4 * from, 4 * (until - from))).subarray() };
+  /** More of the end of the sum, as the step has it: where it begins, and its bits. @param fails whether it cannot be used */
+  tail(fails = false): { from: number; bits: Buffer } | undefined {
+    let bits = Buffer.alloc(0);
+    const used = this.reduction.useTail(({ root, additions, from, until }) => {
+      this.#crew.run({ additions, first: from, count: until });
+      bits = Buffer.from(this.#arena.bytes(root + 4 * from, 4 * (until - from)).slice());
+      return !fails;
+    });
+    return used === undefined ? undefined : { from: used, bits };
   }
 
   drop(worker: string, node: TreeNode): void {

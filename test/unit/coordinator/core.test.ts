@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { freshWatch } from "../../../coordinator/core/watch.ts";
-import { stepNumber } from "../../../shared/ids.ts";
+import { stepNumber, workerId } from "../../../shared/ids.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 describe("a step", () => {
@@ -258,6 +258,8 @@ describe("the end of the next parameters", () => {
     expect(run.advanced(3000)).toEqual([]);
     run.finishWork();
     run.join("late");
+    // As if it had computed before: it may yet be sent the current ones, which must not come behind the next.
+    run.state.members.get(workerId("late"))!.hasWhole.fill(true);
     expect(run.advanced(3000)).toEqual(["a ← ahead 3000-"]);
     // Of another step, it is old news.
     expect(run.advanced(3000, { kind: "train", step: stepNumber(0) })).toEqual([]);

@@ -276,7 +276,17 @@ describe("the end of a sum", () => {
     bench.open("train", 1, 2, true);
     bench.send("a", root(2), end);
     expect(bench.tail()).toBeDefined();
-    bench.reduction.giveUp();
+    bench.send("a", root(2));
+    bench.fold("a", root(2));
+    expect(bench.reduction.totalFrom(floats).usedFrom).toBe(floats);
+  });
+
+  it("is not kept when it could not be used", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    bench.open("train", 1, 2, true);
+    bench.send("a", root(2), end);
+    expect(bench.tail(true)).toBeUndefined();
+    expect(bench.tail()).toBeUndefined();
     bench.send("a", root(2));
     bench.fold("a", root(2));
     expect(bench.reduction.totalFrom(floats).usedFrom).toBeUndefined();
