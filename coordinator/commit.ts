@@ -23,8 +23,7 @@ export function commit(parts: Parts, work: Work): Extract<CoordinatorEvent, { ty
   const finite = Number.isFinite(sums.loss) && takeStep(parts, work, total);
   const { culprits } = reduction;
   if (work.trusting && (!finite || culprits.length > 0)) return { type: "spoiled", by: culprits };
-  const keptFrom = total.usedFrom === undefined ? undefined : 4 * total.usedFrom;
-  return { type: "committed", sums, finite, keptFrom };
+  return { type: "committed", sums, finite, isAsAdvanced: total.usedFrom !== undefined };
 }
 
 /** Takes the step, if it is one and nothing is damaged. Whether all is finite. */

@@ -38,11 +38,8 @@ interface Inbound {
 
 /** Bytes of an arena that a reduction needs. */
 export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
-  (mostCopies(shards.train) + mostSpares(shards.train)) * vectorBytes(layouts.partial.train) +
+  mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
   mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
-
-/** Sums of neighbours that wait for theirs at a time, when partials are added from left to right: as many as the tree is deep. */
-const mostSpares = (shards: number): number => 1 + Math.ceil(Math.log2(shards));
 
 /** What the checksum of a partial is said to be, and by whom. */
 interface Claim extends Check {
@@ -70,8 +67,6 @@ export class Reduction {
   readonly #crew: Crew;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #pools: Readonly<Record<WorkKind, BufferPool>>;
-  /** For sums of partials of which only the end is there. */
-  readonly #spares: BufferPool;
   #kind: WorkKind = "train";
   #work: Work | undefined;
   #reducer: TreeReducer | undefined;
@@ -109,7 +104,6 @@ export class Reduction {
       train: new BufferPool(arena, this.#bytes.train, mostCopies(shards.train)),
       evaluate: new BufferPool(arena, this.#bytes.evaluate, mostCopies(shards.evaluate)),
     };
-    this.#spares = new BufferPool(arena, this.#bytes.train, mostSpares(shards.train));
   }
 
   /** Begins a new work; whatever is left of the last one is forgotten. */
@@ -168,8 +162,12 @@ export class Reduction {
     const until = this.#usedFrom ?? this.#bytes.train / 4;
     if (from >= until) return undefined;
     const parts = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))];
+    const spares = this.#pools.train.acquireTogether(sparesFor(parts.length, this.#work!.shards));
+    // More copies are here than usual: it can wait.
+    if (spares === undefined) return undefined;
+    for (const spare of spares) this.#pools.train.release(spare);
     // Whose it is if something is damaged, or not finite, will be known when the whole is added.
-    if (!parts.every(({ buffer }) => this.#isSound(buffer)) || !use({ ...this.#addedUp(parts), from, until })) {
+    if (!parts.every(({ buffer }) => this.#isSound(buffer)) || !use({ ...this.#addedUp(parts, spares), from, until })) {
       this.#useNoTail();
       return undefined;
     }
@@ -206,22 +204,19 @@ export class Reduction {
     return [...furthest.values()];
   }
 
-  /** The sum over all shards, of which these are the parts; none of them is written. */
-  #addedUp(parts: readonly Sum[]): Pick<Total, "root" | "additions"> {
-    const spares = new Set<number>();
+  /** The sum over all shards, of which these are the parts; none of them is written, but what is spare may be. */
+  #addedUp(parts: readonly Sum[], spares: readonly number[]): Pick<Total, "root" | "additions"> {
+    const free = [...spares];
     const additions: Addition[] = [];
     const { shards } = this.#work!;
     const preview = new TreeReducer(shards, [{ start: 0, end: shards }], (left, right) => {
-      const into = [left, right].find((each) => spares.has(each)) ?? this.#spares.acquire()!;
-      spares.add(into);
-      if (into === left && spares.delete(right)) this.#spares.release(right);
+      const into = [left, right].find((each) => spares.includes(each)) ?? free.pop()!;
+      if (into === left && spares.includes(right)) free.push(right);
       additions.push({ into, left, right });
       return into;
     });
     const inOrder = parts.toSorted((left, right) => left.node.start - right.node.start);
     const root = inOrder.map(({ node, buffer }) => preview.add(node, buffer)).at(-1)!.buffer;
-    // Nobody else takes one before the tail has been used.
-    for (const spare of spares) this.#spares.release(spare);
     return { root, additions };
   }
 
@@ -375,5 +370,7 @@ export class Reduction {
 
 /** The byte from which on a partial is here. */
 const backOf = ({ assembly }: Inbound): number => assembly?.back ?? 0;
+/** Sums of neighbours that wait for theirs at a time, when parts are added from left to right: as many as the tree is deep. */
+const sparesFor = (parts: number, shards: number): number => Math.min(parts - 1, 1 + Math.ceil(Math.log2(shards)));
 const keyOf = (worker: WorkerId, node: TreeNode): string => `${worker} ${nodeKey(node)}`;
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });

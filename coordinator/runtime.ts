@@ -31,8 +31,8 @@ import type { LineListener, SharedMemory } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
-/** What bulk frames to a worker are about: parameters, of which those of two versions may be on their way. */
-const parametersOf = (version: number): string => (version % 2 === 0 ? "even parameters" : "odd parameters");
+/** What bulk frames to a worker are about. Those of a version that is over are not made any more. */
+const PARAMETERS = "parameters";
 
 export interface RuntimeParts {
   readonly state: CoordinatorState;
@@ -258,17 +258,15 @@ export class CoordinatorRuntime implements ServerListener {
   #sendParameters({ worker, part, rest }: Extract<CoordinatorEffect, { type: "send-parameters" }>): void {
     const outbox = this.#connections.get(worker)?.outbox;
     if (outbox === undefined) return;
-    const { state, store } = this.#parts;
-    // Parameters of a step that is over help nobody.
-    outbox.dropBulk(parametersOf(state.steps - 1));
-    const { frames, over } = store.lend(part, rest);
-    outbox.sendBulk(this.#counted(frames), parametersOf(state.steps), over);
+    const { frames, over } = this.#parts.store.lend(part, rest);
+    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
   #sendAhead({ worker, from, until }: Extract<CoordinatorEffect, { type: "send-ahead" }>): void {
-    const { state, store } = this.#parts;
-    const { frames, over } = store.lendAhead(from, until);
-    this.#connections.get(worker)?.outbox.sendBulk(this.#counted(frames), parametersOf(state.steps + 1), over);
+    const outbox = this.#connections.get(worker)?.outbox;
+    if (outbox === undefined) return;
+    const { frames, over } = this.#parts.store.lendAhead(from, until);
+    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
   *#counted(frames: Iterable<Frame>): Generator<Frame> {
@@ -301,11 +299,13 @@ export class CoordinatorRuntime implements ServerListener {
 
   /** Takes the open step as far as its sum is known, though partials are still arriving. */
   #advance(work: WorkName): void {
-    const { reduction, state, store } = this.#parts;
+    const { layouts, reduction, state, store } = this.#parts;
     const { samples } = state.work!;
     if (!store.takesParts) return;
     const from = this.profiler.reduce(() => reduction.useTail((tail) => store.advance(tail, samples, work.step)));
-    if (from !== undefined) this.#events.push({ type: "advanced", work, from: 4 * from });
+    // Behind what is trained are metrics alone.
+    if (from !== undefined && from < layouts.parameters.trained)
+      this.#events.push({ type: "advanced", work, from: 4 * from });
   }
 
   #placeOf(worker: WorkerId, { position }: PlacedPartial): number | undefined {

@@ -40,10 +40,10 @@ export type CoordinatorEvent =
   /** Though partials are still arriving, the next parameters are in place from this byte on, provisionally. */
   | { type: "advanced"; work: WorkName; from: number }
   /**
-   * The open work's sums are complete: for a training step the next parameters are in place, unless not finite. `keptFrom`: the byte
-   * from which on they are what they were provisionally; undefined: nowhere.
+   * The open work's sums are complete: for a training step the next parameters are in place, unless not finite. `isAsAdvanced`:
+   * where they were in place provisionally, they are the same.
    */
-  | { type: "committed"; sums: Sums; finite: boolean; keptFrom: number | undefined }
+  | { type: "committed"; sums: Sums; finite: boolean; isAsAdvanced: boolean }
   /**
    * The sums of the open work, which trusted, cannot be used, and nothing has changed: what these workers had left was damaged, or
    * else not every number is finite.

@@ -134,7 +134,7 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
 /** The open work is committed: records it, and opens the evaluation that is due or asks for the checkpoint. */
 export function onCommitted(
   state: CoordinatorState,
-  { sums, finite, keptFrom }: Extract<CoordinatorEvent, { type: "committed" }>,
+  { sums, finite, isAsAdvanced }: Extract<CoordinatorEvent, { type: "committed" }>,
   now: number,
 ): CoordinatorEffect[] {
   const work = state.work!;
@@ -142,7 +142,7 @@ export function onCommitted(
   updateSpeeds(state.members.values(), work, now);
   state.work = undefined;
   if (!finite) return diverged(state, work, sums);
-  if (work.name.kind === "train") state.keptFrom = keptFrom;
+  if (work.name.kind === "train") state.isAsAdvanced = isAsAdvanced;
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
   if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
   return effects;

@@ -20,9 +20,9 @@ export function sendParameters(state: CoordinatorState, work: Work, pieces: read
 }
 
 /** What a member has not got of the current parameters. */
-function restOf({ steps, keptFrom }: CoordinatorState, { sentAhead }: Member): Rest {
+function restOf({ steps, isAsAdvanced }: CoordinatorState, { sentAhead }: Member): Rest {
   if (sentAhead?.version !== steps) return "all";
-  return keptFrom === undefined ? "again" : sentAhead.from;
+  return isAsAdvanced ? sentAhead.from : "again";
 }
 
 /**

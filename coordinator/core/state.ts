@@ -182,8 +182,8 @@ export interface CoordinatorState {
   readonly startedAt: number;
   /** Steps taken: the parameters' version. */
   steps: StepNumber;
-  /** From this byte on the parameters are those that were sent ahead; undefined: from none. */
-  keptFrom: number | undefined;
+  /** Whether what was sent ahead of these parameters is right. */
+  isAsAdvanced: boolean;
   steering: Steering;
   work: Work | undefined;
   /** The steps after the open one that are assigned already, so that workers need only parameters to begin them. */
@@ -241,7 +241,7 @@ export function initialState(
     lastTick: now,
     startedAt: now,
     steps: from.steps,
-    keptFrom: undefined,
+    isAsAdvanced: false,
     steering: from.steering,
     work: undefined,
     ahead: [],

@@ -7,7 +7,7 @@ import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { Optimizer, Surroundings } from "../../shared/optim/optimizer.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import { threadFile, ThreadPool } from "../../shared/thread-pool.ts";
-import { Desk, DESK_BYTES } from "./desk.ts";
+import { Desk, DESK_BYTES, MOST_ADDITIONS } from "./desk.ts";
 import { doAlone } from "./job.ts";
 import type { Job, Outcome } from "./job.ts";
 
@@ -72,7 +72,8 @@ export class Crew {
 
   /** Does a job; blocks until it is done. */
   run(job: Job): Outcome {
-    if (this.#threads === undefined || job.count - (job.first ?? 0) < WORTH_A_CALL)
+    const { additions, first = 0, count } = job;
+    if (this.#threads === undefined || count - first < WORTH_A_CALL || additions.length > MOST_ADDITIONS)
       return doAlone(this.#kernels, this.optimizer, job, this.#scratch);
     this.#desk.put(job);
     this.#desk.work(this.#kernels, this.optimizer, this.#scratch);

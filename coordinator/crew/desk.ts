@@ -8,8 +8,8 @@ import type { Optimizer } from "../../shared/optim/optimizer.ts";
 import { blocksOf, doBlock, outcomeOf, termsOf } from "./job.ts";
 import type { Checks, Job, Outcome } from "./job.ts";
 
-/** More additions than a tree of any number of shards has on the way to its root. */
-const MOST_ADDITIONS = 64;
+/** As many additions a job may have: more than a tree of any number of shards has on the way to its root. */
+export const MOST_ADDITIONS = 64;
 /** Each adds two vectors that may have to be checked. */
 const MOST_CHECKS = 2 * MOST_ADDITIONS;
 const NUMBERS = 13;

@@ -60,6 +60,7 @@ export class StepTracer {
           this.#assigned(open, effect.worker, begin);
         return;
       case "send-parameters":
+      case "send-ahead":
         add(open.own, "send", begin - open.begin, end - open.begin);
         return;
       case "receive": {

@@ -176,8 +176,8 @@ export interface Assignment {
 /**
  * One segment of the parameters; the float32 bytes follow. Of the whole vector, or of what is trained, in front of what is frozen:
  * for a worker that has had the whole of an even version, if this is even, or of an odd one. The last ones may come before the step
- * to this version is taken, from the end on, and are provisional until the first one is there; what was not right then comes again
- * before it. All others follow from the first to the last.
+ * to this version is taken, from the end on, and are provisional until the first one is there; the others follow from the first to
+ * the last. If what came before was not right, all come again, from the last to the first.
  */
 export interface Parameters {
   readonly type: "parameters";

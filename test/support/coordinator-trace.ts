@@ -182,17 +182,17 @@ export class CoordinatorTrace {
     return this.feed({ type: "advanced", work, from });
   }
 
-  committed(loss = 8, finite = true, keptFrom?: number): string[] {
+  committed(loss = 8, finite = true, isAsAdvanced = false): string[] {
     const sums = { loss, correct: 4, samples: this.state.work!.samples };
-    return this.feed({ type: "committed", sums, finite, keptFrom });
+    return this.feed({ type: "committed", sums, finite, isAsAdvanced });
   }
 
   /** Has all open pieces delivered by their owners and commits; returns what followed the commit. */
-  finishWork(loss?: number, finite?: boolean, keptFrom?: number): string[] {
+  finishWork(loss?: number, finite?: boolean, isAsAdvanced = false): string[] {
     for (const piece of this.state.work!.pieces.values()) {
       if (!piece.done) this.assembled(piece.owners[0]!, nodeKey(piece.node));
     }
-    return this.committed(loss, finite, keptFrom);
+    return this.committed(loss, finite, isAsAdvanced);
   }
 
   /** Time passes in small steps, in which all but `silent` send heartbeats; returns what followed. */

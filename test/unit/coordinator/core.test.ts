@@ -217,14 +217,14 @@ describe("the end of the next parameters", () => {
     const run = inTheMidst("a", "b");
     expect(run.advanced(3000)).toEqual(["a ← ahead 3000-", "b ← ahead 3000-"]);
     expect(run.advanced(2000)).toEqual(["a ← ahead 2000-3000", "b ← ahead 2000-3000"]);
-    expect(run.finishWork(8, true, 2000).slice(2, 5)).toEqual([
+    expect(run.finishWork(8, true, true).slice(2, 5)).toEqual([
       "open train 3",
       "a ← parameters 2000",
       "b ← parameters 2000",
     ]);
     // The next version begins anew.
     expect(run.advanced(1000)).toEqual(["a ← ahead 1000-", "b ← ahead 1000-"]);
-    expect(run.finishWork(8, true, 1000)).toContain("a ← parameters 1000");
+    expect(run.finishWork(8, true, true)).toContain("a ← parameters 1000");
     expect(run.finishWork()).toContain("a ← parameters");
   });
 
@@ -279,6 +279,6 @@ describe("the end of the next parameters", () => {
     evaluated.finishWork();
     evaluated.finishWork();
     expect(evaluated.advanced(3000)).toEqual(["a ← ahead 3000-"]);
-    expect(evaluated.finishWork(8, true, 3000)).toContain("a ← parameters 3000");
+    expect(evaluated.finishWork(8, true, true)).toContain("a ← parameters 3000");
   });
 });

@@ -70,6 +70,20 @@ describe("the crew", () => {
     await crew.close();
   });
 
+  it("does more additions than a desk has room for", async () => {
+    const { arena, kernels, crew, step, sums } = bench();
+    const [a, b, c] = sums;
+    crew.hire(step.count, 2);
+    const many = Array.from({ length: 70 }, (_, index) => ({ into: c, left: c, right: index % 2 === 0 ? a : b }));
+    const before = Float32Array.from(arena.floats(c, step.count));
+    for (const { into, left, right } of many) kernels.add(into, left, right, step.count);
+    const wanted = Float32Array.from(arena.floats(c, step.count));
+    arena.floats(c, step.count).set(before);
+    expect(crew.run({ additions: many, count: step.count })).toEqual(sound);
+    expect(Buffer.compare(Buffer.from(arena.bytes(c, 4 * step.count)), Buffer.from(wanted.buffer))).toBe(0);
+    await crew.close();
+  });
+
   it.for([2, 16])("and with other threads, again and again, on %i processors", async (processors) => {
     const wanted = expected();
     const { arena, crew, additions, step, result, sums } = bench();

@@ -224,6 +224,17 @@ describe("the end of a sum", () => {
     }
   });
 
+  it("is known where the tree leans to one side, so that many sums wait for their neighbours", () => {
+    const shards = 126;
+    const bench = new ReductionBench({ train: shards, evaluate: 1 });
+    const nodes: Leaf[] = [];
+    for (let [start, half] = [0, 32]; half >= 1; [start, half] = [start + 2 * half, half / 2])
+      nodes.push({ start, end: start + half }, { start: start + half, end: start + 2 * half });
+    bench.open("train", 0, shards, true, nodes.length);
+    for (const node of nodes) bench.send("a", node, end);
+    expect(bench.tail()?.bits.equals(bitsOf(bench.sumOver()).subarray(SEGMENT_BYTES))).toBe(true);
+  });
+
   it("is known of what is folded and what is arriving, whatever is which", () => {
     const shards = 6;
     for (const folded of [0b1, 0b1100, 0b11110, 0b110011, 0b101010, 0b111110]) {
