@@ -20,6 +20,7 @@ import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { commit } from "./commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import type { CoordinatorState, Work } from "./core/state.ts";
+import { sendsAhead } from "./core/sending.ts";
 import { step } from "./core/step.ts";
 import type { RunEvent } from "./events.ts";
 import type { ParameterStore } from "./parameters.ts";
@@ -89,7 +90,8 @@ export class CoordinatorRuntime implements ServerListener {
     const worker = workerId(`w${this.#accepted}`);
     this.#connections.set(worker, connection);
     const nonce = randomBytes(NONCE_BYTES).toString("hex");
-    this.#handle({ type: "connected", worker, nonce, token: connection.token });
+    const { token, isLocal } = connection;
+    this.#handle({ type: "connected", worker, nonce, token, isLocal });
     return {
       onFrame: (frame) => this.#onFrame(worker, frame),
       onBytes: () => this.#handle({ type: "heard", worker }),
@@ -300,8 +302,8 @@ export class CoordinatorRuntime implements ServerListener {
   /** Takes the open step as far as its sum is known, though partials are still arriving. */
   #advance(work: WorkName): void {
     const { layouts, reduction, state, store } = this.#parts;
+    if (!store.takesParts || !sendsAhead(state)) return;
     const { samples } = state.work!;
-    if (!store.takesParts) return;
     const from = this.profiler.reduce(() => reduction.useTail((tail) => store.advance(tail, samples, work.step)));
     // Behind what is trained are metrics alone.
     if (from !== undefined && from < layouts.parameters.trained)

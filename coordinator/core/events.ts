@@ -14,8 +14,8 @@ import type { RunEvent } from "../events.ts";
 import type { Sums, Work } from "./state.ts";
 
 export type CoordinatorEvent =
-  /** `nonce` is fresh, for the challenge; `token` is what this connection must prove to know. */
-  | { type: "connected"; worker: WorkerId; nonce: string; token: JoinToken }
+  /** `nonce` is fresh, for the challenge; `token` is what this connection must prove to know; `isLocal`: it comes from this host. */
+  | { type: "connected"; worker: WorkerId; nonce: string; token: JoinToken; isLocal: boolean }
   | { type: "message"; worker: WorkerId; message: WorkerMessage }
   /** Bytes have come, of a message that is not whole yet. */
   | { type: "heard"; worker: WorkerId }

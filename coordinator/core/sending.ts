@@ -26,18 +26,33 @@ function restOf({ steps, isAsAdvanced }: CoordinatorState, { sentAhead }: Member
 }
 
 /**
- * The next parameters are in place from this byte on, provisionally: whoever works on the open step will need them, and its
- * connection would be idle meanwhile.
+ * Whether it is of use to have the end of the next parameters before the step is taken: they are needed, and somebody can be sent
+ * them ahead.
  */
+export function sendsAhead(state: CoordinatorState): boolean {
+  const { settings, steps, stopRequested } = state;
+  const isNeeded = steps + 1 < totalSteps(settings) || evaluationDue(settings, steps + 1);
+  return (
+    isNeeded && stopRequested === undefined && [...state.members.values()].some((member) => isAhead(state, member))
+  );
+}
+
+/**
+ * Whether a member is sent parameters ahead: it works on the open step, and its connection would be idle meanwhile. On one host
+ * sending is computing's rival for the processor, and is not hurried.
+ */
+const isAhead = (
+  { steps }: CoordinatorState,
+  { phase, isLocal, sharesMemory, sentVersion, hasWhole }: Member,
+): boolean => phase === "ready" && !isLocal && !sharesMemory && sentVersion === steps && hasWhole[(steps + 1) % 2]!;
+
+/** The next parameters are in place from this byte on, provisionally. */
 export function sendAhead(state: CoordinatorState, name: WorkName, from: number): CoordinatorEffect[] {
-  const { settings, steps, stopRequested, work } = state;
+  const { steps, work } = state;
+  if (work?.name.kind !== name.kind || steps !== name.step || !sendsAhead(state)) return [];
   const version = stepNumber(steps + 1);
-  const isNeeded = version < totalSteps(settings) || evaluationDue(settings, version);
-  if (work?.name.kind !== name.kind || steps !== name.step || !isNeeded || stopRequested !== undefined) return [];
   return readyMembers(state)
-    .filter(
-      ({ sharesMemory, sentVersion, hasWhole }) => !sharesMemory && sentVersion === steps && hasWhole[version % 2],
-    )
+    .filter((member) => isAhead(state, member))
     .map((member) => {
       const until = member.sentAhead?.version === version ? member.sentAhead.from : undefined;
       member.sentAhead = { version, from };

@@ -64,6 +64,8 @@ export interface Member {
   /** The challenge it was sent, and the token that it must prove to know. */
   readonly nonce: string;
   readonly token: JoinToken;
+  /** It comes from the coordinator's host. */
+  readonly isLocal: boolean;
   lastHeard: number;
   /** Parameters need not be sent to it. */
   sharesMemory: boolean;

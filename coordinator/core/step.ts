@@ -37,6 +37,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         connectedAt: now,
         nonce: event.nonce,
         token: event.token,
+        isLocal: event.isLocal,
         lastHeard: now,
         sharesMemory: false,
         since: state.steps,

@@ -2,7 +2,7 @@
  * Schedules of real network cuts between hosts, as tables: who, when, how, how long; whatever the schedule, the run ends in
  * the undisturbed run's bits. Hosts are network namespaces; where the system has none, every test is skipped and says why.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ClusterOnHosts, workers } from "../support/cluster-on-hosts.ts";
@@ -134,4 +134,28 @@ describe(`between hosts${reason === undefined ? "" : ` (skipped: ${reason})`},`,
     },
     300_000,
   );
+
+  test("long parameters are sent ahead, also when a worker is cut off meanwhile", async () => {
+    const folder = await temporaryFolder();
+    const config = join(folder, "job.yaml");
+    await writeMnistPart(join(folder, "data"), 2_003, 300);
+    const wide = "[{ dense: 512 }, relu, { dense: 512 }, relu, { dense: 10 }]";
+    const changed = job.replace(/layers: .* \}$/m, `layers: ${wide} }`).replace("epochs: 12", "epochs: 3");
+    await writeFile(config, changed.replace("RUNS", join(folder, "runs")));
+
+    const cluster = new ClusterOnHosts(config, 400_000, ["--trace"]);
+    await cluster.joined(workers);
+    await cluster.taken(20);
+    const heal = cut(cluster.network, "a");
+    await cluster.lost(["a"]);
+    heal();
+    const { parametersSha256 } = await cluster.coordinator.result();
+    await cluster.coordinator.finished;
+    const trace = await readFile(join(folder, "runs", "disturbed", "trace.json"), "utf8");
+    const sent = trace.split('"name":"send"').length - 1;
+    // A step's parameters go to three workers at most, and their four segments one by one.
+    expect(sent).toBeGreaterThan(6 * 102);
+    const undisturbed = await lockstep(["train", config, "--name", "undisturbed", ...asEvents]).result();
+    expect(parametersSha256).toBe(undisturbed.parametersSha256);
+  }, 300_000);
 });

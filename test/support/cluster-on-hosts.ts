@@ -14,12 +14,14 @@ const token = { LOCKSTEP_TOKEN: "correct-horse-battery-staple" };
 export class ClusterOnHosts {
   readonly network = new Network<"coordinator" | Worker>(["coordinator", ...workers]);
   readonly #config: string;
+  readonly #flags: readonly string[];
   #coordinator: Lockstep;
 
-  /** Starts everyone; `kilobits` a second pass each worker's link, each way. */
-  constructor(config: string, kilobits: number) {
+  /** Starts everyone; `kilobits` a second pass each worker's link, each way. @param flags more of the coordinator's */
+  constructor(config: string, kilobits: number, flags: readonly string[] = []) {
     onTestFinished(() => this.network.close());
     this.#config = config;
+    this.#flags = flags;
     this.#coordinator = this.#coordinate();
     for (const name of workers) {
       this.network.slow(name, kilobits);
@@ -38,7 +40,7 @@ export class ClusterOnHosts {
   /** The same command every time, as a supervisor gives it. */
   #coordinate(): Lockstep {
     const where = ["--name", "disturbed", "--host", this.#address, "--port", `${PORT}`, "--continue"];
-    const args = ["coordinator", this.#config, ...where, ...asEvents];
+    const args = ["coordinator", this.#config, ...where, ...this.#flags, ...asEvents];
     return this.network.start("coordinator", "coordinator/cli/main.ts", args, token);
   }
 

@@ -88,8 +88,8 @@ export class CoordinatorTrace {
     return step(this.state, event, this.now);
   }
 
-  connect(worker: string): string[] {
-    return this.feed({ type: "connected", worker: workerId(worker), nonce: challenge, token: this.token });
+  connect(worker: string, isLocal = false): string[] {
+    return this.feed({ type: "connected", worker: workerId(worker), nonce: challenge, token: this.token, isLocal });
   }
 
   hello(worker: string, changes: Partial<Hello> = {}): string[] {

@@ -254,6 +254,10 @@ describe("the end of the next parameters", () => {
     run.connect("s");
     run.hello("s");
     run.ready("s", { sharesMemory: true });
+    run.connect("l", true);
+    run.hello("l");
+    run.ready("l");
+    Object.assign(run.state.members.get(workerId("l"))!, { sentVersion: 0, hasWhole: [true, true] });
     // Version 1 is the first odd one.
     expect(run.advanced(3000)).toEqual([]);
     run.finishWork();

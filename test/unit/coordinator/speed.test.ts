@@ -18,6 +18,7 @@ const member = (threads = 1): Member => ({
   sharesMemory: false,
   since: stepNumber(0),
   restsUntil: 0,
+  isLocal: false,
   sentVersion: undefined,
   sentAhead: undefined,
   hasWhole: [false, false],
