@@ -63,7 +63,7 @@ export const ddp: Benchmark = {
 };
 
 export const sockets: Benchmark = {
-  about: "the same with every byte over WebSockets, as between machines",
+  about: "the same with every byte over WebSockets, without shared memory",
   workloads: ["S", "M"],
   others: ["L", "C", "T"],
   run: (options) => againstPyTorch(options, ", WebSockets", { sharedMemory: false }),

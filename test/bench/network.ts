@@ -76,7 +76,7 @@ function pytorch(python: string, workload: Workload): Promise<PeerRound> {
     const rounds = MACHINES.map((machine, rank) => {
       const launch = ["--nnodes", `${MACHINES.length}`, "--node-rank", `${rank}`, "--nproc-per-node", "1", ...meeting];
       const [command, ...words] = [...network.prefixOf(machine), python, "-m", "torch.distributed.run", ...launch];
-      return measuredBy<PeerRound>(command!, [...words, ...peerProgram(workload)], { GLOO_SOCKET_IFNAME: INTERFACE });
+      return measuredBy(command!, [...words, ...peerProgram(workload)], { GLOO_SOCKET_IFNAME: INTERFACE });
     });
     return (await Promise.all(rounds))[0]!;
   });

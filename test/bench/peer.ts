@@ -33,7 +33,7 @@ export function measuredBy<Round = PeerRound>(
     child.on("close", (code) => {
       const last = stdout.trim().split("\n").at(-1);
       // Of several processes that work together one says what was measured.
-      if (code === 0) resolve((last === "" ? undefined : JSON.parse(last!)) as Round);
+      if (code === 0) resolve((last === "" ? undefined : JSON.parse(last)) as Round);
       else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`));
     });
   });
