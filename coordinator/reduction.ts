@@ -6,7 +6,6 @@
  * still arriving. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../shared/gradient/reducer.ts";
-import type { Sum } from "../shared/gradient/reducer.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { vectorBytes } from "../shared/gradient/partial.ts";
@@ -23,6 +22,7 @@ import { mostCopies } from "./core/assigning.ts";
 import type { Work } from "./core/state.ts";
 import type { Crew } from "./crew/crew.ts";
 import type { Addition, Check, Checks } from "./crew/job.ts";
+import { addedUp, sparesFor } from "./preview.ts";
 
 interface Inbound {
   readonly worker: WorkerId;
@@ -162,12 +162,15 @@ export class Reduction {
     const until = this.#usedFrom ?? this.#bytes.train / 4;
     if (from >= until) return undefined;
     const parts = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))];
-    const spares = this.#pools.train.acquireTogether(sparesFor(parts.length, this.#work!.shards));
+    const { shards } = this.#work!;
+    const spares = this.#pools.train.acquireTogether(sparesFor(parts.length, shards));
     // More copies are here than usual: it can wait.
     if (spares === undefined) return undefined;
     for (const spare of spares) this.#pools.train.release(spare);
+    const isUsed =
+      parts.every(({ buffer }) => this.#isSound(buffer)) && use({ ...addedUp(shards, parts, spares), from, until });
     // Whose it is if something is damaged, or not finite, will be known when the whole is added.
-    if (!parts.every(({ buffer }) => this.#isSound(buffer)) || !use({ ...this.#addedUp(parts, spares), from, until })) {
+    if (!isUsed) {
       this.#useNoTail();
       return undefined;
     }
@@ -202,22 +205,6 @@ export class Reduction {
       if (other === undefined || backOf(inbound) < backOf(other)) furthest.set(key, inbound);
     }
     return [...furthest.values()];
-  }
-
-  /** The sum over all shards, of which these are the parts; none of them is written, but what is spare may be. */
-  #addedUp(parts: readonly Sum[], spares: readonly number[]): Pick<Total, "root" | "additions"> {
-    const free = [...spares];
-    const additions: Addition[] = [];
-    const { shards } = this.#work!;
-    const preview = new TreeReducer(shards, [{ start: 0, end: shards }], (left, right) => {
-      const into = [left, right].find((each) => spares.includes(each)) ?? free.pop()!;
-      if (into === left && spares.includes(right)) free.push(right);
-      additions.push({ into, left, right });
-      return into;
-    });
-    const inOrder = parts.toSorted((left, right) => left.node.start - right.node.start);
-    const root = inOrder.map(({ node, buffer }) => preview.add(node, buffer)).at(-1)!.buffer;
-    return { root, additions };
   }
 
   /** Takes a whole partial of the open work that a worker has left at a byte offset; undefined: it is not where it was to be. */
@@ -370,7 +357,5 @@ export class Reduction {
 
 /** The byte from which on a partial is here. */
 const backOf = ({ assembly }: Inbound): number => assembly?.back ?? 0;
-/** Sums of neighbours that wait for theirs at a time, when parts are added from left to right: as many as the tree is deep. */
-const sparesFor = (parts: number, shards: number): number => Math.min(parts - 1, 1 + Math.ceil(Math.log2(shards)));
 const keyOf = (worker: WorkerId, node: TreeNode): string => `${worker} ${nodeKey(node)}`;
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
