@@ -10,7 +10,7 @@ import { asEvents } from "../support/lockstep-process.ts";
 import { INTERFACE, Network, whyNoHosts } from "../support/namespaces.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { peerProgram } from "./ddp.ts";
-import { measuredBy } from "./peer.ts";
+import { lastLine, outputOf } from "./peer.ts";
 import type { PeerRound } from "./peer.ts";
 import { pythonWithTorch } from "./python.ts";
 import { versus } from "./versus.ts";
@@ -73,12 +73,14 @@ function lockstep(workload: Workload): Promise<Round> {
 function pytorch(python: string, workload: Workload): Promise<PeerRound> {
   return onMachines(async (network) => {
     const meeting = ["--master-addr", network.addressOf("one"), "--master-port", `${PORT}`];
-    const rounds = MACHINES.map((machine, rank) => {
+    const outputs = MACHINES.map((machine, rank) => {
       const launch = ["--nnodes", `${MACHINES.length}`, "--node-rank", `${rank}`, "--nproc-per-node", "1", ...meeting];
       const [command, ...words] = [...network.prefixOf(machine), python, "-m", "torch.distributed.run", ...launch];
-      return measuredBy(command!, [...words, ...peerProgram(workload)], { GLOO_SOCKET_IFNAME: INTERFACE });
+      return outputOf(command!, [...words, ...peerProgram(workload)], { GLOO_SOCKET_IFNAME: INTERFACE });
     });
-    return (await Promise.all(rounds))[0]!;
+    // The first process alone prints what was measured.
+    const [output] = await Promise.all(outputs);
+    return lastLine(output!) as PeerRound;
   });
 }
 

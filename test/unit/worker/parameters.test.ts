@@ -3,15 +3,14 @@ import { beforeEach, expect, it, vi } from "vitest";
 import type * as Messages from "../../../shared/protocol/messages.ts";
 import { vectorBytes } from "../../../shared/gradient/partial.ts";
 import { stepNumber } from "../../../shared/ids.ts";
-import { decodeFrame, encodeFrame } from "../../../shared/protocol/codec.ts";
-import { Outbox } from "../../../shared/protocol/outbox.ts";
-import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
+import { encodeFrame } from "../../../shared/protocol/codec.ts";
 import type { ClientListener } from "../../../worker/client.ts";
 import { WorkerRuntime } from "../../../worker/runtime.ts";
 import { ManualClock, referencePool, token } from "../../fuzz/cluster.ts";
 import { assignmentOf, nonce } from "../../fuzz/coordinator-frames.ts";
 import { job } from "../../simulation/job.ts";
 import { segmentsOf, vectorOf } from "../../support/vector.ts";
+import { outboxTo } from "../../support/worker-outbox.ts";
 
 vi.mock(import("../../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
@@ -28,12 +27,9 @@ async function joined(): Promise<{ listener: ClientListener; sent: Buffer[] }> {
   const sent: Buffer[] = [];
   let listener: ClientListener | undefined;
   let own = "";
-  const outbox = new Outbox((frame, flushed) => {
-    const { header, section } = decodeFrame(frame);
-    const message = checkWorkerMessage(header);
+  const outbox = outboxTo((message, section) => {
     if (message.type === "hello") own = message.nonce;
     if (message.type === "partial") sent.push(Buffer.from(section));
-    flushed();
   });
   const runtime = new WorkerRuntime({
     settings: { name: "a", version: job.settings.version, threads: 1, patience: 1e9, token },
