@@ -10,6 +10,7 @@ import type { CheckedVector } from "../shared/memory/vector.ts";
 import { encodeFrame, segmentAt } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { SEGMENT_BYTES } from "../shared/protocol/messages.ts";
+import type { Packed } from "../shared/protocol/messages.ts";
 
 /** What one worker is sent, and what to call once its connection holds none of it any more. */
 export interface Lent {
@@ -17,10 +18,11 @@ export interface Lent {
   readonly over: () => void;
 }
 
-/** Of a version, the whole of it or a part; segments in order. */
+/** Of a version, the whole of it or a part, packed or not; frames of segments in order. */
 interface Copy {
   readonly version: StepNumber;
   readonly length: number;
+  readonly packed: Packed | undefined;
   readonly buffers: Buffer[];
   readonly frames: (Frame | undefined)[];
   users: number;
@@ -29,24 +31,28 @@ interface Copy {
 export class Outgoing {
   #copies: Copy[] = [];
   /** Buffers of versions that are over, and not in use. */
-  readonly #spare = new Map<number, Buffer[]>();
+  readonly #spare = new Map<string, Buffer[]>();
 
   /**
    * The frames of a vector that is this version of the parameters, or its first bytes.
+   * @param packed what of it is packed, if anything
    * @param offsets where the segments begin that are wanted, in this order; they are looked at only when it is their turn
    */
-  lend(version: StepNumber, vector: CheckedVector, offsets: Iterable<number>): Lent {
+  lend(version: StepNumber, vector: CheckedVector, packed: Packed | undefined, offsets: Iterable<number>): Lent {
     const { length } = vector.bytes;
-    const isIts = (copy: Copy): boolean => copy.version === version && copy.length === length;
-    const copy = this.#copies.find(isIts) ?? this.#begin(version, length);
+    const wanted = { version, length, packed };
+    const isIt = (copy: Copy): boolean => copy.version === version && likeOf(copy) === likeOf(wanted);
+    const copy = this.#copies.find(isIt) ?? this.#begin(wanted);
     copy.users += 1;
     return { frames: this.#framesOf(copy, vector, offsets), over: () => void (copy.users -= 1) };
   }
 
   /** Versions before this one are over: no more frames of them are made. */
   expire(version: number): void {
-    for (const { length, buffers } of this.#copies.filter((copy) => copy.version < version && copy.users === 0))
-      this.#spare.set(length, buffers);
+    // What the last version had no use for is given up.
+    this.#spare.clear();
+    for (const copy of this.#copies.filter((each) => each.version < version && each.users === 0))
+      this.#spare.set(likeOf(copy), copy.buffers);
     this.#copies = this.#copies.filter((copy) => copy.version >= version);
   }
 
@@ -55,10 +61,10 @@ export class Outgoing {
     this.#copies = this.#copies.filter((copy) => copy.version !== version);
   }
 
-  #begin(version: StepNumber, length: number): Copy {
-    const buffers = this.#spare.get(length) ?? [];
-    this.#spare.delete(length);
-    const copy: Copy = { version, length, buffers, frames: [], users: 0 };
+  #begin(wanted: Pick<Copy, "version" | "length" | "packed">): Copy {
+    const buffers = this.#spare.get(likeOf(wanted)) ?? [];
+    this.#spare.delete(likeOf(wanted));
+    const copy: Copy = { ...wanted, buffers, frames: [], users: 0 };
     this.#copies.push(copy);
     return copy;
   }
@@ -72,9 +78,13 @@ export class Outgoing {
   }
 }
 
-function encode({ version, buffers }: Copy, vector: CheckedVector, offset: number): Frame {
-  const { segment, section } = segmentAt(vector, offset);
-  const buffer = (buffers[offset / SEGMENT_BYTES] ??= Buffer.allocUnsafeSlow(section.length));
+/** Copies that can use each other's buffers. */
+const likeOf = ({ length, packed }: Pick<Copy, "length" | "packed">): string => `${length} ${packed}`;
+
+function encode({ version, packed, buffers }: Copy, vector: CheckedVector, offset: number): Frame {
+  const { segment, section } = segmentAt(vector, offset, packed !== undefined);
+  const room = (buffers[offset / SEGMENT_BYTES] ??= Buffer.allocUnsafeSlow(segment.length));
+  const buffer = room.subarray(0, section.length);
   copyBytes(buffer, section);
   return encodeFrame({ type: "parameters", version, segment }, buffer);
 }

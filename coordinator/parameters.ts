@@ -11,14 +11,17 @@ import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
+import { Packing, packingBytes } from "../shared/memory/packing.ts";
 import { Signal, signalOf } from "../shared/memory/signal.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
+import type { CheckedVector } from "../shared/memory/vector.ts";
 import { optimizerOf } from "../shared/optim/optimizer.ts";
 import type { Optimizer } from "../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
 import type { Outcome } from "./crew/job.ts";
 import { offsetsBackFrom, offsetsUntil } from "../shared/protocol/codec.ts";
+import type { Packed } from "../shared/protocol/messages.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Lent } from "./outgoing.ts";
 import type { Rest } from "./core/events.ts";
@@ -30,7 +33,7 @@ const blockBytes = (layout: Layout, optimizer: Optimizer): number =>
 
 /** Bytes of an arena that they need. */
 export const parameterBytes = (layout: Layout, { spec, surroundings }: OptimizerParts): number =>
-  2 * HOST_PAGE + 2 * blockBytes(layout, optimizerOf(spec, surroundings));
+  packingBytes() + 2 * HOST_PAGE + 2 * blockBytes(layout, optimizerOf(spec, surroundings));
 
 export class ParameterStore {
   readonly layout: Layout;
@@ -46,6 +49,9 @@ export class ParameterStore {
   readonly #arrivalsPage: number;
   readonly #arrivals: Signal;
   #version = 0;
+  /** Whether the version before is still in the other block. */
+  #holdsLast = false;
+  readonly #packing: Packing;
   readonly #outgoing = new Outgoing();
   /** Which of the blocks hold what is frozen, and its average: they keep it. */
   readonly #holdsFrozen = [false, false];
@@ -62,6 +68,7 @@ export class ParameterStore {
     this.#blocks = [arena.allocate(this.#blockBytes, HOST_PAGE), arena.allocate(this.#blockBytes, HOST_PAGE)];
     this.#arrivalsPage = arena.allocate(HOST_PAGE, HOST_PAGE);
     this.#arrivals = new Signal(arena.memory, this.#arrivalsPage);
+    this.#packing = new Packing(arena, kernels);
   }
 
   /** Lays the blocks into a file that workers of this host can read, before they hold anything; undefined if there is none. */
@@ -116,6 +123,7 @@ export class ParameterStore {
       throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
     }
     this.#version = snapshot.step;
+    this.#holdsLast = false;
     this.#outgoing.expire(Number.POSITIVE_INFINITY);
     this.#holdsFrozen.fill(false);
     this.vector.set(snapshot.parameters);
@@ -129,12 +137,14 @@ export class ParameterStore {
    */
   update(total: Total, samples: number, steps: number): Outcome {
     const step = this.#stepWith(total.root, samples, steps);
+    this.#holdsLast = false;
     const outcome = this.takesParts
       ? this.#takeInParts(step, total)
       : { isFinite: this.#optimizer.update(this.#kernels, step), damaged: [] };
     if (total.usedFrom === undefined) this.#outgoing.retract(steps + 1);
     if (!outcome.isFinite || outcome.damaged.length > 0) return outcome;
     this.#version = steps + 1;
+    this.#holdsLast = true;
     this.publish();
     this.#outgoing.expire(this.#version);
     return outcome;
@@ -145,6 +155,7 @@ export class ParameterStore {
    */
   advance({ root, additions, from, until }: Tail, samples: number, steps: number): boolean {
     const step = this.#stepWith(root, samples, steps);
+    this.#holdsLast = false;
     return this.#crew.run({ additions, first: from, count: Math.min(until, this.layout.trained), step }).isFinite;
   }
 
@@ -178,20 +189,29 @@ export class ParameterStore {
   /**
    * The current parameters, or those that are trained, as frames for one worker: encoded once for all workers, and not any more once
    * the next version is there.
+   * @param packed what of them is packed, if anything; differences only to who has the version before
    * @param rest what it has not been sent ahead: in front of a byte offset, or all again, from the last on, since what it was sent is
    * not right
    */
-  lend(part: "whole" | "trained", rest: Rest = "all"): Lent {
+  lend(part: "whole" | "trained", packed: Packed | undefined, rest: Rest = "all"): Lent {
     const bytes = part === "whole" ? vectorBytes(this.layout) : this.#trainedBytes;
-    const vector = checkedVector(this.#arena, this.#kernels, this.#current, bytes);
     const offsets = rest === "again" ? offsetsBackFrom(bytes) : offsetsUntil(rest === "all" ? bytes : rest);
-    return this.#outgoing.lend(stepNumber(this.#version), vector, offsets);
+    return this.#outgoing.lend(stepNumber(this.#version), this.#toSend(this.#version, bytes, packed), packed, offsets);
   }
 
   /** Of the next parameters, which are provisional, those between two byte offsets that segments begin at; from the last on. */
-  lendAhead(from: number, until = this.#trainedBytes): Lent {
-    const vector = checkedVector(this.#arena, this.#kernels, this.#next, this.#trainedBytes);
-    return this.#outgoing.lend(stepNumber(this.#version + 1), vector, offsetsBackFrom(until, from));
+  lendAhead(packed: Packed | undefined, from: number, until = this.#trainedBytes): Lent {
+    const version = stepNumber(this.#version + 1);
+    const vector = this.#toSend(version, this.#trainedBytes, packed);
+    return this.#outgoing.lend(version, vector, packed, offsetsBackFrom(until, from));
+  }
+
+  #toSend(version: number, bytes: number, packed: Packed | undefined): CheckedVector {
+    const [block, other] = version % 2 === 0 ? this.#blocks : this.#blocks.toReversed();
+    // The version before stays where it is until the one behind this is begun.
+    const isThere = (): boolean => version > this.#version || this.#holdsLast;
+    const before = (): number | undefined => (packed === "differences" && isThere() ? other : undefined);
+    return checkedVector(this.#arena, this.#kernels, this.#packing, block, bytes, before);
   }
 
   get #trainedBytes(): number {

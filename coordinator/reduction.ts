@@ -15,6 +15,7 @@ import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { inspect } from "../shared/memory/blocks.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
+import { Packing, packingBytes } from "../shared/memory/packing.ts";
 import { checkedVector } from "../shared/memory/vector.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import type { Partial, PlacedPartial, WorkKind } from "../shared/protocol/messages.ts";
@@ -38,6 +39,7 @@ interface Inbound {
 
 /** Bytes of an arena that a reduction needs. */
 export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
+  packingBytes() +
   mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
   mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
 
@@ -65,6 +67,7 @@ export class Reduction {
   readonly #arena: Arena;
   readonly #kernels: Kernels;
   readonly #crew: Crew;
+  readonly #packing: Packing;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   readonly #pools: Readonly<Record<WorkKind, BufferPool>>;
   #kind: WorkKind = "train";
@@ -99,6 +102,7 @@ export class Reduction {
     this.#arena = arena;
     this.#kernels = kernels;
     this.#crew = crew;
+    this.#packing = new Packing(arena, kernels);
     this.#bytes = { train: vectorBytes(layouts.partial.train), evaluate: vectorBytes(layouts.partial.evaluate) };
     this.#pools = {
       train: new BufferPool(arena, this.#bytes.train, mostCopies(shards.train)),
@@ -136,8 +140,9 @@ export class Reduction {
       // In place of one that was announced whole and damaged, if there was one.
       this.drop(worker, node);
       const buffer = this.#acquire();
-      const assembly = new Assembly(checkedVector(this.#arena, this.#kernels, buffer, this.#bytes[this.#kind]));
-      inbound = { worker, node, place: buffer, assembly, isComplete: false, isFinite: false };
+      const bytes = this.#bytes[this.#kind];
+      const target = checkedVector(this.#arena, this.#kernels, this.#packing, buffer, bytes);
+      inbound = { worker, node, place: buffer, assembly: new Assembly(target), isComplete: false, isFinite: false };
       this.#inbound.set(keyOf(worker, node), inbound);
     }
     const taken = inbound.assembly!.take(partial.segment, section);

@@ -15,7 +15,14 @@ import type { Arena } from "../shared/memory/arena.ts";
 import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, Partial, PlacedPartial, RunPlan, WorkName } from "../shared/protocol/messages.ts";
+import type {
+  CoordinatorMessage,
+  Packed,
+  Partial,
+  PlacedPartial,
+  RunPlan,
+  WorkName,
+} from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { commit } from "./commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
@@ -245,10 +252,12 @@ export class CoordinatorRuntime implements ServerListener {
   #welcome(worker: WorkerId, proof: string): void {
     const { plan, state, memory } = this.#parts;
     const connection = this.#connections.get(worker);
-    connection?.proven();
-    const offer = connection?.isLocal === true ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
+    if (connection === undefined) return;
+    connection.proven();
+    const offer = connection.isLocal ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
     const shared = offer === undefined ? {} : { memory: offer };
-    this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, ...shared });
+    const packs = packedFor(connection, false) !== undefined;
+    this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, packs, ...shared });
   }
 
   #send(worker: WorkerId, message: CoordinatorMessage): void {
@@ -257,18 +266,18 @@ export class CoordinatorRuntime implements ServerListener {
     this.#connections.get(worker)?.outbox.send(frame);
   }
 
-  #sendParameters({ worker, part, rest }: Extract<CoordinatorEffect, { type: "send-parameters" }>): void {
-    const outbox = this.#connections.get(worker)?.outbox;
-    if (outbox === undefined) return;
-    const { frames, over } = this.#parts.store.lend(part, rest);
-    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
+  #sendParameters({ worker, part, rest, holdsLast }: Extract<CoordinatorEffect, { type: "send-parameters" }>): void {
+    const connection = this.#connections.get(worker);
+    if (connection === undefined) return;
+    const { frames, over } = this.#parts.store.lend(part, packedFor(connection, holdsLast), rest);
+    connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
-  #sendAhead({ worker, from, until }: Extract<CoordinatorEffect, { type: "send-ahead" }>): void {
-    const outbox = this.#connections.get(worker)?.outbox;
-    if (outbox === undefined) return;
-    const { frames, over } = this.#parts.store.lendAhead(from, until);
-    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
+  #sendAhead({ worker, from, until, holdsLast }: Extract<CoordinatorEffect, { type: "send-ahead" }>): void {
+    const connection = this.#connections.get(worker);
+    if (connection === undefined) return;
+    const { frames, over } = this.#parts.store.lendAhead(packedFor(connection, holdsLast), from, until);
+    connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
   *#counted(frames: Iterable<Frame>): Generator<Frame> {
@@ -340,4 +349,10 @@ export class CoordinatorRuntime implements ServerListener {
   #heartbeat(): void {
     for (const worker of this.#connections.keys()) this.#send(worker, { type: "heartbeat" });
   }
+}
+
+/** How what is long travels packed; not between processes of one host: that takes longer than sending it as it is. */
+function packedFor({ isLocal }: Connection, holdsLast: boolean): Packed | undefined {
+  if (isLocal) return undefined;
+  return holdsLast ? "differences" : "words";
 }

@@ -9,7 +9,7 @@ import { nodeKey } from "../shared/gradient/tree.ts";
 import type { Log } from "../shared/log.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
-import { decodeFrame, encodeFrame, segmentsBackFrom } from "../shared/protocol/codec.ts";
+import { decodeFrame, encodeFrame, offsetsBackFrom, segmentAt } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type {
@@ -254,7 +254,7 @@ export class WorkerRuntime {
 
   #deliver(work: WorkName, node: TreeNode, computeMicroseconds: number): void {
     const pool = this.#ready!;
-    const { run } = this.#state.welcome!;
+    const { run, packs } = this.#state.welcome!;
     const key = sumKey(work, node);
     const { buffer, from, until, announced, calls } = this.#sums.get(key)!;
     const timing = from === 0 ? this.#timing(work, calls) : () => ({});
@@ -272,8 +272,11 @@ export class WorkerRuntime {
       return;
     }
     function* frames(): Generator<Frame> {
-      for (const { segment, section } of segmentsBackFrom(pool.memory.outgoing(work.kind, buffer), until, from))
-        yield encodeFrame({ type: "partial", ...common, segment, ...(segment.offset === 0 ? timing() : {}) }, section);
+      const vector = pool.memory.outgoing(work.kind, buffer);
+      for (const offset of offsetsBackFrom(until, from)) {
+        const { segment, section } = segmentAt(vector, offset, packs);
+        yield encodeFrame({ type: "partial", ...common, segment, ...(offset === 0 ? timing() : {}) }, section);
+      }
     }
     this.#sums.delete(key);
     this.#client?.outbox.sendBulk(frames(), workKey(work), () => pool.release(work.kind, buffer));

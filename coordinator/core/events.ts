@@ -66,10 +66,10 @@ export type CoordinatorEffect =
   | { type: "send"; worker: WorkerId; message: CoordinatorMessage }
   /** The connection has proven that it may join: send the welcome with this proof and the run's plan. */
   | { type: "welcome"; worker: WorkerId; proof: string }
-  /** Send the current parameters behind what was sent before, or of them only what is trained. */
-  | { type: "send-parameters"; worker: WorkerId; part: "whole" | "trained"; rest: Rest }
+  /** Send the current parameters behind what was sent before, or of them only what is trained; `holdsLast`: it has the version before. */
+  | { type: "send-parameters"; worker: WorkerId; part: "whole" | "trained"; rest: Rest; holdsLast: boolean }
   /** Send the end of the next parameters that are trained, as far as they are advanced: between these byte offsets. */
-  | { type: "send-ahead"; worker: WorkerId; from: number; until: number | undefined }
+  | { type: "send-ahead"; worker: WorkerId; from: number; until: number | undefined; holdsLast: boolean }
   /** Close the connection once what was sent is out. */
   | { type: "close"; worker: WorkerId }
   /** Make ready to receive partials of this work. */

@@ -36,7 +36,10 @@ export function onPartial(
 ): CoordinatorEffect[] {
   const node = toNode(partial.node);
   const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
-  if (typeof piece !== "string") return [{ type: "receive", worker, partial }];
+  if (typeof piece !== "string") {
+    state.members.get(worker)!.holds = partial.work.step;
+    return [{ type: "receive", worker, partial }];
+  }
   // One answer a partial, not one a segment; with the one that comes last, since another copy may be whole while this one arrives.
   const isLast = partial.type === "placed-partial" || partial.segment.offset === 0;
   return isLast ? [answer(worker, piece, partial.work, node)] : [];

@@ -1,5 +1,6 @@
 /** Which parameters are sent to whom, and when: for a work that is open, or ahead of the next one. Decides time, never bits. */
 import { stepNumber } from "../../shared/ids.ts";
+import type { StepNumber } from "../../shared/ids.ts";
 import type { CoordinatorEffect, Rest } from "./events.ts";
 import type { WorkName } from "../../shared/protocol/messages.ts";
 import { evaluationDue, totalSteps } from "./schedule.ts";
@@ -15,9 +16,13 @@ export function sendParameters(state: CoordinatorState, work: Work, pieces: read
     const { step } = work.name;
     member.sentVersion = step;
     const part = member.hasWhole[step % 2]! ? "trained" : "whole";
-    return [{ type: "send-parameters", worker: member.id, part, rest: restOf(state, member) }];
+    const holdsLast = holdsBefore(member, step);
+    return [{ type: "send-parameters", worker: member.id, part, rest: restOf(state, member), holdsLast }];
   });
 }
+
+/** Whether a member is known to have the version before this one. */
+const holdsBefore = ({ holds }: Member, version: StepNumber): boolean => holds !== undefined && holds + 1 === version;
 
 /** What a member has not got of the current parameters. */
 function restOf({ steps, isAsAdvanced }: CoordinatorState, { sentAhead }: Member): Rest {
@@ -56,6 +61,6 @@ export function sendAhead(state: CoordinatorState, name: WorkName, from: number)
     .map((member) => {
       const until = member.sentAhead?.version === version ? member.sentAhead.from : undefined;
       member.sentAhead = { version, from };
-      return { type: "send-ahead", worker: member.id, from, until };
+      return { type: "send-ahead", worker: member.id, from, until, holdsLast: holdsBefore(member, version) };
     });
 }

@@ -77,6 +77,8 @@ export interface Member {
   sentVersion: StepNumber | undefined;
   /** The version of which it was sent the end before the step was taken, and the byte from which on. */
   sentAhead: { readonly version: StepNumber; readonly from: number } | undefined;
+  /** The version that it is known to have, since it has sent of what it computed with it. */
+  holds: StepNumber | undefined;
   /** Whether it is known to have had all parameters of an even, or an odd version: what is frozen among them it keeps. */
   readonly hasWhole: [boolean, boolean];
   /** What it has done of the open work. */

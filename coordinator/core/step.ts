@@ -44,6 +44,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
         restsUntil: 0,
         sentVersion: undefined,
         sentAhead: undefined,
+        holds: undefined,
         hasWhole: [false, false],
         effort: { shards: 0, microseconds: 0 },
         isCold: true,

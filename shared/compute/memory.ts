@@ -10,6 +10,7 @@ import { Arena } from "../memory/arena.ts";
 import { blockwiseChecksum } from "../memory/blocks.ts";
 import { BufferPool } from "../memory/buffers.ts";
 import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
+import { Packing, packingBytes } from "../memory/packing.ts";
 import { NOTHING, Signal } from "../memory/signal.ts";
 import { checkedVector } from "../memory/vector.ts";
 import type { CheckedVector } from "../memory/vector.ts";
@@ -17,6 +18,7 @@ import type { LineName } from "../protocol/line.ts";
 import type { RunId } from "../ids.ts";
 import type { Announcement } from "./task.ts";
 import type { MemoryOffer, WorkKind } from "../protocol/messages.ts";
+import { MOST_UNFLUSHED } from "../protocol/outbox.ts";
 
 /** Metrics are a cache line each; an evaluation may have thousands of shards. */
 const EVALUATION_SUMS = 4096;
@@ -33,6 +35,7 @@ type Place = Pick<Announcement, "run" | "line" | "position">;
 export class ComputeMemory {
   readonly arena: Arena;
   readonly kernels: Kernels;
+  readonly #packing: Packing;
   readonly #bytes: Readonly<Record<WorkKind, number>>;
   /** Bytes of all parameters, and of those in front of the first that is frozen. */
   readonly parameterBytes: number;
@@ -57,13 +60,16 @@ export class ComputeMemory {
     const { train, evaluate } = this.#bytes;
     const block = wholePages(this.parameterBytes);
     const slotBytes = placedBytes(train);
-    this.arena = new Arena(3 * HOST_PAGE + 2 * block + slotBytes + sums * train + EVALUATION_SUMS * evaluate);
+    const ownBytes = packingBytes(MOST_UNFLUSHED) + sums * train + EVALUATION_SUMS * evaluate;
+    this.arena = new Arena(3 * HOST_PAGE + 2 * block + slotBytes + ownBytes);
     this.kernels = instantiateKernels(this.arena.memory);
     this.#parameters = [this.arena.allocate(block, HOST_PAGE), this.arena.allocate(block, HOST_PAGE)];
     this.arrivalsOffset = this.arena.allocate(HOST_PAGE, HOST_PAGE);
     this.arrivals = new Signal(this.arena.memory, this.arrivalsOffset);
     this.#slots = this.arena.allocate(slotBytes, HOST_PAGE);
     this.interruptsOffset = this.arena.allocate(64);
+    // As many packed segments as wait for the socket.
+    this.#packing = new Packing(this.arena, this.kernels, MOST_UNFLUSHED);
     const slots = Array.from({ length: PLACED_PARTIALS }, (_, slot) => this.#slots + slot * train);
     this.#buffers = {
       train: new BufferPool(this.arena, train, sums, slots),
@@ -95,14 +101,15 @@ export class ComputeMemory {
     for (const buffer of buffers) this.#buffers[kind].release(buffer);
   }
 
-  /** The parameters of a version as they are received, or as many bytes of them as are. */
+  /** The parameters of a version as they are received, or as many bytes of them as are; in the other place is the one before, if it came. */
   incoming(version: number, bytes = this.parameterBytes): CheckedVector {
-    return checkedVector(this.arena, this.kernels, this.offsetOf(version), bytes);
+    const before = (): number => this.offsetOf(version + 1);
+    return checkedVector(this.arena, this.kernels, this.#packing, this.offsetOf(version), bytes, before);
   }
 
   /** A sum as it is sent. */
   outgoing(kind: WorkKind, buffer: number): CheckedVector {
-    return checkedVector(this.arena, this.kernels, buffer, this.#bytes[kind]);
+    return checkedVector(this.arena, this.kernels, this.#packing, buffer, this.#bytes[kind]);
   }
 
   bytesOf(kind: WorkKind, buffer: number): Uint8Array {

@@ -4,14 +4,14 @@
  * to the first, as a backward pass finds them. Both sides derive the same from the layout.
  */
 import type { Layout } from "../memory/layout.ts";
-import { SEGMENT_BYTES } from "../protocol/messages.ts";
+import { LEAST_BUCKET_BYTES, SEGMENT_BYTES } from "../protocol/messages.ts";
 
 /** The most buckets that a vector is cut into: each costs calls of the engine. */
 export const MOST_BUCKETS = 4;
 
-/** Where each bucket begins, in floats, ascending from 0. None but the first is smaller than a segment. */
+/** Where each bucket begins, in floats, ascending from 0. */
 export function bucketStarts({ slots, trained }: Layout): number[] {
-  const least = Math.max(SEGMENT_BYTES / 4, trained / MOST_BUCKETS);
+  const least = Math.max(LEAST_BUCKET_BYTES / 4, trained / MOST_BUCKETS);
   const starts: number[] = [];
   let end = trained;
   for (const { offset } of slots.toReversed()) {

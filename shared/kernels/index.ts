@@ -44,6 +44,8 @@ interface ModuleExports {
   readonly allFinite: (values: number, count: number) => number;
   readonly sumOfSquares: (values: number, count: number) => number;
   readonly checksum: (values: number, count: number) => number;
+  readonly pack: (out: number, values: number, base: number, count: number) => number;
+  readonly unpack: (values: number, base: number, packed: number, length: number, count: number) => number;
   readonly bytesToUnits: (out: number, bytes: number, count: number) => void;
   readonly dropoutMask: (
     out: number,
@@ -78,6 +80,16 @@ export interface Kernels {
   readonly sumOfSquares: ModuleExports["sumOfSquares"];
   /** A checksum, an unsigned 32-bit integer, of a vector of whole 64-byte lines; see assembly/checksum.ts. */
   checksum(values: number, count: number): number;
+  /**
+   * Packs floats, a multiple of 4, without loss; how many bytes they have become, see assembly/pack.ts. `out` shares none with them
+   * and has room for 134 bytes for every 32 floats, and for 16 more. `base` is a vector of as many that are much like them, or 0.
+   */
+  readonly pack: ModuleExports["pack"];
+  /**
+   * Unpacks `count` floats from `length` bytes, behind which 144 more can be read; they share none. Whether they are just so many
+   * packed floats; if not, some of these may be overwritten all the same. `base` is as it was when they were packed.
+   */
+  unpack(values: number, base: number, packed: number, length: number, count: number): boolean;
   /** out[i] = float32(bytes[i] / 255) for `count` bytes; out and bytes share none */
   readonly bytesToUnits: ModuleExports["bytesToUnits"];
   /** out[i] = dropoutMaskAt(key, first + i, rate) of shared/random.ts, same bits. */
@@ -95,6 +107,8 @@ const names: readonly (keyof ModuleExports)[] = [
   "allFinite",
   "sumOfSquares",
   "checksum",
+  "pack",
+  "unpack",
   "bytesToUnits",
   "dropoutMask",
 ];
@@ -135,11 +149,12 @@ export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
       "It was built from older sources: run `npm run build:kernels`.",
     );
   }
-  const { allFinite, checksum, dropoutMask, ...others } = exports;
+  const { allFinite, checksum, dropoutMask, unpack, ...others } = exports;
   return {
     ...others,
     allFinite: (values, count) => allFinite(values, count) === 1,
     checksum: (values, count) => checksum(values, count) >>> 0,
+    unpack: (values, base, packed, length, count) => unpack(values, base, packed, length, count) === 1,
     dropoutMask: (out, count, [key0, key1], first, rate) =>
       dropoutMask(out, count, key0, key1, BigInt(first), dropoutThreshold(rate), 1 / (1 - rate)),
   };

@@ -1,7 +1,8 @@
 /**
  * Puts the segments of one vector together, in whatever order they come. A segment is counted once, however often it
  * arrives, so that a duplicate can never make a vector look complete. Which of its bytes count is the vector's to say: of a partial
- * the first, which may have been added already; of parameters the last, since they may be sent before they are final.
+ * the first, which may have been added already; of parameters the last, since they may be sent before they are final, which they
+ * are once the first segment is there.
  */
 import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
@@ -44,21 +45,29 @@ export class Assembly {
     const { bytes, checksum } = this.#target;
     if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
     const again = this.#seen.has(segment.offset);
-    if (again && this.#counts === "first") return "partial";
-    copyBytes(bytes.subarray(segment.offset, segment.offset + segment.length), section);
-    if (checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
+    // What is whole from the front on may be in use.
+    if (again && (this.#counts === "first" || segment.offset < this.#front)) return "partial";
+    if (!this.#put(segment, section) || checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
     if (again) return "partial";
     this.#seen.add(segment.offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
     return this.#seen.size === this.#segments ? "complete" : "partial";
   }
+
+  /** Writes a segment where it belongs, unless its section is packed and cannot be unpacked. */
+  #put({ offset, length, packed }: Segment, section: Uint8Array): boolean {
+    const { bytes, unpack } = this.#target;
+    if (packed !== undefined) return unpack(packed, section, offset, length);
+    copyBytes(bytes.subarray(offset, offset + length), section);
+    return true;
+  }
 }
 
 /** Whether a section is a segment of a vector of so many bytes, by its place and length. */
-const segmentFits = ({ offset, length, total }: Segment, received: number, bytes: number): boolean =>
+const segmentFits = ({ offset, length, total, packed }: Segment, received: number, bytes: number): boolean =>
   total === bytes &&
-  length === received &&
+  (packed !== undefined || length === received) &&
   offset % SEGMENT_BYTES === 0 &&
   // An empty segment at the very end would count as the one that is missing.
   offset < total &&

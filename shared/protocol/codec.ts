@@ -2,7 +2,7 @@
  * Frames: one WebSocket message each, in one fragment or two:
  *
  *   header            msgpack
- *   tensor section    float32, little-endian, as long as the header's `segment.length` says
+ *   tensor section    float32, little-endian, as long as the header's `segment.length` says, or packed
  *
  * Tensors stay out of msgpack: it would copy them and lose their alignment. As a fragment of its own a section is sent from where
  * it lies, and received in one piece.
@@ -72,14 +72,12 @@ export function* offsetsBackFrom(until: number, from = 0): Generator<number> {
   for (let offset = last; offset >= from; offset -= SEGMENT_BYTES) yield offset;
 }
 
-/** The segments that begin within some bytes of a vector, from the last one on, as a partial is sent. */
-export function* segmentsBackFrom(vector: CheckedVector, until = vector.bytes.length, from = 0): Generator<Sent> {
-  for (const offset of offsetsBackFrom(until, from)) yield segmentAt(vector, offset);
-}
-
-/** The segment that begins at an offset, with its header part. */
-export function segmentAt({ bytes, checksum }: CheckedVector, offset: number): Sent {
+/** The segment that begins at an offset, with its header part. @param packs whether it is packed, if that makes it shorter */
+export function segmentAt({ bytes, checksum, pack }: CheckedVector, offset: number, packs: boolean): Sent {
   const length = Math.min(SEGMENT_BYTES, bytes.length - offset);
   const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
+  const made = packs ? pack(offset, length) : undefined;
+  if (made !== undefined && made.section.length < length)
+    return { segment: { ...segment, packed: made.packed }, section: made.section };
   return { segment, section: bytes.subarray(offset, offset + length) };
 }

@@ -18,10 +18,16 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 9;
+export const PROTOCOL_VERSION = 10;
 
-/** No frame's tensor section is longer, so that a heartbeat never waits behind a whole model. */
-export const SEGMENT_BYTES = 1 << 20;
+/**
+ * No frame's tensor section is longer, so that a heartbeat never waits behind a whole model, and that what is computed from a
+ * segment can leave while the next ones arrive.
+ */
+export const SEGMENT_BYTES = 1 << 18;
+
+/** Buckets of parameters but the first have at least so many bytes (shared/gradient/buckets.ts). */
+export const LEAST_BUCKET_BYTES = 1 << 20;
 
 /** The most works that one assignment is for. */
 export const MOST_WORKS_AHEAD = 16;
@@ -75,6 +81,8 @@ export interface Welcome {
   /** That the coordinator knows the join token, hex. */
   readonly proof: string;
   readonly plan: RunPlan;
+  /** Whether what is long travels packed: between hosts, where a network is slower than that. */
+  readonly packs: boolean;
   /** Offered to who connects from the same host: memory instead of the socket for all that is large. */
   readonly memory?: MemoryOffer;
 }
@@ -186,12 +194,20 @@ export interface Parameters {
   readonly segment: Segment;
 }
 
+/**
+ * What is packed (shared/kernels/assembly/pack.ts): the words of a vector; or, of parameters, how they differ from the version
+ * before, which the receiver has.
+ */
+export type Packed = "words" | "differences";
+
 /** Where a segment belongs in its vector, in bytes, and `Kernels.checksum` of its bytes. */
 export interface Segment {
   readonly offset: number;
   readonly length: number;
   readonly total: number;
   readonly checksum: number;
+  /** Its bytes come packed. */
+  readonly packed?: Packed;
 }
 
 /**

@@ -1,12 +1,13 @@
 /**
  * The order in which frames leave one connection. Control frames go at once; bulk frames follow one another, at most
- * `WINDOW` unflushed at a time, so that a heartbeat or an assignment never waits behind a whole model and the socket's
- * own buffer stays small. A bulk frame is made when it is its turn: of a vector that waits for a slow connection nothing is
- * copied yet.
+ * `MOST_UNFLUSHED` at a time before the socket has taken them, so that a heartbeat or an assignment never waits behind a whole
+ * model and the socket's own buffer stays small. A bulk frame is made when it is its turn: of a vector that waits for a slow
+ * connection nothing is copied yet.
  */
 import type { Frame } from "./codec.ts";
 
-const WINDOW = 4;
+/** Bulk frames that are on their way to the socket at a time. */
+export const MOST_UNFLUSHED = 4;
 
 /** Writes one frame and calls `flushed` once the socket has taken it. */
 export type WriteFrame = (frame: Frame, flushed: () => void) => void;
@@ -68,7 +69,7 @@ export class Outbox {
   }
 
   #pump(): void {
-    while (this.#unflushed < WINDOW) {
+    while (this.#unflushed < MOST_UNFLUSHED) {
       const [first] = this.#waiting;
       if (first?.frames === undefined) return;
       const { value, done } = first.frames.next();

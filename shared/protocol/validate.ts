@@ -27,7 +27,13 @@ const strict = { additionalProperties: false };
 const ordinal = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
 const work = Type.Object({ kind: Type.Enum(["train", "evaluate"]), step: ordinal }, strict);
 const segment = Type.Object(
-  { offset: count, length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }), total: count, checksum: ordinal },
+  {
+    offset: count,
+    length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }),
+    total: count,
+    checksum: ordinal,
+    packed: Type.Optional(Type.Enum(["words", "differences"])),
+  },
   strict,
 );
 const message = <const Name extends string, Fields extends Record<string, Type.TSchema>>(name: Name, fields: Fields) =>
@@ -151,7 +157,7 @@ const workerMessages = {
 
 const coordinatorMessages = {
   challenge: message("challenge", { nonce: hex }),
-  welcome: message("welcome", { run: short, worker: short, proof: hex, plan, memory }),
+  welcome: message("welcome", { run: short, worker: short, proof: hex, plan, packs: Type.Boolean(), memory }),
   refused: message("refused", { code, message: sentence, hint: sentence }),
   assignment: message("assignment", {
     work,

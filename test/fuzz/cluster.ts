@@ -79,6 +79,8 @@ export class Cluster {
   #underWay: (() => void)[] = [];
   readonly #open = new Set<() => void>();
   ended: string | undefined;
+  /** Whether workers connect from the coordinator's host. */
+  isLocal = false;
 
   /** @param epochs as long as the run is to last */
   constructor(epochs: number, hijack: Hijack = () => undefined) {
@@ -184,7 +186,7 @@ export class Cluster {
     const handlers = this.runtime.onConnection({
       outbox: toWorker,
       token,
-      isLocal: false,
+      isLocal: this.isLocal,
       ...unknownLink,
       proven() {},
       close,

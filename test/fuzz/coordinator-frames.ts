@@ -12,9 +12,9 @@ import { segmentsOf, vectorOf } from "../support/vector.ts";
 export const nonce = "c".repeat(64);
 
 /** The parameters of a version, all in one segment. */
-export function parametersOf(version: number): Frame {
+export function parametersOf(version: number, packs = false): Frame {
   const bytes = new Uint8Array(vectorBytes(job.layouts.parameters)).fill(version % 60);
-  const { segment, section } = segmentsOf(vectorOf(bytes))[0]!;
+  const { segment, section } = segmentsOf(vectorOf(bytes), packs)[0]!;
   return encodeFrame({ type: "parameters", version: stepNumber(version), segment }, section);
 }
 
@@ -42,7 +42,15 @@ function anyMessage(dice: Dice): CoordinatorMessage {
   const step = dice.below(4);
   const messages: (() => CoordinatorMessage)[] = [
     () => ({ type: "challenge", nonce }),
-    () => ({ type: "welcome", run: runId("r"), worker: workerId("w"), proof: "0".repeat(64), plan: job.plan, memory }),
+    () => ({
+      type: "welcome",
+      run: runId("r"),
+      worker: workerId("w"),
+      proof: "0".repeat(64),
+      plan: job.plan,
+      packs: true,
+      memory,
+    }),
     () => ({ ...assignmentOf(kind, step), works: dice.one([1, 2, 16]) }),
     () => ({
       ...assignmentOf(kind, step),
@@ -75,8 +83,8 @@ export function anyFrame(dice: Dice, heard: readonly Frame[]): Frame {
     () => dice.frame(dice.spoiledMessage(message)),
     () => encodeFrame(message),
     () => dice.spoiledFrame(encodeFrame(message)),
-    () => parametersOf(dice.below(4)),
-    () => dice.spoiledFrame(parametersOf(dice.below(4))),
+    () => parametersOf(dice.below(4), dice.chance(0.5)),
+    () => dice.spoiledFrame(parametersOf(dice.below(4), dice.chance(0.5))),
     () => (heard.length === 0 ? [] : dice.one(heard)),
     () => (heard.length === 0 ? [] : dice.spoiledFrame(dice.one(heard))),
   ];

@@ -75,7 +75,9 @@ class Attacker {
       () => dice.spoiledFrame(encodeFrame(this.#message() as WorkerMessage)),
       () => {
         const partial = this.#partial();
-        return encodeFrame(partial, new Uint8Array(sizes[partial.work.kind]).fill(1 + dice.below(60)));
+        const size = sizes[partial.work.kind];
+        const isPacked = partial.segment.packed !== undefined;
+        return encodeFrame(partial, isPacked ? dice.bytes(dice.below(size)) : Buffer.alloc(size, 1 + dice.below(60)));
       },
       () => (heard.length === 0 ? [] : dice.spoiledFrame(dice.one(heard))),
     ];
@@ -113,7 +115,13 @@ class Attacker {
       work: name,
       node: node !== undefined && dice.chance(0.7) ? [node.start, node.end] : [start, start + dice.below(6)],
       computeMicroseconds: dice.one([0, 5, 2 ** 53 - 1]),
-      segment: { offset: 0, length: sizes[name.kind], total: sizes[name.kind], checksum: 1 },
+      segment: {
+        offset: 0,
+        length: sizes[name.kind],
+        total: sizes[name.kind],
+        checksum: 1,
+        ...dice.one([{}, { packed: "words" }, { packed: "differences" }] as const),
+      },
     };
   }
 

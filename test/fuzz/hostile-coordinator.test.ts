@@ -62,7 +62,7 @@ test(`${FRAMES} frames of a coordinator that proves itself are survived`, async 
     await settle();
     listener.onFrame(encodeFrame({ type: "challenge", nonce }));
     const proof = token.proof("coordinator", { coordinator: nonce, worker: own });
-    listener.onFrame(dice.frame({ type: "welcome", run: "r", worker: "w", proof, plan }));
+    listener.onFrame(dice.frame({ type: "welcome", run: "r", worker: "w", proof, plan, packs: true }));
     await settle();
   };
   /** What an honest assignment gives. */

@@ -68,6 +68,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
     run: runId("test"),
     worker: workerId("w1"),
     proof: token.proof("coordinator", { coordinator: nonce, worker: own }),
+    packs: false,
     plan: {
       seed: 1,
       data: { kind: "mnist" },

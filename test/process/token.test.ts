@@ -78,7 +78,9 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
           if (message.type !== "hello") return;
           // All that it has: the worker's own proof.
           const { proof } = message;
-          outbox.send(encodeFrame({ type: "welcome", run: runId("r"), worker: workerId("w1"), proof, plan }));
+          outbox.send(
+            encodeFrame({ type: "welcome", run: runId("r"), worker: workerId("w1"), proof, plan, packs: false }),
+          );
         },
         onBytes() {},
         onClose() {},

@@ -65,13 +65,13 @@ class WatchedStore extends ParameterStore {
     this.#tell = tell;
   }
 
-  override lendAhead(from: number, until?: number): ReturnType<ParameterStore["lendAhead"]> {
+  override lendAhead(...how: Parameters<ParameterStore["lendAhead"]>): ReturnType<ParameterStore["lendAhead"]> {
     this.#tell("parameters ahead");
-    return super.lendAhead(from, until);
+    return super.lendAhead(...how);
   }
 
   override lend(...how: Parameters<ParameterStore["lend"]>): ReturnType<ParameterStore["lend"]> {
-    this.#tell(`parameters ${how[1] ?? "all"}`);
+    this.#tell(`parameters ${how[2] ?? "all"}`);
     return super.lend(...how);
   }
 

@@ -6,7 +6,7 @@ import { check } from "./simulate.ts";
 
 vi.mock(import("../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
-  return { ...messages, SEGMENT_BYTES: 128 };
+  return { ...messages, SEGMENT_BYTES: 128, LEAST_BUCKET_BYTES: 128 };
 });
 
 const SEEDS = 300;

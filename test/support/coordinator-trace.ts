@@ -244,9 +244,9 @@ function line(effect: CoordinatorEffect): string {
     case "welcome":
       return `${effect.worker} ← welcome`;
     case "send-parameters":
-      return `${effect.worker} ← parameters${effect.rest === "all" ? "" : ` ${effect.rest}`}`;
+      return `${effect.worker} ← parameters${effect.rest === "all" ? "" : ` ${effect.rest}`}${effect.holdsLast ? " upon the last" : ""}`;
     case "send-ahead":
-      return `${effect.worker} ← ahead ${effect.from}-${effect.until ?? ""}`;
+      return `${effect.worker} ← ahead ${effect.from}-${effect.until ?? ""}${effect.holdsLast ? " upon the last" : ""}`;
     case "close":
       return `${effect.worker} close`;
     case "open":

@@ -40,7 +40,7 @@ export class WorkerTrace {
   /** @param token what the coordinator proves to know */
   welcome(token = this.state.settings.token): string[] {
     const proof = token.proof("coordinator", nonces);
-    return this.message({ type: "welcome", run: runId("run"), worker: workerId("w1"), proof, plan });
+    return this.message({ type: "welcome", run: runId("run"), worker: workerId("w1"), proof, plan, packs: false });
   }
 
   prepared(sharesMemory = false): string[] {

@@ -9,5 +9,6 @@
 export { add, addFour, clamp, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
 export { bytesToUnits } from "./convert";
 export { checksum } from "./checksum";
+export { pack, unpack } from "./pack";
 export { allFinite, sumOfSquares } from "./reduce";
 export { dropoutMask } from "./dropout";

@@ -4,6 +4,7 @@
  */
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
+import { Packing, packingBytes } from "../../../shared/memory/packing.ts";
 import { checkedVector } from "../../../shared/memory/vector.ts";
 import type { CheckedVector } from "../../../shared/memory/vector.ts";
 
@@ -38,8 +39,9 @@ export const allocate = (bytes: number): Uint8Array => allocateVector(bytes).byt
 
 /** As above, with the checksums that Lockstep sends. */
 export function allocateVector(bytes: number): CheckedVector {
-  const arena = new Arena(bytes);
-  return checkedVector(arena, instantiateKernels(arena.memory), arena.allocate(bytes), bytes);
+  const arena = new Arena(packingBytes() + bytes);
+  const kernels = instantiateKernels(arena.memory);
+  return checkedVector(arena, kernels, new Packing(arena, kernels), arena.allocate(bytes), bytes);
 }
 
 /** Resolves when it was told so many times that something arrived. */

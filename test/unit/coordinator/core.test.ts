@@ -17,7 +17,7 @@ describe("a step", () => {
     ]);
     expect(run.segment("a", "0-4")).toEqual(["receive a 0-4"]);
     expect(run.assembled("a", "0-4")).toEqual(["fold a 0-4", "commit train 0"]);
-    expect(run.committed()).toEqual(["record step 1", "notify step", "open train 1", "a ← parameters"]);
+    expect(run.committed()).toEqual(["record step 1", "notify step", "open train 1", "a ← parameters upon the last"]);
     expect(run.state.steps).toBe(1);
   });
 
@@ -226,6 +226,20 @@ describe("the end of the next parameters", () => {
     expect(run.advanced(1000)).toEqual(["a ← ahead 1000-", "b ← ahead 1000-"]);
     expect(run.finishWork(8, true, true)).toContain("a ← parameters 1000");
     expect(run.finishWork()).toContain("a ← parameters");
+  });
+
+  it("is sent upon the last ones to who has sent of a sum that was computed with them, as is the rest", () => {
+    const run = inTheMidst("a", "b");
+    run.segment("a", "0-2");
+    expect(run.advanced(3000)).toEqual(["a ← ahead 3000- upon the last", "b ← ahead 3000-"]);
+    expect(run.finishWork(8, true, true).slice(3, 5)).toEqual([
+      "a ← parameters 3000 upon the last",
+      "b ← parameters 3000",
+    ]);
+    // Of these nobody has sent anything.
+    expect(run.advanced(3000)).toEqual(["a ← ahead 3000-", "b ← ahead 3000-"]);
+    run.segment("b", "0-2");
+    expect(run.finishWork(8, true, true).slice(3, 5)).toEqual(["a ← parameters 3000", "b ← parameters 3000"]);
   });
 
   it("comes again, with all the rest, if it was not kept", () => {

@@ -62,13 +62,13 @@ describe("the parameters", () => {
   it("are encoded once a version, as they were then", () => {
     const { store: parameters, gradient, sums } = store();
     parameters.vector.fill(1, 0, 15);
-    const frames = [...parameters.lend("whole").frames];
-    expect([...parameters.lend("whole").frames][0]).toBe(frames[0]);
+    const frames = [...parameters.lend("whole", undefined).frames];
+    expect([...parameters.lend("whole", undefined).frames][0]).toBe(frames[0]);
     for (let step = 0; step < 4; step++) {
       sums.fill(8, 0, 15);
       parameters.update({ root: gradient, additions: [] }, 4, step);
       // The next version, and those that are written where this one was.
-      expect([...parameters.lend("whole").frames][0]).not.toBe(frames[0]);
+      expect([...parameters.lend("whole", undefined).frames][0]).not.toBe(frames[0]);
     }
     const { header, section } = decodeFrame(frames[0]!);
     const message = checkCoordinatorMessage(header);
@@ -83,7 +83,7 @@ describe("the parameters", () => {
     const buffers: (ArrayBufferLike | undefined)[] = [];
     const late: (() => void)[] = [];
     for (let step = 0; step < 8; step++) {
-      const [one, other] = [parameters.lend("whole"), parameters.lend("whole")];
+      const [one, other] = [parameters.lend("whole", undefined), parameters.lend("whole", undefined)];
       buffers.push([...one.frames][0]![1]!.buffer);
       expect([...other.frames][0]![1]!.buffer).toBe(buffers[step]);
       one.over();
@@ -99,10 +99,10 @@ describe("the parameters", () => {
 
   it("are not encoded any more once the next version is there, which takes their place in memory in the end", () => {
     const { store: parameters, gradient } = store();
-    const { frames } = parameters.lend("whole");
+    const { frames } = parameters.lend("whole", undefined);
     expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toEqual({ isFinite: true, damaged: [] });
     expect([...frames]).toEqual([]);
-    expect([...parameters.lend("whole").frames]).toHaveLength(1);
+    expect([...parameters.lend("whole", undefined).frames]).toHaveLength(1);
   });
 
   it("keep what is frozen, and its average, in every version; it is encoded only where the whole is asked for", () => {
@@ -128,7 +128,7 @@ describe("the parameters", () => {
       expect(frozen(parameters.state[0]!.vector)).toEqual(values);
     }
     const sectionOf = (part: "whole" | "trained"): number =>
-      decodeFrame([...parameters.lend(part).frames][0]!).section.length;
+      decodeFrame([...parameters.lend(part, undefined).frames][0]!).section.length;
     expect([sectionOf("whole"), sectionOf("trained")]).toEqual([4 * parts.size, 4 * parts.trained]);
   });
 });
@@ -207,14 +207,14 @@ describe("the end of the next parameters", () => {
       [floats, 2 * floats],
     ] as const) {
       parameters.advance({ root, additions: [], from, until }, 4, 0);
-      frames.push(...parameters.lendAhead(4 * from, until === long.size ? undefined : 4 * until).frames);
+      frames.push(...parameters.lendAhead(undefined, 4 * from, until === long.size ? undefined : 4 * until).frames);
     }
     // Who is told late gets both, made once.
-    expect([...parameters.lendAhead(4 * floats).frames]).toEqual(frames);
+    expect([...parameters.lendAhead(undefined, 4 * floats).frames]).toEqual(frames);
     parameters.update({ root, additions: [], usedFrom: floats }, 4, 0);
-    frames.push(...parameters.lend("trained", 4 * floats).frames);
+    frames.push(...parameters.lend("trained", undefined, 4 * floats).frames);
     expect(offsetsOf(frames)).toEqual([2, 1, 0]);
-    expect([...parameters.lend("trained").frames]).toEqual(frames.toReversed());
+    expect([...parameters.lend("trained", undefined).frames]).toEqual(frames.toReversed());
     const received = vectorOf(new Uint8Array(4 * long.trained));
     const assembly = new Assembly(received, "last");
     const said = frames.map((frame) => {
@@ -231,13 +231,13 @@ describe("the end of the next parameters", () => {
     sums.fill(3);
     const tail = { root, additions: [], from: floats, until: long.size };
     parameters.advance(tail, 4, 0);
-    const { frames } = parameters.lendAhead(4 * floats);
+    const { frames } = parameters.lendAhead(undefined, 4 * floats);
     const [first] = frames;
     gradientOf(sums, 0);
     parameters.update({ root, additions: [] }, 4, 0);
     // What was not made yet of the wrong ones is not made any more.
     expect([...frames]).toEqual([]);
-    const again = [...parameters.lend("trained", "again").frames];
+    const again = [...parameters.lend("trained", undefined, "again").frames];
     expect(offsetsOf(again)).toEqual([2, 1, 0]);
     expect(again[0]).not.toEqual(first);
     expect(again.map((frame) => frame[1]!.buffer)).not.toContain(first![1]!.buffer);
@@ -245,11 +245,11 @@ describe("the end of the next parameters", () => {
 
   it("waits for its turn without being written over while the version before is on its way", () => {
     const { parameters, root, sums } = bench();
-    const late = parameters.lend("trained");
+    const late = parameters.lend("trained", undefined);
     const current = Buffer.from(parameters.bytes).subarray(0, 4 * long.trained);
     gradientOf(sums, 0);
     parameters.advance({ root, additions: [], from: floats, until: long.size }, 4, 0);
-    const ahead = [...parameters.lendAhead(4 * floats).frames];
+    const ahead = [...parameters.lendAhead(undefined, 4 * floats).frames];
     const sections = [...late.frames].map((frame) => frame[1]!);
     expect(Buffer.concat(sections).equals(current)).toBe(true);
     expect(sections.map(({ buffer }) => buffer)).not.toContain(ahead[0]![1]!.buffer);

@@ -21,6 +21,7 @@ const member = (threads = 1): Member => ({
   isLocal: false,
   sentVersion: undefined,
   sentAhead: undefined,
+  holds: undefined,
   hasWhole: [false, false],
   effort: { shards: 0, microseconds: 0 },
   isCold: false,

@@ -2,10 +2,11 @@ import { describe, expect, it } from "vitest";
 import { bucketAt, bucketStarts, bucketsWithin, firstByteOf } from "../../../shared/gradient/buckets.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import type { Laid } from "../../../shared/memory/layout.ts";
-import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+import { LEAST_BUCKET_BYTES, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 
-/** Floats of a segment. */
+/** Floats of a segment, and of the shortest bucket. */
 const SEGMENT = SEGMENT_BYTES / 4;
+const LEAST = LEAST_BUCKET_BYTES / 4;
 
 /** Tensors of so many floats. */
 const startsOf = (lengths: readonly number[], frozen: readonly number[] = []): number[] => {
@@ -18,8 +19,9 @@ describe("parameters are cut into buckets", () => {
   it.each<[string, readonly number[], readonly number[]]>([
     ["of 784-64-10 into one", [50_176, 64, 640, 10], [0]],
     ["of 784-1024-1024-10 in front of the second layer", [802_816, 1024, 1_048_576, 1024, 10_240, 16], [0, 803_840]],
-    ["of few floats before many behind the few", [16, 4 * SEGMENT], [0, 16]],
-    ["of many floats before few into one", [4 * SEGMENT, 16], [0]],
+    ["of few floats before many behind the few", [16, LEAST], [0, 16]],
+    ["of few floats before not so many into one", [16, LEAST - 16], [0]],
+    ["of many floats before few into one", [LEAST, 16], [0]],
     ["of one tensor into one", [9 * SEGMENT], [0]],
     ["of many equal ones into four", Array<number>(16).fill(SEGMENT), [0, 4 * SEGMENT, 8 * SEGMENT, 12 * SEGMENT]],
   ])("%s", (_, lengths, starts) => {

@@ -4,10 +4,50 @@ import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { segmentsOf, vectorOf } from "../../support/vector.ts";
 
-const vector = Uint8Array.from({ length: 3 * SEGMENT_BYTES + 64 }, (_, index) => (index * 31) % 251);
+/** Floats from 1 on, not in order. */
+const vector = new Uint8Array(
+  Float32Array.from({ length: (3 * SEGMENT_BYTES + 64) / 4 }, (_, index) => 1 + ((index * 31) % 251) / 64).buffer,
+);
 const segments = segmentsOf(vectorOf(vector));
 
 describe("Assembly", () => {
+  it("puts packed segments together, among others", () => {
+    const target = vectorOf(new Uint8Array(vector.length));
+    const assembly = new Assembly(target);
+    const packed = segmentsOf(vectorOf(vector), true);
+    expect(packed.map(({ segment }) => segment.packed)).toEqual(Array(4).fill("words"));
+    expect(packed.every(({ segment, section }) => section.length < segment.length)).toBe(true);
+    const said = [packed[0]!, segments[1]!, packed[2]!, packed[3]!].map((each) =>
+      assembly.take(each.segment, each.section),
+    );
+    expect(said).toEqual(["partial", "partial", "partial", "complete"]);
+    expect(Buffer.compare(target.bytes, vector)).toBe(0);
+  });
+
+  it("refuses packed segments that are damaged, too long, or not packed, and those that are and do not say so", () => {
+    const target = vectorOf(new Uint8Array(vector.length));
+    const assembly = new Assembly(target);
+    const { segment, section } = segmentsOf(vectorOf(vector), true)[0]!;
+    for (let at = 0; at < section.length; at += 997) {
+      const damaged = section.slice();
+      damaged[at]! ^= 1;
+      expect(assembly.take(segment, damaged)).toBe("corrupt");
+    }
+    const { packed: _, ...unsaid } = segment;
+    const long = Buffer.concat([section, Buffer.alloc(segment.length - section.length, 0x1f)]);
+    for (const other of [
+      section.subarray(1),
+      Buffer.concat([section, Uint8Array.of(0x1f)]),
+      long,
+      segments[0]!.section,
+    ])
+      expect(assembly.take(segment, other)).toBe("corrupt");
+    expect(assembly.take(unsaid, section)).toBe("corrupt");
+    // There is nothing that it could differ from.
+    expect(assembly.take({ ...segment, packed: "differences" }, section)).toBe("corrupt");
+    expect(assembly.take(segment, section)).toBe("partial");
+  });
+
   it("puts segments together in any order, and counts each once however often it comes", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(3), { minLength: 1, maxLength: 12 }), (order) => {
@@ -99,8 +139,17 @@ describe("Assembly", () => {
     expect(segments.toReversed().map(take)).toEqual(["partial", "partial", "partial", "complete"]);
     expect(Buffer.compare(target.bytes, vector)).toBe(0);
     expect(segments.map(take)).toEqual(["partial", "partial", "partial", "partial"]);
-    const damaged = segments[1]!.section.slice();
+    // They are in use now.
+    expect(provisional.map(take)).toEqual(["partial", "partial", "partial", "partial"]);
+    expect(Buffer.compare(target.bytes, vector)).toBe(0);
+  });
+
+  it("refuses a damaged segment that comes again where it would count", () => {
+    const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)), "last");
+    const { segment, section } = segments[1]!;
+    expect(assembly.take(segment, section)).toBe("partial");
+    const damaged = section.slice();
     damaged[5]! ^= 1;
-    expect(assembly.take(segments[1]!.segment, damaged)).toBe("corrupt");
+    expect(assembly.take(segment, damaged)).toBe("corrupt");
   });
 });

@@ -8,7 +8,8 @@ import {
   decodeFrame,
   encodeFrame,
   segmentFrameLimit,
-  segmentsBackFrom,
+  offsetsBackFrom,
+  offsetsUntil,
 } from "../../../shared/protocol/codec.ts";
 import { MOST_CALLS, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { segmentsOf, vectorOf } from "../../support/vector.ts";
@@ -177,7 +178,7 @@ describe("a frame", () => {
 });
 
 describe("segments", () => {
-  it("cover a vector in order, each at most a mebibyte and with its checksum", () => {
+  it("cover a vector in order, each as long as may be and with its checksum", () => {
     for (const length of [64, SEGMENT_BYTES - 64, SEGMENT_BYTES, SEGMENT_BYTES + 64, 3 * SEGMENT_BYTES]) {
       const bytes = Uint8Array.from({ length }, (_, index) => (index * 31) % 251);
       const segments = segmentsOf(vectorOf(bytes));
@@ -190,15 +191,27 @@ describe("segments", () => {
     }
   });
 
+  it("are packed where that is wanted and makes them shorter, with the checksum of what they were", () => {
+    const floats = Float32Array.from({ length: SEGMENT_BYTES / 2 }, (_, index) => 1 + index / SEGMENT_BYTES);
+    const any = new Uint32Array(floats.buffer, SEGMENT_BYTES);
+    any.forEach((_, index) => (any[index] = Math.imul(index, 0x9e3779b1)));
+    const vector = vectorOf(new Uint8Array(floats.buffer));
+    const [plain, packs] = [segmentsOf(vector), segmentsOf(vector, true)];
+    expect(plain.map(({ segment }) => segment.packed)).toEqual([undefined, undefined]);
+    expect(packs.map(({ segment }) => segment.packed)).toEqual(["words", undefined]);
+    expect(packs[0]!.section.length).toBeLessThan(0.9 * SEGMENT_BYTES);
+    expect(packs[0]!.segment).toEqual({ ...plain[0]!.segment, packed: "words" });
+    expect(packs[1]).toEqual(plain[1]);
+  });
+
   it("come from the last to the first where they are a partial's, and in parts", () => {
-    const vector = vectorOf(new Uint8Array(3 * SEGMENT_BYTES + 64));
-    const offsets = (from?: number, until?: number): number[] =>
-      [...segmentsBackFrom(vector, until, from)].map(({ segment }) => segment.offset / SEGMENT_BYTES);
+    const length = 3 * SEGMENT_BYTES + 64;
+    const offsets = (from = 0, until = length): number[] =>
+      [...offsetsBackFrom(until, from)].map((offset) => offset / SEGMENT_BYTES);
     expect(offsets()).toEqual([3, 2, 1, 0]);
     expect(offsets(2 * SEGMENT_BYTES)).toEqual([3, 2]);
     expect(offsets(SEGMENT_BYTES, 2 * SEGMENT_BYTES)).toEqual([1]);
     expect(offsets(0, SEGMENT_BYTES)).toEqual([0]);
-    const [forward, back] = [segmentsOf(vector), [...segmentsBackFrom(vector)]];
-    expect(back.toReversed()).toEqual(forward);
+    expect([...offsetsBackFrom(length)].toReversed()).toEqual([...offsetsUntil(length)]);
   });
 });

@@ -38,13 +38,16 @@ const workerMessages = [
   { type: "heartbeat" },
 ];
 
+const welcome = { type: "welcome", run: "r", worker: "w1", proof: hash, plan };
+
 const coordinatorMessages = [
   { type: "challenge", nonce: hash },
-  { type: "welcome", run: "r", worker: "w1", proof: hash, plan },
-  { type: "welcome", run: "r", worker: "w1", proof: hash, plan, memory: { parameters: file, partials: file, line } },
+  { ...welcome, packs: true },
+  { ...welcome, packs: false, memory: { parameters: file, partials: file, line } },
   { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" },
   { type: "assignment", work, works: 2, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]] },
   { type: "parameters", version: 3, segment },
+  { type: "parameters", version: 3, segment: { ...segment, packed: "words" } },
   { type: "answer", code: "PARTIAL_STALE", work, node: [0, 4] },
   { type: "end", reason: "completed" },
   { type: "heartbeat" },
@@ -107,7 +110,9 @@ describe.each([
     "%s is refused with any field missing or wrong, which is named",
     (_type, message) => {
       for (const path of pathsOf(message).filter(([first]) => first !== "type")) {
-        const isOptional = ["memory", "timing", "timing,encode", "timing,received"].includes(path.join());
+        const isOptional = ["memory", "segment,packed", "timing", "timing,encode", "timing,received"].includes(
+          path.join(),
+        );
         // The one number that is a share.
         const isShare = path.at(-1) === "validation";
         const isWrong = (each: unknown): boolean => !(each === leftOut && isOptional) && !(each === 0.5 && isShare);
@@ -168,8 +173,7 @@ describe.each([
 });
 
 describe("a plan's data", () => {
-  const welcome = coordinatorMessages.find(({ type }) => type === "welcome")!;
-  const withData = (data: unknown): object => ({ ...welcome, plan: { ...plan, data } });
+  const withData = (data: unknown): object => ({ ...welcome, packs: true, plan: { ...plan, data } });
 
   it.each([
     { kind: "mnist" },

@@ -3,6 +3,7 @@ import { beforeEach, expect, it, vi } from "vitest";
 import type * as Messages from "../../../shared/protocol/messages.ts";
 import { vectorBytes } from "../../../shared/gradient/partial.ts";
 import { stepNumber } from "../../../shared/ids.ts";
+import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame } from "../../../shared/protocol/codec.ts";
 import type { ClientListener } from "../../../worker/client.ts";
 import { WorkerRuntime } from "../../../worker/runtime.ts";
@@ -14,22 +15,27 @@ import { outboxTo } from "../../support/worker-outbox.ts";
 
 vi.mock(import("../../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
-  return { ...messages, SEGMENT_BYTES: 128 };
+  return { ...messages, SEGMENT_BYTES: 128, LEAST_BUCKET_BYTES: 128 };
 });
+
+interface Sent {
+  readonly segment: Messages.Segment;
+  readonly section: Buffer;
+}
 
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A worker that has joined, is to compute step 8, and what it has sent of its sum. */
-async function joined(): Promise<{ listener: ClientListener; sent: Buffer[] }> {
+/** A worker that has joined, is to compute step 8, and what it has sent of its sum, packed or not. */
+async function joined(packs: boolean): Promise<{ listener: ClientListener; sent: Sent[] }> {
   const clock = new ManualClock();
-  const sent: Buffer[] = [];
+  const sent: Sent[] = [];
   let listener: ClientListener | undefined;
   let own = "";
   const outbox = outboxTo((message, section) => {
     if (message.type === "hello") own = message.nonce;
-    if (message.type === "partial") sent.push(Buffer.from(section));
+    if (message.type === "partial") sent.push({ segment: message.segment, section: Buffer.from(section) });
   });
   const runtime = new WorkerRuntime({
     settings: { name: "a", version: job.settings.version, threads: 1, patience: 1e9, token },
@@ -48,7 +54,7 @@ async function joined(): Promise<{ listener: ClientListener; sent: Buffer[] }> {
   const say = (message: object): void => listener!.onFrame(encodeFrame(message as Messages.CoordinatorMessage));
   say({ type: "challenge", nonce });
   const proof = token.proof("coordinator", { coordinator: nonce, worker: own });
-  say({ type: "welcome", run: "r", worker: "w", proof, plan: job.plan });
+  say({ type: "welcome", run: "r", worker: "w", proof, plan: job.plan, packs });
   await settle();
   say(assignmentOf("train", 8));
   return { listener: listener!, sent };
@@ -57,8 +63,8 @@ async function joined(): Promise<{ listener: ClientListener; sent: Buffer[] }> {
 const bytes = vectorBytes(job.layouts.parameters);
 const valuesOf = (factor: number): Uint8Array =>
   new Uint8Array(Float32Array.from({ length: bytes / 4 }, (_, index) => factor * Math.sin(index)).buffer);
-const framesOf = (values: Uint8Array) =>
-  segmentsOf(vectorOf(values)).map(({ segment, section }) =>
+const framesOf = (values: Uint8Array, packs = false) =>
+  segmentsOf(vectorOf(values), packs).map(({ segment, section }) =>
     encodeFrame({ type: "parameters", version: stepNumber(8), segment }, section),
   );
 
@@ -68,12 +74,15 @@ beforeEach(() => {
   [right, wrong] = [framesOf(valuesOf(0.5)), framesOf(valuesOf(-0.25))];
 });
 
-async function sumWith(...frames: ReturnType<typeof framesOf>): Promise<string> {
-  const { listener, sent } = await joined();
+async function sentWith(frames: ReturnType<typeof framesOf>, packs = false): Promise<Sent[]> {
+  const { listener, sent } = await joined(packs);
   for (const frame of frames) listener.onFrame(frame);
   await settle();
-  return Buffer.concat(sent).toString("hex");
+  return sent;
 }
+
+const sumWith = async (...frames: ReturnType<typeof framesOf>): Promise<string> =>
+  Buffer.concat((await sentWith(frames)).map(({ section }) => section)).toString("hex");
 
 it("computes with what came ahead once the first segment is there, and not before", async () => {
   const [first, ...others] = right;
@@ -88,4 +97,16 @@ it("computes with what came last of segments that came again before the first on
   const expected = await sumWith(...right);
   expect(await sumWith(...wrong)).not.toBe(expected);
   expect(await sumWith(...wrong.slice(1).toReversed(), ...right.toReversed())).toBe(expected);
+});
+
+it("packs its sum if it is told to, and takes packed parameters either way", async () => {
+  const plain = await sentWith(right);
+  const packed = await sentWith(framesOf(valuesOf(0.5), true), true);
+  expect(new Set(plain.map((each) => each.segment.packed))).toEqual(new Set([undefined]));
+  expect(packed.map((each) => each.segment.packed)).toContain("words");
+  const unpacked = vectorOf(new Uint8Array(plain[0]!.segment.total));
+  const assembly = new Assembly(unpacked);
+  expect(packed.map((each) => assembly.take(each.segment, each.section)).at(-1)).toBe("complete");
+  const sum = Buffer.concat(plain.toReversed().map(({ section }) => section));
+  expect(Buffer.compare(unpacked.bytes, sum)).toBe(0);
 });
