@@ -3,8 +3,11 @@ import type { Member, Work } from "./state.ts";
 
 /** New measurements count for a 32nd, so that a share follows the machine and not its hiccups. */
 const SMOOTHING = 1 / 32;
-/** Microseconds of computing before a worker's speed counts: in the first short steps a hiccup could cost it every shard. */
-const ENOUGH = 200_000;
+/**
+ * Microseconds of computing before a worker's speed counts. A hiccup in the first steps could cost it every shard; and uneven shares
+ * are mostly several partials, so whoever has got them without need computes less at a time and confirms them.
+ */
+const ENOUGH = 1_000_000;
 /** Shares differ from equal ones only if the fastest is this many times as fast as the slowest: moving shards has a cost. */
 const WORTHWHILE = 1.4;
 
