@@ -10,6 +10,7 @@ import { asEvents } from "../support/lockstep-process.ts";
 import { INTERFACE, Network, whyNoHosts } from "../support/namespaces.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { peerProgram } from "./ddp.ts";
+import { shown, spread } from "./measure.ts";
 import { lastLine, outputOf } from "./peer.ts";
 import type { PeerRound } from "./peer.ts";
 import { pythonWithTorch } from "./python.ts";
@@ -40,6 +41,8 @@ async function onMachines<Result>(action: (network: Network<Machine>) => Promise
 interface Round {
   readonly millisecondsAStep: number;
   readonly loss: number;
+  /** What a step takes from the second machine to the first, and back. */
+  readonly megabytesAStep: readonly [number, number];
 }
 
 function lockstep(workload: Workload): Promise<Round> {
@@ -60,10 +63,15 @@ function lockstep(workload: Workload): Promise<Round> {
       for (const machine of MACHINES)
         network.start(machine, "worker/main.ts", [`ws://${address}:${PORT}`, "--name", machine], token);
       await coordinator.event("step", ({ step }) => step === warmUpOf(workload));
-      const began = performance.now();
+      const [began, before] = [performance.now(), network.traffic("two")];
       const { loss } = await coordinator.event("step", ({ step }) => step === workload.steps);
-      const ended = performance.now();
-      return { millisecondsAStep: (ended - began) / (workload.steps - warmUpOf(workload)), loss };
+      const [ended, after] = [performance.now(), network.traffic("two")];
+      const aStep = (most: number, least: number): number => (most - least) / (workload.steps - warmUpOf(workload));
+      const megabytesAStep = [
+        aStep(after.sent, before.sent) / 1e6,
+        aStep(after.received, before.received) / 1e6,
+      ] as const;
+      return { millisecondsAStep: aStep(ended, began), loss, megabytesAStep };
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -98,6 +106,12 @@ export const network: Benchmark = {
       how: "DDP, gloo, a process on each",
       round: (workload: Workload) => pytorch(python, workload),
     };
-    return versus(options, ours, peer || undefined);
+    return versus(options, ours, peer || undefined, async (_, rounds) => {
+      const [out, back] = [0, 1].map((way) => shown(spread(rounds.map((round) => round.megabytesAStep[way]!))));
+      return {
+        lines: [`  a step sends ${out} MB of gradients over the link, and ${back} MB of parameters back`],
+        facts: {},
+      };
+    });
   },
 };

@@ -88,6 +88,12 @@ export class Network<Host extends string> {
     return Math.max(...dropped);
   }
 
+  /** Bytes that the host has sent and received. */
+  traffic(host: Host): { readonly sent: number; readonly received: number } {
+    const [{ stats64 }] = JSON.parse(this.#in(host, `ip -s -j link show dev ${INTERFACE}`));
+    return { sent: stats64.tx.bytes, received: stats64.rx.bytes };
+  }
+
   /** Takes the host's interface down or up. */
   set(host: Host, state: "down" | "up"): void {
     this.#in(host, `ip link set dev ${INTERFACE} ${state}`);
