@@ -88,7 +88,7 @@ describe("packing", () => {
         expect([...bytes]).toEqual(plainlyPacked(given));
         expect(unpacked(bytes, given.length)).toEqual(given);
       }),
-      { numRuns: 2000 },
+      { numRuns: 700 },
     );
   });
 
@@ -101,7 +101,7 @@ describe("packing", () => {
         expect([...bytes]).toEqual(plainlyPacked(given, like));
         expect(unpacked(bytes, given.length, like)).toEqual(given);
       }),
-      { numRuns: 2000 },
+      { numRuns: 700 },
     );
   });
 
@@ -153,7 +153,7 @@ describe("bytes that are no packed words", () => {
           expect(unpacked(bytes.subarray(0, end), given.length)).toBeUndefined();
         expect(unpacked(Uint8Array.of(...bytes, 0x1f), given.length)).toBeUndefined();
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
