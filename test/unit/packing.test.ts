@@ -167,6 +167,14 @@ describe("bytes that are no packed words", () => {
     ["one byte more than the words", [0x1f, 0x1f]],
   ])("are refused: %s", (_, bytes) => expect(unpacked(Uint8Array.from(bytes), 16)).toBeUndefined());
 
+  it("are not read further than 144 bytes behind their end", () => {
+    const end = arena.memory.buffer.byteLength;
+    const block = [0x08, 0, ...Array<number>(128).fill(1)];
+    arena.bytes(end - 144, 144).fill(0x08);
+    arena.bytes(end - 144 - block.length, block.length).set(block);
+    expect(kernels.unpack(place, 0, end - 144 - block.length, block.length, MOST)).toBe(false);
+  });
+
   it("are refused if they are more than a segment's", () =>
     expect(packing.unpack(new Uint8Array(1 << 20), place, 64)).toBe(false));
 });
