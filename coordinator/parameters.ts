@@ -50,7 +50,7 @@ export class ParameterStore {
   readonly #arrivals: Signal;
   #version = 0;
   /** Whether the version before is still in the other block. */
-  #holdsLast = false;
+  #lastIsThere = false;
   readonly #packing: Packing;
   readonly #outgoing = new Outgoing();
   /** Which of the blocks hold what is frozen, and its average: they keep it. */
@@ -123,7 +123,7 @@ export class ParameterStore {
       throw new LockstepError("RUN_MISMATCH", sentence, "resume with the optimizer the run was started with");
     }
     this.#version = snapshot.step;
-    this.#holdsLast = false;
+    this.#lastIsThere = false;
     this.#outgoing.expire(Number.POSITIVE_INFINITY);
     this.#holdsFrozen.fill(false);
     this.vector.set(snapshot.parameters);
@@ -137,14 +137,14 @@ export class ParameterStore {
    */
   update(total: Total, samples: number, steps: number): Outcome {
     const step = this.#stepWith(total.root, samples, steps);
-    this.#holdsLast = false;
+    this.#lastIsThere = false;
     const outcome = this.takesParts
       ? this.#takeInParts(step, total)
       : { isFinite: this.#optimizer.update(this.#kernels, step), damaged: [] };
     if (total.usedFrom === undefined) this.#outgoing.retract(steps + 1);
     if (!outcome.isFinite || outcome.damaged.length > 0) return outcome;
     this.#version = steps + 1;
-    this.#holdsLast = true;
+    this.#lastIsThere = true;
     this.publish();
     this.#outgoing.expire(this.#version);
     return outcome;
@@ -155,7 +155,7 @@ export class ParameterStore {
    */
   advance({ root, additions, from, until }: Tail, samples: number, steps: number): boolean {
     const step = this.#stepWith(root, samples, steps);
-    this.#holdsLast = false;
+    this.#lastIsThere = false;
     return this.#crew.run({ additions, first: from, count: Math.min(until, this.layout.trained), step }).isFinite;
   }
 
@@ -209,7 +209,7 @@ export class ParameterStore {
   #toSend(version: number, bytes: number, packed: Packed | undefined): CheckedVector {
     const [block, other] = version % 2 === 0 ? this.#blocks : this.#blocks.toReversed();
     // The version before stays where it is until the one behind this is begun.
-    const isThere = (): boolean => version > this.#version || this.#holdsLast;
+    const isThere = (): boolean => version > this.#version || this.#lastIsThere;
     const before = (): number | undefined => (packed === "differences" && isThere() ? other : undefined);
     return checkedVector(this.#arena, this.#kernels, this.#packing, block, bytes, before);
   }
