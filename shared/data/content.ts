@@ -3,25 +3,22 @@
  * and what they keep. Who reads one checks the name, so it does not matter where it has been.
  */
 import { open } from "node:fs/promises";
-import { Type } from "typebox";
-import { Compile } from "typebox/compile";
+import { z } from "zod";
 import { LockstepError } from "../errors.ts";
 import { createDataset, sizeOf } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
 import { closeFiles, featuresOf, sizeOfFile, startOfFile } from "./files.ts";
 
-const count = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
-const header = Compile(
-  Type.Object({
-    sampleShape: Type.Array(count, { maxItems: 16 }),
-    target: Type.Union([
-      Type.Object({ kind: Type.Literal("class"), classes: count, positions: Type.Optional(count) }),
-      Type.Object({ kind: Type.Literal("values"), width: count }),
-    ]),
-    type: Type.Union([Type.Literal("uint8"), Type.Literal("float32")]),
-    targets: count,
-  }),
-);
+const count = z.int().min(1);
+const header = z.object({
+  sampleShape: z.array(count).max(16),
+  target: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("class"), classes: count, positions: z.exactOptional(count) }),
+    z.object({ kind: z.literal("values"), width: count }),
+  ]),
+  type: z.enum(["uint8", "float32"]),
+  targets: count,
+});
 const LONGEST_HEADER = 4_096;
 
 /**
@@ -31,8 +28,8 @@ const LONGEST_HEADER = 4_096;
 export async function readContent(path: string, sha256: string, memory: number): Promise<Dataset> {
   const start = await startOfFile(path, LONGEST_HEADER);
   const end = start.indexOf("\n") + 1;
-  const said = parsed(start.subarray(0, end).toString());
-  if (!header.Check(said)) throw noDataset(path);
+  const { data: said } = header.safeParse(parsed(start.subarray(0, end).toString()));
+  if (said === undefined) throw noDataset(path);
   const { sampleShape, target, type } = said;
   const width = sizeOf(sampleShape);
   const stride = width * (type === "uint8" ? 1 : 4);

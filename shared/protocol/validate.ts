@@ -2,64 +2,76 @@
  * What a decoded header must look like before anyone acts on it. Bytes from a socket stay hostile after they decode:
  * every field is checked for type and range here, and nothing else of the header is kept.
  */
-import Type from "typebox";
-import { Compile } from "typebox/compile";
+import { z } from "zod";
 import { LockstepError } from "../errors.ts";
-import { MOST_CALLS, MOST_WORKS_AHEAD, SEGMENT_BYTES } from "./messages.ts";
+import { SEGMENT_BYTES, MOST_CALLS, MOST_WORKS_AHEAD } from "./messages.ts";
 import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const count = z.int().min(0);
+const positive = z.int().min(1);
 /** Names and sentences are shown on terminals: control characters could rewrite what stands there. */
-const printable = (maxLength: number) =>
-  Type.String({ maxLength, pattern: "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]*$" });
+const printable = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    // oxlint-disable-next-line no-control-regex
+    .regex(/^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$/);
 /** One line: a name with a second one could pass for what Lockstep says. */
-const short = Type.String({ maxLength: 200, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" });
+// oxlint-disable-next-line no-control-regex
+const short = z
+  .string()
+  .max(200)
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/);
 const sentence = printable(4000);
-const hex = Type.String({ pattern: "^[0-9a-f]{64}$" });
-const code = Type.String({ pattern: "^[A-Z_]{1,40}$" });
+const hex = z.string().regex(/^[0-9a-f]{64}$/);
+const code = z.string().regex(/^[A-Z_]{1,40}$/);
 /** What `lockstep worker --threads` allows: shards are shared out in proportion. */
-const threads = Type.Integer({ minimum: 1, maximum: 100_000 });
-const node = Type.Tuple([count, count]);
-const strict = { additionalProperties: false };
+const threads = z.int().min(1).max(100_000);
+const node = z.tuple([count, count]);
+
+/** A list whose length is looked at before what is in it, so that one that is too long costs no time. */
+const list = <Item extends z.ZodType>(item: Item, most: number, least = 0) =>
+  z
+    .custom<unknown>((value) => Array.isArray(value) && value.length >= least && value.length <= most, {
+      error: `Expected a list of ${least} to ${most}`,
+    })
+    .pipe(z.array(item));
 
 /** Steps and epochs key random streams, which take 32 bits. */
-const ordinal = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
-const work = Type.Object({ kind: Type.Enum(["train", "evaluate"]), step: ordinal }, strict);
-const segment = Type.Object(
-  {
-    offset: count,
-    length: Type.Integer({ minimum: 0, maximum: SEGMENT_BYTES }),
-    total: count,
-    checksum: ordinal,
-    packed: Type.Optional(Type.Enum(["words", "differences"])),
-  },
-  strict,
-);
-const message = <const Name extends string, Fields extends Record<string, Type.TSchema>>(name: Name, fields: Fields) =>
-  Compile(Type.Object({ type: Type.Literal(name), ...fields }, strict));
+const ordinal = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
+const work = z.strictObject({ kind: z.enum(["train", "evaluate"]), step: ordinal });
+const segment = z.strictObject({
+  offset: count,
+  length: z.int().min(0).max(SEGMENT_BYTES),
+  total: count,
+  checksum: ordinal,
+  packed: z.enum(["words", "differences"]).optional(),
+});
+const message = <Fields extends z.core.$ZodShape>(name: string, fields: Fields) =>
+  z.strictObject({ type: z.literal(name), ...fields });
 
 /** Where a worker reads its data (a DataSpec). */
-const path = Type.String({ minLength: 1, maxLength: 4096 });
-const optionalPath = Type.Optional(path);
-const classes = Type.Optional(positive);
-const optionalName = Type.Optional(short);
-const source = <const Kind extends string, Fields extends Record<string, Type.TSchema>>(kind: Kind, fields: Fields) =>
-  Type.Object({ kind: Type.Literal(kind), ...fields }, strict);
+const path = z.string().min(1).max(4096);
+const optionalPath = path.optional();
+const classes = positive.optional();
+const optionalName = short.optional();
+const source = <const Kind extends string, Fields extends z.core.$ZodShape>(kind: Kind, fields: Fields) =>
+  z.strictObject({ kind: z.literal(kind), ...fields });
 const table = {
   train: path,
   test: optionalPath,
-  target: Type.Union([short, count]),
-  classes: Type.Optional(Type.Union([positive, Type.Array(short, { maxItems: 10_000 })])),
-  columns: Type.Optional(
-    Type.Record(Type.String({ maxLength: 200 }), Type.Enum(["number", "standard", "category", "ignore"])),
-  ),
-  standardise: Type.Optional(Type.Boolean()),
+  target: z.union([short, count]),
+  classes: z.union([positive, list(short, 10_000)]).optional(),
+  columns: z.record(z.string().max(200), z.enum(["number", "standard", "category", "ignore"])).optional(),
+  standardise: z.boolean().optional(),
 };
-const data = Type.Union([
+const data = z.discriminatedUnion("kind", [
   source("mnist", {}),
   source("idx", { path, classes }),
-  source("csv", { ...table, header: Type.Optional(Type.Boolean()), scale: Type.Optional(Type.Number()) }),
+  source("csv", { ...table, header: z.boolean().optional(), scale: z.number().optional() }),
   source("jsonLines", table),
   source("npy", { features: path, targets: path, testFeatures: optionalPath, testTargets: optionalPath, classes }),
   source("npz", {
@@ -70,76 +82,64 @@ const data = Type.Union([
     testTargets: optionalName,
     classes,
   }),
-  source("images", { train: path, test: optionalPath, channels: Type.Optional(Type.Enum([1, 3])), classes }),
+  source("images", { train: path, test: optionalPath, channels: z.literal([1, 3]).optional(), classes }),
   source("text", {
     train: path,
     test: optionalPath,
     length: positive,
-    predict: Type.Optional(Type.Enum(["next", "each"])),
-    vocabulary: Type.Optional(Type.Integer({ minimum: 257, maximum: 65_536 })),
+    predict: z.enum(["next", "each"]).optional(),
+    vocabulary: z.int().min(257).max(65_536).optional(),
   }),
   source("safetensors", { train: path, test: optionalPath, classes }),
-  source("cifar", { path, classes: Type.Optional(Type.Enum([10, 100])) }),
+  source("cifar", { path, classes: z.literal([10, 100]).optional() }),
 ]);
 
-const augment = Type.Union([
+const augment = z.discriminatedUnion("kind", [
   source("shift", { pixels: positive }),
   source("flip", {}),
-  source("crop", { least: Type.Number({ exclusiveMinimum: 0, maximum: 1 }) }),
-  source("rotate", { degrees: Type.Number({ exclusiveMinimum: 0, maximum: 180 }) }),
+  source("crop", { least: z.number().gt(0).max(1) }),
+  source("rotate", { degrees: z.number().gt(0).max(180) }),
   source("cutout", { size: positive }),
 ]);
 
-const plan = Type.Object(
-  {
-    seed: count,
-    data,
-    validation: Type.Number({ minimum: 0, exclusiveMaximum: 1 }),
-    dataMemory: count,
-    augment: Type.Array(augment, { maxItems: 16 }),
-    dataSha256: hex,
-    train: Type.Unknown(),
-    evaluate: Type.Unknown(),
-    parameters: Type.Array(
-      Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }), frozen: Type.Boolean() }, strict),
-      { maxItems: 100_000 },
-    ),
-    layoutHash: hex,
-    metrics: Type.Array(short, { maxItems: 64 }),
-    evaluated: Type.Array(Type.Object({ name: short, shape: Type.Array(count, { maxItems: 8 }) }, strict), {
-      maxItems: 64,
-    }),
-    batch: positive,
-    shards: positive,
-    trace: Type.Boolean(),
-  },
-  strict,
-);
+const shape = list(count, 8);
+const plan = z.strictObject({
+  seed: count,
+  data,
+  validation: z.number().min(0).lt(1),
+  dataMemory: count,
+  augment: list(augment, 16),
+  dataSha256: hex,
+  // Checked when they are compiled (shared/compute/check-plan.ts).
+  train: z.unknown(),
+  evaluate: z.unknown(),
+  parameters: list(z.strictObject({ name: short, shape, frozen: z.boolean() }), 100_000),
+  layoutHash: hex,
+  metrics: list(short, 64),
+  evaluated: list(z.strictObject({ name: short, shape }), 64),
+  batch: positive,
+  shards: positive,
+  trace: z.boolean(),
+});
 
-const hostFile = Type.Object(
-  { path: short, bytes: positive, nonce: Type.String({ pattern: "^[0-9a-f]{32}$" }) },
-  strict,
-);
-const line = Type.Object({ path: short, id: short }, strict);
-const memory = Type.Optional(Type.Object({ parameters: hostFile, partials: hostFile, line }, strict));
+const hostFile = z.strictObject({ path: short, bytes: positive, nonce: z.string().regex(/^[0-9a-f]{32}$/) });
+const line = z.strictObject({ path: short, id: short });
+const memory = z.strictObject({ parameters: hostFile, partials: hostFile, line }).optional();
 
-const timing = Type.Optional(
-  Type.Object(
-    {
-      sent: count,
-      encode: Type.Optional(count),
-      received: Type.Optional(Type.Tuple([count, count])),
-      calls: Type.Array(Type.Tuple([count, count, count, count, count]), { maxItems: MOST_CALLS }),
-    },
-    strict,
-  ),
-);
+const timing = z
+  .strictObject({
+    sent: count,
+    encode: count.optional(),
+    received: z.tuple([count, count]).optional(),
+    calls: list(z.tuple([count, count, count, count, count]), MOST_CALLS),
+  })
+  .optional();
 
 const heartbeat = message("heartbeat", {});
 
 const workerMessages = {
   hello: message("hello", { protocol: count, version: short, name: short, threads, nonce: hex, proof: hex }),
-  ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex, sharesMemory: Type.Boolean() }),
+  ready: message("ready", { dataSha256: hex, layoutHash: hex, fingerprint: hex, sharesMemory: z.boolean() }),
   failed: message("failed", { code, message: sentence }),
   partial: message("partial", { run: short, work, node, computeMicroseconds: count, segment, timing }),
   "placed-partial": message("placed-partial", {
@@ -157,32 +157,27 @@ const workerMessages = {
 
 const coordinatorMessages = {
   challenge: message("challenge", { nonce: hex }),
-  welcome: message("welcome", { run: short, worker: short, proof: hex, plan, packs: Type.Boolean(), memory }),
+  welcome: message("welcome", { run: short, worker: short, proof: hex, plan, packs: z.boolean(), memory }),
   refused: message("refused", { code, message: sentence, hint: sentence }),
   assignment: message("assignment", {
     work,
-    works: Type.Integer({ minimum: 1, maximum: MOST_WORKS_AHEAD }),
+    works: z.int().min(1).max(MOST_WORKS_AHEAD),
     epoch: ordinal,
     offset: count,
     samples: positive,
     shards: positive,
-    nodes: Type.Array(node, { minItems: 1, maxItems: 10_000 }),
+    nodes: list(node, 10_000, 1),
   }),
   parameters: message("parameters", { version: ordinal, segment }),
   answer: message("answer", { code, work, node }),
-  end: message("end", { reason: Type.Enum(["completed", "stopped", "failed"]) }),
+  end: message("end", { reason: z.enum(["completed", "stopped", "failed"]) }),
   heartbeat,
 };
-
-type Checks = Record<
-  string,
-  { Check(value: unknown): boolean; Errors(value: unknown): { instancePath: string; message: string }[] }
->;
 
 /** A line that holds names which a peer chose, such that on a terminal they stay text. */
 export const printed = (sentence: string): string => sentence.replaceAll(/\p{Cc}/gu, "?");
 
-function checked(checks: Checks, header: unknown, sender: string): unknown {
+function checked(checks: Readonly<Record<string, z.ZodType>>, header: unknown, sender: string): unknown {
   const type: unknown = typeof header === "object" && header !== null && "type" in header ? header.type : undefined;
   const check = typeof type === "string" && Object.hasOwn(checks, type) ? checks[type] : undefined;
   if (check === undefined) {
@@ -193,12 +188,13 @@ function checked(checks: Checks, header: unknown, sender: string): unknown {
       ),
     );
   }
-  if (!check.Check(header)) {
-    const first = check.Errors(header)[0];
-    const field = first?.instancePath.slice(0, 100) || "the message";
+  const { error } = check.safeParse(header);
+  if (error !== undefined) {
+    const { path: where, message: what } = error.issues[0]!;
+    const field = where.length === 0 ? "the message" : `/${where.join("/")}`.slice(0, 100);
     throw new LockstepError(
       "PROTOCOL_VIOLATION",
-      printed(`${sender} sent a malformed ${String(type)}: ${field} ${first?.message ?? "is not as documented"}`),
+      printed(`${sender} sent a malformed ${String(type)}: ${field}: ${what.slice(0, 100)}`),
     );
   }
   return header;
