@@ -7,10 +7,10 @@
 import type { StepNumber } from "../shared/ids.ts";
 import { copyBytes } from "../shared/memory/copy.ts";
 import type { CheckedVector } from "../shared/memory/vector.ts";
-import { encodeFrame, segmentAt } from "../shared/protocol/codec.ts";
+import { encodeFrame, segmentOf } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { SEGMENT_BYTES } from "../shared/protocol/messages.ts";
-import type { Packed } from "../shared/protocol/messages.ts";
+import type { Extent, Packed } from "../shared/protocol/messages.ts";
 
 /** What one worker is sent, and what to call once its connection holds none of it any more. */
 export interface Lent {
@@ -36,15 +36,15 @@ export class Outgoing {
   /**
    * The frames of a vector that is this version of the parameters, or its first bytes.
    * @param packed what of it is packed, if anything
-   * @param offsets where the segments begin that are wanted, in this order; they are looked at only when it is their turn
+   * @param extents the segments that are wanted, in this order; they are looked at only when it is their turn
    */
-  lend(version: StepNumber, vector: CheckedVector, packed: Packed | undefined, offsets: Iterable<number>): Lent {
+  lend(version: StepNumber, vector: CheckedVector, packed: Packed | undefined, extents: Iterable<Extent>): Lent {
     const { length } = vector.bytes;
     const wanted = { version, length, packed };
     const isIt = (copy: Copy): boolean => copy.version === version && likeOf(copy) === likeOf(wanted);
     const copy = this.#copies.find(isIt) ?? this.#begin(wanted);
     copy.users += 1;
-    return { frames: this.#framesOf(copy, vector, offsets), over: () => void (copy.users -= 1) };
+    return { frames: this.#framesOf(copy, vector, extents), over: () => void (copy.users -= 1) };
   }
 
   /** Versions before this one are over: no more frames of them are made. */
@@ -69,11 +69,10 @@ export class Outgoing {
     return copy;
   }
 
-  *#framesOf(copy: Copy, vector: CheckedVector, offsets: Iterable<number>): Generator<Frame> {
-    for (const offset of offsets) {
+  *#framesOf(copy: Copy, vector: CheckedVector, extents: Iterable<Extent>): Generator<Frame> {
+    for (const extent of extents) {
       if (!this.#copies.includes(copy)) return;
-      const index = offset / SEGMENT_BYTES;
-      yield (copy.frames[index] ??= encode(copy, vector, offset));
+      yield (copy.frames[indexOf(extent)] ??= encode(copy, vector, extent));
     }
   }
 }
@@ -81,9 +80,11 @@ export class Outgoing {
 /** Copies that can use each other's buffers. */
 const likeOf = ({ length, packed }: Pick<Copy, "length" | "packed">): string => `${length} ${packed}`;
 
-function encode({ version, packed, buffers }: Copy, vector: CheckedVector, offset: number): Frame {
-  const { segment, section } = segmentAt(vector, offset, packed !== undefined);
-  const room = (buffers[offset / SEGMENT_BYTES] ??= Buffer.allocUnsafeSlow(segment.length));
+const indexOf = ({ offset }: Extent): number => offset / SEGMENT_BYTES;
+
+function encode({ version, packed, buffers }: Copy, vector: CheckedVector, extent: Extent): Frame {
+  const { segment, section } = segmentOf(vector, extent, packed !== undefined);
+  const room = (buffers[indexOf(extent)] ??= Buffer.allocUnsafeSlow(segment.length));
   const buffer = room.subarray(0, section.length);
   copyBytes(buffer, section);
   return encodeFrame({ type: "parameters", version, segment }, buffer);

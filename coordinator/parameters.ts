@@ -20,7 +20,7 @@ import type { Optimizer } from "../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../shared/optim/update.ts";
 import type { Crew, OptimizerParts } from "./crew/crew.ts";
 import type { Outcome } from "./crew/job.ts";
-import { offsetsBackFrom, offsetsUntil } from "../shared/protocol/codec.ts";
+import { extentsBackFrom, extentsUntil } from "../shared/protocol/codec.ts";
 import type { Packed } from "../shared/protocol/messages.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Lent } from "./outgoing.ts";
@@ -195,15 +195,17 @@ export class ParameterStore {
    */
   lend(part: "whole" | "trained", packed: Packed | undefined, rest: Rest = "all"): Lent {
     const bytes = part === "whole" ? vectorBytes(this.layout) : this.#trainedBytes;
-    const offsets = rest === "again" ? offsetsBackFrom(bytes) : offsetsUntil(rest === "all" ? bytes : rest);
-    return this.#outgoing.lend(stepNumber(this.#version), this.#toSend(this.#version, bytes, packed), packed, offsets);
+    const packs = packed !== undefined;
+    const extents =
+      rest === "again" ? extentsBackFrom(bytes, packs) : extentsUntil(rest === "all" ? bytes : rest, packs);
+    return this.#outgoing.lend(stepNumber(this.#version), this.#toSend(this.#version, bytes, packed), packed, extents);
   }
 
   /** Of the next parameters, which are provisional, those between two byte offsets that segments begin at; from the last on. */
-  lendAhead(packed: Packed | undefined, from: number, until = this.#trainedBytes): Lent {
+  lendAhead(packed: Packed, from: number, until = this.#trainedBytes): Lent {
     const version = stepNumber(this.#version + 1);
     const vector = this.#toSend(version, this.#trainedBytes, packed);
-    return this.#outgoing.lend(version, vector, packed, offsetsBackFrom(until, from));
+    return this.#outgoing.lend(version, vector, packed, extentsBackFrom(until, true, from));
   }
 
   #toSend(version: number, bytes: number, packed: Packed | undefined): CheckedVector {

@@ -256,7 +256,7 @@ export class CoordinatorRuntime implements ServerListener {
     connection.proven();
     const offer = connection.isLocal ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
     const shared = offer === undefined ? {} : { memory: offer };
-    const packs = packedFor(connection, false) !== undefined;
+    const packs = isPacking(connection);
     this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, packs, ...shared });
   }
 
@@ -269,14 +269,18 @@ export class CoordinatorRuntime implements ServerListener {
   #sendParameters({ worker, part, rest, holdsLast }: Extract<CoordinatorEffect, { type: "send-parameters" }>): void {
     const connection = this.#connections.get(worker);
     if (connection === undefined) return;
-    const { frames, over } = this.#parts.store.lend(part, packedFor(connection, holdsLast), rest);
+    const { frames, over } = this.#parts.store.lend(
+      part,
+      isPacking(connection) ? packedFor(holdsLast) : undefined,
+      rest,
+    );
     connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
   #sendAhead({ worker, from, until, holdsLast }: Extract<CoordinatorEffect, { type: "send-ahead" }>): void {
     const connection = this.#connections.get(worker);
     if (connection === undefined) return;
-    const { frames, over } = this.#parts.store.lendAhead(packedFor(connection, holdsLast), from, until);
+    const { frames, over } = this.#parts.store.lendAhead(packedFor(holdsLast), from, until);
     connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
@@ -351,8 +355,8 @@ export class CoordinatorRuntime implements ServerListener {
   }
 }
 
-/** How what is long travels packed; not between processes of one host: that takes longer than sending it as it is. */
-function packedFor({ isLocal }: Connection, holdsLast: boolean): Packed | undefined {
-  if (isLocal) return undefined;
-  return holdsLast ? "differences" : "words";
-}
+/** Whether what is long travels packed; not between processes of one host: that takes longer than sending it as it is. */
+const isPacking = ({ isLocal }: Connection): boolean => !isLocal;
+
+/** How parameters are packed for a worker. */
+const packedFor = (holdsLast: boolean): Packed => (holdsLast ? "differences" : "words");

@@ -16,7 +16,7 @@ import type { Load } from "../shared/protocol/load.ts";
 import { MOST_FRAGMENTS, segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
-import { REFUSAL_HEADER, SEGMENT_BYTES } from "../shared/protocol/messages.ts";
+import { LONG_SEGMENT_BYTES, REFUSAL_HEADER } from "../shared/protocol/messages.ts";
 import { everySecond } from "../shared/clock.ts";
 import { FrameSocket, gatherFrames, onBytes, sendFrame } from "../shared/protocol/frame-socket.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
@@ -94,7 +94,7 @@ const IDLE_DEADLINE = 60_000;
 /** All that a stranger may send; a hello is less than 1,000 bytes. */
 const STRANGER_BYTES = 16_384;
 /** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
-const MOST_UNREAD = 64 * SEGMENT_BYTES;
+const MOST_UNREAD = 16 * LONG_SEGMENT_BYTES;
 
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listen(options: ListenOptions): Promise<Server> {

@@ -9,7 +9,7 @@ import { nodeKey } from "../shared/gradient/tree.ts";
 import type { Log } from "../shared/log.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
-import { decodeFrame, encodeFrame, offsetsBackFrom, segmentAt } from "../shared/protocol/codec.ts";
+import { decodeFrame, encodeFrame, extentsBackFrom, segmentOf } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type {
@@ -273,9 +273,9 @@ export class WorkerRuntime {
     }
     function* frames(): Generator<Frame> {
       const vector = pool.memory.outgoing(work.kind, buffer);
-      for (const offset of offsetsBackFrom(until, from)) {
-        const { segment, section } = segmentAt(vector, offset, packs);
-        yield encodeFrame({ type: "partial", ...common, segment, ...(offset === 0 ? timing() : {}) }, section);
+      for (const extent of extentsBackFrom(until, packs, from)) {
+        const { segment, section } = segmentOf(vector, extent, packs);
+        yield encodeFrame({ type: "partial", ...common, segment, ...(extent.offset === 0 ? timing() : {}) }, section);
       }
     }
     this.#sums.delete(key);

@@ -6,12 +6,13 @@
  */
 import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
-import { SEGMENT_BYTES } from "./messages.ts";
-import type { Segment } from "./messages.ts";
+import { LONG_SEGMENT_BYTES, SEGMENT_BYTES } from "./messages.ts";
+import type { Extent, Segment } from "./messages.ts";
 
 export class Assembly {
   readonly #target: CheckedVector;
   readonly #counts: "first" | "last";
+  /** Where the blocks that are there begin: a segment has one, or several. */
   readonly #seen = new Set<number>();
   #front = 0;
   #back: number;
@@ -23,10 +24,10 @@ export class Assembly {
   constructor(target: CheckedVector, counts: "first" | "last" = "first") {
     this.#target = target;
     this.#counts = counts;
-    this.#back = SEGMENT_BYTES * this.#segments;
+    this.#back = SEGMENT_BYTES * this.#blocks;
   }
 
-  get #segments(): number {
+  get #blocks(): number {
     return Math.ceil(this.#target.bytes.length / SEGMENT_BYTES);
   }
 
@@ -44,22 +45,30 @@ export class Assembly {
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
     const { bytes, checksum } = this.#target;
     if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
-    const again = this.#seen.has(segment.offset);
-    // What is whole from the front on may be in use.
-    if (again && (this.#counts === "first" || segment.offset < this.#front)) return "partial";
-    if (!this.#put(segment, section) || checksum(segment.offset, segment.length) !== segment.checksum) return "corrupt";
-    if (again) return "partial";
-    this.#seen.add(segment.offset);
+    const blocks = blocksOf(segment).filter(({ offset }) => this.#isWanted(offset));
+    if (blocks.length === 0) return "partial";
+    if (!this.#put(segment, section, blocks) || checksum(segment.offset, segment.length) !== segment.checksum)
+      return "corrupt";
+    const before = this.#seen.size;
+    for (const { offset } of blocks) this.#seen.add(offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
-    return this.#seen.size === this.#segments ? "complete" : "partial";
+    return this.#seen.size > before && this.#seen.size === this.#blocks ? "complete" : "partial";
   }
 
-  /** Writes a segment where it belongs, unless its section is packed and cannot be unpacked. */
-  #put({ offset, length, packed }: Segment, section: Uint8Array): boolean {
+  /** Whether a block is to be written. What is whole from the front on may be in use. */
+  #isWanted(offset: number): boolean {
+    return !this.#seen.has(offset) || (this.#counts === "last" && offset >= this.#front);
+  }
+
+  /** Writes these blocks of a segment where they belong, unless its section is packed and cannot be unpacked. */
+  #put({ offset: start, length, packed }: Segment, section: Uint8Array, blocks: readonly Extent[]): boolean {
     const { bytes, unpack } = this.#target;
-    if (packed !== undefined) return unpack(packed, section, offset, length);
-    copyBytes(bytes.subarray(offset, offset + length), section);
+    if (packed !== undefined) return unpack(packed, section, start, length);
+    for (const { offset, length: count } of blocks) {
+      const from = offset - start;
+      copyBytes(bytes.subarray(offset, offset + count), section.subarray(from, from + count));
+    }
     return true;
   }
 }
@@ -69,6 +78,14 @@ const segmentFits = ({ offset, length, total, packed }: Segment, received: numbe
   total === bytes &&
   (packed !== undefined || length === received) &&
   offset % SEGMENT_BYTES === 0 &&
-  // An empty segment at the very end would count as the one that is missing.
-  offset < total &&
-  offset + length === Math.min(offset + SEGMENT_BYTES, total);
+  length > 0 &&
+  length <= (packed === undefined ? LONG_SEGMENT_BYTES : SEGMENT_BYTES) &&
+  (offset + length === total || (length % SEGMENT_BYTES === 0 && offset + length < total));
+
+function blocksOf({ offset: start, length }: Segment): Extent[] {
+  const end = start + length;
+  const blocks: Extent[] = [];
+  for (let offset = start; offset < end; offset += SEGMENT_BYTES)
+    blocks.push({ offset, length: Math.min(SEGMENT_BYTES, end - offset) });
+  return blocks;
+}

@@ -10,14 +10,14 @@
 import { Packr, Unpackr } from "msgpackr";
 import { LockstepError } from "../errors.ts";
 import type { CheckedVector } from "../memory/vector.ts";
-import { SEGMENT_BYTES } from "./messages.ts";
-import type { CoordinatorMessage, Segment, WorkerMessage } from "./messages.ts";
+import { LONG_SEGMENT_BYTES, SEGMENT_BYTES } from "./messages.ts";
+import type { CoordinatorMessage, Extent, Segment, WorkerMessage } from "./messages.ts";
 
 /** A header and a section. */
 export const MOST_FRAGMENTS = 2;
 
 /** The longest frame with a segment of a vector of so many bytes: a header that tells of MOST_CALLS has less than 48 KiB. */
-export const segmentFrameLimit = (vectorBytes: number): number => Math.min(vectorBytes, SEGMENT_BYTES) + 65_536;
+export const segmentFrameLimit = (vectorBytes: number): number => Math.min(vectorBytes, LONG_SEGMENT_BYTES) + 65_536;
 /** The welcome carries the graphs. */
 export const COORDINATOR_FRAME_LIMIT = 64 << 20;
 
@@ -61,20 +61,27 @@ interface Sent {
   readonly section: Uint8Array;
 }
 
-/** Where the segments begin within the first so many bytes of a vector, from the first one on. */
-export function* offsetsUntil(until: number): Generator<number> {
-  for (let offset = 0; offset < until; offset += SEGMENT_BYTES) yield offset;
+/** How a vector is cut where what is long travels packed, or as it is. */
+const longest = (packs: boolean): number => (packs ? SEGMENT_BYTES : LONG_SEGMENT_BYTES);
+
+/** The segments of the first so many bytes of a vector, from the first one on. */
+export function* extentsUntil(until: number, packs: boolean): Generator<Extent> {
+  const step = longest(packs);
+  for (let offset = 0; offset < until; offset += step) yield { offset, length: Math.min(step, until - offset) };
 }
 
-/** Where the segments begin within some bytes of a vector, from the last one on. */
-export function* offsetsBackFrom(until: number, from = 0): Generator<number> {
-  const last = SEGMENT_BYTES * (Math.ceil(until / SEGMENT_BYTES) - 1);
-  for (let offset = last; offset >= from; offset -= SEGMENT_BYTES) yield offset;
+/** The segments of some bytes of a vector, from the last one on; both ends are the vector's or where segments may begin. */
+export function* extentsBackFrom(until: number, packs: boolean, from = 0): Generator<Extent> {
+  const step = longest(packs);
+  for (let end = until; end > from;) {
+    const offset = Math.max(from, step * (Math.ceil(end / step) - 1));
+    yield { offset, length: end - offset };
+    end = offset;
+  }
 }
 
-/** The segment that begins at an offset, with its header part. @param packs whether it is packed, if that makes it shorter */
-export function segmentAt({ bytes, checksum, pack }: CheckedVector, offset: number, packs: boolean): Sent {
-  const length = Math.min(SEGMENT_BYTES, bytes.length - offset);
+/** A segment of a vector, with its header part. @param packs whether it is packed, if that makes it shorter */
+export function segmentOf({ bytes, checksum, pack }: CheckedVector, { offset, length }: Extent, packs: boolean): Sent {
   const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
   const made = packs ? pack(offset, length) : undefined;
   if (made !== undefined && made.section.length < length)

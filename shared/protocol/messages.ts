@@ -18,13 +18,19 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 10;
+export const PROTOCOL_VERSION = 11;
 
 /**
- * No frame's tensor section is longer, so that a heartbeat never waits behind a whole model, and that what is computed from a
- * segment can leave while the next ones arrive.
+ * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while
+ * the next ones arrive.
  */
 export const SEGMENT_BYTES = 1 << 18;
+
+/**
+ * On one host a segment has so many: each costs the processor, which computing needs, and the way costs nothing. No frame's tensor
+ * section is longer, so that a heartbeat never waits behind a whole model.
+ */
+export const LONG_SEGMENT_BYTES = 4 * SEGMENT_BYTES;
 
 /** Buckets of parameters but the first have at least so many bytes (shared/gradient/buckets.ts). */
 export const LEAST_BUCKET_BYTES = 1 << 20;
@@ -81,7 +87,7 @@ export interface Welcome {
   /** That the coordinator knows the join token, hex. */
   readonly proof: string;
   readonly plan: RunPlan;
-  /** Whether what is long travels packed: between hosts, where a network is slower than that. */
+  /** Whether what is long travels packed, in short segments: between hosts, where a network is slower than that. */
   readonly packs: boolean;
   /** Offered to who connects from the same host: memory instead of the socket for all that is large. */
   readonly memory?: MemoryOffer;
@@ -200,10 +206,14 @@ export interface Parameters {
  */
 export type Packed = "words" | "differences";
 
-/** Where a segment belongs in its vector, in bytes, and `Kernels.checksum` of its bytes. */
-export interface Segment {
+/** A part of a vector that travels at once, in bytes. */
+export interface Extent {
   readonly offset: number;
   readonly length: number;
+}
+
+/** Where a segment belongs in its vector, and `Kernels.checksum` of its bytes. */
+export interface Segment extends Extent {
   readonly total: number;
   readonly checksum: number;
   /** Its bytes come packed. */

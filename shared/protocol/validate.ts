@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { LockstepError } from "../errors.ts";
-import { SEGMENT_BYTES, MOST_CALLS, MOST_WORKS_AHEAD } from "./messages.ts";
+import { LONG_SEGMENT_BYTES, MOST_CALLS, MOST_WORKS_AHEAD } from "./messages.ts";
 import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 
 const count = z.int().min(0);
@@ -45,7 +45,7 @@ const ordinal = z
 const work = z.strictObject({ kind: z.enum(["train", "evaluate"]), step: ordinal });
 const segment = z.strictObject({
   offset: count,
-  length: z.int().min(0).max(SEGMENT_BYTES),
+  length: z.int().min(0).max(LONG_SEGMENT_BYTES),
   total: count,
   checksum: ordinal,
   packed: z.enum(["words", "differences"]).optional(),

@@ -1,4 +1,4 @@
-/** The same simulations with segments of 128 bytes: each partial and each version of the parameters takes several. */
+/** The same simulations with segments of 128 bytes, or 256 on the coordinator's host: each partial and each version of the parameters takes several. */
 import { expect, test, vi } from "vitest";
 import type * as Messages from "../../shared/protocol/messages.ts";
 import { scheduleOf } from "./seeds.ts";
@@ -6,7 +6,7 @@ import { check } from "./simulate.ts";
 
 vi.mock(import("../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
-  return { ...messages, SEGMENT_BYTES: 128, LEAST_BUCKET_BYTES: 128 };
+  return { ...messages, SEGMENT_BYTES: 128, LONG_SEGMENT_BYTES: 256, LEAST_BUCKET_BYTES: 128 };
 });
 
 const SEEDS = 300;

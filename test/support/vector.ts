@@ -4,7 +4,7 @@ import { Arena } from "../../shared/memory/arena.ts";
 import { Packing, packingBytes } from "../../shared/memory/packing.ts";
 import { checkedVector } from "../../shared/memory/vector.ts";
 import type { CheckedVector } from "../../shared/memory/vector.ts";
-import { offsetsUntil, segmentAt } from "../../shared/protocol/codec.ts";
+import { extentsUntil, segmentOf } from "../../shared/protocol/codec.ts";
 
 export function vectorOf(bytes: Uint8Array): CheckedVector {
   const arena = new Arena(packingBytes() + bytes.length);
@@ -15,10 +15,10 @@ export function vectorOf(bytes: Uint8Array): CheckedVector {
   return vector;
 }
 
-/** All segments of a vector, from the first one on. */
-export const segmentsOf = (vector: CheckedVector, packs = false): ReturnType<typeof segmentAt>[] =>
-  [...offsetsUntil(vector.bytes.length)].map((offset) => {
-    const { segment, section } = segmentAt(vector, offset, packs);
+/** All segments of a vector, from the first one on. @param areShort whether they are cut as packed ones are */
+export const segmentsOf = (vector: CheckedVector, packs = false, areShort = packs): ReturnType<typeof segmentOf>[] =>
+  [...extentsUntil(vector.bytes.length, areShort)].map((extent) => {
+    const { segment, section } = segmentOf(vector, extent, packs);
     // The next one is packed to the same place.
     return { segment, section: segment.packed !== undefined ? section.slice() : section };
   });

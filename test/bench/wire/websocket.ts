@@ -1,7 +1,7 @@
 /** Everything over WebSockets, as between processes of one host: segments with checksums, through outbox and assembly. */
 import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
-import { encodeFrame, offsetsBackFrom, offsetsUntil, segmentAt } from "../../../shared/protocol/codec.ts";
+import { encodeFrame, extentsBackFrom, extentsUntil, segmentOf } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
 import { Outgoing } from "../../../coordinator/outgoing.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
@@ -35,7 +35,12 @@ export const websocket: WirePath = {
         const all = arrivals.expect(peers);
         outgoing.expire(version);
         for (const outbox of outboxes) {
-          const { frames, over } = outgoing.lend(stepNumber(version), parameters, undefined, offsetsUntil(bytes));
+          const { frames, over } = outgoing.lend(
+            stepNumber(version),
+            parameters,
+            undefined,
+            extentsUntil(bytes, false),
+          );
           outbox.sendBulk(frames, "parameters", over);
         }
         await all;
@@ -58,8 +63,8 @@ export const websocket: WirePath = {
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
       function* frames(): Generator<Frame> {
-        for (const offset of offsetsBackFrom(bytes)) {
-          const { segment, section: part } = segmentAt(gradients, offset, false);
+        for (const extent of extentsBackFrom(bytes, false)) {
+          const { segment, section: part } = segmentOf(gradients, extent, false);
           yield encodeFrame({ ...common, segment }, part);
         }
       }

@@ -207,14 +207,14 @@ describe("the end of the next parameters", () => {
       [floats, 2 * floats],
     ] as const) {
       parameters.advance({ root, additions: [], from, until }, 4, 0);
-      frames.push(...parameters.lendAhead(undefined, 4 * from, until === long.size ? undefined : 4 * until).frames);
+      frames.push(...parameters.lendAhead("words", 4 * from, until === long.size ? undefined : 4 * until).frames);
     }
     // Who is told late gets both, made once.
-    expect([...parameters.lendAhead(undefined, 4 * floats).frames]).toEqual(frames);
+    expect([...parameters.lendAhead("words", 4 * floats).frames]).toEqual(frames);
     parameters.update({ root, additions: [], usedFrom: floats }, 4, 0);
-    frames.push(...parameters.lend("trained", undefined, 4 * floats).frames);
+    frames.push(...parameters.lend("trained", "words", 4 * floats).frames);
     expect(offsetsOf(frames)).toEqual([2, 1, 0]);
-    expect([...parameters.lend("trained", undefined).frames]).toEqual(frames.toReversed());
+    expect([...parameters.lend("trained", "words").frames]).toEqual(frames.toReversed());
     const received = vectorOf(new Uint8Array(4 * long.trained));
     const assembly = new Assembly(received, "last");
     const said = frames.map((frame) => {
@@ -231,13 +231,13 @@ describe("the end of the next parameters", () => {
     sums.fill(3);
     const tail = { root, additions: [], from: floats, until: long.size };
     parameters.advance(tail, 4, 0);
-    const { frames } = parameters.lendAhead(undefined, 4 * floats);
+    const { frames } = parameters.lendAhead("words", 4 * floats);
     const [first] = frames;
     gradientOf(sums, 0);
     parameters.update({ root, additions: [] }, 4, 0);
     // What was not made yet of the wrong ones is not made any more.
     expect([...frames]).toEqual([]);
-    const again = [...parameters.lend("trained", undefined, "again").frames];
+    const again = [...parameters.lend("trained", "words", "again").frames];
     expect(offsetsOf(again)).toEqual([2, 1, 0]);
     expect(again[0]).not.toEqual(first);
     expect(again.map((frame) => frame[1]!.buffer)).not.toContain(first![1]!.buffer);
@@ -249,7 +249,7 @@ describe("the end of the next parameters", () => {
     const current = Buffer.from(parameters.bytes).subarray(0, 4 * long.trained);
     gradientOf(sums, 0);
     parameters.advance({ root, additions: [], from: floats, until: long.size }, 4, 0);
-    const ahead = [...parameters.lendAhead(undefined, 4 * floats).frames];
+    const ahead = [...parameters.lendAhead("words", 4 * floats).frames];
     const sections = [...late.frames].map((frame) => frame[1]!);
     expect(Buffer.concat(sections).equals(current)).toBe(true);
     expect(sections.map(({ buffer }) => buffer)).not.toContain(ahead[0]![1]!.buffer);

@@ -1,14 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
-import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+import { LONG_SEGMENT_BYTES, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+import { segmentOf } from "../../../shared/protocol/codec.ts";
 import { segmentsOf, vectorOf } from "../../support/vector.ts";
 
 /** Floats from 1 on, not in order. */
 const vector = new Uint8Array(
   Float32Array.from({ length: (3 * SEGMENT_BYTES + 64) / 4 }, (_, index) => 1 + ((index * 31) % 251) / 64).buffer,
 );
-const segments = segmentsOf(vectorOf(vector));
+const segments = segmentsOf(vectorOf(vector), false, true);
 
 describe("Assembly", () => {
   it("puts packed segments together, among others", () => {
@@ -70,6 +71,52 @@ describe("Assembly", () => {
     );
   });
 
+  it("takes segments of several blocks, also where some of those are there", () => {
+    const extents = { whole: [0, 4], front: [0, 2], middle: [1, 3], back: [2, 4] } as const;
+    type Name = keyof typeof extents;
+    const cut = (name: Name, from = vector): (typeof segments)[number] => {
+      const [start, end] = extents[name].map((block) => Math.min(block * SEGMENT_BYTES, vector.length)) as [
+        number,
+        number,
+      ];
+      return segmentOf(vectorOf(from), { offset: start, length: end - start }, false);
+    };
+    const takeAll = (order: readonly Name[]): string[] => {
+      const target = vectorOf(new Uint8Array(vector.length));
+      const assembly = new Assembly(target);
+      const said = order.map((name) => {
+        const { segment, section } = cut(name);
+        return `${assembly.take(segment, section)} ${assembly.front / SEGMENT_BYTES} ${assembly.back / SEGMENT_BYTES}`;
+      });
+      expect(Buffer.compare(target.bytes, vector)).toBe(0);
+      return said;
+    };
+    const end = vector.length / SEGMENT_BYTES;
+    expect(takeAll(["whole", "middle"])).toEqual([`complete ${end} 0`, `partial ${end} 0`]);
+    expect(takeAll(["back", "front"])).toEqual(["partial 0 2", `complete ${end} 0`]);
+    expect(takeAll(["back", "middle", "front"])).toEqual(["partial 0 2", "partial 0 1", `complete ${end} 0`]);
+    expect(takeAll(["middle", "whole", "whole"])).toEqual([
+      `partial 0 ${end}`,
+      `complete ${end} 0`,
+      `partial ${end} 0`,
+    ]);
+  });
+
+  it("writes what is there no more, of a segment that has it too, and takes none of one that is damaged elsewhere", () => {
+    const target = vectorOf(new Uint8Array(vector.length));
+    const assembly = new Assembly(target);
+    const two = { offset: 0, length: 2 * SEGMENT_BYTES };
+    const { segment, section } = segments[0]!;
+    expect(assembly.take(segment, section)).toBe("partial");
+    const other = segmentOf(vectorOf(vector.map((byte) => byte ^ 1)), two, false);
+    expect(assembly.take(other.segment, other.section)).toBe("corrupt");
+    expect(Buffer.compare(target.bytes.subarray(0, SEGMENT_BYTES), section)).toBe(0);
+    expect(assembly.front).toBe(SEGMENT_BYTES);
+    const right = segmentOf(vectorOf(vector), two, false);
+    expect(assembly.take(right.segment, right.section)).toBe("partial");
+    expect(assembly.front).toBe(2 * SEGMENT_BYTES);
+  });
+
   it("says how far it is whole from its front on", () => {
     const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)));
     const fronts = [2, 0, 3, 1].map((index) => {
@@ -90,6 +137,8 @@ describe("Assembly", () => {
     for (const changes of [
       { offset: 64 },
       { offset: 4 * SEGMENT_BYTES },
+      { length: segment.length + 64 },
+      { length: 2 * SEGMENT_BYTES },
       { length: 64 },
       { total: segment.total + 64 },
       { checksum: 1 },
@@ -109,10 +158,26 @@ describe("Assembly", () => {
     expect(Buffer.compare(target.bytes, vector)).toBe(0);
   });
 
+  it("refuses segments that are longer than they may be, or end where none begins", () => {
+    const bytes = new Uint8Array(LONG_SEGMENT_BYTES + 2 * SEGMENT_BYTES);
+    const [from, assembly] = [vectorOf(bytes), new Assembly(vectorOf(bytes))];
+    const take = (offset: number, length: number): string => {
+      const { segment, section } = segmentOf(from, { offset, length }, false);
+      return assembly.take(segment, section);
+    };
+    expect(take(0, LONG_SEGMENT_BYTES + SEGMENT_BYTES)).toBe("corrupt");
+    expect(take(0, SEGMENT_BYTES + 64)).toBe("corrupt");
+    expect(take(0, LONG_SEGMENT_BYTES)).toBe("partial");
+    const packed = segmentOf(from, { offset: LONG_SEGMENT_BYTES, length: 2 * SEGMENT_BYTES }, true);
+    expect(packed.segment.packed).toBe("words");
+    expect(assembly.take(packed.segment, packed.section)).toBe("corrupt");
+    expect(take(LONG_SEGMENT_BYTES, 2 * SEGMENT_BYTES)).toBe("complete");
+  });
+
   it("is not completed by an empty segment at the end of a vector of whole segments", () => {
     const bytes = vector.subarray(0, 2 * SEGMENT_BYTES);
     const assembly = new Assembly(vectorOf(new Uint8Array(bytes.length)));
-    const [first, second] = segmentsOf(vectorOf(bytes));
+    const [first, second] = segmentsOf(vectorOf(bytes), false, true);
     expect(assembly.take(first!.segment, first!.section)).toBe("partial");
     const nothing = new Uint8Array(0);
     const empty = { offset: bytes.length, length: 0, total: bytes.length, checksum: vectorOf(bytes).checksum(0, 0) };
@@ -133,7 +198,7 @@ describe("Assembly", () => {
   it("takes the last bytes of a segment that comes again where they count, and is completed once all the same", () => {
     const target = vectorOf(new Uint8Array(vector.length));
     const assembly = new Assembly(target, "last");
-    const provisional = segmentsOf(vectorOf(vector.map((byte) => byte ^ 1)));
+    const provisional = segmentsOf(vectorOf(vector.map((byte) => byte ^ 1)), false, true);
     const take = (each: (typeof segments)[number]): string => assembly.take(each.segment, each.section);
     expect([provisional[3]!, provisional[2]!].map(take)).toEqual(["partial", "partial"]);
     expect(segments.toReversed().map(take)).toEqual(["partial", "partial", "partial", "complete"]);

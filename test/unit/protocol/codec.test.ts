@@ -7,11 +7,11 @@ import {
   bytesOf,
   decodeFrame,
   encodeFrame,
+  extentsBackFrom,
+  extentsUntil,
   segmentFrameLimit,
-  offsetsBackFrom,
-  offsetsUntil,
 } from "../../../shared/protocol/codec.ts";
-import { MOST_CALLS, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
+import { LONG_SEGMENT_BYTES, MOST_CALLS, SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { segmentsOf, vectorOf } from "../../support/vector.ts";
 import type { EngineCall, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
@@ -178,11 +178,16 @@ describe("a frame", () => {
 });
 
 describe("segments", () => {
-  it("cover a vector in order, each as long as may be and with its checksum", () => {
-    for (const length of [64, SEGMENT_BYTES - 64, SEGMENT_BYTES, SEGMENT_BYTES + 64, 3 * SEGMENT_BYTES]) {
-      const bytes = Uint8Array.from({ length }, (_, index) => (index * 31) % 251);
-      const segments = segmentsOf(vectorOf(bytes));
-      expect(segments).toHaveLength(Math.ceil(length / SEGMENT_BYTES));
+  it.each([
+    ["long where they travel as they are", false, LONG_SEGMENT_BYTES],
+    ["short where they travel packed", true, SEGMENT_BYTES],
+  ])("cover a vector in order, %s, each with its checksum", (_, packs, longest) => {
+    for (const length of [64, longest - 64, longest, longest + 64, 3 * longest]) {
+      // Nothing of it is shorter when it is packed.
+      const words = Uint32Array.from({ length: length / 4 }, (_each, index) => Math.imul(index, 0x9e3779b1));
+      const bytes = new Uint8Array(words.buffer);
+      const segments = segmentsOf(vectorOf(bytes), packs);
+      expect(segments).toHaveLength(Math.ceil(length / longest));
       expect(Buffer.concat(segments.map(({ section }) => section)).equals(bytes)).toBe(true);
       for (const { segment, section } of segments) {
         expect(segment).toMatchObject({ length: section.length, total: length });
@@ -196,7 +201,8 @@ describe("segments", () => {
     const any = new Uint32Array(floats.buffer, SEGMENT_BYTES);
     any.forEach((_, index) => (any[index] = Math.imul(index, 0x9e3779b1)));
     const vector = vectorOf(new Uint8Array(floats.buffer));
-    const [plain, packs] = [segmentsOf(vector), segmentsOf(vector, true)];
+    const packs = segmentsOf(vector, true);
+    const plain = segmentsOf(vector, false, true);
     expect(plain.map(({ segment }) => segment.packed)).toEqual([undefined, undefined]);
     expect(packs.map(({ segment }) => segment.packed)).toEqual(["words", undefined]);
     expect(packs[0]!.section.length).toBeLessThan(0.9 * SEGMENT_BYTES);
@@ -205,13 +211,20 @@ describe("segments", () => {
   });
 
   it("come from the last to the first where they are a partial's, and in parts", () => {
-    const length = 3 * SEGMENT_BYTES + 64;
-    const offsets = (from = 0, until = length): number[] =>
-      [...offsetsBackFrom(until, from)].map((offset) => offset / SEGMENT_BYTES);
-    expect(offsets()).toEqual([3, 2, 1, 0]);
-    expect(offsets(2 * SEGMENT_BYTES)).toEqual([3, 2]);
-    expect(offsets(SEGMENT_BYTES, 2 * SEGMENT_BYTES)).toEqual([1]);
-    expect(offsets(0, SEGMENT_BYTES)).toEqual([0]);
-    expect([...offsetsBackFrom(length)].toReversed()).toEqual([...offsetsUntil(length)]);
+    const length = 9 * SEGMENT_BYTES + 64;
+    const cuts = (packs: boolean, from = 0, until = length): number[] => {
+      const extents = [...extentsBackFrom(until, packs, from)];
+      extents.forEach((each, index) => expect(each.offset + each.length).toBe(extents[index - 1]?.offset ?? until));
+      return extents.map(({ offset }) => offset / SEGMENT_BYTES);
+    };
+    expect(cuts(true)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    expect(cuts(true, 2 * SEGMENT_BYTES, 4 * SEGMENT_BYTES)).toEqual([3, 2]);
+    expect(cuts(true, 0, SEGMENT_BYTES)).toEqual([0]);
+    expect(cuts(false)).toEqual([8, 4, 0]);
+    expect(cuts(false, 3 * SEGMENT_BYTES)).toEqual([8, 4, 3]);
+    expect(cuts(false, 0, 3 * SEGMENT_BYTES)).toEqual([0]);
+    expect(cuts(false, 5 * SEGMENT_BYTES, 7 * SEGMENT_BYTES)).toEqual([5]);
+    for (const packs of [true, false])
+      expect([...extentsBackFrom(length, packs)].toReversed()).toEqual([...extentsUntil(length, packs)]);
   });
 });

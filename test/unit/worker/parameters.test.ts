@@ -15,7 +15,7 @@ import { outboxTo } from "../../support/worker-outbox.ts";
 
 vi.mock(import("../../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
-  return { ...messages, SEGMENT_BYTES: 128, LEAST_BUCKET_BYTES: 128 };
+  return { ...messages, SEGMENT_BYTES: 128, LONG_SEGMENT_BYTES: 256, LEAST_BUCKET_BYTES: 128 };
 });
 
 interface Sent {
@@ -64,7 +64,7 @@ const bytes = vectorBytes(job.layouts.parameters);
 const valuesOf = (factor: number): Uint8Array =>
   new Uint8Array(Float32Array.from({ length: bytes / 4 }, (_, index) => factor * Math.sin(index)).buffer);
 const framesOf = (values: Uint8Array, packs = false) =>
-  segmentsOf(vectorOf(values), packs).map(({ segment, section }) =>
+  segmentsOf(vectorOf(values), packs, true).map(({ segment, section }) =>
     encodeFrame({ type: "parameters", version: stepNumber(8), segment }, section),
   );
 
