@@ -10,19 +10,15 @@ import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
 const count = z.int().min(0);
 const positive = z.int().min(1);
 /** Names and sentences are shown on terminals: control characters could rewrite what stands there. */
-const printable = (longest: number) =>
-  z
-    .string()
-    .max(longest)
-    // oxlint-disable-next-line no-control-regex
-    .regex(/^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$/);
+const sentence = z
+  .string()
+  .max(4000)
+  .regex(/^[\P{Cc}\n]*$/u);
 /** One line: a name with a second one could pass for what Lockstep says. */
-// oxlint-disable-next-line no-control-regex
 const short = z
   .string()
   .max(200)
-  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/);
-const sentence = printable(4000);
+  .regex(/^\P{Cc}*$/u);
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const code = z.string().regex(/^[A-Z_]{1,40}$/);
 /** What `lockstep worker --threads` allows: shards are shared out in proportion. */

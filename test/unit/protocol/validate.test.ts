@@ -235,6 +235,14 @@ describe("limits", () => {
   });
 });
 
+describe("a list that is too long", () => {
+  it("is refused for that, whatever is in it", () => {
+    const nodes: unknown[] = Array(10_001).fill("no node");
+    const { message } = refusal(checkCoordinatorMessage, { ...coordinatorMessages[3]!, nodes });
+    expect(message).toBe("the coordinator sent a malformed assignment: /nodes: Expected a list of 1 to 10000");
+  });
+});
+
 describe("what is shown to people", () => {
   it("has no control characters: they could rewrite a terminal", () => {
     const hello = { ...workerMessages[0]!, name: "büro 2" };
