@@ -204,41 +204,43 @@ describe("a plan's data", () => {
 });
 
 describe("limits", () => {
-  it("are those of the protocol", () => {
-    const partial = workerMessages[3] as { segment: object };
-    const hello = workerMessages[0]!;
-    const refused = [
-      { ...partial, segment: { ...segment, length: (1 << 20) + 1 } },
-      { ...partial, timing: { ...timing, calls: Array.from({ length: 1025 }, () => timing.calls[0]) } },
-      { ...hello, threads: 0 },
-      { ...hello, threads: 100_001 },
-      { ...hello, name: "x".repeat(201) },
-      { ...workerMessages[1], fingerprint: hash.toUpperCase() },
-      { ...workerMessages[2], code: "not a code" },
-    ];
-    for (const message of refused) expect(refusal(checkWorkerMessage, message).code).toBe("PROTOCOL_VIOLATION");
-    const assignment = coordinatorMessages[3]!;
-    for (const changes of [
-      { samples: 0 },
-      { works: 0 },
-      { works: 17 },
-      { shards: 0 },
-      { nodes: [] },
-      { nodes: [[0]] },
-      { nodes: [[0, 1, 2]] },
-      { work: { kind: "other", step: 0 } },
-      { work: { kind: "train", step: 2 ** 32 } },
-      { epoch: 2 ** 32 },
-    ]) {
-      expect(refusal(checkCoordinatorMessage, { ...assignment, ...changes }).code).toBe("PROTOCOL_VIOLATION");
-    }
-  });
-});
+  const [hello, ready, failed, partial] = workerMessages;
+  const assignment = coordinatorMessages.find(({ type }) => type === "assignment")!;
 
-describe("a list that is too long", () => {
-  it("is refused for that, whatever is in it", () => {
+  it.each([
+    ["/segment/length", partial!, { segment: { ...segment, length: (1 << 20) + 1 } }],
+    ["/timing/calls", partial!, { timing: { ...timing, calls: Array(1025).fill(timing.calls[0]) } }],
+    ["/threads", hello!, { threads: 0 }],
+    ["/threads", hello!, { threads: 100_001 }],
+    ["/name", hello!, { name: "x".repeat(201) }],
+    ["/fingerprint", ready!, { fingerprint: hash.toUpperCase() }],
+    ["/code", failed!, { code: "not a code" }],
+    ["/message", failed!, { message: "x".repeat(4001) }],
+  ])("of a worker's %s are the protocol's", (field, message, changes) => {
+    expect(refusal(checkWorkerMessage, { ...message, ...changes }).message).toContain(
+      `the worker sent a malformed ${message.type}: ${field}: `,
+    );
+  });
+
+  it.each([
+    ["/samples", { samples: 0 }],
+    ["/works", { works: 0 }],
+    ["/works", { works: 17 }],
+    ["/shards", { shards: 0 }],
+    ["/nodes", { nodes: [] }],
+    ["/nodes/0", { nodes: [[0]] }],
+    ["/nodes/0", { nodes: [[0, 1, 2]] }],
+    ["/work/kind", { work: { kind: "other", step: 0 } }],
+    ["/work/step", { work: { kind: "train", step: 2 ** 32 } }],
+    ["/epoch", { epoch: 2 ** 32 }],
+  ])("of an assignment's %s are the protocol's: %j", (field, changes) => {
+    const { message } = refusal(checkCoordinatorMessage, { ...assignment, ...changes });
+    expect(message).toMatch(new RegExp(`^the coordinator sent a malformed assignment: ${field}[:/]`));
+  });
+
+  it("of a list are looked at before what is in it", () => {
     const nodes: unknown[] = Array(10_001).fill("no node");
-    const { message } = refusal(checkCoordinatorMessage, { ...coordinatorMessages[3]!, nodes });
+    const { message } = refusal(checkCoordinatorMessage, { ...assignment, nodes });
     expect(message).toBe("the coordinator sent a malformed assignment: /nodes: Expected a list of 1 to 10000");
   });
 });
