@@ -7,8 +7,12 @@ import { operatingSystem } from "./system.ts";
 /** MADV_HUGEPAGE of Linux. */
 const HUGE_PAGES = 14;
 
-/** Has the system back this memory with huge pages. It may refuse, which costs time and nothing else. */
+/** So much a processor knows the small pages of; and the system may have to move others' pages, for milliseconds, to make a large one. */
+const SMALL = 8 << 20;
+
+/** Has the system back this memory with huge pages, if it is large. It may refuse, which costs time and nothing else. */
 export function preferHugePages(memory: WebAssembly.Memory): void {
+  if (memory.buffer.byteLength < SMALL) return;
   operatingSystem()?.madvise(new Uint8Array(memory.buffer), memory.buffer.byteLength, HUGE_PAGES);
 }
 
