@@ -18,7 +18,7 @@ export interface Lent {
   readonly over: () => void;
 }
 
-/** Of a version, the whole of it or a part, packed or not; frames of segments in order. */
+/** Of a version, the whole of it or a part, packed or not, which says how it is cut; frames by the block they begin with. */
 interface Copy {
   readonly version: StepNumber;
   readonly length: number;

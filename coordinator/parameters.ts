@@ -196,8 +196,9 @@ export class ParameterStore {
   lend(part: "whole" | "trained", packed: Packed | undefined, rest: Rest = "all"): Lent {
     const bytes = part === "whole" ? vectorBytes(this.layout) : this.#trainedBytes;
     const packs = packed !== undefined;
-    const extents =
-      rest === "again" ? extentsBackFrom(bytes, packs) : extentsUntil(rest === "all" ? bytes : rest, packs);
+    // What is not packed is not sent ahead.
+    const until = packs && typeof rest === "number" ? rest : bytes;
+    const extents = rest === "again" ? extentsBackFrom(bytes, packs) : extentsUntil(until, packs);
     return this.#outgoing.lend(stepNumber(this.#version), this.#toSend(this.#version, bytes, packed), packed, extents);
   }
 

@@ -107,7 +107,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
   const sockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: segmentFrameLimit(partialBytes),
+    maxPayload: segmentFrameLimit(partialBytes, false),
     maxFragments: MOST_FRAGMENTS,
   });
   const authority = await listenAt(http, host, port);
@@ -225,12 +225,13 @@ function accept(
     sendFrame(socket, wire, frame, flushed);
     if (socket.bufferedAmount > MOST_UNREAD) cut(`it left ${socket.bufferedAmount} bytes unread`);
   });
+  const { remoteAddress, localAddress } = wire as Partial<Socket>;
+  const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
   const proven = (): void => {
     wire.off("data", countStranger);
-    gatherFrames(wire, segmentFrameLimit(partialBytes));
+    gatherFrames(wire, segmentFrameLimit(partialBytes, !isLocal));
     visit.proven();
   };
-  const { remoteAddress, localAddress } = wire as Partial<Socket>;
   const measured = { pingedAt: 0, roundTrip: undefined as number | undefined, load: undefined as Link["load"] };
   const link = (): Link => ({
     address: remoteAddress ?? "",
@@ -250,7 +251,6 @@ function accept(
     const load = decodeLoad(answer);
     measured.load = load && { ...load, at };
   });
-  const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
   const handlers = listener.onConnection({
     outbox,
     token,

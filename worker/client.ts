@@ -52,7 +52,7 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   socket.on("upgrade", (response) =>
     socket.once("open", () => {
       wire = response.socket;
-      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY));
+      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY, false));
       onBytes(
         wire,
         everySecond(() => listener.onBytes()),

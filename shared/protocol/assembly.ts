@@ -1,6 +1,6 @@
 /**
- * Puts the segments of one vector together, in whatever order they come. A segment is counted once, however often it
- * arrives, so that a duplicate can never make a vector look complete. Which of its bytes count is the vector's to say: of a partial
+ * Puts the segments of one vector together, in whatever order they come. Of a segment each block is counted once, however
+ * often it arrives, so that a duplicate can never make a vector look complete. Which of its bytes count is the vector's to say: of a partial
  * the first, which may have been added already; of parameters the last, since they may be sent before they are final, which they
  * are once the first segment is there.
  */

@@ -16,8 +16,15 @@ import type { CoordinatorMessage, Extent, Segment, WorkerMessage } from "./messa
 /** A header and a section. */
 export const MOST_FRAGMENTS = 2;
 
-/** The longest frame with a segment of a vector of so many bytes: a header that tells of MOST_CALLS has less than 48 KiB. */
-export const segmentFrameLimit = (vectorBytes: number): number => Math.min(vectorBytes, LONG_SEGMENT_BYTES) + 65_536;
+/** How a vector is cut where what is long travels packed, or as it is. */
+const longest = (packs: boolean): number => (packs ? SEGMENT_BYTES : LONG_SEGMENT_BYTES);
+
+/**
+ * The longest frame with a segment of a vector of so many bytes: a header that tells of MOST_CALLS has less than 48 KiB.
+ * @param packs whether it would come packed
+ */
+export const segmentFrameLimit = (vectorBytes: number, packs: boolean): number =>
+  Math.min(vectorBytes, longest(packs)) + 65_536;
 /** The welcome carries the graphs. */
 export const COORDINATOR_FRAME_LIMIT = 64 << 20;
 
@@ -60,9 +67,6 @@ interface Sent {
   readonly segment: Segment;
   readonly section: Uint8Array;
 }
-
-/** How a vector is cut where what is long travels packed, or as it is. */
-const longest = (packs: boolean): number => (packs ? SEGMENT_BYTES : LONG_SEGMENT_BYTES);
 
 /** The segments of the first so many bytes of a vector, from the first one on. */
 export function* extentsUntil(until: number, packs: boolean): Generator<Extent> {

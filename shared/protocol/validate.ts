@@ -12,12 +12,12 @@ const positive = z.int().min(1);
 /** Names and sentences are shown on terminals: control characters could rewrite what stands there. */
 const sentence = z
   .string()
-  .max(4000)
+  .max(4000, { abort: true })
   .regex(/^[\P{Cc}\n]*$/u);
 /** One line: a name with a second one could pass for what Lockstep says. */
 const short = z
   .string()
-  .max(200)
+  .max(200, { abort: true })
   .regex(/^\P{Cc}*$/u);
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const code = z.string().regex(/^[A-Z_]{1,40}$/);
@@ -25,13 +25,40 @@ const code = z.string().regex(/^[A-Z_]{1,40}$/);
 const threads = z.int().min(1).max(100_000);
 const node = z.tuple([count, count]);
 
-/** A list whose length is looked at before what is in it, so that one that is too long costs no time. */
-const list = <Item extends z.ZodType>(item: Item, most: number, least = 0) =>
-  z
-    .custom<unknown>((value) => Array.isArray(value) && value.length >= least && value.length <= most, {
-      error: `Expected a list of ${least} to ${most}`,
-    })
-    .pipe(z.array(item));
+type Context = z.core.ParsePayload;
+
+/** Objects to the first thing that is wrong in a collection, and looks no further: so it costs little, however much there is. */
+function checkEach({ issues }: Context, entries: Iterable<readonly [PropertyKey, unknown]>, item: z.ZodType): void {
+  for (const [key, value] of entries) {
+    const [first] = item.safeParse(value).error?.issues ?? [];
+    if (first === undefined) continue;
+    issues.push({ code: "custom", message: first.message, path: [key, ...first.path], input: value });
+    return;
+  }
+}
+
+const object = (context: Context, message: string): void =>
+  void context.issues.push({ code: "custom", message, path: [], input: context.value });
+
+/** A list whose length is looked at before what is in it. */
+const list = (item: z.ZodType, most: number, least = 0): z.ZodType =>
+  z.unknown().check((context) => {
+    const { value } = context;
+    if (!Array.isArray(value) || value.length < least || value.length > most)
+      object(context, `Expected a list of ${least} to ${most}`);
+    else checkEach(context, value.entries(), item);
+  });
+
+/** Values by name, likewise. */
+const named = (item: z.ZodType, most: number): z.ZodType =>
+  z.unknown().check((context) => {
+    const { value } = context;
+    const names =
+      Object.prototype.toString.call(value) === "[object Object]" ? Object.keys(value as object) : undefined;
+    if (names === undefined || names.length > most || names.some((name) => name.length > 200))
+      object(context, `Expected values of at most ${most} names`);
+    else checkEach(context, Object.entries(value as object), item);
+  });
 
 /** Steps and epochs key random streams, which take 32 bits. */
 const ordinal = z
@@ -61,7 +88,7 @@ const table = {
   test: optionalPath,
   target: z.union([short, count]),
   classes: z.union([positive, list(short, 10_000)]).optional(),
-  columns: z.record(z.string().max(200), z.enum(["number", "standard", "category", "ignore"])).optional(),
+  columns: named(z.enum(["number", "standard", "category", "ignore"]), 10_000).optional(),
   standardise: z.boolean().optional(),
 };
 const data = z.discriminatedUnion("kind", [

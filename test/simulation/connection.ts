@@ -32,6 +32,7 @@ export class End {
   isMute = false;
   readonly #network: Network;
   readonly #underWay: Item[] = [];
+  #lastFlush = 0;
   #lastArrival = 0;
 
   constructor(network: Network, process: SimulatedProcess, host: string) {
@@ -44,8 +45,11 @@ export class End {
       this.send(item);
       // A peer that takes nothing more leaves what was written last in the socket's buffer.
       if (this.isMute) return;
+      const { world } = this.#network;
+      // One behind the other, as sockets do.
+      this.#lastFlush = Math.max(this.#lastFlush, world.now + world.between(0, 1));
       // Until it is flushed a frame is what lies in memory: whoever writes there meanwhile spoils it.
-      process.after(this.#network.world.between(0, 1), () => {
+      process.after(this.#lastFlush - world.now, () => {
         item.frame = copyOf(frame);
         flushed();
       });

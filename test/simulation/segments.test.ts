@@ -1,4 +1,4 @@
-/** The same simulations with segments of 128 bytes, or 256 on the coordinator's host: each partial and each version of the parameters takes several. */
+/** The same simulations with segments of 64 bytes, or 128 on the coordinator's host: each partial and each version of the parameters takes several. */
 import { expect, test, vi } from "vitest";
 import type * as Messages from "../../shared/protocol/messages.ts";
 import { scheduleOf } from "./seeds.ts";
@@ -6,7 +6,7 @@ import { check } from "./simulate.ts";
 
 vi.mock(import("../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
-  return { ...messages, SEGMENT_BYTES: 128, LONG_SEGMENT_BYTES: 256, LEAST_BUCKET_BYTES: 128 };
+  return { ...messages, SEGMENT_BYTES: 64, LONG_SEGMENT_BYTES: 128, LEAST_BUCKET_BYTES: 128 };
 });
 
 const SEEDS = 300;
@@ -14,10 +14,13 @@ const SEEDS = 300;
 test(`${SEEDS} schedules in small segments end in the same bits`, async () => {
   const times = new Map<string, number>();
   const tell = (line: string): void => {
-    const [, how] = /parameters (\w+)$/.exec(line) ?? [];
-    if (how !== undefined) times.set(how, 1 + (times.get(how) ?? 0));
+    const [, said] = /parameters (\w+)$/.exec(line) ?? [];
+    if (said === undefined) return;
+    // A number says how much is left to be sent.
+    const how = /^\d+$/.test(said) ? "rest" : said;
+    times.set(how, 1 + (times.get(how) ?? 0));
   };
   for (let seed = 50_001; seed <= 50_000 + SEEDS; seed++) await check(scheduleOf(seed), { tell });
   // They are sent ahead, and kept or not.
-  for (const how of ["ahead", "128", "again", "all"]) expect(times.get(how)).toBeGreaterThan(10);
+  for (const how of ["ahead", "rest", "again", "all"]) expect(times.get(how)).toBeGreaterThan(5);
 }, 300_000);

@@ -9,6 +9,7 @@ import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
 import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { checkCoordinatorMessage } from "../../../shared/protocol/validate.ts";
+import type { CheckedVector } from "../../../shared/memory/vector.ts";
 import { vectorOf } from "../../support/vector.ts";
 
 const layout = layoutOf([{ name: "0.weight", shape: [3, 5] }]);
@@ -163,6 +164,15 @@ describe("the end of the next parameters", () => {
       if (message.type !== "parameters") throw new Error(message.type);
       return message.segment.offset / SEGMENT_BYTES;
     });
+  /** What a receiver says to frames of parameters. */
+  function takenInto(received: CheckedVector, frames: readonly Frame[]): string[] {
+    const assembly = new Assembly(received, "last");
+    return frames.map((frame) => {
+      const { header, section } = decodeFrame(frame);
+      const message = checkCoordinatorMessage(header);
+      return message.type === "parameters" ? assembly.take(message.segment, section) : message.type;
+    });
+  }
   const bitsOf = ({ parameters }: ReturnType<typeof bench>): Buffer =>
     Buffer.concat([
       parameters.bytes,
@@ -216,13 +226,7 @@ describe("the end of the next parameters", () => {
     expect(offsetsOf(frames)).toEqual([2, 1, 0]);
     expect([...parameters.lend("trained", "words").frames]).toEqual(frames.toReversed());
     const received = vectorOf(new Uint8Array(4 * long.trained));
-    const assembly = new Assembly(received, "last");
-    const said = frames.map((frame) => {
-      const { header, section } = decodeFrame(frame);
-      const message = checkCoordinatorMessage(header);
-      return message.type === "parameters" && assembly.take(message.segment, section);
-    });
-    expect(said).toEqual(["partial", "partial", "complete"]);
+    expect(takenInto(received, frames)).toEqual(["partial", "partial", "complete"]);
     expect(Buffer.compare(received.bytes, parameters.bytes.subarray(0, 4 * long.trained))).toBe(0);
   });
 
@@ -245,13 +249,15 @@ describe("the end of the next parameters", () => {
 
   it("waits for its turn without being written over while the version before is on its way", () => {
     const { parameters, root, sums } = bench();
-    const late = parameters.lend("trained", undefined);
+    const late = parameters.lend("trained", "words");
     const current = Buffer.from(parameters.bytes).subarray(0, 4 * long.trained);
     gradientOf(sums, 0);
     parameters.advance({ root, additions: [], from: floats, until: long.size }, 4, 0);
     const ahead = [...parameters.lendAhead("words", 4 * floats).frames];
-    const sections = [...late.frames].map((frame) => frame[1]!);
-    expect(Buffer.concat(sections).equals(current)).toBe(true);
-    expect(sections.map(({ buffer }) => buffer)).not.toContain(ahead[0]![1]!.buffer);
+    const frames = [...late.frames];
+    const received = vectorOf(new Uint8Array(4 * long.trained));
+    expect(takenInto(received, frames).at(-1)).toBe("complete");
+    expect(Buffer.compare(received.bytes, current)).toBe(0);
+    expect(frames.map((frame) => frame[1]!.buffer)).not.toContain(ahead[0]![1]!.buffer);
   });
 });

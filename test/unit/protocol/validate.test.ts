@@ -185,6 +185,19 @@ describe("a plan's data", () => {
     expect(checkCoordinatorMessage(withData(data))).toEqual(withData(data));
   });
 
+  const columns = (values: unknown): object => ({ kind: "csv", train: "/t.csv", target: 0, columns: values });
+
+  it("names the first column that is not as it should be, and looks no further than it may", () => {
+    const message = (values: unknown): string => refusal(checkCoordinatorMessage, withData(columns(values))).message;
+    const right = columns({ a: "number", b: "ignore" });
+    expect(checkCoordinatorMessage(withData(right))).toEqual(withData(right));
+    const where = "the coordinator sent a malformed welcome: /plan/data/columns";
+    expect(message({ a: "number", b: "other", c: 5 })).toMatch(new RegExp(`^${where}/b: `));
+    const tooMany = Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`c${index}`, "number"]));
+    for (const values of [[], new Map([["a", "number"]]), null, "a", tooMany, { ["x".repeat(201)]: "number" }])
+      expect(message(values)).toBe(`${where}: Expected values of at most 10000 names`);
+  });
+
   it.each([
     null,
     "mnist",

@@ -63,8 +63,8 @@ async function joined(packs: boolean): Promise<{ listener: ClientListener; sent:
 const bytes = vectorBytes(job.layouts.parameters);
 const valuesOf = (factor: number): Uint8Array =>
   new Uint8Array(Float32Array.from({ length: bytes / 4 }, (_, index) => factor * Math.sin(index)).buffer);
-const framesOf = (values: Uint8Array, packs = false) =>
-  segmentsOf(vectorOf(values), packs, true).map(({ segment, section }) =>
+const framesOf = (values: Uint8Array, packs = false, areShort = true) =>
+  segmentsOf(vectorOf(values), packs, areShort).map(({ segment, section }) =>
     encodeFrame({ type: "parameters", version: stepNumber(8), segment }, section),
   );
 
@@ -97,6 +97,12 @@ it("computes with what came last of segments that came again before the first on
   const expected = await sumWith(...right);
   expect(await sumWith(...wrong)).not.toBe(expected);
   expect(await sumWith(...wrong.slice(1).toReversed(), ...right.toReversed())).toBe(expected);
+});
+
+it("takes segments of several blocks as it takes those of one", async () => {
+  const long = framesOf(valuesOf(0.5), false, false);
+  expect(long.length).toBeLessThan(right.length);
+  expect(await sumWith(...long)).toBe(await sumWith(...right));
 });
 
 it("packs its sum if it is told to, and takes packed parameters either way", async () => {
