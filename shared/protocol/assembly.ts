@@ -49,11 +49,10 @@ export class Assembly {
     if (blocks.length === 0) return "partial";
     if (!this.#put(segment, section, blocks) || checksum(segment.offset, segment.length) !== segment.checksum)
       return "corrupt";
-    const before = this.#seen.size;
     for (const { offset } of blocks) this.#seen.add(offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
-    return this.#seen.size > before && this.#seen.size === this.#blocks ? "complete" : "partial";
+    return this.#seen.size === this.#blocks ? "complete" : "partial";
   }
 
   /** Whether a block is to be written. What is whole from the front on may be in use. */
