@@ -12,7 +12,7 @@ import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
+import { bytesOf, decodeFrame, encodeFrame, packsFor } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type {
@@ -256,7 +256,7 @@ export class CoordinatorRuntime implements ServerListener {
     connection.proven();
     const offer = connection.isLocal ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
     const shared = offer === undefined ? {} : { memory: offer };
-    const packs = isPacking(connection);
+    const packs = packsFor(connection.isLocal);
     this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, packs, ...shared });
   }
 
@@ -271,7 +271,7 @@ export class CoordinatorRuntime implements ServerListener {
     if (connection === undefined) return;
     const { frames, over } = this.#parts.store.lend(
       part,
-      isPacking(connection) ? packedFor(holdsLast) : undefined,
+      packsFor(connection.isLocal) ? packedFor(holdsLast) : undefined,
       rest,
     );
     connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
@@ -354,9 +354,6 @@ export class CoordinatorRuntime implements ServerListener {
     for (const worker of this.#connections.keys()) this.#send(worker, { type: "heartbeat" });
   }
 }
-
-/** Whether what is long travels packed; not between processes of one host: that takes longer than sending it as it is. */
-const isPacking = ({ isLocal }: Connection): boolean => !isLocal;
 
 /** How parameters are packed for a worker. */
 const packedFor = (holdsLast: boolean): Packed => (holdsLast ? "differences" : "words");

@@ -13,7 +13,7 @@ import type { WebSocket } from "ws";
 import { LockstepError } from "../shared/errors.ts";
 import { decodeLoad } from "../shared/protocol/load.ts";
 import type { Load } from "../shared/protocol/load.ts";
-import { MOST_FRAGMENTS, segmentFrameLimit } from "../shared/protocol/codec.ts";
+import { MOST_FRAGMENTS, packsFor, segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { LONG_SEGMENT_BYTES, REFUSAL_HEADER } from "../shared/protocol/messages.ts";
@@ -229,7 +229,7 @@ function accept(
   const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
   const proven = (): void => {
     wire.off("data", countStranger);
-    gatherFrames(wire, segmentFrameLimit(partialBytes, !isLocal));
+    gatherFrames(wire, segmentFrameLimit(partialBytes, packsFor(isLocal)));
     visit.proven();
   };
   const measured = { pingedAt: 0, roundTrip: undefined as number | undefined, load: undefined as Link["load"] };

@@ -6,6 +6,7 @@
  */
 import { copyBytes } from "../memory/copy.ts";
 import type { CheckedVector } from "../memory/vector.ts";
+import { extentsBackFrom } from "./codec.ts";
 import { LONG_SEGMENT_BYTES, SEGMENT_BYTES } from "./messages.ts";
 import type { Extent, Segment } from "./messages.ts";
 
@@ -45,10 +46,11 @@ export class Assembly {
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
     const { bytes, checksum } = this.#target;
     if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
-    const blocks = blocksOf(segment).filter(({ offset }) => this.#isWanted(offset));
+    const { offset: start, length } = segment;
+    const cuts = [...extentsBackFrom(start + length, true, start)];
+    const blocks = cuts.filter(({ offset }) => this.#isWanted(offset));
     if (blocks.length === 0) return "partial";
-    if (!this.#put(segment, section, blocks) || checksum(segment.offset, segment.length) !== segment.checksum)
-      return "corrupt";
+    if (!this.#put(segment, section, blocks) || checksum(start, length) !== segment.checksum) return "corrupt";
     for (const { offset } of blocks) this.#seen.add(offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
@@ -80,11 +82,3 @@ const segmentFits = ({ offset, length, total, packed }: Segment, received: numbe
   length > 0 &&
   length <= (packed === undefined ? LONG_SEGMENT_BYTES : SEGMENT_BYTES) &&
   (offset + length === total || (length % SEGMENT_BYTES === 0 && offset + length < total));
-
-function blocksOf({ offset: start, length }: Segment): Extent[] {
-  const end = start + length;
-  const blocks: Extent[] = [];
-  for (let offset = start; offset < end; offset += SEGMENT_BYTES)
-    blocks.push({ offset, length: Math.min(SEGMENT_BYTES, end - offset) });
-  return blocks;
-}

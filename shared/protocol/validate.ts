@@ -25,39 +25,37 @@ const code = z.string().regex(/^[A-Z_]{1,40}$/);
 const threads = z.int().min(1).max(100_000);
 const node = z.tuple([count, count]);
 
-type Context = z.core.ParsePayload;
-
-/** Objects to the first thing that is wrong in a collection, and looks no further: so it costs little, however much there is. */
-function checkEach({ issues }: Context, entries: Iterable<readonly [PropertyKey, unknown]>, item: z.ZodType): void {
-  for (const [key, value] of entries) {
-    const [first] = item.safeParse(value).error?.issues ?? [];
-    if (first === undefined) continue;
-    issues.push({ code: "custom", message: first.message, path: [key, ...first.path], input: value });
-    return;
-  }
-}
-
-const object = (context: Context, message: string): void =>
-  void context.issues.push({ code: "custom", message, path: [], input: context.value });
-
-/** A list whose length is looked at before what is in it. */
-const list = (item: z.ZodType, most: number, least = 0): z.ZodType =>
-  z.unknown().check((context) => {
-    const { value } = context;
-    if (!Array.isArray(value) || value.length < least || value.length > most)
-      object(context, `Expected a list of ${least} to ${most}`);
-    else checkEach(context, value.entries(), item);
+/**
+ * A collection, of which the first thing that is wrong is told and no more is looked at: so it costs little, however much there is.
+ * @param entriesOf what is in it; undefined where it is none, or has too much
+ */
+const each = (
+  item: z.ZodType,
+  expected: string,
+  entriesOf: (value: unknown) => Iterable<readonly [PropertyKey, unknown]> | undefined,
+): z.ZodType =>
+  z.unknown().check(({ value: input, issues }) => {
+    const object = (message: string, path: PropertyKey[]): void =>
+      void issues.push({ code: "custom", message, path, input });
+    const entries = entriesOf(input);
+    if (entries === undefined) return object(expected, []);
+    for (const [key, value] of entries) {
+      const [first] = item.safeParse(value).error?.issues ?? [];
+      if (first !== undefined) return object(first.message, [key, ...first.path]);
+    }
   });
 
-/** Values by name, likewise. */
+const list = (item: z.ZodType, most: number, least = 0): z.ZodType =>
+  each(item, `Expected a list of ${least} to ${most}`, (value) =>
+    Array.isArray(value) && value.length >= least && value.length <= most ? value.entries() : undefined,
+  );
+
+/** Values by name. */
 const named = (item: z.ZodType, most: number): z.ZodType =>
-  z.unknown().check((context) => {
-    const { value } = context;
-    const names =
-      Object.prototype.toString.call(value) === "[object Object]" ? Object.keys(value as object) : undefined;
-    if (names === undefined || names.length > most || names.some((name) => name.length > 200))
-      object(context, `Expected values of at most ${most} names`);
-    else checkEach(context, Object.entries(value as object), item);
+  each(item, `Expected values of at most ${most} names`, (value) => {
+    if (Object.prototype.toString.call(value) !== "[object Object]") return undefined;
+    const entries = Object.entries(value as object);
+    return entries.length > most || entries.some(([name]) => name.length > 200) ? undefined : entries;
   });
 
 /** Steps and epochs key random streams, which take 32 bits. */
