@@ -11,7 +11,7 @@ import { openData } from "../shared/data/open.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { partialLayouts, vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
-import { compileAtOnce, tuneGarbageCollection } from "../shared/v8.ts";
+import { compileSooner, tuneGarbageCollection } from "../shared/v8.ts";
 import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
@@ -179,7 +179,7 @@ async function startIn(
 
   const plan = planOf(ingredients, settings, trace !== undefined);
   const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
-  compileAtOnce();
+  compileSooner();
   const runtime = new CoordinatorRuntime({
     ...machinery,
     state,

@@ -11,7 +11,7 @@ import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { logSettings, openLog } from "../shared/log.ts";
 import type { Log, LogSettings } from "../shared/log.ts";
-import { compileAtOnce, tuneGarbageCollection } from "../shared/v8.ts";
+import { compileSooner, tuneGarbageCollection } from "../shared/v8.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { version } from "../shared/version.ts";
@@ -67,7 +67,7 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
     connect: (listener) => connect(address, tls, listener),
     async openPool(plan) {
       const pool = await ComputePool.open(plan, threads, () => dataOf(plan, source, process.env, say));
-      compileAtOnce();
+      compileSooner();
       return pool;
     },
     random: Math.random,
