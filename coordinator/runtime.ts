@@ -1,13 +1,11 @@
 /**
- * Performs what the coordinator's core asks for: sends, receives, adds, updates. It holds the bytes and the sockets; the
- * core decides. Events are handled one after the other, never one inside another.
+ * Performs what the coordinator's core asks for: sends, receives (exchange.ts), adds, updates. It holds the bytes and the sockets;
+ * the core decides. Events are handled one after the other, never one inside another.
  */
 import { randomBytes } from "node:crypto";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
-import { vectorBytes } from "../shared/gradient/partial.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
-import type { PartialLayouts } from "../shared/gradient/partial.ts";
 import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
@@ -15,44 +13,28 @@ import type { Arena } from "../shared/memory/arena.ts";
 import { bytesOf, decodeFrame, encodeFrame, packsFor } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type {
-  CoordinatorMessage,
-  Packed,
-  Partial,
-  PlacedPartial,
-  RunPlan,
-  WorkName,
-} from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, RunPlan } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { commit } from "./commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
-import type { CoordinatorState, Work } from "./core/state.ts";
-import { sendsAhead } from "./core/sending.ts";
+import type { Work } from "./core/state.ts";
 import { step } from "./core/step.ts";
 import type { RunEvent } from "./events.ts";
-import type { ParameterStore } from "./parameters.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangeParts } from "./exchange.ts";
 import { Profiler } from "./profiler.ts";
-import type { Reduction } from "./reduction.ts";
 import type { Referee } from "./referee.ts";
 import type { Connection, Link, ServerListener } from "./server.ts";
-import type { LineListener, SharedMemory } from "./shared-memory.ts";
+import type { LineListener } from "./shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
-/** What bulk frames to a worker are about. Those of a version that is over are not made any more. */
-const PARAMETERS = "parameters";
 
-export interface RuntimeParts {
-  readonly state: CoordinatorState;
+export interface RuntimeParts extends ExchangeParts {
   readonly plan: RunPlan;
-  readonly layouts: PartialLayouts;
   readonly arena: Arena;
   readonly kernels: Kernels;
-  readonly store: ParameterStore;
-  readonly reduction: Reduction;
   readonly referee: Referee;
-  /** Memory to share with workers of this host; undefined where there is none, or none is wanted. */
-  readonly memory: SharedMemory | undefined;
   readonly clock: Clock;
   readonly notify: (event: RunEvent) => void;
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
@@ -70,6 +52,7 @@ export class CoordinatorRuntime implements ServerListener {
   readonly finished: Promise<"completed" | "stopped" | LockstepError>;
   readonly profiler: Profiler;
   readonly #parts: RuntimeParts;
+  readonly #exchange: Exchange;
   readonly #observers = new Set<EffectObserver>();
   readonly #finish: (outcome: "completed" | "stopped" | LockstepError) => void;
   readonly #connections = new Map<WorkerId, Connection>();
@@ -83,6 +66,7 @@ export class CoordinatorRuntime implements ServerListener {
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
     this.profiler = new Profiler(parts.clock);
+    this.#exchange = new Exchange(parts, this.profiler);
     const { promise, resolve } = Promise.withResolvers<"completed" | "stopped" | LockstepError>();
     this.finished = promise;
     this.#finish = resolve;
@@ -186,12 +170,16 @@ export class CoordinatorRuntime implements ServerListener {
       case "welcome":
         this.#welcome(effect.worker, effect.proof);
         return;
-      case "send-parameters":
-        this.#sendParameters(effect);
+      case "send-parameters": {
+        const connection = this.#connections.get(effect.worker);
+        if (connection !== undefined) this.#exchange.sendParameters(connection, effect);
         return;
-      case "send-ahead":
-        this.#sendAhead(effect);
+      }
+      case "send-ahead": {
+        const connection = this.#connections.get(effect.worker);
+        if (connection !== undefined) this.#exchange.sendAhead(connection, effect);
         return;
+      }
       case "close":
         this.#connections.get(effect.worker)?.close();
         return;
@@ -200,9 +188,11 @@ export class CoordinatorRuntime implements ServerListener {
         reduction.open(effect.work);
         this.#parts.memory?.reuse();
         return;
-      case "receive":
-        this.#receive(effect.worker, effect.partial);
+      case "receive": {
+        const event = this.#exchange.take(effect.worker, effect.partial, this.#section);
+        if (event !== undefined) this.#events.push(event);
         return;
+      }
       case "compare": {
         const { work, node, workers } = effect;
         this.#events.push({ type: "compared", work, node, groups: reduction.compare(node, workers) });
@@ -266,70 +256,6 @@ export class CoordinatorRuntime implements ServerListener {
     this.#connections.get(worker)?.outbox.send(frame);
   }
 
-  #sendParameters({ worker, part, rest, holdsLast }: Extract<CoordinatorEffect, { type: "send-parameters" }>): void {
-    const connection = this.#connections.get(worker);
-    if (connection === undefined) return;
-    const { frames, over } = this.#parts.store.lend(
-      part,
-      packsFor(connection.isLocal) ? packedFor(holdsLast) : undefined,
-      rest,
-    );
-    connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
-  }
-
-  #sendAhead({ worker, from, until, holdsLast }: Extract<CoordinatorEffect, { type: "send-ahead" }>): void {
-    const connection = this.#connections.get(worker);
-    if (connection === undefined) return;
-    const { frames, over } = this.#parts.store.lendAhead(packedFor(holdsLast), from, until);
-    connection.outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
-  }
-
-  *#counted(frames: Iterable<Frame>): Generator<Frame> {
-    for (const frame of frames) {
-      this.profiler.sent(bytesOf(frame));
-      yield frame;
-    }
-  }
-
-  #receive(worker: WorkerId, partial: Partial | PlacedPartial): void {
-    const { reduction } = this.#parts;
-    const taken =
-      partial.type === "partial"
-        ? reduction.take(worker, partial, this.#section)
-        : reduction.takePlaced(worker, partial, this.#placeOf(worker, partial));
-    if (taken === "partial") {
-      this.#advance(partial.work);
-      return;
-    }
-    const { computeMicroseconds } = partial;
-    this.profiler.computed(worker, computeMicroseconds);
-    const [start, end] = partial.node;
-    const named = { worker, work: partial.work, node: { start, end } };
-    if (taken === "corrupt") this.#events.push({ type: "corrupt", ...named });
-    else {
-      const finite = this.#parts.reduction.isFinite(worker, named.node);
-      this.#events.push({ type: "assembled", ...named, finite, computeMicroseconds });
-    }
-  }
-
-  /** Takes the open step as far as its sum is known, though partials are still arriving. */
-  #advance(work: WorkName): void {
-    const { layouts, reduction, state, store } = this.#parts;
-    if (!store.takesParts || !sendsAhead(state)) return;
-    const { samples } = state.work!;
-    const from = this.profiler.reduce(() => reduction.useTail((tail) => store.advance(tail, samples, work.step)));
-    // Behind what is trained are metrics alone.
-    if (from !== undefined && from < layouts.parameters.trained)
-      this.#events.push({ type: "advanced", work, from: 4 * from });
-  }
-
-  #placeOf(worker: WorkerId, { position }: PlacedPartial): number | undefined {
-    const { memory, layouts } = this.#parts;
-    const place = memory?.placeOf(worker, position);
-    if (place !== undefined) this.profiler.shared(vectorBytes(layouts.partial.train));
-    return place;
-  }
-
   /** Has the coordinator's own engine compute a node of the open work. */
   async #judge(work: Work, node: TreeNode): Promise<void> {
     const { store, state, referee, reduction, notify } = this.#parts;
@@ -354,6 +280,3 @@ export class CoordinatorRuntime implements ServerListener {
     for (const worker of this.#connections.keys()) this.#send(worker, { type: "heartbeat" });
   }
 }
-
-/** How parameters are packed for a worker. */
-const packedFor = (holdsLast: boolean): Packed => (holdsLast ? "differences" : "words");
