@@ -1,33 +1,22 @@
 /**
- * Performs what the worker's core asks for: connects, sends, prepares, computes. It holds the bytes; the core decides.
+ * Performs what the worker's core asks for: connects, sends, prepares, computes. The bytes of a step are with exchange.ts; the core
+ * decides.
  */
 import { randomBytes } from "node:crypto";
-import { hostMicroseconds } from "../shared/clock.ts";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { LockstepError, unreachable } from "../shared/errors.ts";
-import { nodeKey } from "../shared/gradient/tree.ts";
 import type { Log } from "../shared/log.ts";
-import type { TreeNode } from "../shared/gradient/tree.ts";
-import { Assembly } from "../shared/protocol/assembly.ts";
-import { decodeFrame, encodeFrame, extentsBackFrom, segmentOf } from "../shared/protocol/codec.ts";
+import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type {
-  CoordinatorMessage,
-  EngineCall,
-  Parameters,
-  Partial,
-  RunPlan,
-  Welcome,
-  WorkName,
-} from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage, RunPlan, Welcome } from "../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
 import type { ComputePool } from "../shared/compute/pool.ts";
-import type { Sum } from "../shared/compute/queue.ts";
 import { initialWorkerState } from "./core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
 import { step } from "./core/step.ts";
+import { Exchange } from "./exchange.ts";
 
 const TICK_EVERY = 250;
 
@@ -43,33 +32,17 @@ export interface WorkerOptions {
   readonly say: Log["say"];
 }
 
-/** The parameters that are arriving. */
-interface Incoming {
-  readonly version: number;
-  readonly assembly: Assembly;
-  /** When their first segment came; for a trace. */
-  readonly begun: number;
-}
-
 export class WorkerRuntime {
   /** Resolves when the worker has ended in good order; rejects with the error to show. */
   readonly finished: Promise<void>;
   readonly #options: WorkerOptions;
   readonly #state: WorkerState;
+  readonly #exchange = new Exchange();
   readonly #stopTicks: Cancel;
   readonly #ended: { resolve: () => void; reject: (error: LockstepError) => void };
   #client: Client | undefined;
   #pool: { readonly key: string; readonly opened: Promise<ComputePool> } | undefined;
   #ready: ComputePool | undefined;
-  #incoming: Incoming | undefined;
-  /** Whether all parameters of an even, or an odd version have come: what is frozen among them stays, and need not come again. */
-  readonly #whole = [false, false];
-  /** When the newest parameters came over the socket; for a trace. */
-  #received: { readonly version: number; readonly times: readonly [number, number] } | undefined;
-  /** Sums that the core has not yet said what to do with. */
-  readonly #sums = new Map<string, Sum>();
-  /** Buffers of sums that the coordinator reads from shared memory, wanted or not: until their work is over nobody writes there. */
-  #placed: { readonly work: WorkName; readonly buffer: number }[] = [];
   /** The section of the message the core is handling. */
   #section: Uint8Array = new Uint8Array(0);
 
@@ -106,9 +79,13 @@ export class WorkerRuntime {
       case "prepare":
         void this.#prepare(effect.welcome);
         return;
-      case "receive":
-        this.#receive(effect.parameters);
+      case "receive": {
+        if (this.#ready === undefined) return;
+        const traces = this.#state.welcome?.plan.trace === true;
+        const error = this.#exchange.receive(this.#ready, effect.parameters, this.#section, traces);
+        if (error !== undefined) this.#handle({ type: "violation", error });
         return;
+      }
       case "compute": {
         const { assignment } = effect;
         const error = this.#ready!.objectionTo(assignment);
@@ -118,19 +95,20 @@ export class WorkerRuntime {
         }
         this.#ready!.compute(assignment, (work, sum) => {
           const { node, computeMicroseconds } = sum;
-          this.#sums.set(sumKey(work, node), sum);
+          this.#exchange.keep(work, sum);
           this.#handle({ type: "computed", work, node, computeMicroseconds });
         });
         return;
       }
       case "forget":
-        this.#forget(effect.work);
+        this.#ready?.forget(effect.work);
+        this.#exchange.forget(this.#ready, this.#client?.outbox, effect.work);
         return;
       case "deliver":
-        this.#deliver(effect.work, effect.node, effect.computeMicroseconds);
+        this.#exchange.deliver(this.#ready!, this.#client?.outbox, this.#state.welcome!, effect);
         return;
       case "drop":
-        this.#release(effect.work, effect.node);
+        this.#exchange.drop(this.#ready!, effect.work, effect.node);
         return;
       case "say":
         this.#options.say(effect.level, effect.sentence);
@@ -143,18 +121,9 @@ export class WorkerRuntime {
     }
   }
 
-  #forget(work: WorkName): void {
-    this.#ready?.forget(work);
-    const isOver = (placed: { readonly work: WorkName }): boolean => workKey(placed.work) === workKey(work);
-    for (const { buffer } of this.#placed.filter(isOver)) this.#ready?.release(work.kind, buffer);
-    this.#placed = this.#placed.filter((placed) => !isOver(placed));
-    this.#client?.outbox.dropBulk(workKey(work));
-  }
-
   #connect(): void {
     if (this.#state.phase === "ended") return;
-    this.#incoming = undefined;
-    this.#whole.fill(false);
+    this.#exchange.begin();
     this.#client = this.#options.connect({
       onOpen: () => this.#handle({ type: "opened", nonce: randomBytes(NONCE_BYTES).toString("hex") }),
       onFrame: (frame) => this.#onFrame(frame),
@@ -213,81 +182,6 @@ export class WorkerRuntime {
     return this.#pool.opened;
   }
 
-  #receive({ version, segment }: Parameters): void {
-    const pool = this.#ready;
-    if (pool === undefined) return;
-    const { parameterBytes, trainedBytes } = pool.memory;
-    if (this.#incoming?.version !== version) {
-      const isEnough = this.#whole[version % 2]! && segment.total === trainedBytes;
-      const bytes = isEnough ? trainedBytes : parameterBytes;
-      const assembly = new Assembly(pool.memory.incoming(version, bytes), "last");
-      this.#incoming = { version, assembly, begun: this.#traces ? hostMicroseconds() : 0 };
-    }
-    switch (this.#incoming.assembly.take(segment, this.#section)) {
-      case "partial":
-        pool.arrived(version, this.#incoming.assembly.front);
-        return;
-      case "complete":
-        this.#whole[version % 2] = true;
-        if (this.#traces) this.#received = { version, times: [this.#incoming.begun, hostMicroseconds()] };
-        pool.arrived(version);
-        return;
-      case "corrupt": {
-        const sentence = `parameters of version ${version} arrived damaged at byte ${segment.offset}`;
-        this.#handle({ type: "violation", error: new LockstepError("PROTOCOL_VIOLATION", sentence) });
-      }
-    }
-  }
-
-  get #traces(): boolean {
-    return this.#state.welcome?.plan.trace === true;
-  }
-
-  /** What goes with a partial that this thread makes, where the plan asks for it. */
-  #timing(work: WorkName, calls: readonly EngineCall[]): () => Pick<Partial, "timing"> {
-    if (!this.#traces) return () => ({});
-    const encode = hostMicroseconds();
-    const received = this.#received?.version === work.step ? { received: this.#received.times } : {};
-    this.#received = undefined;
-    return () => ({ timing: { sent: hostMicroseconds(), encode, ...received, calls } });
-  }
-
-  #deliver(work: WorkName, node: TreeNode, computeMicroseconds: number): void {
-    const pool = this.#ready!;
-    const { run, packs } = this.#state.welcome!;
-    const key = sumKey(work, node);
-    const { buffer, from, until, announced, calls } = this.#sums.get(key)!;
-    const timing = from === 0 ? this.#timing(work, calls) : () => ({});
-    const common = { run, work, node: [node.start, node.end], computeMicroseconds } as const;
-    const place = pool.memory.placeOf(work.kind, buffer);
-    if (place !== undefined) {
-      const { position } = place;
-      if (!announced) {
-        const checksum = pool.memory.checksumOf(work.kind, buffer);
-        const message = { type: "placed-partial", ...common, position, checksum, ...timing() } as const;
-        this.#client?.outbox.send(encodeFrame(message));
-      }
-      this.#sums.delete(key);
-      this.#placed.push({ work, buffer });
-      return;
-    }
-    function* frames(): Generator<Frame> {
-      const vector = pool.memory.outgoing(work.kind, buffer);
-      for (const extent of extentsBackFrom(until, packs, from)) {
-        const { segment, section } = segmentOf(vector, extent, packs);
-        yield encodeFrame({ type: "partial", ...common, segment, ...(extent.offset === 0 ? timing() : {}) }, section);
-      }
-    }
-    this.#sums.delete(key);
-    this.#client?.outbox.sendBulk(frames(), workKey(work), () => pool.release(work.kind, buffer));
-  }
-
-  #release(work: WorkName, node: TreeNode): void {
-    const key = sumKey(work, node);
-    this.#ready!.release(work.kind, this.#sums.get(key)!.buffer);
-    this.#sums.delete(key);
-  }
-
   async #exit(error: LockstepError | undefined): Promise<void> {
     this.#stopTicks();
     this.#client?.close();
@@ -307,6 +201,3 @@ function unusable(error: unknown): LockstepError {
   return new LockstepError(code, lines.join("\n"), hint, { cause: error });
 }
 const defect = "coordinator and worker must run the same Lockstep; if they do, please report this as a defect of it";
-
-const workKey = ({ kind, step: number }: WorkName): string => `${kind} ${number}`;
-const sumKey = (work: WorkName, node: TreeNode): string => `${workKey(work)} ${nodeKey(node)}`;
