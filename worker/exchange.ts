@@ -54,20 +54,17 @@ export class Exchange {
       this.#incoming = { version, assembly, begun: traces ? hostMicroseconds() : 0 };
     }
     const { assembly, begun } = this.#incoming;
-    switch (assembly.take(segment, section)) {
-      case "partial":
-        pool.arrived(version, assembly.front);
-        return undefined;
-      case "complete":
-        this.#whole[version % 2] = true;
-        if (traces) this.#received = { version, times: [begun, hostMicroseconds()] };
-        pool.arrived(version);
-        return undefined;
-      case "corrupt": {
-        const sentence = `parameters of version ${version} arrived damaged at byte ${segment.offset}`;
-        return new LockstepError("PROTOCOL_VIOLATION", sentence);
-      }
+    const taken = assembly.take(segment, section);
+    if (taken === "corrupt") {
+      const sentence = `parameters of version ${version} arrived damaged at byte ${segment.offset}`;
+      return new LockstepError("PROTOCOL_VIOLATION", sentence);
     }
+    if (taken === "complete") {
+      this.#whole[version % 2] = true;
+      if (traces) this.#received = { version, times: [begun, hostMicroseconds()] };
+    }
+    pool.arrived(version, taken === "complete" ? undefined : assembly.front);
+    return undefined;
   }
 
   /** Keeps a sum until it is delivered or dropped. */
