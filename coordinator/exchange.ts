@@ -1,5 +1,5 @@
 /**
- * The bytes of the open work: parameters on their way to workers, partials on their way back. What comes of a partial is an event
+ * The bytes of the open work, and of the next parameters: these on their way to workers, partials on their way back. What comes of a partial is an event
  * for the core, which has said that it is wanted.
  */
 import { vectorBytes } from "../shared/gradient/partial.ts";

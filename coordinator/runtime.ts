@@ -1,6 +1,6 @@
 /**
- * Performs what the coordinator's core asks for: sends, receives (exchange.ts), adds, updates. It holds the bytes and the sockets;
- * the core decides. Events are handled one after the other, never one inside another.
+ * Performs what the coordinator's core asks for: sends and receives (a step's bytes: exchange.ts), adds, updates. It holds the
+ * sockets; the core decides. Events are handled one after the other, never one inside another.
  */
 import { randomBytes } from "node:crypto";
 import type { Cancel, Clock } from "../shared/clock.ts";

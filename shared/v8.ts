@@ -20,8 +20,9 @@ export function tuneGarbageCollection(): void {
  * by then. Compiled at the first call, the first 118 steps of 784-1024-1024-10 at 512 were 1.08 times as fast. Optimised after 50
  * calls, steps 100 to 400 of 784-64-10 over sockets took 0.72 of the time, through shared memory 0.80 (4 rounds, medians of
  * ratios); on 784-1024-1024-10 over sockets no difference stood out from the noise. The slow optimising compiler is not called
- * sooner: after 400 or 1,000 calls in place of 3,000 it took more from the first 4,000 steps through shared memory than it gave. Not
- * called before the steps begin, since it would make the start slower.
+ * sooner: after 400 or 1,000 calls in place of 3,000 it took more from the first 4,000 steps through shared memory than it gave.
+ *
+ * This function is not called before the steps begin: it would make the start slower.
  */
 export function compileSooner(): void {
   setFlagsFromString("--always-sparkplug");

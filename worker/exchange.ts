@@ -13,6 +13,7 @@ import { encodeFrame, extentsBackFrom, segmentOf } from "../shared/protocol/code
 import type { Frame } from "../shared/protocol/codec.ts";
 import type { EngineCall, Parameters, Partial, Welcome, WorkName } from "../shared/protocol/messages.ts";
 import type { Outbox } from "../shared/protocol/outbox.ts";
+import type { WorkerEffect } from "./core/state.ts";
 
 /** The parameters that are arriving. */
 interface Incoming {
@@ -77,7 +78,7 @@ export class Exchange {
     pool: ComputePool,
     outbox: Outbox | undefined,
     { run, packs, plan }: Welcome,
-    { work, node, computeMicroseconds }: { work: WorkName; node: TreeNode; computeMicroseconds: number },
+    { work, node, computeMicroseconds }: Extract<WorkerEffect, { type: "deliver" }>,
   ): void {
     const { buffer, from, until, announced, calls } = this.#take(work, node);
     const timing = from === 0 && plan.trace ? this.#timing(work, calls) : () => ({});
