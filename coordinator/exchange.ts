@@ -65,7 +65,7 @@ export class Exchange {
   }
 
   /** Takes a segment of a partial, or a whole one in shared memory. Undefined: nothing is to be decided yet. */
-  take(worker: WorkerId, partial: Partial | PlacedPartial, section: Uint8Array): CoordinatorEvent | undefined {
+  receive(worker: WorkerId, partial: Partial | PlacedPartial, section: Uint8Array): CoordinatorEvent | undefined {
     const { reduction } = this.#parts;
     const taken =
       partial.type === "partial"

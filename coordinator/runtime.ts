@@ -189,7 +189,7 @@ export class CoordinatorRuntime implements ServerListener {
         this.#parts.memory?.reuse();
         return;
       case "receive": {
-        const event = this.#exchange.take(effect.worker, effect.partial, this.#section);
+        const event = this.#exchange.receive(effect.worker, effect.partial, this.#section);
         if (event !== undefined) this.#events.push(event);
         return;
       }
