@@ -1,6 +1,6 @@
 /**
- * The bytes of the open work, and of the next parameters: these on their way to workers, partials on their way back. What comes of a partial is an event
- * for the core, which has said that it is wanted.
+ * The bytes of a step: parameters on their way to workers, the next ones perhaps while the work is still open, and partials on
+ * their way back. What comes of a partial is an event for the core, which has said that it is wanted.
  */
 import { vectorBytes } from "../shared/gradient/partial.ts";
 import type { PartialLayouts } from "../shared/gradient/partial.ts";
@@ -11,6 +11,7 @@ import type { Packed, Partial, PlacedPartial, WorkName } from "../shared/protoco
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import { sendsAhead } from "./core/sending.ts";
 import type { CoordinatorState } from "./core/state.ts";
+import type { Lent } from "./outgoing.ts";
 import type { ParameterStore } from "./parameters.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Reduction } from "./reduction.ts";
@@ -40,20 +41,22 @@ export class Exchange {
 
   /** Queues the current parameters, or a part of them, for a worker. */
   sendParameters(
-    { outbox, isLocal }: Connection,
+    connection: Connection,
     { part, rest, holdsLast }: Extract<CoordinatorEffect, { type: "send-parameters" }>,
   ): void {
-    const packed = packsFor(isLocal) ? packedFor(holdsLast) : undefined;
-    const { frames, over } = this.#parts.store.lend(part, packed, rest);
-    outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
+    const packed = packsFor(connection.isLocal) ? packedFor(holdsLast) : undefined;
+    this.#send(connection, this.#parts.store.lend(part, packed, rest));
   }
 
   /** Queues what is known already of the next parameters for a worker of another host. */
   sendAhead(
-    { outbox }: Connection,
+    connection: Connection,
     { from, until, holdsLast }: Extract<CoordinatorEffect, { type: "send-ahead" }>,
   ): void {
-    const { frames, over } = this.#parts.store.lendAhead(packedFor(holdsLast), from, until);
+    this.#send(connection, this.#parts.store.lendAhead(packedFor(holdsLast), from, until));
+  }
+
+  #send({ outbox }: Connection, { frames, over }: Lent): void {
     outbox.sendBulk(this.#counted(frames), PARAMETERS, over);
   }
 
