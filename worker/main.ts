@@ -65,8 +65,8 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
     settings: { name: values.name, version, threads, patience: 1000 * whole("patience", values.patience), token },
     clock: systemClock,
     connect: (listener) => connect(address, tls, listener),
-    async openPool(plan) {
-      const pool = await ComputePool.open(plan, threads, () => dataOf(plan, source, process.env, say));
+    async openPool(plan, isApart) {
+      const pool = await ComputePool.open(plan, threads, isApart, () => dataOf(plan, source, process.env, say));
       compileSooner();
       return pool;
     },

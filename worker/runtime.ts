@@ -25,8 +25,8 @@ export interface WorkerOptions {
   readonly clock: Clock;
   /** Opens a connection to the coordinator. */
   readonly connect: (listener: ClientListener) => Client;
-  /** Reads a plan's data and starts the threads for it. */
-  readonly openPool: (plan: RunPlan) => Promise<ComputePool>;
+  /** Reads a plan's data and starts what computes it. @param isApart whether no memory will be shared with the coordinator */
+  readonly openPool: (plan: RunPlan, isApart: boolean) => Promise<ComputePool>;
   /** In [0, 1), to spread reconnects. */
   readonly random: () => number;
   readonly say: Log["say"];
@@ -148,7 +148,7 @@ export class WorkerRuntime {
   }
 
   async #prepare({ plan, run, memory }: Welcome): Promise<void> {
-    const opened = this.#poolFor(plan);
+    const opened = this.#poolFor(plan, memory === undefined);
     const client = this.#client;
     // Once the connection is lost the next welcome asks again, for this coordinator's memory or another's.
     const isWanted = (): boolean => this.#client === client && this.#pool?.opened === opened;
@@ -169,14 +169,14 @@ export class WorkerRuntime {
   }
 
   /** The pool of this plan: kept over reconnects, replaced when the coordinator runs something else. */
-  #poolFor(plan: RunPlan): Promise<ComputePool> {
-    const key = JSON.stringify(plan);
+  #poolFor(plan: RunPlan, isApart: boolean): Promise<ComputePool> {
+    const key = JSON.stringify([plan, isApart]);
     if (this.#pool?.key !== key) {
       const closed = this.#pool?.opened.then(
         (previous) => previous.close(),
         () => {},
       );
-      const open = (): Promise<ComputePool> => this.#options.openPool(plan);
+      const open = (): Promise<ComputePool> => this.#options.openPool(plan, isApart);
       this.#pool = { key, opened: closed === undefined ? open() : closed.then(open) };
     }
     return this.#pool.opened;

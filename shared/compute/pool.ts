@@ -1,5 +1,6 @@
 /**
- * A worker's arithmetic: the data, the memory, and the piscina pool whose threads run the engine. The main thread only cuts assignments into tasks and adds partial sums, so its socket is never kept waiting.
+ * A worker's arithmetic: the data, the memory, and the piscina pool whose threads run the engine. The main thread only cuts assignments
+ * into tasks and adds partial sums, so its socket is never kept waiting; what is over before the socket would notice it may compute itself.
  */
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
@@ -17,6 +18,7 @@ import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
+import { isLight } from "./light.ts";
 import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
 import { rankOf, TaskQueue } from "./queue.ts";
@@ -92,11 +94,16 @@ export class ComputePool {
   }
 
   /**
-   * Reads the plan's data and starts the threads. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH, GRAPH_INVALID.
+   * Reads the plan's data and starts what computes it. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH, GRAPH_INVALID.
+   * @param isApart whether it will never be given memory to share with a coordinator
    * @param read where the data is from: this machine unless said otherwise
    */
-  static async open(plan: RunPlan, threads: number, read = readHere): Promise<ComputePool> {
-    return new ComputePool(plan, threads, await read(plan), piscinaThreads(threads));
+  static async open(plan: RunPlan, threads: number, isApart: boolean, read = readHere): Promise<ComputePool> {
+    const data = await read(plan);
+    if (threads > 1 || !isApart || !isLight(plan)) return new ComputePool(plan, threads, data, piscinaThreads(threads));
+    // Only then, since it brings the main thread what else its compute threads alone load.
+    const { onMainThread } = await import("./main-thread.ts");
+    return new ComputePool(plan, 1, data, onMainThread);
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
- * What a compute thread does: gathers the samples of a subtree, runs the fused program of its shape on the parameters in
- * shared memory, and leaves the sums in shared memory. The engine blocks its thread and no other; a thread inside it is
- * never terminated (the process would abort), so stale tasks finish, or stop between two stages.
+ * What computes a worker's tasks: gathers the samples of a subtree, runs the fused program of its shape on the parameters in
+ * shared memory, and leaves the sums in shared memory. The engine blocks the thread it is called on; a thread inside it
+ * is never terminated (the process would abort), so stale tasks finish, or stop between two stages.
  */
 import { threadId } from "node:worker_threads";
 import { hostMicroseconds } from "../clock.ts";
@@ -24,11 +24,11 @@ import type { Loaded } from "./programs.ts";
 import { goesOn, readiness } from "./task.ts";
 import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "./task.ts";
 
-/** A thread that waits for parameters looks up this often, in milliseconds, should it have missed that it is to stop. */
-const LONGEST_WAIT = 20;
-
-/** And first spins for so long: most parameters come sooner. */
-const SPIN = 4;
+/**
+ * Waits until the signal is not `seen` any more or it is woken, or a while: either blocks its thread, or resolves.
+ * @param isLong whether it will be long, or has been
+ */
+export type Wait = (arrivals: Signal, seen: number, isLong: boolean) => Promise<void> | void;
 
 export class TaskRunner {
   readonly #threads: number;
@@ -36,6 +36,7 @@ export class TaskRunner {
   readonly #kernels: Kernels;
   readonly #announcer = new Announcer();
   readonly #onProgress: (progress: Progress) => void;
+  readonly #wait: Wait;
   readonly #layouts: PartialLayouts;
   readonly #buckets: readonly number[];
   readonly #data: Readonly<Record<WorkKind, Dataset | undefined>>;
@@ -53,11 +54,13 @@ export class TaskRunner {
     { threads, plan, memory, arrivals, interrupts, train, test }: ThreadSetup,
     engine: Engine,
     onProgress: (progress: Progress) => void,
+    wait: Wait,
   ) {
     this.#threads = threads;
     this.#plan = plan;
     this.#kernels = instantiateKernels(memory);
     this.#onProgress = onProgress;
+    this.#wait = wait;
     this.#arrivals = new Signal(memory, arrivals);
     this.#interrupts = new Int32Array(memory.buffer, interrupts, 1);
     this.#layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
@@ -99,7 +102,7 @@ export class TaskRunner {
     let checksum: number | undefined;
     for (const { needs, completes, prepared } of loaded.stages) {
       const waits = hostMicroseconds();
-      const found = this.#await(task, needs);
+      const found = await this.#await(task, needs);
       if (found !== "ready") return found;
       const computes = hostMicroseconds();
       await prepared.run(inputs, outputs);
@@ -153,16 +156,14 @@ export class TaskRunner {
     });
   }
 
-  /** Blocks until so many buckets of a task's parameters are here, or the thread has something better to do. */
-  #await(task: ComputeTask, buckets: number): Exclude<ReturnType<typeof readiness>, "waiting"> {
+  /** Waits until so many buckets of a task's parameters are here, or there is something better to do. */
+  async #await(task: ComputeTask, buckets: number): Promise<Exclude<ReturnType<typeof readiness>, "waiting">> {
     const needed = buckets < this.#buckets.length ? signalOf(task.step, buckets) : undefined;
     for (let waited = false; ; waited = true) {
       const seen = this.#arrivals.value;
       const found = readiness(task, seen, Atomics.load(this.#interrupts, 0), needed);
       if (found !== "waiting") return found;
-      // Long vectors take a while, in which another thread may have better use for the processor.
-      if (waited || task.inStages === true) this.#arrivals.wait(seen, LONGEST_WAIT);
-      else this.#arrivals.spin(seen, SPIN);
+      await this.#wait(this.#arrivals, seen, waited || task.inStages === true);
     }
   }
 

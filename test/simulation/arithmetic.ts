@@ -9,6 +9,7 @@ import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { TaskRunner } from "../../shared/compute/runner.ts";
 import type { ComputeTask } from "../../shared/compute/task.ts";
+import { neverWaits } from "../support/inline-threads.ts";
 import { data, job, sampleOf } from "./job.ts";
 
 const parameterBytes = vectorBytes(job.layouts.parameters);
@@ -17,7 +18,6 @@ const { shards } = job.plan;
 const arena = new Arena(parameterBytes + (sumBytes + 64) * shards + 128);
 const parameters = arena.allocate(parameterBytes);
 const buffers = Array.from({ length: shards }, () => arena.allocate(sumBytes));
-/** Nothing is waited for here: simulated threads do that before. */
 const unused = arena.allocate(4);
 
 /** The samples of the last call. */
@@ -52,6 +52,8 @@ const runner = new TaskRunner(
   },
   engine,
   () => {},
+  // Simulated threads have waited before.
+  neverWaits,
 );
 
 /** Bytes of the sums of a task. */

@@ -6,6 +6,11 @@ import type { Threads } from "../../shared/compute/threads.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
 import { Signal } from "../../shared/memory/signal.ts";
 
+/** For tasks that are ready when they are given. */
+export const neverWaits = (): never => {
+  throw new Error("a task that was ready waits for parameters");
+};
+
 /** As a thread sees it in its worker's memory. */
 export function readinessIn(
   { memory, arrivals, interrupts }: ThreadSetup,
@@ -19,7 +24,7 @@ type Found = Exclude<ReturnType<typeof readiness>, "waiting">;
 
 /** A thread would block until a task need not wait any more; here it is held until then. */
 export function inlineThreads(setup: ThreadSetup, onProgress: (progress: Progress) => void): Threads {
-  const runner = new TaskRunner(setup, referenceEngine("float32"), onProgress);
+  const runner = new TaskRunner(setup, referenceEngine("float32"), onProgress, neverWaits);
   let closed = false;
   let running: Promise<unknown> = Promise.resolve();
   let held: { readonly task: ComputeTask; readonly start: (found: Found) => void }[] = [];

@@ -1,5 +1,6 @@
 /** Long vectors on their way bucket by bucket: what a thread does meanwhile, and what its worker is told. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { threadId } from "node:worker_threads";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { hostMicroseconds } from "../../../shared/clock.ts";
 import { ComputePool, readHere } from "../../../shared/compute/pool.ts";
@@ -63,8 +64,8 @@ function fill(pool: ComputePool, version: number, from = 0, until = pool.memory.
   for (let index = from / 4; index < until / 4; index++) floats[index] = Math.sin(index + 1) / 4;
 }
 
-async function opened(threads = 1): Promise<ComputePool> {
-  const pool = await ComputePool.open(await planOf(), threads);
+async function opened(threads = 1, isApart = false): Promise<ComputePool> {
+  const pool = await ComputePool.open(await planOf(), threads, isApart);
   onTestFinished(() => pool.close());
   return pool;
 }
@@ -80,9 +81,12 @@ async function wholeSum(): Promise<Buffer> {
   return told[0]!.bytes;
 }
 
-describe("a thread", () => {
+describe.each([
+  ["a compute thread", false],
+  ["the main thread", true],
+])("%s", (_, isApart) => {
   it("begins with the first parameters, waits for the others, and tells of the last sums first", async () => {
-    const [expected, pool] = [await wholeSum(), await opened()];
+    const [expected, pool] = [await wholeSum(), await opened(1, isApart)];
     // Now its program is loaded.
     pool.arrived(0);
     await sumOf(pool, 0);
@@ -118,7 +122,7 @@ describe("a thread", () => {
   });
 
   it("does not begin before the first bucket is whole", async () => {
-    const pool = await opened();
+    const pool = await opened(1, isApart);
     pool.arrived(0);
     await sumOf(pool, 0);
     const sum = sumOf(pool, 1);
@@ -128,6 +132,14 @@ describe("a thread", () => {
     const arrived = hostMicroseconds();
     pool.arrived(1);
     expect((await sum).at(-1)?.calls[0]?.[3]).toBeGreaterThanOrEqual(arrived);
+  });
+
+  it("computes", async () => {
+    const pool = await opened(1, isApart);
+    pool.arrived(0);
+    const threads = (await sumOf(pool, 0)).flatMap(({ calls }) => calls.map(([thread]) => thread));
+    expect(threads.map((thread) => thread === threadId)).toEqual(threads.map(() => isApart));
+    expect(threads).not.toEqual([]);
   });
 
   it("tells nothing of a part of a partial", async () => {

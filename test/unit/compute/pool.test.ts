@@ -20,8 +20,9 @@ const planOf = (): Promise<RunPlan> =>
     ],
   });
 
-async function poolOf(plan: RunPlan, threads: number): Promise<ComputePool> {
-  const pool = await ComputePool.open(plan, threads);
+/** @param isApart of one thread, whether that is this one: a step is little work */
+async function poolOf(plan: RunPlan, threads: number, isApart = false): Promise<ComputePool> {
+  const pool = await ComputePool.open(plan, threads, isApart);
   onTestFinished(() => pool.close());
   return pool;
 }
@@ -58,18 +59,24 @@ const sumOf = (pool: ComputePool, step: number): Promise<string> =>
   });
 
 describe("a worker's pool", () => {
-  it("gives the same bits with one thread and with three", async () => {
+  it("gives the same bits with one thread, with three, and on the main thread", async () => {
     const plan = await planOf();
-    const [one, three] = [await poolOf(plan, 1), await poolOf(plan, 3)];
-    expect(await three.fingerprint()).toBe(await one.fingerprint());
-    fill(one, 0);
-    fill(three, 0);
-    expect(await sumOf(three, 0)).toBe(await sumOf(one, 0));
+    const bitsOf = async (pool: ComputePool): Promise<readonly string[]> => {
+      const fingerprint = await pool.fingerprint();
+      fill(pool, 0);
+      return [fingerprint, await sumOf(pool, 0)];
+    };
+    const expected = await bitsOf(await poolOf(plan, 1));
+    expect(await bitsOf(await poolOf(plan, 3))).toEqual(expected);
+    expect(await bitsOf(await poolOf(plan, 1, true))).toEqual(expected);
   });
 
-  it("that is made to forget says nothing more of that work, and keeps no buffer, however often", async () => {
+  it.each([
+    ["with two threads", 2],
+    ["on the main thread", 1],
+  ])("%s, made to forget, says nothing more of that work, and keeps no buffer, however often", async (_, threads) => {
     const plan = await planOf();
-    const pool = await poolOf(plan, 2);
+    const pool = await poolOf(plan, threads, true);
     await pool.fingerprint();
     fill(pool, 0);
     const expected = await sumOf(pool, 0);

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { isLight, multiplicationsOf } from "../../../shared/compute/light.ts";
+import { encodeGraph } from "../../../shared/graph/serialise.ts";
+import { compileModel } from "../../../shared/nn/model.ts";
+import type { LayerSpec } from "../../../shared/nn/spec.ts";
+
+const dense = (units: number): LayerSpec => ({ kind: "dense", units, activation: "relu" });
+const digits = (inputShape: readonly number[], ...layers: LayerSpec[]) =>
+  compileModel({
+    inputShape,
+    target: { kind: "class", classes: 10 },
+    layers: [...layers, { kind: "dense", units: 10 }],
+    loss: { kind: "crossEntropy" },
+  }).train;
+
+const small = digits([784], dense(64));
+const wide = digits([784], dense(1024), dense(1024));
+const images = digits(
+  [1, 28, 28],
+  { kind: "conv2d", filters: 32, kernel: 3, activation: "relu" },
+  { kind: "maxPool", size: 2 },
+  { kind: "conv2d", filters: 64, kernel: 3, activation: "relu" },
+  { kind: "maxPool", size: 2 },
+  { kind: "flatten" },
+);
+
+describe("the work of a step", () => {
+  it.each([
+    // Forward, the weights' gradient, and from the second layer on the inputs'.
+    ["784-64-10", small, 2 * 784 * 64 + 3 * 64 * 10],
+    ["784-1024-1024-10", wide, 2 * 784 * 1024 + 3 * (1024 * 1024 + 1024 * 10)],
+  ])("%s: multiplications are those of its products, and a little more", (_, graph, products) => {
+    const counted = multiplicationsOf(graph);
+    expect(counted).toBeGreaterThanOrEqual(products);
+    expect(counted).toBeLessThan(1.1 * products);
+  });
+
+  it.each([
+    ["784-64-10 at 128", small, 128, true],
+    ["784-64-10 at 60,000", small, 60_000, false],
+    ["784-1024-1024-10 at 512", wide, 512, false],
+    ["two convolutions at 128", images, 128, false],
+  ])("%s", (_, graph, batch, expected) => {
+    expect(isLight({ train: encodeGraph(graph), batch })).toBe(expected);
+  });
+});
