@@ -141,7 +141,9 @@ describe.each([
     expect(threads.map((thread) => thread === threadId)).toEqual(threads.map(() => isApart));
     expect(threads).not.toEqual([]);
   });
+});
 
+describe("one of two threads", () => {
   it("tells nothing of a part of a partial", async () => {
     const pool = await opened(2);
     fill(pool, 0);
