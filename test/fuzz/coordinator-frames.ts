@@ -3,7 +3,7 @@ import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
 import { encodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
-import type { Assignment, CoordinatorMessage } from "../../shared/protocol/messages.ts";
+import type { Assignment, MemoryOffer, CoordinatorMessage } from "../../shared/protocol/messages.ts";
 import { job } from "../simulation/job.ts";
 import type { Dice } from "./dice.ts";
 import { segmentsOf, vectorOf } from "../support/vector.ts";
@@ -30,7 +30,7 @@ export const assignmentOf = (kind: "train" | "evaluate", step: number): Assignme
 });
 
 /** Files that there are not, or that are none to share. */
-const memory = {
+export const badOffer: MemoryOffer = {
   parameters: { path: "/proc/1/fd/0", bytes: 65_536, nonce: "0".repeat(32) },
   partials: { path: "/proc/self/fd/../../../etc/passwd", bytes: 65_536, nonce: "0".repeat(32) },
   line: { path: "/proc/1/fd/1", id: "0" },
@@ -49,7 +49,7 @@ function anyMessage(dice: Dice): CoordinatorMessage {
       proof: "0".repeat(64),
       plan: job.plan,
       packs: true,
-      memory,
+      memory: badOffer,
     }),
     () => ({ ...assignmentOf(kind, step), works: dice.one([1, 2, 16]) }),
     () => ({
