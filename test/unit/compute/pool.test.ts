@@ -83,7 +83,10 @@ describe("a worker's pool", () => {
     let said = 0;
     for (let time = 0; time < 60; time++) {
       // The same work each time, as after a reconnect.
-      pool.compute(assignmentOf(0), () => (said += 1));
+      pool.compute(assignmentOf(0), (_work, { buffer }) => {
+        said += 1;
+        pool.release("train", buffer);
+      });
       await sleep(time % 8);
       pool.forget();
       const before = said;
@@ -91,6 +94,22 @@ describe("a worker's pool", () => {
       expect(said).toBe(before);
     }
     expect(await sumOf(pool, 0)).toBe(expected);
+  });
+
+  it("on the main thread lets its socket have a turn after each call of the engine", async () => {
+    const pool = await poolOf(await planOf(), 1, true);
+    await pool.fingerprint();
+    fill(pool, 0);
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await sumOf(pool, 0);
+    isOver = true;
+    expect(turns).toBeGreaterThanOrEqual(SHARDS - 1);
   });
 
   it("probes its arithmetic once, so that a reconnect cannot overwrite parameters that are in use", async () => {
