@@ -9,6 +9,7 @@ import { LockstepError } from "../shared/errors.ts";
 import { withHugePages } from "../shared/memory/huge-pages.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { TOKEN_VARIABLE } from "../shared/token.ts";
+import { processorsFor, startOn } from "./processors.ts";
 
 /** A worker that lived this long was not failing to start; its count of failures begins anew. */
 const HEALTHY_AFTER = 10_000;
@@ -54,10 +55,15 @@ export function startLocalWorkers(
   const start = (name: string, failures: number): void => {
     const startedAt = performance.now();
     let lastWords = "";
-    const child = fork(file, [url, "--name", name, "--threads", String(threads)], {
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env,
-    });
+    const worker = names.indexOf(name);
+    const child = startOn(
+      (all) => processorsFor(worker, { workers: count, threads }, all),
+      () =>
+        fork(file, [url, "--name", name, "--threads", String(threads)], {
+          stdio: ["ignore", "ignore", "pipe", "ipc"],
+          env,
+        }),
+    );
     children.add(child);
     child.stderr!.on("data", (text: Buffer) => {
       lastWords = (lastWords + text.toString()).slice(-2_000);

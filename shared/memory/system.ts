@@ -1,6 +1,6 @@
 /**
- * The few calls of the operating system that Node lacks: memory shared between processes, and threads of several processes
- * that wait for one another. Linux only; elsewhere processes talk over sockets alone.
+ * The few calls of the operating system that Node lacks: memory shared between processes, threads of several processes that wait
+ * for one another, and processors to run on. Linux only; elsewhere processes talk over sockets alone, and run anywhere.
  */
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
@@ -15,6 +15,10 @@ export interface System {
   futex(word: Int32Array, operation: number, value: number, timeout: BigInt64Array | null): number;
   /** Lets another thread run that waits for this processor. */
   sched_yield(): number;
+  /** Writes the processors that a thread may run on, a bit each; 0 is the calling thread. Returns 0 if it could. */
+  sched_getaffinity(thread: number, length: number, processors: Uint8Array): number;
+  /** Keeps a thread, and the processes and threads that it starts from now on, to these processors. Returns 0 if it could. */
+  sched_setaffinity(thread: number, length: number, processors: Uint8Array): number;
   /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
   pipe2(ends: Int32Array, flags: number): number;
   readonly failed: (address: unknown) => boolean;
@@ -42,6 +46,8 @@ function loadSystem(): System | undefined {
     madvise: library.func("int madvise(void *address, size_t length, int advice)"),
     posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
     sched_yield: library.func("int sched_yield()"),
+    sched_getaffinity: library.func("int sched_getaffinity(int thread, size_t length, void *processors)"),
+    sched_setaffinity: library.func("int sched_setaffinity(int thread, size_t length, const void *processors)"),
     pipe2: library.func("int pipe2(void *ends, int flags)"),
     futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),
     failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
