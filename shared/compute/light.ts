@@ -1,15 +1,24 @@
-/** How much work a step is. */
+/** How much work a step is, and whether it is worth a thread of its own. */
+import { availableParallelism } from "node:os";
 import type { Graph } from "../graph/graph.ts";
 import { decodeGraph } from "../graph/serialise.ts";
 import { bindShape, product } from "../graph/values.ts";
 import type { RunPlan } from "../protocol/messages.ts";
 
-/** A processor does so many multiplications in two to four milliseconds. */
-const LIGHT = 2 ** 26;
+/** So many multiplications take two to four milliseconds: handing them to another thread costs more than it gains. */
+const FEW = 2 ** 26;
 
-/** Whether a step of the whole batch takes few multiplications. */
-export const isLight = ({ train, batch }: Pick<RunPlan, "train" | "batch">): boolean =>
-  batch * multiplicationsOf(decodeGraph(train)) <= LIGHT;
+/** So many take a tenth of a second: where there is one processor, a socket had better wait for them than compete with them. */
+const BEARABLE = 2 ** 32;
+
+/**
+ * Whether the thread of the socket had better compute a step by itself.
+ * @param processors that this process may run on
+ */
+export const isLight = (
+  { train, batch }: Pick<RunPlan, "train" | "batch">,
+  processors = availableParallelism(),
+): boolean => batch * multiplicationsOf(decodeGraph(train)) <= (processors === 1 ? BEARABLE : FEW);
 
 /**
  * About how many multiplications a graph takes for a sample: √(|a|·|b|·|c|) of every operation on a and b that gives c, which is

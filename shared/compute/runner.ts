@@ -24,11 +24,16 @@ import type { Loaded } from "./programs.ts";
 import { goesOn, readiness } from "./task.ts";
 import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "./task.ts";
 
-/**
- * Waits until the signal is not `seen` any more or it is woken, or a while: either blocks its thread, or resolves.
- * @param isLong whether it will be long, or has been
- */
-export type Wait = (arrivals: Signal, seen: number, isLong: boolean) => Promise<void> | void;
+/** How a runner gets along with what else there is to do. */
+export interface Pace {
+  /**
+   * Waits until the signal is not `seen` any more or it is woken, or a while: either blocks its thread, or resolves.
+   * @param isLong whether it will be long, or has been
+   */
+  readonly wait: (arrivals: Signal, seen: number, isLong: boolean) => Promise<void> | void;
+  /** Lets others have the thread, if it has others: before a task, and between its stages. */
+  readonly giveWay: () => Promise<void> | void;
+}
 
 export class TaskRunner {
   readonly #threads: number;
@@ -36,7 +41,7 @@ export class TaskRunner {
   readonly #kernels: Kernels;
   readonly #announcer = new Announcer();
   readonly #onProgress: (progress: Progress) => void;
-  readonly #wait: Wait;
+  readonly #pace: Pace;
   readonly #layouts: PartialLayouts;
   readonly #buckets: readonly number[];
   readonly #data: Readonly<Record<WorkKind, Dataset | undefined>>;
@@ -54,13 +59,13 @@ export class TaskRunner {
     { threads, plan, memory, arrivals, interrupts, train, test }: ThreadSetup,
     engine: Engine,
     onProgress: (progress: Progress) => void,
-    wait: Wait,
+    pace: Pace,
   ) {
     this.#threads = threads;
     this.#plan = plan;
     this.#kernels = instantiateKernels(memory);
     this.#onProgress = onProgress;
-    this.#wait = wait;
+    this.#pace = pace;
     this.#arrivals = new Signal(memory, arrivals);
     this.#interrupts = new Int32Array(memory.buffer, interrupts, 1);
     this.#layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
@@ -90,6 +95,7 @@ export class TaskRunner {
 
   /** The minibatch is gathered while its parameters may still be on their way. */
   async #compute(task: ComputeTask): Promise<ComputeResult> {
+    await this.#pace.giveWay();
     const begun = hostMicroseconds();
     const loaded = await this.#programs.of(task);
     this.#gather(task, loaded);
@@ -113,6 +119,7 @@ export class TaskRunner {
       const ended = hostMicroseconds();
       calls.push([threadId, began, waits, computes, ended]);
       began = ended;
+      if (completes > 0) await this.#pace.giveWay();
     }
     const microseconds = calls.reduce((sum, [, gather, wait, compute, end]) => sum + wait - gather + end - compute, 0);
     const timed = this.#plan.trace ? calls : [];
@@ -137,8 +144,9 @@ export class TaskRunner {
     this.#onProgress({ ticket, from: firstByteOf(this.#buckets, bucket) });
   }
 
-  /** Gives back what the system lent. */
-  close(): void {
+  /** Waits for what is running, then gives back what the system lent. */
+  async close(): Promise<void> {
+    await this.#last;
     this.#announcer.close();
   }
 
@@ -163,7 +171,7 @@ export class TaskRunner {
       const seen = this.#arrivals.value;
       const found = readiness(task, seen, Atomics.load(this.#interrupts, 0), needed);
       if (found !== "waiting") return found;
-      await this.#wait(this.#arrivals, seen, waited || task.inStages === true);
+      await this.#pace.wait(this.#arrivals, seen, waited || task.inStages === true);
     }
   }
 

@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { workerData } from "piscina";
 import { onnxRuntimeEngine } from "../engine/onnxruntime.ts";
 import { TaskRunner } from "./runner.ts";
-import type { Wait } from "./runner.ts";
+import type { Pace } from "./runner.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
 
 /** A thread that waits for parameters looks up this often, in milliseconds, should it have missed that it is to stop. */
@@ -12,14 +12,17 @@ const LONGEST_WAIT = 20;
 /** And first spins for so long: most parameters come sooner. */
 const SPIN = 4;
 
-/** Blocks. Long vectors take a while, in which another thread may have better use for the processor. */
-const wait: Wait = (arrivals, seen, isLong) => (isLong ? arrivals.wait(seen, LONGEST_WAIT) : arrivals.spin(seen, SPIN));
+const pace: Pace = {
+  /** Blocks. Long vectors take a while, in which another thread may have better use for the processor. */
+  wait: (arrivals, seen, isLong) => (isLong ? arrivals.wait(seen, LONGEST_WAIT) : arrivals.spin(seen, SPIN)),
+  giveWay: () => {},
+};
 
 const runner = new TaskRunner(
   workerData as ThreadSetup,
   onnxRuntimeEngine(),
   (progress) => parentPort!.postMessage(progress),
-  wait,
+  pace,
 );
 
 export default (tasks: readonly ComputeTask[]): Promise<ComputeResult[]> => runner.run(tasks);

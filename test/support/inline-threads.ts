@@ -1,14 +1,18 @@
 /** Threads for tests that are none: tasks are computed on the calling thread by the reference evaluator. */
 import { TaskRunner } from "../../shared/compute/runner.ts";
+import type { Pace } from "../../shared/compute/runner.ts";
 import { goesOn, readiness } from "../../shared/compute/task.ts";
 import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "../../shared/compute/task.ts";
 import type { Threads } from "../../shared/compute/threads.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
 import { Signal } from "../../shared/memory/signal.ts";
 
-/** For tasks that are ready when they are given. */
-export const neverWaits = (): never => {
-  throw new Error("a task that was ready waits for parameters");
+/** For tasks that are ready when they are given, on a thread that has nothing else to do. */
+export const neverWaits: Pace = {
+  wait: () => {
+    throw new Error("a task that was ready waits for parameters");
+  },
+  giveWay: () => {},
 };
 
 /** As a thread sees it in its worker's memory. */
@@ -26,7 +30,6 @@ type Found = Exclude<ReturnType<typeof readiness>, "waiting">;
 export function inlineThreads(setup: ThreadSetup, onProgress: (progress: Progress) => void): Threads {
   const runner = new TaskRunner(setup, referenceEngine("float32"), onProgress, neverWaits);
   let closed = false;
-  let running: Promise<unknown> = Promise.resolve();
   let held: { readonly task: ComputeTask; readonly start: (found: Found) => void }[] = [];
   const wake = (): void => {
     for (const each of held) {
@@ -43,9 +46,7 @@ export function inlineThreads(setup: ThreadSetup, onProgress: (progress: Progres
         start: (found) => {
           // It must not wait again behind the one before it: nobody else could run meanwhile.
           if (found === "ready") {
-            const results = runner.run([{ ...task, awaits: undefined }]);
-            running = results.catch(() => {});
-            results.then(([result]) => resolve(result!), reject);
+            runner.run([{ ...task, awaits: undefined }]).then(([result]) => resolve(result!), reject);
           } else resolve(found);
         },
       });
@@ -65,8 +66,7 @@ export function inlineThreads(setup: ThreadSetup, onProgress: (progress: Progres
     async close() {
       // Whoever leaves or is killed computes nothing any more in memory that it gives back.
       closed = true;
-      await running;
-      runner.close();
+      await runner.close();
     },
   };
 }

@@ -143,6 +143,31 @@ describe.each([
   });
 });
 
+it("the main thread lets its socket have a turn between two stages", async () => {
+  const pool = await opened(1, true);
+  pool.arrived(0);
+  await sumOf(pool, 0);
+  let turns = 0;
+  let isOver = false;
+  const turn = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(turn);
+  };
+  const toldAt: number[] = [];
+  pool.arrived(2);
+  await new Promise<void>((resolve) => {
+    pool.compute(assignmentOf(2), ({ kind }, { buffer, from }) => {
+      toldAt.push(turns);
+      pool.release(kind, buffer);
+      if (from === 0) resolve();
+    });
+    setImmediate(turn);
+  });
+  isOver = true;
+  expect(toldAt).toHaveLength(2);
+  expect(toldAt[0]).toBeLessThan(toldAt[1]!);
+});
+
 describe("one of two threads", () => {
   it("tells nothing of a part of a partial", async () => {
     const pool = await opened(2);

@@ -36,11 +36,13 @@ describe("the work of a step", () => {
   });
 
   it.each([
-    ["784-64-10 at 128", small, 128, true],
-    ["784-64-10 at 60,000", small, 60_000, false],
-    ["784-1024-1024-10 at 512", wide, 512, false],
-    ["two convolutions at 128", images, 128, false],
-  ])("%s", (_, graph, batch, expected) => {
-    expect(isLight({ train: encodeGraph(graph), batch })).toBe(expected);
+    ["784-64-10 at 128", small, 128, true, true],
+    ["784-64-10 at 60,000", small, 60_000, false, false],
+    ["784-1024-1024-10 at 512", wide, 512, false, true],
+    ["784-1024-1024-10 at 1,024", wide, 1_024, false, false],
+    ["two convolutions at 128", images, 128, false, true],
+  ])("%s: is light with a processor to spare, and without", (_, graph, batch, spare, alone) => {
+    const plan = { train: encodeGraph(graph), batch };
+    expect([isLight(plan, 2), isLight(plan, 1)]).toEqual([spare, alone]);
   });
 });
