@@ -1,9 +1,9 @@
 /**
  * Which processors the workers of this machine run on. Where their compute threads are as many as the processors, each worker has
  * its own: the system would often put two workers that wait for the same parameters on one processor and let the other idle.
- * Measured on two cores, 784-1024-1024-10 took 0.92 of the time through shared memory and 0.95 over sockets, and as much less
- * beside a program that kept one of them busy. With fewer threads the system finds free processors, and two runs on one machine
- * would be kept to the same ones; with more of them nothing was gained.
+ * On two cores 784-1024-1024-10 took 0.93 of the time (docs/decisions.md), and a program beside them that kept one core busy did
+ * not change that. With fewer threads the system finds free processors, and two runs on one machine would be kept to the same
+ * ones; with more of them nothing was gained.
  */
 import { availableParallelism } from "node:os";
 import { operatingSystem } from "../shared/memory/system.ts";
