@@ -6,10 +6,10 @@ bytes of a text; cross-entropy, plain SGD, each global batch split evenly over t
 anew every epoch, and samples kept in memory. Attention is PyTorch's own scaled_dot_product_attention, its projections one matrix.
 
 It is written as the documentation of DistributedDataParallel and the performance tuning guide advise for this setting. Variants
-were tried side by side, four or five rounds each on two cores that others used too; only the gain of the first two lines stood out
+were tried side by side, four to seven rounds each on two cores that others used too; only the gain of the first two lines stood out
 from the noise:
   gradient_as_bucket_view=True       saves a copy of the gradients: about 6 % on S and M
-  a processor for each process       where they are as many: about 9 % on S, no difference on M
+  a processor for each process       where they are as many: about 6 % on S, no difference on M
   one thread a process               torchrun's default; the processes share the cores
   static_graph=True                  the graph never changes; no difference
   broadcast_buffers=False            the model has no buffers, so nothing is left out
