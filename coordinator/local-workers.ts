@@ -52,10 +52,11 @@ export function startLocalWorkers(
   const abandoned = new Set<string>();
   let closing = false;
 
-  const start = (name: string, failures: number): void => {
+  /** @param worker its index */
+  const start = (worker: number, failures: number): void => {
+    const name = names[worker]!;
     const startedAt = performance.now();
     let lastWords = "";
-    const worker = names.indexOf(name);
     const child = startOn(
       (all) => processorsFor(worker, { workers: count, threads }, all),
       () =>
@@ -84,7 +85,7 @@ export function startLocalWorkers(
       const pause = setTimeout(
         () => {
           pauses.delete(pause);
-          start(name, failed);
+          start(worker, failed);
         },
         FIRST_PAUSE * 2 ** (failed - 1),
       );
@@ -92,7 +93,7 @@ export function startLocalWorkers(
     });
   };
   const names = Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
-  for (const name of names) start(name, 0);
+  names.forEach((_, worker) => start(worker, 0));
 
   return {
     abandon(name) {

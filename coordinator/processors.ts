@@ -1,9 +1,9 @@
 /**
  * Which processors the workers of this machine run on. Where their compute threads are as many as the processors, each worker has
  * its own: the system would often put two workers that wait for the same parameters on one processor and let the other idle.
- * On two cores 784-1024-1024-10 took 0.93 of the time (docs/decisions.md), and a program beside them that kept one core busy did
- * not change that. With fewer threads the system finds free processors, and two runs on one machine would be kept to the same
- * ones; with more of them nothing was gained.
+ * On two cores 784-1024-1024-10 took 0.93 of the time (docs/decisions.md); with more processors nothing was measured. With fewer
+ * threads the system finds free processors, and two runs on one machine would be kept to the same ones; with more of them nothing
+ * was gained.
  */
 import { availableParallelism } from "node:os";
 import { operatingSystem } from "../shared/memory/system.ts";
@@ -33,8 +33,11 @@ export function startOn<T>(choose: (all: readonly number[]) => readonly number[]
   const system = operatingSystem();
   const all = system && allowed(system);
   if (system === undefined || all === undefined) return start();
+  const chosen = choose(all);
+  // Whoever is kept to all would not get those that a container is given later.
+  if (chosen.length === all.length) return start();
   // A process inherits what the thread that starts it is kept to.
-  keepTo(system, choose(all));
+  keepTo(system, chosen);
   try {
     return start();
   } finally {

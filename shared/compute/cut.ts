@@ -3,7 +3,7 @@ import { childrenOf } from "../gradient/tree.ts";
 import type { TreeNode } from "../gradient/tree.ts";
 
 /** More rows than this in one call save nothing and cost memory for activations. */
-const ROWS_PER_CALL = 2048;
+export const ROWS_PER_CALL = 2048;
 
 /** Cuts nodes along the tree until no call is too large and every thread has one. `sizes`: samples of each shard. */
 export function nodesToCompute(nodes: readonly TreeNode[], sizes: readonly number[], threads: number): TreeNode[] {

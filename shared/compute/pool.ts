@@ -1,6 +1,6 @@
 /**
  * A worker's arithmetic: the data, the memory, and the piscina pool whose threads run the engine. The main thread only cuts assignments
- * into tasks and adds partial sums, so its socket is never kept waiting; what is over before the socket would notice it may compute itself.
+ * into tasks and adds partial sums, so its socket is not kept waiting; where that gains nothing, it computes itself (see light.ts).
  */
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
@@ -18,7 +18,7 @@ import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
-import { isLight } from "./light.ts";
+import { suitsSocketThread } from "./light.ts";
 import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
 import { rankOf, TaskQueue } from "./queue.ts";
@@ -100,7 +100,8 @@ export class ComputePool {
    */
   static async open(plan: RunPlan, threads: number, isApart: boolean, read = readHere): Promise<ComputePool> {
     const data = await read(plan);
-    if (threads > 1 || !isApart || !isLight(plan)) return new ComputePool(plan, threads, data, piscinaThreads(threads));
+    if (threads > 1 || !isApart || !suitsSocketThread(plan))
+      return new ComputePool(plan, threads, data, piscinaThreads(threads));
     // Only then, since it brings the main thread what else its compute threads alone load.
     const { onMainThread } = await import("./main-thread.ts");
     return new ComputePool(plan, 1, data, onMainThread);

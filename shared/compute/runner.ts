@@ -24,7 +24,7 @@ import type { Loaded } from "./programs.ts";
 import { goesOn, readiness } from "./task.ts";
 import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "./task.ts";
 
-/** How a runner gets along with what else there is to do. */
+/** What a runner does where it could let others run: while it waits, and between calls of the engine. */
 export interface Pace {
   /**
    * Waits until the signal is not `seen` any more or it is woken, or a while: either blocks its thread, or resolves.

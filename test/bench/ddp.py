@@ -109,12 +109,15 @@ def text(path, length):
     return tokens[: samples * length].view(-1, length), tokens[1 : samples * length + 1].view(-1, length)
 
 
-def own_processor():
-    """Keeps each process of this machine, and the threads it starts, to a processor, if they are as many (on Linux)."""
+def keep_to_own_processor(usable):
+    """Where this machine has as many processors as processes, and all may be kept busy, keeps this one to one of them (on Linux).
+
+    With it the threads that it starts from now on. Lockstep does so for its workers in the same case.
+    """
     if not hasattr(os, "sched_setaffinity"):
         return
     processes, processors = int(os.environ["LOCAL_WORLD_SIZE"]), sorted(os.sched_getaffinity(0))
-    if processes == len(processors):
+    if processes == usable == len(processors):
         os.sched_setaffinity(0, {processors[int(os.environ["LOCAL_RANK"])]})
 
 
@@ -129,11 +132,12 @@ def main():
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--warm-up", type=int, required=True)
     parser.add_argument("--learning-rate", type=float, required=True)
+    parser.add_argument("--processors", type=int, required=True, help="as many may be kept busy")
     options = parser.parse_args()
     widths = [int(width) for width in options.widths.split(",")]
     convolutions = [int(filters) for filters in options.convolutions.split(",") if filters]
 
-    own_processor()
+    keep_to_own_processor(options.processors)
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, processes = dist.get_rank(), dist.get_world_size()

@@ -1,4 +1,5 @@
 /** Against PyTorch's DistributedDataParallel over gloo: the same network, batch, optimiser, data, processes and threads. */
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { TrainConfig } from "../../coordinator/config/resolve.ts";
 import type { Benchmark, BenchmarkOptions, Outcome } from "./benchmark.ts";
@@ -24,6 +25,7 @@ export function peerProgram(workload: Workload): string[] {
     steps: workload.steps,
     "warm-up": warmUpOf(workload),
     "learning-rate": LEARNING_RATE,
+    processors: availableParallelism(),
   };
   return [script, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)];
 }

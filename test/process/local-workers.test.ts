@@ -1,7 +1,7 @@
 /** The worker processes that a run starts itself: where they run, and when they cannot start at all. */
 import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { startLocalWorkers } from "../../coordinator/local-workers.ts";
 import type { LockstepError } from "../../shared/errors.ts";
 import type { LocalWorkers } from "../../coordinator/local-workers.ts";
@@ -37,39 +37,61 @@ test("a quarantined local worker is not started again; with the last one the run
 const processorsOf = (path: string): string =>
   /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`/proc/${path}/status`, "utf8"))![1]!;
 
-/** The lists of all processes that threads of this one have started. */
-const processorsOfChildren = (): string[] =>
+/** Processes that threads of this one have started. */
+const children = (): string[] =>
   readdirSync("/proc/self/task")
     .flatMap((thread) => readFileSync(`/proc/self/task/${thread}/children`, "utf8").split(" "))
-    .filter((pid) => pid.trim() !== "")
-    .map(processorsOf);
+    .filter((pid) => pid.trim() !== "");
+
+/** How many processors a list like 0-3,8 has. */
+const lengthOf = (list: string): number =>
+  list.split(",").reduce((sum, range) => {
+    const [first, last = first] = range.split("-").map(Number) as [number, number?];
+    return sum + last! - first + 1;
+  }, 0);
 
 const processors = availableParallelism();
-const canChoose = operatingSystem() !== undefined && processors > 1;
+const canChoose =
+  operatingSystem() !== undefined && processors > 1 && lengthOf(processorsOf("thread-self")) === processors;
 
-describe.runIf(canChoose)("local workers run on", () => {
-  let workers: LocalWorkers;
-  afterEach(() => workers.close());
+// A process is started for each processor.
+describe.runIf(canChoose && processors <= 16)("local workers run on", () => {
+  let workers: LocalWorkers | undefined;
+  afterEach(() => workers?.close());
 
-  /** The processors of each of `count` workers with one compute thread. */
-  const whereRun = (count: number): string[] => {
+  /** Starts `count` workers with one compute thread, which end at once and are started again. */
+  const start = (count: number): void => {
     const before = processorsOf("thread-self");
     workers = startLocalWorkers({ url: "nowhere", token: JoinToken.none, threads: 1 }, count, () => {});
     expect(processorsOf("thread-self")).toBe(before);
-    return processorsOfChildren();
   };
 
-  test("a processor each if they are as many as the processors", () => {
-    const lists = whereRun(processors);
-    expect(lists).toHaveLength(processors);
+  const expectOneEach = (pids: readonly string[]): void => {
+    const lists = pids.map(processorsOf);
     expect(new Set(lists).size).toBe(processors);
     for (const list of lists) expect(list).toMatch(/^\d+$/);
-  });
+  };
+
+  test("a processor each if they are as many as the processors, also when they are started again", async () => {
+    start(processors);
+    const first = children();
+    expect(first).toHaveLength(processors);
+    expectOneEach(first);
+    await vi.waitFor(
+      () => {
+        const later = children().filter((pid) => !first.includes(pid));
+        expect(later).toHaveLength(processors);
+        expectOneEach(later);
+      },
+      { timeout: 20_000, interval: 20 },
+    );
+  }, 30_000);
 
   test.each([
     ["fewer", processors - 1],
     ["more", processors + 1],
   ])("any processor if they are %s", (_, count) => {
-    expect(whereRun(count)).toEqual(Array.from({ length: count }, () => processorsOf("thread-self")));
+    start(count);
+    expect(children().map(processorsOf)).toEqual(Array.from({ length: count }, () => processorsOf("thread-self")));
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLight, multiplicationsOf } from "../../../shared/compute/light.ts";
+import { multiplicationsOf, suitsSocketThread } from "../../../shared/compute/light.ts";
 import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { LayerSpec } from "../../../shared/nn/spec.ts";
@@ -11,10 +11,11 @@ const digits = (inputShape: readonly number[], ...layers: LayerSpec[]) =>
     target: { kind: "class", classes: 10 },
     layers: [...layers, { kind: "dense", units: 10 }],
     loss: { kind: "crossEntropy" },
-  }).train;
+  });
 
 const small = digits([784], dense(64));
 const wide = digits([784], dense(1024), dense(1024));
+const wider = digits([784], dense(4096), dense(4096));
 const images = digits(
   [1, 28, 28],
   { kind: "conv2d", filters: 32, kernel: 3, activation: "relu" },
@@ -29,8 +30,8 @@ describe("the work of a step", () => {
     // Forward, the weights' gradient, and from the second layer on the inputs'.
     ["784-64-10", small, 2 * 784 * 64 + 3 * 64 * 10],
     ["784-1024-1024-10", wide, 2 * 784 * 1024 + 3 * (1024 * 1024 + 1024 * 10)],
-  ])("%s: multiplications are those of its products, and a little more", (_, graph, products) => {
-    const counted = multiplicationsOf(graph);
+  ])("%s: multiplications are those of its products, and a little more", (_, { train }, products) => {
+    const counted = multiplicationsOf(train);
     expect(counted).toBeGreaterThanOrEqual(products);
     expect(counted).toBeLessThan(1.1 * products);
   });
@@ -41,8 +42,13 @@ describe("the work of a step", () => {
     ["784-1024-1024-10 at 512", wide, 512, false, true],
     ["784-1024-1024-10 at 1,024", wide, 1_024, false, false],
     ["two convolutions at 128", images, 128, false, true],
-  ])("%s: is light with a processor to spare, and without", (_, graph, batch, spare, alone) => {
-    const plan = { train: encodeGraph(graph), batch };
-    expect([isLight(plan, 2), isLight(plan, 1)]).toEqual([spare, alone]);
-  });
+    // A step takes 2^31.2 multiplications, 2,048 rows of an evaluation 2^35.2.
+    ["784-4096-4096-10 at 40", wider, 40, false, false],
+  ])(
+    "%s: suits the socket's thread where another processor is to be had, and where none is",
+    (_, model, batch, ...suits) => {
+      const plan = { train: encodeGraph(model.train), evaluate: encodeGraph(model.evaluate), batch };
+      expect([suitsSocketThread(plan, 2), suitsSocketThread(plan, 1)]).toEqual(suits);
+    },
+  );
 });

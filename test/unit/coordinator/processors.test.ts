@@ -1,6 +1,9 @@
 /** Which processors a worker of this machine gets. That it runs there: test/process/local-workers.test.ts. */
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
 import { processorsFor, startOn } from "../../../coordinator/processors.ts";
+import { operatingSystem } from "../../../shared/memory/system.ts";
 
 /** A process may be kept to some of a machine's processors. */
 const all = [1, 4, 5, 6, 7, 9];
@@ -30,32 +33,40 @@ describe("a worker", () => {
   });
 });
 
-describe("starting a process", () => {
-  it("returns what the start returned, wherever it may run", () => {
-    expect(
-      startOn(
-        (processors) => processors,
-        () => "started",
-      ),
-    ).toBe("started");
-    expect(
-      startOn(
-        () => [8_191],
-        () => "started",
-      ),
-    ).toBe("started");
+/** The processors that this thread may run on, as the system lists them. */
+const listed = (): string => /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync("/proc/thread-self/status", "utf8"))![1]!;
+
+const canChoose = operatingSystem() !== undefined && availableParallelism() > 1;
+
+describe.runIf(canChoose)("while a process is started", () => {
+  const before = canChoose ? listed() : "";
+  const first = (processors: readonly number[]): readonly number[] => processors.slice(0, 1);
+
+  it("its parent runs on the processors that are chosen, and anywhere again after that", () => {
+    expect(startOn(first, listed)).toMatch(/^\d+$/);
+    expect(listed()).toBe(before);
   });
 
-  it("leaves the choice open again if the start fails", () => {
-    const seen: (readonly number[])[] = [];
-    const choose = (processors: readonly number[]): readonly number[] => {
-      seen.push(processors);
-      return processors.slice(0, 1);
-    };
+  it("its parent runs anywhere again if the start fails", () => {
     const fail = (): never => {
-      throw new Error("it cannot start");
+      throw new Error(`cannot start on ${listed()}`);
     };
-    for (let attempt = 0; attempt < 2; attempt++) expect(() => startOn(choose, fail)).toThrow("it cannot start");
-    expect(seen[1]).toEqual(seen[0]);
+    expect(() => startOn(first, fail)).toThrow(/^cannot start on \d+$/);
+    expect(listed()).toBe(before);
   });
+
+  it("its parent runs anywhere if the system refuses", () => {
+    // More than any machine has.
+    expect(startOn(() => [8_191], listed)).toBe(before);
+    expect(listed()).toBe(before);
+  });
+});
+
+it("a process is started also where nothing is to be chosen", () => {
+  expect(
+    startOn(
+      (processors) => processors,
+      () => "started",
+    ),
+  ).toBe("started");
 });
