@@ -10,29 +10,26 @@ type Parts = Pick<RuntimeParts, "arena" | "kernels" | "layouts" | "plan" | "redu
 
 /** After a training step whose numbers are all finite the next parameters are in place, and workers that share memory know. */
 export function commit(parts: Parts, work: Work): Extract<CoordinatorEvent, { type: "committed" | "spoiled" }> {
-  const { arena, layouts, reduction, store, state } = parts;
+  const { arena, kernels, layouts, reduction, store, state } = parts;
   const { kind } = work.name;
   const layout = layouts.partial[kind];
   // The metrics lie behind the gradient.
-  const total = reduction.totalFrom(kind === "train" && store.takesParts ? layouts.parameters.trained : 0);
+  const metrics = kind === "train" ? layouts.parameters.trained : 0;
+  const total = reduction.totalFrom(store.takesParts ? metrics : 0);
   const vector = arena.floats(total.root, layout.size);
   const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
   const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
   const evaluated = kind === "evaluate" ? evaluatedIn(parts, vector) : {};
   const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...evaluated };
-  const finite = Number.isFinite(sums.loss) && takeStep(parts, work, total);
+  const areFinite = kernels.allFinite(total.root + 4 * metrics, layout.size - metrics);
+  const finite = areFinite && (kind === "evaluate" || takeStep(parts, work, total));
   const { culprits } = reduction;
   if (work.trusting && (!finite || culprits.length > 0)) return { type: "spoiled", by: culprits };
   return { type: "committed", sums, finite, isAsAdvanced: total.usedFrom !== undefined };
 }
 
-/** Takes the step, if it is one and nothing is damaged. Whether all is finite. */
-function takeStep(
-  { kernels, layouts, reduction, store }: Parts,
-  { name: { kind, step }, samples }: Work,
-  total: Total,
-): boolean {
-  if (kind === "evaluate") return kernels.allFinite(total.root, layouts.partial.evaluate.size);
+/** Takes the step, if nothing is damaged. Whether it was taken, or would have been: all is finite. */
+function takeStep({ reduction, store }: Parts, { name: { step }, samples }: Work, total: Total): boolean {
   if (reduction.culprits.length > 0) return false;
   const { isFinite, damaged } = store.update(total, samples, step);
   if (total.checks !== undefined) reduction.settle(total.checks, damaged);

@@ -1,9 +1,9 @@
 /**
  * The partials of the open work on their way to one sum: segments are put together, whole partials stay where a worker of
  * this host has left them, and are added along the canonical tree as soon as their sibling is there. The last additions wait
- * for the step, so that it finds each block of the sum in the cache. In a work that trusts, what was left whole is not looked
- * at before it is added, and both are one pass over memory; and the end of the sum can be used while the partials' beginnings are
- * still arriving. The core says which bytes are wanted.
+ * for the step, so that it finds each block of the sum in the cache. In a work that trusts, only the step sees whether values are
+ * finite, and what was left whole is not looked at before it is added, so that all is one pass over memory; and the end of the sum
+ * can be used while the partials' beginnings are still arriving. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../shared/gradient/reducer.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
@@ -33,7 +33,7 @@ interface Inbound {
   /** Undefined for one that comes whole. */
   readonly assembly: Assembly | undefined;
   isComplete: boolean;
-  /** Whether every value of a complete one is a finite number. */
+  /** Whether every value of a complete one is a finite number; in a work that trusts it is said to be. */
   isFinite: boolean;
 }
 
@@ -148,7 +148,8 @@ export class Reduction {
     const taken = inbound.assembly!.take(partial.segment, section);
     if (taken === "complete") {
       inbound.isComplete = true;
-      inbound.isFinite = this.#kernels.allFinite(inbound.place, this.#bytes[this.#kind] / 4);
+      // In a work that trusts, the sum's and the step's values are looked at.
+      inbound.isFinite = this.#trusting || this.#kernels.allFinite(inbound.place, this.#bytes[this.#kind] / 4);
     }
     return taken;
   }

@@ -22,7 +22,10 @@ export type CoordinatorEvent =
   /** Bytes that are no message: the sender is cut off. */
   | { type: "violation"; worker: WorkerId; error: LockstepError }
   | { type: "disconnected"; worker: WorkerId; reason: string }
-  /** All segments of a partial have arrived and are intact; `finite`: every value in it is a finite number. */
+  /**
+   * All segments of a partial have arrived and are intact; `finite`: every value in it is a finite number, or nobody has looked,
+   * since the work trusts.
+   */
   | {
       type: "assembled";
       worker: WorkerId;

@@ -7,7 +7,7 @@ import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
 import { noteFailure } from "./trust.ts";
 import { noteDelivered } from "./speed.ts";
-import type { CoordinatorState, Piece, Work } from "./state.ts";
+import type { CoordinatorState, Piece } from "./state.ts";
 
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
 
@@ -56,7 +56,6 @@ export function onAssembled(
   const member = state.members.get(worker)!;
   // It could not have computed without them.
   member.hasWhole[name.step % 2] = true;
-  if (!finite && work.trusting) return beginAnew(state, work);
   // A partial whose last segment came over from one that was begun before does not know its time.
   if (computeMicroseconds > 0) noteDelivered(member, node.end - node.start, computeMicroseconds);
   piece.held.push(worker);
@@ -94,12 +93,8 @@ export function onSpoiled(state: CoordinatorState, by: readonly WorkerId[], now:
     const message = `the sum that worker ${member?.name ?? worker} left in shared memory for step ${work.name.step + 1} is damaged: the step begins anew, and the worker rests a while`;
     return [{ type: "notify", event: { type: "warning", code: "PARTIAL_CORRUPT", message } }];
   });
-  return [...effects, ...beginAnew(state, work)];
-}
-
-/** Has the open work opened again, and every partial looked at before it is added to others. */
-function beginAnew(state: CoordinatorState, { name }: Work): CoordinatorEffect[] {
-  state.distrusted = name.step;
+  // It is opened again, and every partial looked at before it is added to others.
+  state.distrusted = work.name.step;
   state.work = undefined;
-  return [];
+  return effects;
 }

@@ -145,7 +145,9 @@ export function onCommitted(
   if (work.name.kind === "train") state.isAsAdvanced = isAsAdvanced;
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
   if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
-  return effects;
+  const next = proceed(state, now);
+  // Workers wait for the next step: whoever looks on is told of the last one behind that.
+  return state.work === undefined ? [...effects, ...next] : [...next, ...effects];
 }
 
 function rememberDuration({ meanDuration }: CoordinatorState, work: Work, now: number): void {

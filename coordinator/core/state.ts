@@ -126,7 +126,10 @@ export interface Work {
   readonly unsettled: Set<Piece>;
   /** Pieces that are not done. */
   left: number;
-  /** Partials that are left whole in shared memory are looked at only as they are added; if one is damaged, the work begins anew. */
+  /**
+   * Whether partials' values, and what is left whole in shared memory, are looked at only as they are added; if anything is wrong then,
+   * the work begins anew.
+   */
   readonly trusting: boolean;
   /** A piece had to be given to someone else: its duration says nothing about the next one's. */
   disturbed: boolean;

@@ -5,10 +5,12 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { onnxRuntimeEngine } from "../engine/onnxruntime.ts";
+import { computeInBackground } from "./background.ts";
 import { TaskRunner } from "./runner.ts";
 import type { StartThreads } from "./threads.ts";
 
 export const onMainThread: StartThreads = (setup, onProgress) => {
+  computeInBackground();
   let waiting: (() => void)[] = [];
   const runner = new TaskRunner(setup, onnxRuntimeEngine(), onProgress, {
     wait: () => new Promise((goOn) => waiting.push(goOn)),

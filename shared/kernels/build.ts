@@ -14,7 +14,9 @@ const { values: options } = parseArgs({ options: { into: { type: "string" } } })
 
 // A memory of any size is accepted: at least the page the Arena leaves to this module, at most 4 GiB.
 const memory = "--importMemory --noExportMemory --sharedMemory --initialMemory 1 --maximumMemory 65536";
-const flags = `-O3 --converge --noAssert --runtime stub --enable simd --enable threads ${memory}`.split(" ");
+// Warning 112 is about vectors that leave the module: here they go from one of its files to another.
+const checks = "--noAssert --disableWarning 112";
+const flags = `-O3 --converge ${checks} --runtime stub --enable simd --enable threads ${memory}`.split(" ");
 
 if (options.into === undefined) {
   const source = fileURLToPath(new URL("./assembly/index.ts", import.meta.url));

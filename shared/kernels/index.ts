@@ -15,7 +15,7 @@ interface ModuleExports {
   readonly add: (out: number, left: number, right: number, count: number) => void;
   readonly addFour: (out: number, first: number, second: number, third: number, fourth: number, count: number) => void;
   readonly clamp: (out: number, values: number, limit: number, count: number) => void;
-  readonly divide: (out: number, dividend: number, divisor: number, count: number) => void;
+  readonly divide: (out: number, dividend: number, divisor: number, count: number) => number;
   readonly weightedSum: (
     out: number,
     left: number,
@@ -23,7 +23,7 @@ interface ModuleExports {
     leftWeight: number,
     rightWeight: number,
     count: number,
-  ) => void;
+  ) => number;
   readonly weightedSumOfSquares: (
     out: number,
     sum: number,
@@ -66,10 +66,17 @@ export interface Kernels {
   readonly addFour: ModuleExports["addFour"];
   /** out = values cut to −limit … limit; NaN stays NaN */
   readonly clamp: ModuleExports["clamp"];
-  /** out = dividend / divisor, the divisor being one number */
-  readonly divide: ModuleExports["divide"];
-  /** out = left · leftWeight + right · rightWeight */
-  readonly weightedSum: ModuleExports["weightedSum"];
+  /** out = dividend / divisor, the divisor being one number. Whether all of out is finite. */
+  divide(out: number, dividend: number, divisor: number, count: number): boolean;
+  /** out = left · leftWeight + right · rightWeight. Whether all of it is finite. */
+  weightedSum(
+    out: number,
+    left: number,
+    right: number,
+    leftWeight: number,
+    rightWeight: number,
+    count: number,
+  ): boolean;
   /** out = sum · sumWeight + (value · value) · squareWeight */
   readonly weightedSumOfSquares: ModuleExports["weightedSumOfSquares"];
   /** out = (dividend · dividendScale) / (√(square · squareScale) + epsilon) */
@@ -149,11 +156,14 @@ export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
       "It was built from older sources: run `npm run build:kernels`.",
     );
   }
-  const { allFinite, checksum, dropoutMask, unpack, ...others } = exports;
+  const { allFinite, checksum, divide, dropoutMask, unpack, weightedSum, ...others } = exports;
   return {
     ...others,
     allFinite: (values, count) => allFinite(values, count) === 1,
     checksum: (values, count) => checksum(values, count) >>> 0,
+    divide: (out, dividend, divisor, count) => divide(out, dividend, divisor, count) === 1,
+    weightedSum: (out, left, right, leftWeight, rightWeight, count) =>
+      weightedSum(out, left, right, leftWeight, rightWeight, count) === 1,
     unpack: (values, base, packed, length, count) => unpack(values, base, packed, length, count) === 1,
     dropoutMask: (out, count, [key0, key1], first, rate) =>
       dropoutMask(out, count, key0, key1, BigInt(first), dropoutThreshold(rate), 1 / (1 - rate)),

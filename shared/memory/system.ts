@@ -1,6 +1,6 @@
 /**
  * The few calls of the operating system that Node lacks: memory shared between processes, threads of several processes that wait
- * for one another, and processors to run on. Linux only; elsewhere processes talk over sockets alone, and run anywhere.
+ * for one another, and which processors they run on, and when. Linux only; elsewhere processes talk over sockets alone, and run anywhere.
  */
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
@@ -19,6 +19,8 @@ export interface System {
   sched_getaffinity(thread: number, length: number, processors: Uint8Array): number;
   /** Keeps a thread, and the processes and threads that it starts from now on, to these processors. Returns 0 if it could. */
   sched_setaffinity(thread: number, length: number, processors: Uint8Array): number;
+  /** Sets how a thread is scheduled; 0 is the calling thread. Returns 0 if it could. @param parameter its real-time priority, or 0 */
+  sched_setscheduler(thread: number, policy: number, parameter: Int32Array): number;
   /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
   pipe2(ends: Int32Array, flags: number): number;
   readonly failed: (address: unknown) => boolean;
@@ -48,6 +50,7 @@ function loadSystem(): System | undefined {
     sched_yield: library.func("int sched_yield()"),
     sched_getaffinity: library.func("int sched_getaffinity(int thread, size_t length, void *processors)"),
     sched_setaffinity: library.func("int sched_setaffinity(int thread, size_t length, const void *processors)"),
+    sched_setscheduler: library.func("int sched_setscheduler(int thread, int policy, const void *parameter)"),
     pipe2: library.func("int pipe2(void *ends, int flags)"),
     futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),
     failed: (address) => koffi.address(address) === 2n ** 64n - 1n,

@@ -74,10 +74,10 @@ export function descend(kernels: Kernels, step: OptimizerStep, segment: Segment,
   const [at, length] = [4 * segment.start, segment.count];
   const ratio = trustRatio(kernels, from + at, gradient + at, length);
   const rate = learningRate * segment.learningRateFactor * ratio;
-  kernels.weightedSum(to + at, from + at, gradient + at, 1, -rate, length);
+  isFinite = kernels.weightedSum(to + at, from + at, gradient + at, 1, -rate, length) && isFinite;
   if (how.averageDecay !== undefined)
     for (const chunk of chunksOf(step, segment)) moveAverage(kernels, step, how, chunk);
-  return kernels.allFinite(to + at, length) && isFinite;
+  return isFinite;
 }
 
 /** The same for a piece of a segment; where the update is scaled by tensor, without the step itself. */
@@ -91,8 +91,8 @@ export function descendChunk(
   const { from, to, count, stepNumber, learningRate } = step;
   const { at, length, gradient, scratch } = chunk;
   const placeOf = (state: string): number => 4 * count * (1 + how.stateNames.indexOf(state)) + at;
-  const isFinite = kernels.allFinite(gradient, length);
-  kernels.divide(scratch, gradient, how.divisor, length);
+  // As is the gradient, since the divisor is at least 1.
+  const isMeanFinite = kernels.divide(scratch, gradient, how.divisor, length);
   const given = {
     count: length,
     stepNumber,
@@ -102,10 +102,11 @@ export function descendChunk(
     next: (state: string) => to + placeOf(state),
   };
   const update = how.rules.reduce((place, rule) => rule.apply(kernels, place, given), scratch);
-  if (how.scaledByTensor) return isFinite;
-  kernels.weightedSum(to + at, from + at, update, 1, -learningRate * segment.learningRateFactor, length);
+  if (how.scaledByTensor) return isMeanFinite;
+  const rate = learningRate * segment.learningRateFactor;
+  const isNextFinite = kernels.weightedSum(to + at, from + at, update, 1, -rate, length);
   if (how.averageDecay !== undefined) moveAverage(kernels, step, how, chunk);
-  return kernels.allFinite(to + at, length) && isFinite;
+  return isMeanFinite && isNextFinite;
 }
 
 /** a' = a + (1 − decay)(θ' − a), from a = θ' after the first step on: two rounded weights would not add up to 1. */

@@ -54,7 +54,7 @@ class WatchedReduction extends Reduction {
   }
 }
 
-/** Parameters that tell the ledger of every update, and whoever listens of what is sent ahead. */
+/** Parameters that tell the ledger of every step taken, and whoever listens of what is sent ahead. */
 class WatchedStore extends ParameterStore {
   readonly #life: Life;
   readonly #tell: (line: string) => void;
@@ -76,8 +76,9 @@ class WatchedStore extends ParameterStore {
   }
 
   override update(total: Total, samples: number, steps: number): ReturnType<ParameterStore["update"]> {
-    this.#life.stepTaken(steps);
-    return super.update(total, samples, steps);
+    const outcome = super.update(total, samples, steps);
+    if (outcome.isFinite && outcome.damaged.length === 0) this.#life.stepTaken(steps);
+    return outcome;
   }
 }
 

@@ -39,7 +39,7 @@ test("a seed tells the same story every time", async () => {
 });
 
 test("a coordinator killed again and again goes on from its last checkpoint", async () => {
-  const faults = [1500, 3000, 4500, 6000].map(
+  const faults = [2500, 4500, 6500, 8500].map(
     (at) => ({ at, kind: "kill coordinator", back: 200, silently: false }) as const,
   );
   const lines: string[] = [];

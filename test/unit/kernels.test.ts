@@ -135,6 +135,35 @@ describe("allFinite", () => {
   it("holds for no floats", () => expect(kernels.allFinite(regions[0]!, 0)).toBe(true));
 });
 
+describe.each([
+  ["divide", (out: number, left: number, count: number) => kernels.divide(out, left, 1, count)],
+  ["weightedSum", (out: number, left: number, count: number) => kernels.weightedSum(out, left, left, 1, 0, count)],
+])("%s", (_, run) => {
+  it.each([1, 4, 7, 16, 19])("says whether all of its %i results are finite, and of nothing beside them", (count) => {
+    for (const shift of shifts) {
+      const { offset, guarded, values } = vectorAt(0, shift, count);
+      const out = vectorAt(1, shift, count);
+      guarded.fill(Number.NaN);
+      out.guarded.fill(Number.NaN);
+      values.fill(round(3.4028234e38));
+      expect(run(out.offset, offset, count)).toBe(true);
+      for (let index = 0; index < count; index++) {
+        for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+          values[index] = wrong;
+          expect(run(out.offset, offset, count)).toBe(false);
+        }
+        values[index] = -0;
+      }
+    }
+  });
+});
+
+it("weightedSum says so where finite floats give an infinity", () => {
+  const { offset, values } = vectorAt(0, 0, 1);
+  values[0] = 3e38;
+  expect(kernels.weightedSum(vectorAt(1, 0, 1).offset, offset, offset, 1, 1, 1)).toBe(false);
+});
+
 describe("sumOfSquares", () => {
   it.each(counts)("adds %i squares in float64 in its documented order", (count) => {
     for (const shift of shifts) {

@@ -2,6 +2,7 @@
  * Kernels whose element i depends on the elements i of their operands. Operands are loaded before the result is stored,
  * so `out` may be one of them.
  */
+import { isBelowInfinity, largest } from "./finite";
 
 /** One float in lane 0, for what is left when the rest is no whole vector. */
 function single(address: usize): v128 {
@@ -32,13 +33,24 @@ export function addFour(out: usize, first: usize, second: usize, third: usize, f
   }
 }
 
-export function divide(out: usize, dividend: usize, divisor: f32, count: usize): void {
+/** Returns whether all results are finite. */
+export function divide(out: usize, dividend: usize, divisor: f32, count: usize): bool {
   const divisors = f32x4.splat(divisor);
   const vectors = (count & ~3) << 2;
   const end = count << 2;
   let at: usize = 0;
-  for (; at < vectors; at += 16) v128.store(out + at, f32x4.div(v128.load(dividend + at), divisors));
-  for (; at < end; at += 4) v128.store_lane<f32>(out + at, f32x4.div(single(dividend + at), divisors), 0);
+  let most = i32x4.splat(0);
+  for (; at < vectors; at += 16) {
+    const quotients = f32x4.div(v128.load(dividend + at), divisors);
+    most = largest(most, quotients);
+    v128.store(out + at, quotients);
+  }
+  for (; at < end; at += 4) {
+    const quotient = f32x4.div(single(dividend + at), divisors);
+    most = largest(most, quotient);
+    v128.store_lane<f32>(out + at, quotient, 0);
+  }
+  return isBelowInfinity(most);
 }
 
 export function clamp(out: usize, values: usize, limit: f32, count: usize): void {
@@ -59,6 +71,7 @@ function weighted(left: v128, right: v128, leftWeight: v128, rightWeight: v128):
   return f32x4.add(f32x4.mul(left, leftWeight), f32x4.mul(right, rightWeight));
 }
 
+/** Returns whether all results are finite. */
 export function weightedSum(
   out: usize,
   left: usize,
@@ -66,18 +79,24 @@ export function weightedSum(
   leftWeight: f32,
   rightWeight: f32,
   count: usize,
-): void {
+): bool {
   const lefts = f32x4.splat(leftWeight);
   const rights = f32x4.splat(rightWeight);
   const vectors = (count & ~3) << 2;
   const end = count << 2;
   let at: usize = 0;
+  let most = i32x4.splat(0);
   for (; at < vectors; at += 16) {
-    v128.store(out + at, weighted(v128.load(left + at), v128.load(right + at), lefts, rights));
+    const sums = weighted(v128.load(left + at), v128.load(right + at), lefts, rights);
+    most = largest(most, sums);
+    v128.store(out + at, sums);
   }
   for (; at < end; at += 4) {
-    v128.store_lane<f32>(out + at, weighted(single(left + at), single(right + at), lefts, rights), 0);
+    const sum = weighted(single(left + at), single(right + at), lefts, rights);
+    most = largest(most, sum);
+    v128.store_lane<f32>(out + at, sum, 0);
   }
+  return isBelowInfinity(most);
 }
 
 function weightedSquare(sum: v128, value: v128, sumWeight: v128, squareWeight: v128): v128 {

@@ -1,12 +1,8 @@
 /** Kernels that reduce a vector to one value. The order of additions depends on `count` alone. */
-
-const magnitude = 0x7fffffff;
-/** The bits of +∞: those of infinities and NaN without their sign are at least this, those of finite floats below. */
-const infinity = 0x7f800000;
+import { isBelowInfinity, largest } from "./finite";
 
 /** 1 when no float is infinite or NaN. Four running maxima hide the latency of the comparison. */
 export function allFinite(values: usize, count: usize): bool {
-  const magnitudes = i32x4.splat(magnitude);
   let most0 = i32x4.splat(0);
   let most1 = most0;
   let most2 = most0;
@@ -15,14 +11,13 @@ export function allFinite(values: usize, count: usize): bool {
   const lines = values + ((count & ~15) << 2);
   let at = values;
   for (; at < lines; at += 64) {
-    most0 = i32x4.max_s(most0, v128.and(v128.load(at), magnitudes));
-    most1 = i32x4.max_s(most1, v128.and(v128.load(at, 16), magnitudes));
-    most2 = i32x4.max_s(most2, v128.and(v128.load(at, 32), magnitudes));
-    most3 = i32x4.max_s(most3, v128.and(v128.load(at, 48), magnitudes));
+    most0 = largest(most0, v128.load(at));
+    most1 = largest(most1, v128.load(at, 16));
+    most2 = largest(most2, v128.load(at, 32));
+    most3 = largest(most3, v128.load(at, 48));
   }
-  for (; at < end; at += 4) most0 = i32x4.max_s(most0, v128.and(v128.load_zero<f32>(at), magnitudes));
-  const most = i32x4.max_s(i32x4.max_s(most0, most1), i32x4.max_s(most2, most3));
-  return !v128.any_true(i32x4.ge_s(most, i32x4.splat(infinity)));
+  for (; at < end; at += 4) most0 = largest(most0, v128.load_zero<f32>(at));
+  return isBelowInfinity(i32x4.max_s(i32x4.max_s(most0, most1), i32x4.max_s(most2, most3)));
 }
 
 /**

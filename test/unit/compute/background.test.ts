@@ -1,0 +1,42 @@
+/** Threads that compute are scheduled as such, and no others. */
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { ComputePool } from "../../../shared/compute/pool.ts";
+import { operatingSystem } from "../../../shared/memory/system.ts";
+import { regressionPlan } from "../../support/regression-plan.ts";
+
+const NORMAL = 0;
+const BATCH = 3;
+
+/** The scheduling policy of a thread of this process: the 41st field of its status (proc_pid_stat(5)), of which the 2nd has blanks. */
+const policyOf = (path: string): number =>
+  Number(
+    readFileSync(`/proc/${path}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ")[38],
+  );
+
+const inBackground = (): string[] =>
+  readdirSync("/proc/self/task").filter((thread) => policyOf(`self/task/${thread}`) === BATCH);
+
+async function open(threads: number, isApart: boolean): Promise<void> {
+  const plan = await regressionPlan({ samples: 64, batch: 32, shards: 2, layers: [{ kind: "dense", units: 1 }] });
+  const pool = await ComputePool.open(plan, threads, isApart);
+  onTestFinished(() => pool.close());
+  // By then all of them are at work.
+  await pool.fingerprint();
+}
+
+// In this order: a thread stays in the background.
+describe.runIf(operatingSystem() !== undefined)("in the background", () => {
+  it("are compute threads, and not the thread of the socket", async () => {
+    await open(2, true);
+    await expect.poll(() => inBackground().length).toBe(2);
+    expect(policyOf("thread-self")).toBe(NORMAL);
+  });
+
+  it("is the thread of the socket, where it computes", async () => {
+    await open(1, true);
+    expect(policyOf("thread-self")).toBe(BATCH);
+  });
+});
