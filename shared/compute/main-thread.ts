@@ -5,12 +5,16 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { onnxRuntimeEngine } from "../engine/onnxruntime.ts";
-import { computeInBackground } from "./background.ts";
+import { operatingSystem } from "../memory/system.ts";
 import { TaskRunner } from "./runner.ts";
 import type { StartThreads } from "./threads.ts";
 
+/** So a thread that is woken waits until the processor is free or its turn has come; it gets as much time as others (Linux). */
+const SCHED_BATCH = 3;
+
 export const onMainThread: StartThreads = (setup, onProgress) => {
-  computeInBackground();
+  // Woken by parameters, it would compute first on the processor on which the coordinator is still sending them to other workers.
+  operatingSystem()?.sched_setscheduler(0, SCHED_BATCH, Int32Array.of(0));
   let waiting: (() => void)[] = [];
   const runner = new TaskRunner(setup, onnxRuntimeEngine(), onProgress, {
     wait: () => new Promise((goOn) => waiting.push(goOn)),

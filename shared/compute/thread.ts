@@ -2,7 +2,6 @@
 import { parentPort } from "node:worker_threads";
 import { workerData } from "piscina";
 import { onnxRuntimeEngine } from "../engine/onnxruntime.ts";
-import { computeInBackground } from "./background.ts";
 import { TaskRunner } from "./runner.ts";
 import type { Pace } from "./runner.ts";
 import type { ComputeResult, ComputeTask, ThreadSetup } from "./task.ts";
@@ -18,8 +17,6 @@ const pace: Pace = {
   wait: (arrivals, seen, isLong) => (isLong ? arrivals.wait(seen, LONGEST_WAIT) : arrivals.spin(seen, SPIN)),
   giveWay: () => {},
 };
-
-computeInBackground();
 
 const runner = new TaskRunner(
   workerData as ThreadSetup,
