@@ -7,8 +7,8 @@ export interface WorkerPart {
   /** Milliseconds it computes on a sample. */
   readonly pace: number;
   readonly joinsAt: number;
-  /** How it computes wrongly, now and then: a bit of the sum is another, or all of it is no number. */
-  readonly lies?: "bit" | "nan";
+  /** How it computes wrongly, now and then: a bit of the sum is another, or all of it is no number, or its last metric. */
+  readonly lies?: "bit" | "nan" | "last";
 }
 
 /** `back`: milliseconds until it is started again; absent, it never is. `silently`: its machine is gone, nobody is told. */

@@ -1,7 +1,7 @@
 /** Lockstep's promise under simulated failures: `npm run simulate` runs any number of schedules. */
 import { expect, test } from "vitest";
 import { linesOf } from "./schedule.ts";
-import type { Fault, Schedule } from "./schedule.ts";
+import type { Fault, Schedule, WorkerPart } from "./schedule.ts";
 import { scheduleOf } from "./seeds.ts";
 import { check } from "./simulate.ts";
 
@@ -68,7 +68,11 @@ test("a worker frozen while it joins is taken when it wakes", async () => {
 });
 
 /** What a schedule with a liar, a, tells. */
-async function tellOfLiar(names: string, lies: "bit" | "nan", changes: Partial<Schedule> = {}): Promise<string> {
+async function tellOfLiar(
+  names: string,
+  lies: Required<WorkerPart>["lies"],
+  changes: Partial<Schedule> = {},
+): Promise<string> {
   const lines: string[] = [];
   const honest = schedule(names, [], changes);
   const workers = honest.workers.map((part) => (part.name === "a" ? { ...part, lies } : part));
@@ -85,6 +89,10 @@ test("a worker that sends wrong bits is quarantined under audit, by the coordina
 test("a worker that sends no numbers is quarantined without audit", async () => {
   expect(await tellOfLiar("a b", "nan", { referee: true })).toMatch(/"quarantined","worker":"a"/);
   expect(await tellOfLiar("a b c", "nan")).toMatch(/"quarantined","worker":"a"/);
+});
+
+test("so is one of which a metric alone is no number", async () => {
+  expect(await tellOfLiar("a b c", "last")).toMatch(/"quarantined","worker":"a"/);
 });
 
 test("where two differ and nobody can tell, the step waits for a third", async () => {

@@ -153,10 +153,13 @@ export class SimulatedThreads implements Threads {
   #lie(task: ComputeTask): void {
     const { world } = this.#process;
     if (this.#lies === undefined || task.step === 0 || world.random() < 0.6) return;
-    // What was told stays as it is.
+    // What was told stays as it is: the end is told first.
     const length = task.ticket === undefined ? outputBytes(task) : TOLD_FROM;
+    if (this.#lies === "last" && task.ticket !== undefined) return;
     const bytes = new Uint8Array(this.#setup.memory.buffer, task.outputs[0], length);
     if (this.#lies === "nan") bytes.fill(0xff);
+    // The last metric is on a line of its own.
+    else if (this.#lies === "last") bytes.fill(0xff, length - 64, length - 60);
     else bytes[Math.floor(world.random() * 4)]! ^= 1 << Math.floor(world.random() * 8);
     world.tell?.(`${this.#process.name} lies about ${task.kind} ${task.step}`);
   }
