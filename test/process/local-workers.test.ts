@@ -46,8 +46,8 @@ const children = (): string[] =>
 /** How many processors a list like 0-3,8 has. */
 const lengthOf = (list: string): number =>
   list.split(",").reduce((sum, range) => {
-    const [first, last = first] = range.split("-").map(Number) as [number, number?];
-    return sum + last! - first + 1;
+    const [first, last = first] = range.split("-");
+    return sum + Number(last) - Number(first) + 1;
   }, 0);
 
 const processors = availableParallelism();
