@@ -9,12 +9,17 @@ import { operatingSystem } from "../memory/system.ts";
 import { TaskRunner } from "./runner.ts";
 import type { StartThreads } from "./threads.ts";
 
-/** So a thread that is woken waits until the processor is free or its turn has come; it gets as much time as others (Linux). */
+const SCHED_OTHER = 0;
+/** A thread that is woken waits until the processor is free or its turn has come; it gets as much time as others (Linux). */
 const SCHED_BATCH = 3;
+
+const schedule = (policy: number): void => {
+  operatingSystem()?.sched_setscheduler(0, policy, Int32Array.of(0));
+};
 
 export const onMainThread: StartThreads = (setup, onProgress) => {
   // Woken by parameters, it would compute first on the processor on which the coordinator is still sending them to other workers.
-  operatingSystem()?.sched_setscheduler(0, SCHED_BATCH, Int32Array.of(0));
+  schedule(SCHED_BATCH);
   let waiting: (() => void)[] = [];
   const runner = new TaskRunner(setup, onnxRuntimeEngine(), onProgress, {
     wait: () => new Promise((goOn) => waiting.push(goOn)),
@@ -27,6 +32,9 @@ export const onMainThread: StartThreads = (setup, onProgress) => {
       waiting = [];
       for (const goOn of woken) goOn();
     },
-    close: () => runner.close(),
+    async close() {
+      await runner.close();
+      schedule(SCHED_OTHER);
+    },
   };
 };

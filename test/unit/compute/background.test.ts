@@ -1,6 +1,6 @@
 /** A thread that computes and has a socket lets others go first when it is woken; no other thread does. */
 import { readdirSync, readFileSync } from "node:fs";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ComputePool } from "../../../shared/compute/pool.ts";
 import { operatingSystem } from "../../../shared/memory/system.ts";
 import { regressionPlan } from "../../support/regression-plan.ts";
@@ -18,24 +18,26 @@ const policyOf = (path: string): number =>
 const inBackground = (): string[] =>
   readdirSync("/proc/self/task").filter((thread) => policyOf(`self/task/${thread}`) === BATCH);
 
-async function open(threads: number, isApart: boolean): Promise<void> {
+async function open(threads: number): Promise<ComputePool> {
   const plan = await regressionPlan({ samples: 64, batch: 32, shards: 2, layers: [{ kind: "dense", units: 1 }] });
-  const pool = await ComputePool.open(plan, threads, isApart);
-  onTestFinished(() => pool.close());
+  const pool = await ComputePool.open(plan, threads, true);
   // By then all of them are at work.
   await pool.fingerprint();
+  return pool;
 }
 
-// In this order: a thread stays in the background.
 describe.runIf(operatingSystem() !== undefined)("in the background", () => {
   it("is no thread where others than the socket's compute", async () => {
-    await open(2, true);
+    const pool = await open(2);
     expect(inBackground()).toEqual([]);
+    await pool.close();
   });
 
-  it("is the thread of the socket, and no other, where it computes", async () => {
-    await open(1, true);
+  it("is the thread of the socket, where it computes, until the pool closes", async () => {
+    const pool = await open(1);
     expect(policyOf("thread-self")).toBe(BATCH);
     expect(inBackground()).toHaveLength(1);
+    await pool.close();
+    expect(inBackground()).toEqual([]);
   });
 });
