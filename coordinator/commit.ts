@@ -28,7 +28,7 @@ export function commit(parts: Parts, work: Work): Extract<CoordinatorEvent, { ty
   return { type: "committed", sums, finite, isAsAdvanced: total.usedFrom !== undefined };
 }
 
-/** Takes the step, if nothing is damaged. Whether it was taken, or would have been: all is finite. */
+/** Takes the step unless something is damaged (`culprits`) or not finite. False if not finite, or damage was known before. */
 function takeStep({ reduction, store }: Parts, { name: { step }, samples }: Work, total: Total): boolean {
   if (reduction.culprits.length > 0) return false;
   const { isFinite, damaged } = store.update(total, samples, step);

@@ -93,6 +93,10 @@ export function onSpoiled(state: CoordinatorState, by: readonly WorkerId[], now:
     const message = `the sum that worker ${member?.name ?? worker} left in shared memory for step ${work.name.step + 1} is damaged: the step begins anew, and the worker rests a while`;
     return [{ type: "notify", event: { type: "warning", code: "PARTIAL_CORRUPT", message } }];
   });
+  if (by.length === 0) {
+    const message = `the sums of step ${work.name.step + 1} are not all finite numbers: the step begins anew, and each worker's is looked at`;
+    effects.push({ type: "notify", event: { type: "warning", code: "LOSS_NOT_FINITE", message } });
+  }
   // It is opened again, and every partial looked at before it is added to others.
   state.distrusted = work.name.step;
   state.work = undefined;

@@ -5,6 +5,7 @@ import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
+import { settlePieces } from "./audit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { pause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
@@ -18,7 +19,7 @@ import type { CoordinatorState, Evaluation, Settings, Sums, Work } from "./state
 /** Milliseconds of training that are assigned ahead, or one step. */
 const AHEAD = 100;
 
-/** Goes on with the run if nothing is open. Called after every event; the order of the questions is the priority. */
+/** Goes on with the run if nothing is open. Called after every event, and before what follows from a commit is told; the order of the questions is the priority. */
 export function proceed(state: CoordinatorState, now: number): CoordinatorEffect[] {
   const { settings, stopRequested } = state;
   // Most events find work open; what follows looks at every member.
@@ -30,7 +31,6 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   }
   if (state.work !== undefined) return [];
   if (state.saveRequested) {
-    state.saveRequested = false;
     const saved = checkpoint(state, now);
     if (saved.length > 0) return [...saved, ...proceed(state, now)];
   }
@@ -77,13 +77,15 @@ function end(state: CoordinatorState, outcome: "completed" | "stopped" | Lockste
 
 /** Asks for a checkpoint unless the last one already holds these parameters. */
 function checkpoint(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  state.saveRequested = false;
   if (state.lastCheckpoint.step === state.steps) return [];
   state.lastCheckpoint = { at: now, step: state.steps };
   return [{ type: "checkpoint" }];
 }
 
-function checkpointIsDue({ settings, steps, lastCheckpoint }: CoordinatorState, now: number): boolean {
+function checkpointIsDue({ settings, steps, lastCheckpoint, saveRequested }: CoordinatorState, now: number): boolean {
   return (
+    saveRequested ||
     (settings.checkpointSteps > 0 && steps - lastCheckpoint.step >= settings.checkpointSteps) ||
     (settings.checkpointEvery > 0 && now - lastCheckpoint.at >= settings.checkpointEvery)
   );
@@ -131,7 +133,10 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
   );
 }
 
-/** The open work is committed: records it, and opens the evaluation that is due or asks for the checkpoint. */
+/**
+ * The open work is committed: goes on with the run, and records what was done. Workers wait for the next work: whoever looks on is told
+ * of the last one behind that. A checkpoint holds what is recorded before it.
+ */
 export function onCommitted(
   state: CoordinatorState,
   { sums, finite, isAsAdvanced }: Extract<CoordinatorEvent, { type: "committed" }>,
@@ -145,8 +150,7 @@ export function onCommitted(
   if (work.name.kind === "train") state.isAsAdvanced = isAsAdvanced;
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
   if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
-  const next = proceed(state, now);
-  // Workers wait for the next step: whoever looks on is told of the last one behind that.
+  const next = [...proceed(state, now), ...settlePieces(state, now)];
   return state.work === undefined ? [...effects, ...next] : [...next, ...effects];
 }
 
@@ -212,7 +216,7 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
       },
     },
   ];
-  if (evaluationDue(settings, state.steps)) return [...effects, ...openEvaluation(state, now)];
+  if (evaluationDue(settings, state.steps)) return [...openEvaluation(state, now), ...effects];
   if (endsEpoch(settings, state.steps)) effects.push(...epochOver(state, undefined, now));
   return effects;
 }

@@ -13,18 +13,20 @@ const SCHED_OTHER = 0;
 /** A thread that is woken waits until the processor is free or its turn has come; it gets as much time as others (Linux). */
 const SCHED_BATCH = 3;
 
-const schedule = (policy: number): void => {
-  operatingSystem()?.sched_setscheduler(0, policy, Int32Array.of(0));
-};
+/** Changes how this thread is scheduled, if it is as `from` says: an operator may have chosen otherwise. Whether it could. */
+function reschedule(from: number, to: number): boolean {
+  const system = operatingSystem();
+  return system?.sched_getscheduler(0) === from && system.sched_setscheduler(0, to, Int32Array.of(0)) === 0;
+}
 
 export const onMainThread: StartThreads = (setup, onProgress) => {
-  // Woken by parameters, it would compute first on the processor on which the coordinator is still sending them to other workers.
-  schedule(SCHED_BATCH);
   let waiting: (() => void)[] = [];
   const runner = new TaskRunner(setup, onnxRuntimeEngine(), onProgress, {
     wait: () => new Promise((goOn) => waiting.push(goOn)),
     giveWay: () => setImmediate(),
   });
+  // Woken by parameters, it would compute first on the processor on which the coordinator is still sending them to other workers.
+  const isRescheduled = reschedule(SCHED_OTHER, SCHED_BATCH);
   return {
     run: (tasks) => runner.run(tasks),
     wake() {
@@ -34,7 +36,7 @@ export const onMainThread: StartThreads = (setup, onProgress) => {
     },
     async close() {
       await runner.close();
-      schedule(SCHED_OTHER);
+      if (isRescheduled) reschedule(SCHED_BATCH, SCHED_OTHER);
     },
   };
 };

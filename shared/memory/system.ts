@@ -19,6 +19,8 @@ export interface System {
   sched_getaffinity(thread: number, length: number, processors: Uint8Array): number;
   /** Keeps a thread, and the processes and threads that it starts from now on, to these processors. Returns 0 if it could. */
   sched_setaffinity(thread: number, length: number, processors: Uint8Array): number;
+  /** How a thread is scheduled; 0 is the calling thread. */
+  sched_getscheduler(thread: number): number;
   /** Sets how a thread is scheduled; 0 is the calling thread. Returns 0 if it could. @param parameter its real-time priority, or 0 */
   sched_setscheduler(thread: number, policy: number, parameter: Int32Array): number;
   /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
@@ -50,6 +52,7 @@ function loadSystem(): System | undefined {
     sched_yield: library.func("int sched_yield()"),
     sched_getaffinity: library.func("int sched_getaffinity(int thread, size_t length, void *processors)"),
     sched_setaffinity: library.func("int sched_setaffinity(int thread, size_t length, const void *processors)"),
+    sched_getscheduler: library.func("int sched_getscheduler(int thread)"),
     sched_setscheduler: library.func("int sched_setscheduler(int thread, int policy, const void *parameter)"),
     pipe2: library.func("int pipe2(void *ends, int flags)"),
     futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),

@@ -40,4 +40,11 @@ describe.runIf(operatingSystem() !== undefined)("in the background", () => {
     await pool.close();
     expect(inBackground()).toEqual([]);
   });
+
+  it("stays who was there before", async () => {
+    operatingSystem()!.sched_setscheduler(0, BATCH, Int32Array.of(0));
+    const pool = await open(1);
+    await pool.close();
+    expect(policyOf("thread-self")).toBe(BATCH);
+  });
 });

@@ -72,7 +72,13 @@ describe("a step", () => {
   it("sends the parameters once for an evaluation and the step after it", () => {
     const run = new CoordinatorTrace({ trainSamples: 8 });
     run.join("a");
-    expect(run.finishWork().slice(2)).toEqual(["open evaluate 1", "a ← assignment evaluate 1: 0-2", "a ← parameters"]);
+    expect(run.finishWork()).toEqual([
+      "open evaluate 1",
+      "a ← assignment evaluate 1: 0-2",
+      "a ← parameters",
+      "record step 1",
+      "notify step",
+    ]);
     expect(run.finishWork()).toEqual(["open train 1", "a ← assignment train 1: 0-4", "record epoch 1", "notify epoch"]);
   });
 
@@ -203,6 +209,32 @@ describe("a checkpoint", () => {
     expect(run.placed("a", "0-2")).toEqual(["a ← PARTIAL_STALE train 0: 0-2"]);
     run.assembled("a", "0-4");
     expect(run.placed("a", "0-4")).toEqual(["a ← PARTIAL_DUPLICATE train 0: 0-4"]);
+  });
+});
+
+describe("a checkpoint that is asked for while a step is open", () => {
+  it("is written behind the step's line, which it holds", () => {
+    const run = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    run.join("a");
+    expect(run.feed({ type: "save" })).toEqual([]);
+    expect(run.finishWork()).toEqual([
+      "open train 1",
+      "a ← parameters",
+      "a ← assignment train 2+5: 0-4",
+      "record step 1",
+      "notify step",
+      "checkpoint",
+    ]);
+    expect(run.finishWork()).not.toContain("checkpoint");
+  });
+
+  it("is written behind the epoch's line and its best parameters", () => {
+    const run = new CoordinatorTrace({ trainSamples: 8, epochs: 3, keepBest: true });
+    run.join("a");
+    run.finishWork();
+    run.feed({ type: "save" });
+    const told = run.finishWork().filter((effect) => !/^(?:open|a ←)/.test(effect));
+    expect(told).toEqual(["record epoch 1", "notify epoch", "keep-best", "checkpoint"]);
   });
 });
 

@@ -139,9 +139,9 @@ describe("a frozen worker", () => {
     expect(run.finishWork()).toEqual([
       "open train 1",
       "b ← parameters",
+      "b ← assignment train 1: 0-2",
       "record step 1",
       "notify step",
-      "b ← assignment train 1: 0-2",
     ]);
     run.pass(1_000);
     run.finishWork();
@@ -286,12 +286,16 @@ describe("a step whose sums are spoiled", () => {
     expect(trusts(run)).toBe(true);
   });
 
-  it("begins anew where a number is not finite, and nobody is to blame", () => {
+  it("begins anew where a number is not finite, which is said, and nobody is to blame", () => {
     const run = pair();
     run.assembled("a", "0-2");
     run.assembled("b", "2-4");
-    const anew = ["open train 0", "a ← assignment train 0: 0-2", "b ← assignment train 0: 2-4"];
-    expect(run.feed({ type: "spoiled", by: [] })).toEqual(anew);
+    expect(run.feed({ type: "spoiled", by: [] })).toEqual([
+      "notify warning LOSS_NOT_FINITE",
+      "open train 0",
+      "a ← assignment train 0: 0-2",
+      "b ← assignment train 0: 2-4",
+    ]);
     expect(trusts(run)).toBe(false);
     // Known one by one, the sum that is not finite is computed by another as well.
     expect(run.assembled("a", "0-2", "train 0", false)).toContain("b ← assignment train 0: 0-2");
