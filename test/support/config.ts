@@ -1,16 +1,27 @@
 /** Writes config files into a folder of their own and reads what comes of them. */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { configFromFile } from "../../coordinator/config/resolve.ts";
 import type { RunConfig } from "../../coordinator/config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 
-export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), "lockstep-test-"));
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** An empty folder, removed when all tests of the file have ended. */
+export function configFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "lockstep-test-"));
+  folders.push(folder);
+  return folder;
+}
 
 /** The config that a YAML text stands for; its file is named config.yaml, in a folder without runs. */
 export function configOf(yaml: string): RunConfig {
-  const folder = temporaryFolder();
+  const folder = configFolder();
   writeFileSync(join(folder, "config.yaml"), yaml);
   return configFromFile(join(folder, "config.yaml"), { runs: join(folder, "runs") });
 }

@@ -1,18 +1,17 @@
 /** Files of a TLS connection: every mistake is named with its file before anything listens or connects. */
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readTls } from "../../shared/tls.ts";
 import type { TlsFiles } from "../../shared/tls.ts";
 import { Authority, hasOpenssl } from "../support/certificates.ts";
-import { refusal } from "../support/config.ts";
+import { configFolder, refusal } from "../support/config.ts";
 
 describe("TLS files, made with the openssl command,", { skip: !hasOpenssl }, () => {
   // A while after the certificates are made, whose times are whole seconds.
   const now = new Date(Date.now() + 60_000);
   const days = (count: number): Date => new Date(now.getTime() + count * 86_400_000);
-  const folder = hasOpenssl ? mkdtempSync(join(tmpdir(), "lockstep-test-")) : "";
+  const folder = hasOpenssl ? configFolder() : "";
   const authority = hasOpenssl ? new Authority(folder, "authority") : undefined;
   const pair = authority?.issue("server") ?? { cert: "", key: "" };
   const other = authority?.issue("other") ?? { cert: "", key: "" };

@@ -3,10 +3,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { readToken } from "../../shared/token.ts";
-import { refusal, temporaryFolder } from "../support/config.ts";
+import { refusal, configFolder } from "../support/config.ts";
 
 const written = (text: string): string => {
-  const file = join(temporaryFolder(), "join.token");
+  const file = join(configFolder(), "join.token");
   writeFileSync(file, text);
   return file;
 };
@@ -29,5 +29,5 @@ it("is never taken for none when it was to be given", () => {
     code: "TOKEN_INVALID",
     message: "/nowhere/join.token: no such file",
   });
-  expect(refusal(() => readToken(temporaryFolder(), {})).message).toContain("EISDIR");
+  expect(refusal(() => readToken(configFolder(), {})).message).toContain("EISDIR");
 });

@@ -10,15 +10,12 @@ import { buildProgram } from "../../../coordinator/cli/program.ts";
 import { reportError } from "../../../coordinator/cli/report-error.ts";
 import { checkNodeVersion } from "../../../coordinator/node-version.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { configOf, refusal, temporaryFolder } from "../../support/config.ts";
+import { configOf, refusal, configFolder } from "../../support/config.ts";
 
 const main = fileURLToPath(new URL("../../../coordinator/cli/main.ts", import.meta.url));
 
 /** Runs the command in a folder; resolves however it ends. */
-const lockstep = (
-  words: string[],
-  cwd = temporaryFolder(),
-): Promise<{ code: unknown; stdout: string; stderr: string }> =>
+const lockstep = (words: string[], cwd = configFolder()): Promise<{ code: unknown; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
     execFile(process.execPath, [main, ...words], { cwd }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : error.code, stdout, stderr }),
@@ -81,7 +78,7 @@ describe("the process", () => {
   });
 
   it("ends with 2 and no stack for a wrong value, and leaves no run behind", async () => {
-    const folder = temporaryFolder();
+    const folder = configFolder();
     const { code, stdout, stderr } = await lockstep(["train", "--batch", "0"], folder);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(
@@ -98,7 +95,7 @@ describe("the process", () => {
   });
 
   it("init writes a config that is the defaults, and never overwrites one", async () => {
-    const folder = temporaryFolder();
+    const folder = configFolder();
     expect(await lockstep(["init", "mine.yaml"], folder)).toMatchObject({ code: 0 });
     expect(readFileSync(join(folder, "mine.yaml"), "utf8")).toBe(template);
     writeFileSync(join(folder, "mine.yaml"), "precious");

@@ -7,10 +7,10 @@ import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordina
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { refusal, temporaryFolder } from "../../support/config.ts";
+import { refusal, configFolder } from "../../support/config.ts";
 
 /** A run folder as a run leaves it, started with these flags. */
-function runWith(flags: ConfigFlags, runs = temporaryFolder(), name = "first"): FoundRun {
+function runWith(flags: ConfigFlags, runs = configFolder(), name = "first"): FoundRun {
   const config = configFromFile(undefined, { ...flags, runs, name });
   const path = join(runs, name);
   mkdirSync(join(path, "checkpoints"), { recursive: true });
@@ -112,7 +112,7 @@ describe("a resumed run", () => {
 
 describe("finding a run", () => {
   it("goes by name, by folder, or by the last checkpoint written", () => {
-    const runs = temporaryFolder();
+    const runs = configFolder();
     const [first, second] = [runWith({}, runs), runWith({}, runs, "second")];
     utimesSync(join(first.path, "checkpoints"), 2000, 2000);
     utimesSync(join(second.path, "checkpoints"), 1000, 1000);

@@ -7,10 +7,10 @@ import { adamw, sgd } from "../../../shared/optim/builders.ts";
 import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { editDistance, nearest } from "../../../coordinator/config/suggest.ts";
-import { configOf, refusal, temporaryFolder } from "../../support/config.ts";
+import { configOf, refusal, configFolder } from "../../support/config.ts";
 
 const withFlags = (flags: ConfigFlags, yaml = "") => {
-  const folder = temporaryFolder();
+  const folder = configFolder();
   writeFileSync(join(folder, "config.yaml"), yaml);
   return configFromFile(join(folder, "config.yaml"), { runs: join(folder, "runs"), ...flags });
 };
@@ -47,7 +47,7 @@ describe("files", () => {
   });
 
   it("sees the paths of data from the config's own folder", () => {
-    const folder = temporaryFolder();
+    const folder = configFolder();
     writeFileSync(join(folder, "c.yaml"), "data: {csv: {train: a.csv, test: sub/b.csv, target: 0, classes: 2}}");
     expect(configFromFile(join(folder, "c.yaml"), {}).data).toMatchObject({
       train: join(folder, "a.csv"),
@@ -74,7 +74,7 @@ describe("runs", () => {
 
 describe("names", () => {
   it("picks a fresh one after the data", () => {
-    const runs = temporaryFolder();
+    const runs = configFolder();
     for (const name of ["mnist-1", "mnist-7", "mnist-old", "other-9"]) mkdirSync(join(runs, name));
     expect(configFromFile(undefined, { runs }).name).toBe("mnist-8");
     expect(configFromFile(undefined, { runs, data: "My Data.csv" }).name).toBe("My-Data-1");

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { configOf, pointsOf, titleOf } from "../../../coordinator/scale/experiment.ts";
 import { readExperiment } from "../../../coordinator/scale/read.ts";
-import { refusal, temporaryFolder } from "../../support/config.ts";
+import { refusal, configFolder } from "../../support/config.ts";
 
 function experimentOf(yaml: string, flags = {}): ReturnType<typeof readExperiment> {
-  const file = join(temporaryFolder(), "config.yaml");
+  const file = join(configFolder(), "config.yaml");
   writeFileSync(file, yaml);
   return readExperiment(file, flags);
 }
@@ -26,7 +26,7 @@ test("the job stands in the file or in one of its own, and flags win", () => {
   const inline = experimentOf("job: {batch: 64, optimizer: {adam: {learningRate: 0.01}}}\nworkers: [2, 1, 2]\n");
   expect(inline.grid).toEqual({ workers: [1, 2], threads: [1], shards: [8], batch: [64] });
   expect(inline.job.optimizer).toMatchObject({ kind: "adam", learningRate: 0.01 });
-  const folder = temporaryFolder();
+  const folder = configFolder();
   writeFileSync(join(folder, "job.yaml"), "batch: 32\n");
   writeFileSync(join(folder, "experiment.yaml"), "job: job.yaml\nrepeat: 5\n");
   const named = readExperiment(join(folder, "experiment.yaml"), { workers: "3", repeat: "2", layers: "784,32,10" });
