@@ -162,8 +162,8 @@ export class WorkerRuntime {
       this.#handle({ type: "prepared", dataSha256, layoutHash, fingerprint, sharesMemory });
     } catch (error) {
       const wanted = isWanted();
-      // The next welcome may find what was missing, such as a coordinator that data can be fetched from.
-      if (this.#pool?.opened === opened) this.#pool = undefined;
+      // The next welcome may find what was missing, such as a coordinator that data can be fetched from: it opens another, whatever its plan.
+      if (this.#pool?.opened === opened) this.#pool = { key: "", opened };
       if (wanted) this.#handle({ type: "unprepared", error: unusable(error) });
     }
   }

@@ -1,7 +1,9 @@
-/** When the production worker runtime opens another pool: memory that a coordinator shares changes what computes. */
-import { expect, it } from "vitest";
+/** When the production worker runtime opens another pool: memory that a coordinator shares changes what computes, or one has failed. */
+import { expect, it, vi } from "vitest";
+import type { ComputePool } from "../../../shared/compute/pool.ts";
+import { LockstepError } from "../../../shared/errors.ts";
 import { encodeFrame } from "../../../shared/protocol/codec.ts";
-import type { CoordinatorMessage, MemoryOffer } from "../../../shared/protocol/messages.ts";
+import type { CoordinatorMessage, MemoryOffer, RunPlan, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import type { ClientListener } from "../../../worker/client.ts";
 import { WorkerRuntime } from "../../../worker/runtime.ts";
 import { ManualClock, referencePool, token } from "../../fuzz/cluster.ts";
@@ -9,15 +11,17 @@ import { badOffer, nonce } from "../../fuzz/coordinator-frames.ts";
 import { job } from "../../simulation/job.ts";
 import { outboxTo } from "../../support/worker-outbox.ts";
 
-it("opens a pool for memory that is offered, another where none is, and keeps it over reconnects", async () => {
+type Joins = (memory?: MemoryOffer, answer?: WorkerMessage["type"]) => Promise<void>;
+
+/** A worker that is welcomed each time it is called, and leaves once it has answered. */
+function workerWith(openPool: (plan: RunPlan, isApart: boolean) => ComputePool): Joins {
   const clock = new ManualClock();
-  const opened: boolean[] = [];
   let listener: ClientListener | undefined;
   let own = "";
-  let ready = 0;
+  const answers: WorkerMessage["type"][] = [];
   const outbox = outboxTo((message) => {
     if (message.type === "hello") own = message.nonce;
-    if (message.type === "ready") ready += 1;
+    answers.push(message.type);
   });
   const runtime = new WorkerRuntime({
     settings: { name: "a", version: job.settings.version, threads: 1, patience: 1e9, token },
@@ -26,25 +30,30 @@ it("opens a pool for memory that is offered, another where none is, and keeps it
       listener = given;
       return { outbox, close: () => {}, terminate: () => {} };
     },
-    openPool: async (plan, isApart) => {
-      opened.push(isApart);
-      return referencePool(plan);
-    },
+    openPool: async (plan, isApart) => openPool(plan, isApart),
     random: () => 0,
     say: () => {},
   });
   runtime.finished.catch(() => {});
-  const join = async (memory?: MemoryOffer): Promise<void> => {
-    const before = ready;
+  return async (memory, answer = "ready") => {
+    answers.length = 0;
     clock.advance(5_000);
     listener!.onOpen();
     const say = (message: object): void => listener!.onFrame(encodeFrame(message as CoordinatorMessage));
     say({ type: "challenge", nonce });
     const proof = token.proof("coordinator", { coordinator: nonce, worker: own });
     say({ type: "welcome", run: "r", worker: "w", proof, plan: job.plan, packs: false, ...(memory && { memory }) });
-    await expect.poll(() => ready).toBe(before + 1);
+    await expect.poll(() => answers).toContain(answer);
     listener!.onClose("the test says so");
   };
+}
+
+it("opens a pool for memory that is offered, another where none is, and keeps it over reconnects", async () => {
+  const opened: boolean[] = [];
+  const join = workerWith((plan, isApart) => {
+    opened.push(isApart);
+    return referencePool(plan);
+  });
   await join();
   await join();
   expect(opened).toEqual([true]);
@@ -53,4 +62,21 @@ it("opens a pool for memory that is offered, another where none is, and keeps it
   expect(opened).toEqual([true, false]);
   await join();
   expect(opened).toEqual([true, false, true]);
+});
+
+it("closes a pool whose arithmetic cannot be probed", async () => {
+  const events: string[] = [];
+  const join = workerWith((plan) => {
+    const pool = referencePool(plan);
+    events.push("open");
+    vi.spyOn(pool, "fingerprint").mockRejectedValue(new LockstepError("GRAPH_INVALID", "no such operation"));
+    const close = pool.close.bind(pool);
+    vi.spyOn(pool, "close").mockImplementation(() => {
+      events.push("close");
+      return close();
+    });
+    return pool;
+  });
+  await join(undefined, "failed");
+  await expect.poll(() => events).toEqual(["open", "close"]);
 });
