@@ -69,14 +69,7 @@ export interface Kernels {
   /** out = dividend / divisor, the divisor being one number. Whether all of out is finite. */
   divide(out: number, dividend: number, divisor: number, count: number): boolean;
   /** out = left · leftWeight + right · rightWeight. Whether all of it is finite. */
-  weightedSum(
-    out: number,
-    left: number,
-    right: number,
-    leftWeight: number,
-    rightWeight: number,
-    count: number,
-  ): boolean;
+  weightedSum(...operands: Parameters<ModuleExports["weightedSum"]>): boolean;
   /** out = sum · sumWeight + (value · value) · squareWeight */
   readonly weightedSumOfSquares: ModuleExports["weightedSumOfSquares"];
   /** out = (dividend · dividendScale) / (√(square · squareScale) + epsilon) */
