@@ -14,14 +14,14 @@ export function commit(parts: Parts, work: Work): Extract<CoordinatorEvent, { ty
   const { kind } = work.name;
   const layout = layouts.partial[kind];
   // The metrics lie behind the gradient.
-  const metrics = kind === "train" ? layouts.parameters.trained : 0;
-  const total = reduction.totalFrom(store.takesParts ? metrics : 0);
+  const metricsAt = kind === "train" ? layouts.parameters.trained : 0;
+  const total = reduction.totalFrom(store.takesParts ? metricsAt : 0);
   const vector = arena.floats(total.root, layout.size);
   const sumOf = (metric: string): number => slotView(layout, metricSlot(metric), vector)[0]!;
   const correct = state.settings.countsCorrect ? sumOf("correct") : 0;
   const evaluated = kind === "evaluate" ? evaluatedIn(parts, vector) : {};
   const sums: Sums = { loss: sumOf("loss"), correct, samples: work.samples, ...evaluated };
-  const areFinite = kernels.allFinite(total.root + 4 * metrics, layout.size - metrics);
+  const areFinite = kernels.allFinite(total.root + 4 * metricsAt, layout.size - metricsAt);
   const finite = areFinite && (kind === "evaluate" || takeStep(parts, work, total));
   const { culprits } = reduction;
   if (work.trusting && (!finite || culprits.length > 0)) return { type: "spoiled", by: culprits };

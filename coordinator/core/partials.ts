@@ -94,7 +94,7 @@ export function onSpoiled(state: CoordinatorState, by: readonly WorkerId[], now:
     return [{ type: "notify", event: { type: "warning", code: "PARTIAL_CORRUPT", message } }];
   });
   if (by.length === 0) {
-    const message = `the sums of step ${work.name.step + 1} are not all finite numbers: the step begins anew, and each worker's is looked at`;
+    const message = `the sums of step ${work.name.step + 1}, or the parameters they lead to, are not all finite: the step begins anew, and each worker's is looked at`;
     effects.push({ type: "notify", event: { type: "warning", code: "LOSS_NOT_FINITE", message } });
   }
   // It is opened again, and every partial looked at before it is added to others.

@@ -5,7 +5,6 @@ import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
-import { settlePieces } from "./audit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { pause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
@@ -19,7 +18,7 @@ import type { CoordinatorState, Evaluation, Settings, Sums, Work } from "./state
 /** Milliseconds of training that are assigned ahead, or one step. */
 const AHEAD = 100;
 
-/** Goes on with the run if nothing is open. Called after every event, and before what follows from a commit is told; the order of the questions is the priority. */
+/** Goes on with the run if nothing is open. Called after every event; the order of the questions is the priority. */
 export function proceed(state: CoordinatorState, now: number): CoordinatorEffect[] {
   const { settings, stopRequested } = state;
   // Most events find work open; what follows looks at every member.
@@ -133,10 +132,7 @@ function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect
   );
 }
 
-/**
- * The open work is committed: goes on with the run, and records what was done. Workers wait for the next work: whoever looks on is told
- * of the last one behind that. A checkpoint holds what is recorded before it.
- */
+/** The open work is committed: records it, and opens the evaluation that is due or asks for the checkpoint, which holds the record. */
 export function onCommitted(
   state: CoordinatorState,
   { sums, finite, isAsAdvanced }: Extract<CoordinatorEvent, { type: "committed" }>,
@@ -150,8 +146,7 @@ export function onCommitted(
   if (work.name.kind === "train") state.isAsAdvanced = isAsAdvanced;
   const effects = work.name.kind === "train" ? stepTaken(state, work, sums, now) : evaluated(state, work, sums, now);
   if (state.work === undefined && checkpointIsDue(state, now)) effects.push(...checkpoint(state, now));
-  const next = [...proceed(state, now), ...settlePieces(state, now)];
-  return state.work === undefined ? [...effects, ...next] : [...next, ...effects];
+  return effects;
 }
 
 function rememberDuration({ meanDuration }: CoordinatorState, work: Work, now: number): void {

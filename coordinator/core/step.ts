@@ -22,8 +22,11 @@ import { restsUntil } from "./trust.ts";
 /** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
 export function step(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
   const effects = react(state, event, now);
-  effects.push(...proceed(state, now), ...settlePieces(state, now));
-  return effects;
+  const wasOpen = state.work !== undefined;
+  const next = [...proceed(state, now), ...settlePieces(state, now)];
+  // Behind a commit workers wait for the next work: whoever looks on is told of the last one behind that.
+  const isAwaited = event.type === "committed" && !wasOpen && state.work !== undefined;
+  return isAwaited ? [...next, ...effects] : [...effects, ...next];
 }
 
 function react(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {

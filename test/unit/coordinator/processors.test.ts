@@ -1,9 +1,7 @@
 /** Which processors a worker of this machine gets. That it runs there: test/process/local-workers.test.ts. */
-import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
 import { processorsFor, startOn } from "../../../coordinator/processors.ts";
-import { operatingSystem } from "../../../shared/memory/system.ts";
+import { canChoose, processorsOf } from "../../support/processors.ts";
 
 /** A process may be kept to some of a machine's processors. */
 const all = [1, 4, 5, 6, 7, 9];
@@ -33,32 +31,32 @@ describe("a worker", () => {
   });
 });
 
-/** The processors that this thread may run on, as the system lists them. */
-const listed = (): string => /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync("/proc/thread-self/status", "utf8"))![1]!;
-
-const canChoose = operatingSystem() !== undefined && availableParallelism() > 1;
-
 describe.runIf(canChoose)("while a process is started", () => {
-  const before = canChoose ? listed() : "";
+  const before = canChoose ? processorsOf() : "";
   const first = (processors: readonly number[]): readonly number[] => processors.slice(0, 1);
 
   it("its parent runs on the processors that are chosen, and anywhere again after that", () => {
-    expect(startOn(first, listed)).toMatch(/^\d+$/);
-    expect(listed()).toBe(before);
+    expect(startOn(first, () => processorsOf())).toMatch(/^\d+$/);
+    expect(processorsOf()).toBe(before);
   });
 
   it("its parent runs anywhere again if the start fails", () => {
     const fail = (): never => {
-      throw new Error(`cannot start on ${listed()}`);
+      throw new Error(`cannot start on ${processorsOf()}`);
     };
     expect(() => startOn(first, fail)).toThrow(/^cannot start on \d+$/);
-    expect(listed()).toBe(before);
+    expect(processorsOf()).toBe(before);
   });
 
   it("its parent runs anywhere if the system refuses", () => {
     // More than any machine has.
-    expect(startOn(() => [8_191], listed)).toBe(before);
-    expect(listed()).toBe(before);
+    expect(
+      startOn(
+        () => [8_191],
+        () => processorsOf(),
+      ),
+    ).toBe(before);
+    expect(processorsOf()).toBe(before);
   });
 });
 
