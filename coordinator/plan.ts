@@ -9,12 +9,13 @@ import { LAST_VERSION } from "../shared/memory/signal.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
 import type { OptimizerParts } from "./crew/crew.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
+import { LONG_RUN } from "../shared/v8.ts";
 import { version } from "../shared/version.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { RunConfig } from "./config.ts";
 import { metricsFor } from "./model.ts";
 import type { Start } from "./starting.ts";
-import { batchOf, stepsPerEpoch } from "./core/schedule.ts";
+import { batchOf, stepsPerEpoch, totalSteps } from "./core/schedule.ts";
 import type { Quarantine, Settings } from "./core/state.ts";
 import type { Figure } from "./core/watch.ts";
 
@@ -177,6 +178,7 @@ export function planOf({ config, model }: Ingredients, settings: Settings, trace
     evaluated: model.evaluated,
     batch: batchOf(settings, 0).samples,
     shards: settings.shards,
+    isLong: totalSteps(settings) >= LONG_RUN,
     trace,
   };
 }

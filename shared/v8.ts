@@ -19,13 +19,20 @@ export function tuneGarbageCollection(): void {
  * optimising compiler after 400 calls, and 500 behind the last kind of value that was new to it: an epoch of a large network is over
  * by then. Compiled at the first call, the first 118 steps of 784-1024-1024-10 at 512 were 1.08 times as fast. Optimised after 50
  * calls, steps 100 to 400 of 784-64-10 over sockets took 0.72 of the time, through shared memory 0.80 (4 rounds, medians of
- * ratios); on 784-1024-1024-10 over sockets no difference stood out from the noise. The slow optimising compiler is not called
- * sooner: after 400 or 1,000 calls in place of 3,000 it took more from the first 4,000 steps through shared memory than it gave.
+ * ratios); on 784-1024-1024-10 over sockets no difference stood out from the noise.
+ *
+ * The slow optimising compiler takes over after 3,000 calls, and long after that where a call is short: 784-64-10 had its best speed
+ * from step 12,000 on. A long run has it sooner, which costs about a second of its first thousand steps and gives a tenth of
+ * the time of the next ten thousand.
  *
  * This function is not called before the steps begin: it would make the start slower.
  */
-export function compileSooner(): void {
+export function compileSooner({ isLong }: { readonly isLong: boolean }): void {
   setFlagsFromString("--always-sparkplug");
   setFlagsFromString("--invocation-count-for-maglev=50");
   setFlagsFromString("--minimum-invocations-after-ic-update=50");
+  if (isLong) setFlagsFromString("--invocation-count-for-turbofan=1000");
 }
+
+/** Of 784-64-10, whose steps are the shortest, a run of so many has gained what compiling it well has cost. */
+export const LONG_RUN = 6_000;

@@ -67,7 +67,7 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
     connect: (listener) => connect(address, tls, listener),
     async openPool(plan, isApart) {
       const pool = await ComputePool.open(plan, threads, isApart, () => dataOf(plan, source, process.env, say));
-      compileSooner();
+      compileSooner(plan);
       return pool;
     },
     random: Math.random,

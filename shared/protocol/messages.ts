@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 11;
+export const PROTOCOL_VERSION = 12;
 
 /**
  * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while
@@ -135,6 +135,8 @@ export interface RunPlan {
   /** Samples of the first training batch and the shards it is cut into: what the engine's probe computes. */
   readonly batch: number;
   readonly shards: number;
+  /** Whether so many steps are planned that compiling their code well pays (shared/v8.ts). */
+  readonly isLong: boolean;
   /** Whether partials tell when what was done for them. */
   readonly trace: boolean;
 }

@@ -140,6 +140,7 @@ const plan = z.strictObject({
   evaluated: list(z.strictObject({ name: short, shape }), 64),
   batch: positive,
   shards: positive,
+  isLong: z.boolean(),
   trace: z.boolean(),
 });
 

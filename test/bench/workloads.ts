@@ -31,8 +31,8 @@ interface Transformer {
 export const textFile = fileURLToPath(new URL("../../README.md", import.meta.url));
 
 export const workloads: readonly Workload[] = [
-  { name: "S", widths: [784, 64, 10], batch: 128, steps: 4_000 },
-  { name: "M", widths: [784, 1024, 1024, 10], batch: 512, steps: 110 },
+  { name: "S", widths: [784, 64, 10], batch: 128, steps: 8_000 },
+  { name: "M", widths: [784, 1024, 1024, 10], batch: 512, steps: 350 },
   { name: "L", widths: [784, 4096, 4096, 10], batch: 1024, steps: 20 },
   { name: "C", convolutions: [32, 64], widths: [784, 128, 10], batch: 128, steps: 110 },
   { name: "T", transformer: { blocks: 2, heads: 4, width: 64, length: 64 }, widths: [256, 256], batch: 32, steps: 110 },

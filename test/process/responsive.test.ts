@@ -84,6 +84,7 @@ test("heartbeats arrive during a long call of the engine", async () => {
       evaluated: model.evaluated,
       batch,
       shards: 1,
+      isLong: false,
       trace: false,
     },
   });

@@ -104,6 +104,7 @@ test("a worker computes nothing for a coordinator that cannot prove that it know
     evaluated: [],
     batch: 8,
     shards: 4,
+    isLong: false,
     trace: false,
   };
   const server = await listen({

@@ -39,6 +39,7 @@ export async function regressionPlan({ samples, batch, shards, layers, trace = f
     evaluated: model.evaluated,
     batch,
     shards,
+    isLong: false,
     trace,
   };
 }

@@ -33,6 +33,7 @@ function planOf(units: number, change: (plan: RunPlan) => Partial<RunPlan> = () 
     evaluated: model.evaluated,
     batch: 8,
     shards: 4,
+    isLong: false,
     trace: false,
   };
   return { ...plan, ...change(plan) };

@@ -22,6 +22,7 @@ const plan = {
   evaluated: [{ name: "confusion", shape: [3, 3] }],
   batch: 8,
   shards: 4,
+  isLong: false,
   trace: false,
 };
 
