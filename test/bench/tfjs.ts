@@ -11,7 +11,7 @@ import type { Workload } from "./workloads.ts";
 const packages = { "@tensorflow/tfjs": "4.22.0", "@tensorflow/tfjs-backend-wasm": "4.22.0" };
 const script = fileURLToPath(new URL("tfjs-peer.ts", import.meta.url));
 /** It takes seconds for a step of M, and each is like the others. */
-const STEPS_SHARE = 1 / 25;
+const STEPS_SHARE = 1 / 75;
 
 function areInstalled(): boolean {
   const { resolve } = createRequire(import.meta.url);

@@ -1,10 +1,14 @@
 import { expect, it } from "vitest";
-import { settingsOf } from "../../../coordinator/plan.ts";
+import { planOf, settingsOf } from "../../../coordinator/plan.ts";
+import type { Settings } from "../../../coordinator/core/state.ts";
 import { data, job } from "../../simulation/job.ts";
 
-it("a run of more steps than workers can be told of is refused", () => {
+const settingsFor = (epochs: number): Settings => {
   const { config, model, layouts } = job;
-  const settingsFor = (epochs: number) => settingsOf({ config: { ...config, epochs }, data, model, layouts }, "run", 0);
+  return settingsOf({ config: { ...config, epochs }, data, model, layouts }, "run", 0);
+};
+
+it("a run of more steps than workers can be told of is refused", () => {
   // Four steps an epoch.
   expect(settingsFor(134_217_727).epochs).toBe(134_217_727);
   expect(() => settingsFor(134_217_728)).toThrow(
@@ -14,4 +18,11 @@ it("a run of more steps than workers can be told of is refused", () => {
       hint: "train for at most 134,217,727 epochs",
     }),
   );
+});
+
+it("workers are told whether a run is long, whatever is left of it", () => {
+  const isLong = (epochs: number): boolean => planOf({ ...job, data }, settingsFor(epochs), false).isLong;
+  // Four steps an epoch, 6,000 steps in all.
+  expect(isLong(1_499)).toBe(false);
+  expect(isLong(1_500)).toBe(true);
 });
