@@ -179,7 +179,7 @@ async function startIn(
 
   const plan = planOf(ingredients, settings, trace !== undefined);
   const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
-  compileSooner(plan);
+  compileSooner({ well: plan.isLong && machinery.memory === undefined });
   const runtime = new CoordinatorRuntime({
     ...machinery,
     state,

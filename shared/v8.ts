@@ -21,18 +21,19 @@ export function tuneGarbageCollection(): void {
  * calls, steps 100 to 400 of 784-64-10 over sockets took 0.72 of the time, through shared memory 0.80 (4 rounds, medians of
  * ratios); on 784-1024-1024-10 over sockets no difference stood out from the noise.
  *
- * The slow optimising compiler takes over after 3,000 calls, and long after that where a call is short: 784-64-10 had its best speed
- * from step 12,000 on. A long run has it sooner: over sockets this costs a second of its first thousand steps, and some 0.3 ms less
- * are spent on each of the next ten thousand.
- *
  * This function is not called before the steps begin: it would make the start slower.
+ *
+ * @param well whether the slow optimising compiler is called sooner, too. It takes over after 3,000 calls, and long after that where a
+ * call is short: 784-64-10 over sockets had its best speed from step 12,000 on. Sooner, it costs a second of the first thousand steps,
+ * and over sockets some 0.3 ms less are spent on each of the next ten thousand. Through shared memory steps 400 to 8,000
+ * took 1.1 times as long.
  */
-export function compileSooner({ isLong }: { readonly isLong: boolean }): void {
+export function compileSooner({ well }: { readonly well: boolean }): void {
   setFlagsFromString("--always-sparkplug");
   setFlagsFromString("--invocation-count-for-maglev=50");
   setFlagsFromString("--minimum-invocations-after-ic-update=50");
-  if (isLong) setFlagsFromString("--invocation-count-for-turbofan=1000");
+  if (well) setFlagsFromString("--invocation-count-for-turbofan=1000");
 }
 
-/** Of 784-64-10, whose steps are the shortest, a run of so many has gained what compiling it well has cost. */
+/** Of 784-64-10 over sockets, whose steps are the shortest, a run of so many has gained what compiling it well has cost. */
 export const LONG_RUN = 6_000;

@@ -67,7 +67,7 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
     connect: (listener) => connect(address, tls, listener),
     async openPool(plan, isApart) {
       const pool = await ComputePool.open(plan, threads, isApart, () => dataOf(plan, source, process.env, say));
-      compileSooner(plan);
+      compileSooner({ well: plan.isLong && isApart });
       return pool;
     },
     random: Math.random,

@@ -135,7 +135,7 @@ export interface RunPlan {
   /** Samples of the first training batch and the shards it is cut into: what the engine's probe computes. */
   readonly batch: number;
   readonly shards: number;
-  /** Whether so many steps are planned that compiling their code well pays (shared/v8.ts). */
+  /** Whether so many steps are planned that compiling their code well pays over a socket (shared/v8.ts). */
   readonly isLong: boolean;
   /** Whether partials tell when what was done for them. */
   readonly trace: boolean;

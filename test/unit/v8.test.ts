@@ -1,4 +1,4 @@
-/** That V8's slow optimising compiler takes the steps of a long run sooner: asked in a process of its own, which V8 tells. */
+/** That V8's slow optimising compiler is called sooner where it was asked for: in a process of its own, of which V8 tells. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -6,11 +6,11 @@ import { expect, test } from "vitest";
 const v8 = new URL("../../shared/v8.ts", import.meta.url).href;
 
 /** The compilers of a function that is called 6,000 times, with turns in between in which compiled code can come into use. */
-async function compilersOf(isLong: boolean): Promise<readonly string[]> {
+async function compilersOf(well: boolean): Promise<readonly string[]> {
   const program = `
     import { compileSooner } from "${v8}";
     import { setTimeout } from "node:timers/promises";
-    compileSooner({ isLong: ${isLong} });
+    compileSooner({ well: ${well} });
     function takeStep(weights, rate) { return weights.map((weight) => weight - rate * weight).length; }
     for (let call = 0; call < 6_000; call++) {
       takeStep([1, 2, 3], 0.1);
@@ -23,7 +23,7 @@ async function compilersOf(isLong: boolean): Promise<readonly string[]> {
   );
 }
 
-test("the steps of a long run are compiled by the slow compiler sooner, those of a short one are not", async () => {
+test("what is to be compiled well is taken by the slow compiler sooner, else it is not", async () => {
   expect(await compilersOf(true)).toContain("TURBOFAN_JS");
   expect(await compilersOf(false)).not.toContain("TURBOFAN_JS");
 });

@@ -20,7 +20,7 @@ it("a run of more steps than workers can be told of is refused", () => {
   );
 });
 
-it("workers are told whether a run is long, whatever is left of it", () => {
+it("workers are told whether many steps are planned", () => {
   const isLong = (epochs: number): boolean => planOf({ ...job, data }, settingsFor(epochs), false).isLong;
   // Four steps an epoch, 6,000 steps in all.
   expect(isLong(1_499)).toBe(false);
