@@ -5,8 +5,8 @@
 import type { Kernels } from "../../shared/kernels/index.ts";
 import type { Arena } from "../../shared/memory/arena.ts";
 import type { Optimizer } from "../../shared/optim/optimizer.ts";
-import { blocksOf, doBlock, outcomeOf, termsOf } from "./job.ts";
-import type { Checks, Job, Outcome } from "./job.ts";
+import { blocksOf, doBlock, outcomeOf } from "./job.ts";
+import type { BlockOutcome, Checks, Job, Outcome } from "./job.ts";
 
 /** As many additions a job may have: more than a tree of any number of shards has on the way to its root. */
 export const MOST_ADDITIONS = 64;
@@ -92,8 +92,7 @@ export class Desk {
     return this.#numbers[0]!;
   }
 
-  /** @param terms what the block adds to the checksum of each vector that is checked */
-  finish(terms: readonly number[], isFinite: boolean): void {
+  finish({ terms, isFinite }: BlockOutcome): void {
     terms.forEach((term, index) => Atomics.add(this.#sums, index, term));
     if (!isFinite) Atomics.store(this.#counters, NOT_FINITE, 1);
     Atomics.add(this.#counters, DONE, 1);
@@ -103,9 +102,7 @@ export class Desk {
   /** Does blocks until there is none left. @param scratch byte offset of room for a block of this thread's own */
   work(kernels: Kernels, optimizer: Optimizer, scratch: number): void {
     for (let block = this.take(); block !== undefined; block = this.take()) {
-      const { job } = this;
-      const terms = termsOf(kernels, job.checks, block);
-      this.finish(terms, doBlock(kernels, optimizer, job, block, scratch));
+      this.finish(doBlock(kernels, optimizer, this.job, block, scratch));
     }
   }
 

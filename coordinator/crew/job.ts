@@ -4,7 +4,7 @@
  * which block changes no bit.
  */
 import type { Kernels } from "../../shared/kernels/index.ts";
-import { BLOCK_FLOATS, blocksIn, checksumTerm, lengthOf } from "../../shared/memory/blocks.ts";
+import { BLOCK_FLOATS, blocksIn, checksumTerm, lengthOf, termOf } from "../../shared/memory/blocks.ts";
 import type { Optimizer } from "../../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../../shared/optim/update.ts";
 
@@ -54,9 +54,12 @@ export interface Outcome {
 export const blocksOf = ({ first = 0, count, checks }: Pick<Job, "first" | "count" | "checks">): number =>
   blocksIn(Math.max(count, checks?.length ?? 0) - first);
 
-/** What a block adds to the checksum of each vector that is checked. */
-export const termsOf = (kernels: Kernels, { vectors, length }: Checks, block: number): number[] =>
-  vectors.map(({ place }) => checksumTerm(kernels, place, length, block));
+/** What became of one of its blocks. */
+export interface BlockOutcome {
+  readonly isFinite: boolean;
+  /** What the block adds to the checksum of each vector that is checked. */
+  readonly terms: readonly number[];
+}
 
 /** What became of a job, once it is known what the blocks' terms add up to for each vector that is checked. */
 export const outcomeOf = ({ checks }: Pick<Job, "checks">, sums: readonly number[], isFinite: boolean): Outcome => ({
@@ -71,27 +74,58 @@ export function doAlone(kernels: Kernels, optimizer: Optimizer, job: Job, scratc
   const sums = job.checks?.vectors.map(() => 0) ?? [];
   let isFinite = true;
   for (let block = 0; block < blocksOf(job); block++) {
-    if (job.checks !== undefined) termsOf(kernels, job.checks, block).forEach((term, index) => (sums[index]! += term));
-    isFinite = doBlock(kernels, optimizer, job, block, scratch) && isFinite;
+    const done = doBlock(kernels, optimizer, job, block, scratch);
+    done.terms.forEach((term, index) => (sums[index]! += term));
+    isFinite &&= done.isFinite;
   }
   return outcomeOf(job, sums, isFinite);
 }
 
 /**
- * Does one block. Whether gradient and parameters are finite, if a step is taken.
+ * Does one block.
  * @param scratch byte offset of room for a block of this thread's own
  */
-export function doBlock(kernels: Kernels, optimizer: Optimizer, job: Job, block: number, scratch: number): boolean {
-  const { additions, first = 0, step } = job;
+export function doBlock(
+  kernels: Kernels,
+  optimizer: Optimizer,
+  job: Job,
+  block: number,
+  scratch: number,
+): BlockOutcome {
+  const { additions, first = 0, step, checks = { vectors: [], length: 0 } } = job;
   const start = first + block * BLOCK_FLOATS;
   const at = 4 * start;
   const count = lengthOf(block, job.count - first);
+  const paired = count === lengthOf(block, checks.length) ? pairsIn(additions, checks) : [];
+  // Each before it is overwritten.
+  const terms = new Map(
+    checks.vectors
+      .filter(({ place }) => !paired.some(({ left, right }) => place === left || place === right))
+      .map(({ place }) => [place, checksumTerm(kernels, place, checks.length, block)]),
+  );
   let gradient = step && step.gradient + at;
-  additions.forEach(({ into, left, right }, index) => {
+  additions.forEach((addition, index) => {
+    const { into, left, right } = addition;
     const isLast = index === additions.length - 1;
     const keeps = step === undefined || !isLast || into !== step.gradient;
     if (!keeps) gradient = scratch;
-    kernels.add(keeps ? into + at : scratch, left + at, right + at, count);
+    const out = keeps ? into + at : scratch;
+    if (!paired.includes(addition)) return kernels.add(out, left + at, right + at, count);
+    const [ofLeft, ofRight] = kernels.addChecked(out, left + at, right + at, count);
+    terms.set(left, termOf(ofLeft, block)).set(right, termOf(ofRight, block));
   });
-  return step === undefined || optimizer.updatePart(kernels, step, { start, count, gradient: gradient!, scratch });
+  const isFinite =
+    step === undefined || optimizer.updatePart(kernels, step, { start, count, gradient: gradient!, scratch });
+  return { isFinite, terms: checks.vectors.map(({ place }) => terms.get(place)!) };
+}
+
+/** The additions that can check what they add: two vectors that both are to be checked, and that none before has read or written. */
+function pairsIn(additions: readonly Addition[], { vectors }: Checks): Addition[] {
+  const touched = new Set<number>();
+  const isNew = (place: number): boolean => !touched.has(place) && vectors.some((each) => each.place === place);
+  return additions.filter(({ into, left, right }) => {
+    const isPair = left !== right && isNew(left) && isNew(right);
+    for (const place of [into, left, right]) touched.add(place);
+    return isPair;
+  });
 }

@@ -14,7 +14,28 @@ import { dropoutThreshold, type RandomStream } from "../random.ts";
 interface ModuleExports {
   readonly add: (out: number, left: number, right: number, count: number) => void;
   readonly addFour: (out: number, first: number, second: number, third: number, fourth: number, count: number) => void;
+  readonly addChecked: (out: number, left: number, right: number, count: number) => bigint;
+  readonly addFourChecked: (...operands: Parameters<ModuleExports["addFour"]>) => number;
   readonly clamp: (out: number, values: number, limit: number, count: number) => void;
+  readonly descend: (
+    out: number,
+    parameters: number,
+    gradient: number,
+    divisor: number,
+    rate: number,
+    count: number,
+  ) => number;
+  readonly descendWithMomentum: (
+    out: number,
+    after: number,
+    parameters: number,
+    before: number,
+    gradient: number,
+    divisor: number,
+    momentum: number,
+    rate: number,
+    count: number,
+  ) => number;
   readonly divide: (out: number, dividend: number, divisor: number, count: number) => number;
   readonly weightedSum: (
     out: number,
@@ -64,8 +85,16 @@ export interface Kernels {
   readonly add: ModuleExports["add"];
   /** out = (first + second) + (third + fourth) */
   readonly addFour: ModuleExports["addFour"];
+  /** The same as `add` on vectors of whole 64-byte lines; the checksums of left and right. */
+  addChecked(out: number, left: number, right: number, count: number): readonly [number, number];
+  /** The same as `addFour` on vectors of whole 64-byte lines; the checksum of out. */
+  addFourChecked(...operands: Parameters<ModuleExports["addFour"]>): number;
   /** out = values cut to −limit … limit; NaN stays NaN */
   readonly clamp: ModuleExports["clamp"];
+  /** out = parameters − rate · (gradient / divisor). Whether the quotient and all of out are finite. */
+  descend(...operands: Parameters<ModuleExports["descend"]>): boolean;
+  /** The same with after = momentum · before + gradient / divisor in place of the quotient. */
+  descendWithMomentum(...operands: Parameters<ModuleExports["descendWithMomentum"]>): boolean;
   /** out = dividend / divisor, the divisor being one number. Whether all of out is finite. */
   divide(out: number, dividend: number, divisor: number, count: number): boolean;
   /** out = left · leftWeight + right · rightWeight. Whether all of it is finite. */
@@ -99,7 +128,11 @@ export interface Kernels {
 const names: readonly (keyof ModuleExports)[] = [
   "add",
   "addFour",
+  "addChecked",
+  "addFourChecked",
   "clamp",
+  "descend",
+  "descendWithMomentum",
   "divide",
   "weightedSum",
   "weightedSumOfSquares",
@@ -149,9 +182,17 @@ export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
       "It was built from older sources: run `npm run build:kernels`.",
     );
   }
-  const { allFinite, checksum, divide, dropoutMask, unpack, weightedSum, ...others } = exports;
+  const { addChecked, addFourChecked, allFinite, checksum, descend, descendWithMomentum, ...more } = exports;
+  const { divide, dropoutMask, unpack, weightedSum, ...others } = more;
   return {
     ...others,
+    addChecked(out, left, right, count) {
+      const checksums = BigInt.asUintN(64, addChecked(out, left, right, count));
+      return [Number(checksums & 0xffffffffn), Number(checksums >> 32n)];
+    },
+    addFourChecked: (...operands) => addFourChecked(...operands) >>> 0,
+    descend: (...operands) => descend(...operands) === 1,
+    descendWithMomentum: (...operands) => descendWithMomentum(...operands) === 1,
     allFinite: (values, count) => allFinite(values, count) === 1,
     checksum: (values, count) => checksum(values, count) >>> 0,
     divide: (out, dividend, divisor, count) => divide(out, dividend, divisor, count) === 1,

@@ -16,9 +16,12 @@ export const lengthOf = (block: number, floats: number): number =>
  * @param offset of the vector, in bytes; @param floats of the vector
  */
 export function checksumTerm(kernels: Kernels, offset: number, floats: number, block: number): number {
-  const checksum = kernels.checksum(offset + 4 * BLOCK_FLOATS * block, lengthOf(block, floats));
-  return scattered(checksum + Math.imul(block + 1, 0x9e3779b1));
+  return termOf(kernels.checksum(offset + 4 * BLOCK_FLOATS * block, lengthOf(block, floats)), block);
 }
+
+/** The same, of a block that has this checksum by itself. */
+export const termOf = (checksum: number, block: number): number =>
+  scattered(checksum + Math.imul(block + 1, 0x9e3779b1));
 
 /** The checksum of a vector: an unsigned 32-bit integer. */
 export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: number): number {

@@ -16,6 +16,8 @@ interface Chunk {
   readonly stepNumber: number;
   /** The parameters before the step; read only. */
   readonly parameters: number;
+  /** The parameters after the step. */
+  readonly nextParameters: number;
   /** Where a rule may write its update; may be the place it reads its update from. */
   readonly scratch: number;
   /** A state vector before the step; read only. */
@@ -29,7 +31,30 @@ export interface Rule {
   readonly stateNames: readonly string[];
   /** Takes the place of an update, returns the place of the new one: `scratch` or a state after the step. */
   apply(kernels: Kernels, update: number, chunk: Chunk): number;
+  /** The whole step where there is no other rule, if there is a kernel for it. */
+  readonly alone?: WholeStep;
 }
+
+/**
+ * A step in one pass over memory, with the bits of the division of the summed gradient, the rules and the step itself one after the
+ * other. Whether the mean gradient and the next parameters are finite.
+ * @param gradient its place; it is not written @param divisor what makes it the mean gradient
+ */
+export type WholeStep = (
+  kernels: Kernels,
+  gradient: number,
+  divisor: number,
+  learningRate: number,
+  chunk: Chunk,
+) => boolean;
+
+/** θ − rate · u: the step without a rule. */
+const plainStep: WholeStep = (kernels, gradient, divisor, learningRate, { nextParameters, parameters, count }) =>
+  kernels.descend(nextParameters, parameters, gradient, divisor, learningRate, count);
+
+/** The step with these rules, if it can be taken in one pass. */
+export const inOnePass = ([first, ...others]: readonly Rule[]): WholeStep | undefined =>
+  first === undefined ? plainStep : others.length === 0 ? first.alone : undefined;
 
 /** u cut to −limit … limit, entry by entry. */
 export const clip = (limit: number): Rule => ({
@@ -59,6 +84,13 @@ export const trace = (momentum: number, nesterov: boolean): Rule => ({
     kernels.weightedSum(scratch, update, accumulated, 1, momentum, count);
     return scratch;
   },
+  ...(!nesterov && {
+    alone(kernels, gradient, divisor, learningRate, { nextParameters, parameters, count, previous, next }) {
+      const [after, before] = [next("momentum"), previous("momentum")];
+      const [rate, out] = [learningRate, nextParameters];
+      return kernels.descendWithMomentum(out, after, parameters, before, gradient, divisor, momentum, rate, count);
+    },
+  }),
 });
 
 /**

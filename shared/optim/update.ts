@@ -4,6 +4,7 @@
  */
 import type { Kernels } from "../kernels/index.ts";
 import { globalNorm } from "./norm.ts";
+import { inOnePass } from "./rules.ts";
 import type { Rule } from "./rules.ts";
 import type { Segment } from "./segments.ts";
 
@@ -91,22 +92,39 @@ export function descendChunk(
   const { from, to, count, stepNumber, learningRate } = step;
   const { at, length, gradient, scratch } = chunk;
   const placeOf = (state: string): number => 4 * count * (1 + how.stateNames.indexOf(state)) + at;
-  // As is the gradient, since the divisor is at least 1.
-  const isMeanFinite = kernels.divide(scratch, gradient, how.divisor, length);
   const given = {
     count: length,
     stepNumber,
     parameters: from + at,
+    nextParameters: to + at,
     scratch,
     previous: (state: string) => from + placeOf(state),
     next: (state: string) => to + placeOf(state),
   };
-  const update = how.rules.reduce((place, rule) => rule.apply(kernels, place, given), scratch);
-  if (how.scaledByTensor) return isMeanFinite;
   const rate = learningRate * segment.learningRateFactor;
-  const isNextFinite = kernels.weightedSum(to + at, from + at, update, 1, -rate, length);
-  if (how.averageDecay !== undefined) moveAverage(kernels, step, how, chunk);
-  return isMeanFinite && isNextFinite;
+  const take = how.scaledByTensor ? undefined : inOnePass(how.rules);
+  const isFinite =
+    take === undefined
+      ? takeByRules(kernels, gradient, rate, how, given)
+      : take(kernels, gradient, how.divisor, rate, given);
+  if (how.averageDecay !== undefined && !how.scaledByTensor) moveAverage(kernels, step, how, chunk);
+  return isFinite;
+}
+
+/** Division, rules and the step one after the other. */
+function takeByRules(
+  kernels: Kernels,
+  gradient: number,
+  rate: number,
+  { divisor, rules, scaledByTensor }: Descent,
+  given: Parameters<Rule["apply"]>[2],
+): boolean {
+  const { count, parameters, nextParameters, scratch } = given;
+  // As is the gradient, since the divisor is at least 1.
+  const isMeanFinite = kernels.divide(scratch, gradient, divisor, count);
+  const update = rules.reduce((place, rule) => rule.apply(kernels, place, given), scratch);
+  if (scaledByTensor) return isMeanFinite;
+  return kernels.weightedSum(nextParameters, parameters, update, 1, -rate, count) && isMeanFinite;
 }
 
 /** a' = a + (1 − decay)(θ' − a), from a = θ' after the first step on: two rounded weights would not add up to 1. */

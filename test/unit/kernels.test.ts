@@ -60,6 +60,10 @@ const elementwise: Record<string, Elementwise> = {
     run: (out, left, _right, count) => kernels.clamp(out, left, 0.7, count),
     plain: (left) => Math.max(-round(0.7), Math.min(round(0.7), left)),
   },
+  descend: {
+    run: (out, left, right, count) => kernels.descend(out, left, right, 96.7, 0.05, count),
+    plain: (left, right) => round(left - round(round(0.05) * round(right / round(96.7)))),
+  },
   divide: {
     run: (out, left, _right, count) => kernels.divide(out, left, 96.7, count),
     plain: (left) => round(left / round(96.7)),
@@ -138,6 +142,12 @@ describe("allFinite", () => {
 describe.each([
   ["divide", (out: number, left: number, count: number) => kernels.divide(out, left, 1, count)],
   ["weightedSum", (out: number, left: number, count: number) => kernels.weightedSum(out, left, left, 1, 0, count)],
+  ["descend", (out: number, left: number, count: number) => kernels.descend(out, left, left, 1, 0, count)],
+  [
+    "descendWithMomentum",
+    (out: number, left: number, count: number) =>
+      kernels.descendWithMomentum(out, regions[2]!, left, left, left, 1, 0, 0, count),
+  ],
 ])("%s", (_, run) => {
   it.each([1, 4, 7, 16, 19])("says whether all of its %i results are finite, and of nothing beside them", (count) => {
     for (const shift of shifts) {
@@ -162,6 +172,49 @@ it("weightedSum says so where finite floats give an infinity", () => {
   const { offset, values } = vectorAt(0, 0, 1);
   values[0] = 3e38;
   expect(kernels.weightedSum(vectorAt(1, 0, 1).offset, offset, offset, 1, 1, 1)).toBe(false);
+});
+
+describe.each(["the mean gradient", "the next parameters"])("descend and descendWithMomentum say so", (which) => {
+  it(`where ${which} alone are not finite`, () => {
+    const [parameters, gradient] = [vectorAt(0, 0, 4), vectorAt(1, 0, 4)];
+    // A rate of 0 makes no number of an infinite gradient; one of 1 may take a finite one beyond the largest.
+    parameters.values.fill(-3e38);
+    gradient.values.fill(which === "the mean gradient" ? Number.POSITIVE_INFINITY : 3e38);
+    const rate = 1;
+    const [out, after] = [arena.allocate(64), arena.allocate(64)];
+    expect(kernels.descend(out, parameters.offset, gradient.offset, 1, rate, 4)).toBe(false);
+    const momentum = [after, parameters.offset, out, gradient.offset] as const;
+    arena.floats(out, 4).fill(0);
+    expect(kernels.descendWithMomentum(out, ...momentum, 1, 0.9, rate, 4)).toBe(false);
+  });
+});
+
+it.each(counts)("descendWithMomentum has the bits of the operations one after the other for %i floats", (count) => {
+  for (const shift of shifts) {
+    const [parameters, before, gradient] = [0, 1, 2].map((region) => vectorAt(region, shift, count)) as [
+      ReturnType<typeof vectorAt>,
+      ReturnType<typeof vectorAt>,
+      ReturnType<typeof vectorAt>,
+    ];
+    [parameters, before, gradient].forEach(({ values }, vector) => values.set(sample(count, 2000 * vector)));
+    const traces = before.values.map((value, index) =>
+      round(round(value * round(0.9)) + round(gradient.values[index]! / round(96.7))),
+    );
+    const expected = parameters.values.map((value, index) => round(value - round(round(0.05) * traces[index]!)));
+    // Over what it reads, and with guards beside both.
+    [parameters, before].forEach(({ guarded, values }) => {
+      guarded.fill(77, 0, guard);
+      guarded.fill(77, guard + values.length);
+    });
+    const [out, after] = [parameters.offset, before.offset];
+    kernels.descendWithMomentum(out, after, out, after, gradient.offset, 96.7, 0.9, 0.05, count);
+    expect(bits(parameters.values)).toEqual(bits(expected));
+    expect(bits(before.values)).toEqual(bits(traces));
+    for (const { guarded } of [parameters, before])
+      expect(guarded.filter((value, index) => (index < guard || index >= guard + count) && value === 77)).toHaveLength(
+        2 * guard,
+      );
+  }
 });
 
 describe("sumOfSquares", () => {
@@ -264,6 +317,32 @@ describe("checksum", () => {
       values.set(sample(count, 3 * count));
       expect(kernels.checksum(offset, count)).toBe(plain(new Int32Array(values.buffer, offset, count)));
     }
+  });
+
+  it.each([0, 16, 32, 1008])("comes with sums of %i floats that are the same without", (count) => {
+    const [out, left, right] = [0, 1, 2].map((region) => vectorAt(region, 0, count)) as [
+      ReturnType<typeof vectorAt>,
+      ReturnType<typeof vectorAt>,
+      ReturnType<typeof vectorAt>,
+    ];
+    left.values.set(sample(count, 1));
+    right.values.set(sample(count, 3000));
+    const [ofLeft, ofRight] = [kernels.checksum(left.offset, count), kernels.checksum(right.offset, count)];
+    kernels.add(out.offset, left.offset, right.offset, count);
+    const sum = bits(out.values);
+    out.guarded.fill(77);
+    expect(kernels.addChecked(out.offset, left.offset, right.offset, count)).toEqual([ofLeft, ofRight]);
+    expect(bits(out.values)).toEqual(sum);
+    expect(out.guarded.filter((value) => value === 77)).toHaveLength(2 * guard);
+
+    const operands = [left.offset, right.offset, right.offset, left.offset] as const;
+    kernels.addFour(out.offset, ...operands, count);
+    const four = bits(out.values);
+    const ofFour = kernels.checksum(out.offset, count);
+    out.guarded.fill(77);
+    expect(kernels.addFourChecked(out.offset, ...operands, count)).toBe(ofFour);
+    expect(bits(out.values)).toEqual(four);
+    expect(out.guarded.filter((value) => value === 77)).toHaveLength(2 * guard);
   });
 
   it("changes with any bit, and with the order of lines", () => {

@@ -65,6 +65,15 @@ const cases: Case[] = [
     plain: ([theta], gradient) => [descend(theta!, gradient)],
   },
   {
+    name: "sgd with momentum",
+    spec: { kind: "sgd", learningRate: 0.05, momentum: 0.9 },
+    states: ["momentum"],
+    plain([theta, momentum], gradient) {
+      const next = traced(0.9, momentum!, gradient);
+      return [descend(theta!, next), next];
+    },
+  },
+  {
     name: "sgd with momentum and decay",
     spec: { kind: "sgd", learningRate: 0.05, momentum: 0.9, weightDecay: 0.01 },
     states: ["momentum"],

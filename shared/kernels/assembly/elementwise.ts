@@ -5,15 +5,20 @@
 import { isBelowInfinity, largest } from "./finite";
 
 /** One float in lane 0, for what is left when the rest is no whole vector. */
-function single(address: usize): v128 {
+export function single(address: usize): v128 {
   return v128.load_zero<f32>(address);
 }
 
 export function add(out: usize, left: usize, right: usize, count: usize): void {
-  const vectors = (count & ~3) << 2;
+  const lines = (count & ~15) << 2;
   const end = count << 2;
   let at: usize = 0;
-  for (; at < vectors; at += 16) v128.store(out + at, f32x4.add(v128.load(left + at), v128.load(right + at)));
+  for (; at < lines; at += 64) {
+    v128.store(out + at, f32x4.add(v128.load(left + at), v128.load(right + at)));
+    v128.store(out + at, f32x4.add(v128.load(left + at, 16), v128.load(right + at, 16)), 16);
+    v128.store(out + at, f32x4.add(v128.load(left + at, 32), v128.load(right + at, 32)), 32);
+    v128.store(out + at, f32x4.add(v128.load(left + at, 48), v128.load(right + at, 48)), 48);
+  }
   for (; at < end; at += 4) v128.store_lane<f32>(out + at, f32x4.add(single(left + at), single(right + at)), 0);
 }
 

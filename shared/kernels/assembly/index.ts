@@ -7,8 +7,9 @@
  * so any number of threads may run it on one memory.
  */
 export { add, addFour, clamp, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
+export { descend, descendWithMomentum } from "./descend";
 export { bytesToUnits } from "./convert";
-export { checksum } from "./checksum";
+export { addChecked, addFourChecked, checksum } from "./checksum";
 export { pack, unpack } from "./pack";
 export { allFinite, sumOfSquares } from "./reduce";
 export { dropoutMask } from "./dropout";

@@ -181,13 +181,13 @@ describe("a desk", () => {
     expect(other.nextCall(0)).toBe(1);
     expect([one.take(), other.take(), one.take(), other.take(), one.take()]).toEqual([0, 1, 2, undefined, undefined]);
     expect(other.job).toEqual(job);
-    one.finish([3, 2_000_000_000], true);
-    other.finish([3, 2_000_000_000], false);
-    other.finish([2, 0], true);
+    one.finish({ terms: [3, 2_000_000_000], isFinite: true });
+    other.finish({ terms: [3, 2_000_000_000], isFinite: false });
+    other.finish({ terms: [2, 0], isFinite: true });
     expect(one.wait()).toEqual({ isFinite: false, damaged: [128] });
     one.put({ ...job, count: 1 });
     expect([other.take(), one.take()]).toEqual([0, undefined]);
-    one.finish([7, 0], true);
+    one.finish({ terms: [7, 0], isFinite: true });
     expect(one.wait()).toEqual({ isFinite: true, damaged: [192] });
     one.close();
     expect(other.nextCall(2)).toBeUndefined();
