@@ -91,7 +91,7 @@ export interface Kernels {
   addFourChecked(...operands: Parameters<ModuleExports["addFour"]>): number;
   /** out = values cut to −limit … limit; NaN stays NaN */
   readonly clamp: ModuleExports["clamp"];
-  /** out = parameters − rate · (gradient / divisor). Whether the quotient and all of out are finite. */
+  /** out = parameters − rate · (gradient / divisor). Whether all of out is finite, and with it the gradient. */
   descend(...operands: Parameters<ModuleExports["descend"]>): boolean;
   /** The same with after = momentum · before + gradient / divisor in place of the quotient. */
   descendWithMomentum(...operands: Parameters<ModuleExports["descendWithMomentum"]>): boolean;

@@ -29,6 +29,10 @@ function vectorAt(region: number, shift: number, count: number) {
   return { offset, guarded, values: arena.floats(offset, count) };
 }
 
+/** One in each region. */
+const threeAt = (shift: number, count: number) =>
+  [vectorAt(0, shift, count), vectorAt(1, shift, count), vectorAt(2, shift, count)] as const;
+
 /** Floats of all magnitudes and both signs, zeros and subnormals among them. */
 const stream = randomStream(11, "probe");
 function sample(count: number, from: number): Float32Array {
@@ -174,28 +178,26 @@ it("weightedSum says so where finite floats give an infinity", () => {
   expect(kernels.weightedSum(vectorAt(1, 0, 1).offset, offset, offset, 1, 1, 1)).toBe(false);
 });
 
-describe.each(["the mean gradient", "the next parameters"])("descend and descendWithMomentum say so", (which) => {
-  it(`where ${which} alone are not finite`, () => {
-    const [parameters, gradient] = [vectorAt(0, 0, 4), vectorAt(1, 0, 4)];
-    // A rate of 0 makes no number of an infinite gradient; one of 1 may take a finite one beyond the largest.
+it.each([
+  ["an infinite gradient, whatever the rate", Number.POSITIVE_INFINITY, 0],
+  ["parameters beyond the largest float", 3e38, 1],
+])("descend and descendWithMomentum say so of %s", (_, gradient, rate) => {
+  const [parameters, gradients, after] = threeAt(0, 5);
+  for (const index of [0, 4]) {
     parameters.values.fill(-3e38);
-    gradient.values.fill(which === "the mean gradient" ? Number.POSITIVE_INFINITY : 3e38);
-    const rate = 1;
-    const [out, after] = [arena.allocate(64), arena.allocate(64)];
-    expect(kernels.descend(out, parameters.offset, gradient.offset, 1, rate, 4)).toBe(false);
-    const momentum = [after, parameters.offset, out, gradient.offset] as const;
-    arena.floats(out, 4).fill(0);
-    expect(kernels.descendWithMomentum(out, ...momentum, 1, 0.9, rate, 4)).toBe(false);
-  });
+    gradients.values.fill(0);
+    gradients.values[index] = gradient;
+    after.values.fill(0);
+    const [at, traces] = [parameters.offset, after.offset];
+    expect(kernels.descendWithMomentum(at, traces, at, traces, gradients.offset, 1, 0.9, rate, 5)).toBe(false);
+    parameters.values.fill(-3e38);
+    expect(kernels.descend(at, at, gradients.offset, 1, rate, 5)).toBe(false);
+  }
 });
 
 it.each(counts)("descendWithMomentum has the bits of the operations one after the other for %i floats", (count) => {
   for (const shift of shifts) {
-    const [parameters, before, gradient] = [0, 1, 2].map((region) => vectorAt(region, shift, count)) as [
-      ReturnType<typeof vectorAt>,
-      ReturnType<typeof vectorAt>,
-      ReturnType<typeof vectorAt>,
-    ];
+    const [parameters, before, gradient] = threeAt(shift, count);
     [parameters, before, gradient].forEach(({ values }, vector) => values.set(sample(count, 2000 * vector)));
     const traces = before.values.map((value, index) =>
       round(round(value * round(0.9)) + round(gradient.values[index]! / round(96.7))),
@@ -320,11 +322,7 @@ describe("checksum", () => {
   });
 
   it.each([0, 16, 32, 1008])("comes with sums of %i floats that are the same without", (count) => {
-    const [out, left, right] = [0, 1, 2].map((region) => vectorAt(region, 0, count)) as [
-      ReturnType<typeof vectorAt>,
-      ReturnType<typeof vectorAt>,
-      ReturnType<typeof vectorAt>,
-    ];
+    const [out, left, right] = threeAt(0, count);
     left.values.set(sample(count, 1));
     right.values.set(sample(count, 3000));
     const [ofLeft, ofRight] = [kernels.checksum(left.offset, count), kernels.checksum(right.offset, count)];

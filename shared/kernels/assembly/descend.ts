@@ -7,7 +7,7 @@ import { isBelowInfinity, largest } from "./finite";
 
 /**
  * A step of gradient descent, each vector read once: out = parameters − rate · g with the mean gradient g = gradient / divisor.
- * Returns whether g and out are finite.
+ * Returns whether out is finite, as g then is too.
  */
 export function descend(out: usize, parameters: usize, gradient: usize, divisor: f32, rate: f32, count: usize): bool {
   const divisors = f32x4.splat(divisor);
@@ -19,13 +19,13 @@ export function descend(out: usize, parameters: usize, gradient: usize, divisor:
   for (; at < vectors; at += 16) {
     const mean = f32x4.div(v128.load(gradient + at), divisors);
     const next = f32x4.add(v128.load(parameters + at), f32x4.mul(mean, rates));
-    most = largest(largest(most, mean), next);
+    most = largest(most, next);
     v128.store(out + at, next);
   }
   for (; at < end; at += 4) {
     const mean = f32x4.div(single(gradient + at), divisors);
     const next = f32x4.add(single(parameters + at), f32x4.mul(mean, rates));
-    most = largest(largest(most, mean), next);
+    most = largest(most, next);
     v128.store_lane<f32>(out + at, next, 0);
   }
   return isBelowInfinity(most);
@@ -54,7 +54,7 @@ export function descendWithMomentum(
     const mean = f32x4.div(v128.load(gradient + at), divisors);
     const trace = f32x4.add(f32x4.mul(v128.load(before + at), momenta), mean);
     const next = f32x4.add(v128.load(parameters + at), f32x4.mul(trace, rates));
-    most = largest(largest(most, mean), next);
+    most = largest(most, next);
     v128.store(after + at, trace);
     v128.store(out + at, next);
   }
@@ -62,7 +62,7 @@ export function descendWithMomentum(
     const mean = f32x4.div(single(gradient + at), divisors);
     const trace = f32x4.add(f32x4.mul(single(before + at), momenta), mean);
     const next = f32x4.add(single(parameters + at), f32x4.mul(trace, rates));
-    most = largest(largest(most, mean), next);
+    most = largest(most, next);
     v128.store_lane<f32>(after + at, trace, 0);
     v128.store_lane<f32>(out + at, next, 0);
   }
