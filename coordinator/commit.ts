@@ -3,7 +3,7 @@ import { metricSlot } from "../shared/gradient/partial.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import type { CoordinatorEvent } from "./core/events.ts";
 import type { Sums, Work } from "./core/state.ts";
-import type { Total } from "./reduction.ts";
+import type { Total } from "./reduction/reduction.ts";
 import type { RuntimeParts } from "./runtime.ts";
 
 type Parts = Pick<RuntimeParts, "arena" | "kernels" | "layouts" | "plan" | "reduction" | "state" | "store">;

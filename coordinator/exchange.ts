@@ -14,7 +14,7 @@ import type { CoordinatorState } from "./core/state.ts";
 import type { Lent } from "./outgoing.ts";
 import type { ParameterStore } from "./parameters.ts";
 import type { Profiler } from "./profiler.ts";
-import type { Reduction } from "./reduction.ts";
+import type { Reduction } from "./reduction/reduction.ts";
 import type { Connection } from "./server.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 

@@ -8,7 +8,7 @@ import type { WorkKind } from "../shared/protocol/messages.ts";
 import { Crew, CREW_BYTES } from "./crew/crew.ts";
 import { ParameterStore, parameterBytes } from "./parameters.ts";
 import { optimizerParts } from "./plan.ts";
-import { Reduction, reductionBytes } from "./reduction.ts";
+import { Reduction, reductionBytes } from "./reduction/reduction.ts";
 import type { RuntimeParts } from "./runtime.ts";
 import { sharedBytes, SharedMemory } from "./shared-memory.ts";
 

@@ -25,7 +25,7 @@ import type { Packed } from "../shared/protocol/messages.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Lent } from "./outgoing.ts";
 import type { Rest } from "./core/events.ts";
-import type { Tail, Total } from "./reduction.ts";
+import type { Tail, Total } from "./reduction/reduction.ts";
 
 /** Bytes of one of the two blocks: whole pages, so that it can be shared with workers of this host. */
 const blockBytes = (layout: Layout, optimizer: Optimizer): number =>

@@ -1,5 +1,5 @@
 /**
- * Computes on the thread of the socket, where another thread would gain nothing (see light.ts): handing over and back costs more than
+ * Computes on the thread of the socket, where another thread would gain nothing (see which-thread.ts): handing over and back costs more than
  * it gains, or both would wait for the same processor. Waiting for parameters blocks nothing, since they come over this
  * thread's socket; and before each call of the engine the socket has its turn.
  */

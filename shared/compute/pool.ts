@@ -1,6 +1,6 @@
 /**
  * A worker's arithmetic: the data, the memory, and the piscina pool whose threads run the engine. The main thread only cuts assignments
- * into tasks and adds partial sums, so its socket is not kept waiting; where that gains nothing, it computes itself (see light.ts).
+ * into tasks and adds partial sums, so its socket is not kept waiting; where that gains nothing, it computes itself (see which-thread.ts).
  */
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
@@ -18,7 +18,7 @@ import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
-import { suitsSocketThread } from "./light.ts";
+import { suitsSocketThread } from "./which-thread.ts";
 import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
 import { rankOf, TaskQueue } from "./queue.ts";

@@ -6,7 +6,7 @@ import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import type { CoordinatorState } from "../../coordinator/core/state.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
-import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
+import { Reduction, reductionBytes } from "../../coordinator/reduction/reduction.ts";
 import { EngineReferee } from "../../coordinator/referee.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";

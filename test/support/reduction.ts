@@ -1,7 +1,7 @@
 /** A reduction over small partials in an arena of its own, and the oracle of what it must give. */
 import type { Piece, Work } from "../../coordinator/core/state.ts";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
-import { Reduction, reductionBytes } from "../../coordinator/reduction.ts";
+import { Reduction, reductionBytes } from "../../coordinator/reduction/reduction.ts";
 import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
 import { childrenOf } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";

@@ -5,48 +5,33 @@
  * finite, and what was left whole is not looked at before it is added, so that all is one pass over memory; and the end of the sum
  * can be used while the partials' beginnings are still arriving. The core says which bytes are wanted.
  */
-import { TreeReducer } from "../shared/gradient/reducer.ts";
-import { nodeKey } from "../shared/gradient/tree.ts";
-import type { TreeNode } from "../shared/gradient/tree.ts";
-import { vectorBytes } from "../shared/gradient/partial.ts";
-import type { PartialLayouts } from "../shared/gradient/partial.ts";
-import type { WorkerId } from "../shared/ids.ts";
-import type { Kernels } from "../shared/kernels/index.ts";
-import type { Arena } from "../shared/memory/arena.ts";
-import { inspect } from "../shared/memory/blocks.ts";
-import { BufferPool } from "../shared/memory/buffers.ts";
-import { Packing, packingBytes } from "../shared/memory/packing.ts";
-import { checkedVector } from "../shared/memory/vector.ts";
-import { Assembly } from "../shared/protocol/assembly.ts";
-import type { Partial, PlacedPartial, WorkKind } from "../shared/protocol/messages.ts";
-import { mostCopies } from "./core/assigning.ts";
-import type { Work } from "./core/state.ts";
-import type { Crew } from "./crew/crew.ts";
-import type { Addition, Check, Checks } from "./crew/job.ts";
+import { TreeReducer } from "../../shared/gradient/reducer.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import { vectorBytes } from "../../shared/gradient/partial.ts";
+import type { PartialLayouts } from "../../shared/gradient/partial.ts";
+import type { WorkerId } from "../../shared/ids.ts";
+import type { Kernels } from "../../shared/kernels/index.ts";
+import type { Arena } from "../../shared/memory/arena.ts";
+import { inspect } from "../../shared/memory/blocks.ts";
+import { BufferPool } from "../../shared/memory/buffers.ts";
+import { Packing, packingBytes } from "../../shared/memory/packing.ts";
+import { checkedVector } from "../../shared/memory/vector.ts";
+import { Assembly } from "../../shared/protocol/assembly.ts";
+import type { Partial, PlacedPartial, WorkKind } from "../../shared/protocol/messages.ts";
+import { mostCopies } from "../core/assigning.ts";
+import type { Work } from "../core/state.ts";
+import type { Crew } from "../crew/crew.ts";
+import type { Addition, Checks } from "../crew/job.ts";
+import { Claims } from "./claims.ts";
+import { backOf, InboundPartials } from "./inbound.ts";
 import { addedUp, sparesFor } from "./preview.ts";
-
-interface Inbound {
-  readonly worker: WorkerId;
-  readonly node: TreeNode;
-  /** Byte offset of its bytes: of a buffer of ours, or in a worker's memory, which is only read. */
-  readonly place: number;
-  /** Undefined for one that comes whole. */
-  readonly assembly: Assembly | undefined;
-  isComplete: boolean;
-  /** Whether every value of a complete one is a finite number; in a work that trusts it is said to be. */
-  isFinite: boolean;
-}
+import { UsedTail } from "./tail.ts";
 
 /** Bytes of an arena that a reduction needs. */
 export const reductionBytes = (layouts: PartialLayouts, shards: Readonly<Record<WorkKind, number>>): number =>
   packingBytes() +
   mostCopies(shards.train) * vectorBytes(layouts.partial.train) +
   mostCopies(shards.evaluate) * vectorBytes(layouts.partial.evaluate);
-
-/** What the checksum of a partial is said to be, and by whom. */
-interface Claim extends Check {
-  readonly worker: WorkerId;
-}
 
 /** The sum over all shards: what is at `root` once the additions are done, if what is to be checked is as it should be. */
 export interface Total {
@@ -73,24 +58,15 @@ export class Reduction {
   #kind: WorkKind = "train";
   #work: Work | undefined;
   #reducer: TreeReducer | undefined;
-  #inbound = new Map<string, Inbound>();
+  readonly #inbound: InboundPartials;
+  readonly #claims: Claims;
+  readonly #tail = new UsedTail();
   /** Buffers of ours that are in use. */
   #held = new Set<number>();
   /** Additions that are not done yet; a buffer that one of them reads stays in use. */
   #additions: Addition[] = [];
   #root: number | undefined;
   #trusting = false;
-  /** Whether the end of the sum may be used before the rest is known. */
-  #mayUseTail = false;
-  /** The float from which on it was. */
-  #usedFrom: number | undefined;
-  /** Partials that were part of it: if one of them is dropped instead of folded, it is another sum. */
-  readonly #usedParts = new Set<Inbound>();
-  /** Places that were looked at for its sake; they are once more when they are added. */
-  readonly #sound = new Set<number>();
-  /** Of partials in workers' memory that nobody has looked at, by their place. */
-  #claims = new Map<number, Claim>();
-  #culprits: WorkerId[] = [];
 
   constructor(
     arena: Arena,
@@ -103,6 +79,8 @@ export class Reduction {
     this.#kernels = kernels;
     this.#crew = crew;
     this.#packing = new Packing(arena, kernels);
+    this.#inbound = new InboundPartials(arena);
+    this.#claims = new Claims(kernels);
     this.#bytes = { train: vectorBytes(layouts.partial.train), evaluate: vectorBytes(layouts.partial.evaluate) };
     this.#pools = {
       train: new BufferPool(arena, this.#bytes.train, mostCopies(shards.train)),
@@ -114,16 +92,14 @@ export class Reduction {
   open(work: Work): void {
     for (const buffer of this.#held) this.#pools[this.#kind].release(buffer);
     this.#held.clear();
-    this.#inbound.clear();
     this.#additions = [];
     this.#root = undefined;
     this.#work = work;
     this.#trusting = work.trusting;
-    this.#useNoTail();
-    this.#mayUseTail = work.trusting;
-    this.#claims.clear();
-    this.#culprits = [];
     this.#kind = work.name.kind;
+    this.#inbound.begin(this.#bytes[this.#kind]);
+    this.#claims.begin(this.#bytes[this.#kind]);
+    this.#tail.begin(work.trusting);
     this.#reducer = new TreeReducer(work.shards, [{ start: 0, end: work.shards }], (left, right) => {
       // Workers' memory is not written.
       const into = [left, right].find((each) => this.#held.has(each)) ?? this.#acquire();
@@ -135,7 +111,7 @@ export class Reduction {
   /** Takes a segment of a partial of the open work. */
   take(worker: WorkerId, partial: Partial, section: Uint8Array): "corrupt" | "partial" | "complete" {
     const node = toNode(partial.node);
-    let inbound = this.#inbound.get(keyOf(worker, node));
+    let inbound = this.#inbound.get(worker, node);
     if (inbound?.assembly === undefined) {
       // In place of one that was announced whole and damaged, if there was one.
       this.drop(worker, node);
@@ -143,7 +119,7 @@ export class Reduction {
       const bytes = this.#bytes[this.#kind];
       const target = checkedVector(this.#arena, this.#kernels, this.#packing, buffer, bytes);
       inbound = { worker, node, place: buffer, assembly: new Assembly(target), isComplete: false, isFinite: false };
-      this.#inbound.set(keyOf(worker, node), inbound);
+      this.#inbound.add(inbound);
     }
     const taken = inbound.assembly!.take(partial.segment, section);
     if (taken === "complete") {
@@ -161,11 +137,11 @@ export class Reduction {
    * @returns the float from which on the sum has been used
    */
   useTail(use: (tail: Tail) => boolean): number | undefined {
-    if (!this.#mayUseTail) return undefined;
-    const arriving = this.#furthest();
+    if (!this.#tail.mayGrow) return undefined;
+    const arriving = this.#inbound.furthest;
     if (arriving.length < this.#work!.left) return undefined;
     const from = Math.max(...arriving.map(backOf)) / 4;
-    const until = this.#usedFrom ?? this.#bytes.train / 4;
+    const until = this.#tail.from ?? this.#bytes.train / 4;
     if (from >= until) return undefined;
     const parts = [...this.#reducer!.waiting, ...arriving.map(({ node, place }) => ({ node, buffer: place }))];
     const { shards } = this.#work!;
@@ -174,43 +150,15 @@ export class Reduction {
     if (spares === undefined) return undefined;
     for (const spare of spares) this.#pools.train.release(spare);
     const isUsed =
-      parts.every(({ buffer }) => this.#isSound(buffer)) && use({ ...addedUp(shards, parts, spares), from, until });
+      parts.every(({ buffer }) => this.#claims.isSound(buffer)) &&
+      use({ ...addedUp(shards, parts, spares), from, until });
     // Whose it is if something is damaged, or not finite, will be known when the whole is added.
     if (!isUsed) {
-      this.#useNoTail();
+      this.#tail.begin(false);
       return undefined;
     }
-    this.#usedFrom = from;
-    for (const inbound of arriving) this.#usedParts.add(inbound);
+    this.#tail.grow(from, arriving);
     return from;
-  }
-
-  /** Whether what is at a place has the checksum that it should have, if it was left there whole and nobody has looked at it. */
-  #isSound(place: number): boolean {
-    const claim = this.#claims.get(place);
-    if (claim === undefined || this.#sound.has(place)) return true;
-    if (inspect(this.#kernels, place, this.#bytes.train).checksum !== claim.checksum) return false;
-    this.#sound.add(place);
-    return true;
-  }
-
-  /** What was used of the sum is not kept, and nothing more of it is used before it is whole. */
-  #useNoTail(): void {
-    this.#mayUseTail = false;
-    this.#usedFrom = undefined;
-    this.#usedParts.clear();
-    this.#sound.clear();
-  }
-
-  /** Of each node whose partial is on its way, or here and not folded yet, the one of which most is here. */
-  #furthest(): Inbound[] {
-    const furthest = new Map<string, Inbound>();
-    for (const inbound of this.#inbound.values()) {
-      const key = nodeKey(inbound.node);
-      const other = furthest.get(key);
-      if (other === undefined || backOf(inbound) < backOf(other)) furthest.set(key, inbound);
-    }
-    return [...furthest.values()];
   }
 
   /** Takes a whole partial of the open work that a worker has left at a byte offset; undefined: it is not where it was to be. */
@@ -223,33 +171,24 @@ export class Reduction {
     this.drop(worker, node);
     if (place === undefined) return "corrupt";
     let isFinite = true;
-    if (this.#trusting) {
-      // Of two partials in one place the first is not used, or it would still be there.
-      this.#claims.set(place, { place, checksum, worker });
-    } else {
+    if (this.#trusting) this.#claims.add({ place, checksum, worker });
+    else {
       const found = inspect(this.#kernels, place, this.#bytes[this.#kind]);
       if (found.checksum !== checksum) return "corrupt";
       ({ isFinite } = found);
     }
-    this.#inbound.set(keyOf(worker, node), { worker, node, place, assembly: undefined, isComplete: true, isFinite });
+    this.#inbound.add({ worker, node, place, assembly: undefined, isComplete: true, isFinite });
     return "complete";
   }
 
-  /** What is not looked at yet of these places. */
-  #checksOf(places: readonly number[]): Checks {
-    const vectors = [...new Set(places)].flatMap((place) => this.#claims.get(place) ?? []);
-    return { vectors, length: this.#bytes[this.#kind] / 4 };
-  }
-
-  /** These places were checked, and some of them found to be damaged. */
-  settle({ vectors }: Checks, damaged: readonly number[]): void {
-    for (const place of damaged) this.#culprits.push(this.#claims.get(place)!.worker);
-    for (const { place } of vectors) this.#claims.delete(place);
+  /** What came of the checks of a total. */
+  settle(checks: Checks, damaged: readonly number[]): void {
+    this.#claims.settle(checks, damaged);
   }
 
   /** Who has left partials that were found to be damaged when they were added. */
   get culprits(): readonly WorkerId[] {
-    return this.#culprits;
+    return this.#claims.culprits;
   }
 
   #acquire(): number {
@@ -261,7 +200,7 @@ export class Reduction {
 
   /** Adds a whole partial to the sum. */
   fold(worker: WorkerId, node: TreeNode): void {
-    const inbound = this.#remove(worker, node)!;
+    const inbound = this.#inbound.remove(worker, node)!;
     this.#root = this.#reducer!.add(node, inbound.place)?.buffer;
     if (this.#root === undefined) this.#add();
   }
@@ -271,52 +210,37 @@ export class Reduction {
     const additions = this.#additions;
     if (additions.length === 0) return;
     this.#additions = [];
-    this.#run(additions, this.#checksOf(additions.flatMap(({ left, right }) => [left, right])));
+    this.#run(additions, this.#claims.of(additions.flatMap(({ left, right }) => [left, right])));
     for (const { into, left, right } of additions)
       for (const each of [left, right]) if (each !== into) this.#release(each);
   }
 
   #run(additions: readonly Addition[], checks: Checks): void {
     const { damaged } = this.#crew.run({ additions, count: this.#bytes[this.#kind] / 4, checks });
-    this.settle(checks, damaged);
+    this.#claims.settle(checks, damaged);
   }
 
   /** Frees a partial that is not used; nothing happens if none of its bytes were taken. */
   drop(worker: WorkerId, node: TreeNode): void {
-    const inbound = this.#remove(worker, node);
+    const inbound = this.#inbound.remove(worker, node);
     if (inbound === undefined) return;
-    if (this.#usedParts.has(inbound)) this.#useNoTail();
+    if (this.#tail.holds(inbound)) this.#tail.begin(false);
     this.#release(inbound.place);
   }
 
   /** Whether every value of an assembled partial is a finite number. */
   isFinite(worker: WorkerId, node: TreeNode): boolean {
-    return this.#inbound.get(keyOf(worker, node))!.isFinite;
+    return this.#inbound.get(worker, node)!.isFinite;
   }
 
   /** Groups workers by the bits of their assembled partials over a node; finite sums first, else in the order given. */
   compare(node: TreeNode, workers: readonly WorkerId[]): WorkerId[][] {
-    const groups: { readonly bytes: Uint8Array; readonly workers: WorkerId[] }[] = [];
-    const isFinite = (worker: WorkerId): number => (this.isFinite(worker, node) ? 0 : 1);
-    for (const worker of workers.toSorted((left, right) => isFinite(left) - isFinite(right))) {
-      const bytes = this.#bytesOf(worker, node);
-      const group = groups.find((each) => Buffer.compare(each.bytes, bytes) === 0);
-      if (group === undefined) groups.push({ bytes, workers: [worker] });
-      else group.workers.push(worker);
-    }
-    return groups.map((group) => group.workers);
+    return this.#inbound.compare(node, workers);
   }
 
   /** The workers whose assembled partials over a node of the open work have these bits. */
   equalTo(node: TreeNode, bytes: Uint8Array): WorkerId[] {
-    return [...this.#inbound.values()]
-      .filter((each) => nodeKey(each.node) === nodeKey(node) && each.isComplete)
-      .filter((each) => Buffer.compare(this.#bytesOf(each.worker, node), bytes) === 0)
-      .map((each) => each.worker);
-  }
-
-  #bytesOf(worker: WorkerId, node: TreeNode): Uint8Array {
-    return this.#arena.bytes(this.#inbound.get(keyOf(worker, node))!.place, this.#bytes[this.#kind]);
+    return this.#inbound.equalTo(node, bytes);
   }
 
   /**
@@ -328,18 +252,18 @@ export class Reduction {
     if (root === undefined) throw new Error("the sum is not complete");
     if (from === 0) return this.#wholeTotal(root);
     const additions = this.#additions;
-    const checks = this.#checksOf([root, ...additions.flatMap(({ left, right }) => [left, right])]);
+    const checks = this.#claims.of([root, ...additions.flatMap(({ left, right }) => [left, right])]);
     const count = checks.length - from;
     // What lies in a buffer of ours is overwritten here before it is checked there: only workers' memory is checked.
     for (const { into, left, right } of additions)
       this.#kernels.add(into + 4 * from, left + 4 * from, right + 4 * from, count);
-    return { root, additions, checks, usedFrom: this.#usedFrom };
+    return { root, additions, checks, usedFrom: this.#tail.from };
   }
 
   #wholeTotal(root: number): Total {
     this.#add();
     if (this.#held.has(root)) return { root, additions: [] };
-    const checks = this.#checksOf([root]);
+    const checks = this.#claims.of([root]);
     if (checks.vectors.length > 0) this.#run([], checks);
     const bytes = this.#bytes[this.#kind];
     const own = this.#acquire();
@@ -348,20 +272,10 @@ export class Reduction {
     return { root: own, additions: [] };
   }
 
-  #remove(worker: WorkerId, node: TreeNode): Inbound | undefined {
-    const key = keyOf(worker, node);
-    const inbound = this.#inbound.get(key);
-    this.#inbound.delete(key);
-    return inbound;
-  }
-
   /** Frees a buffer; what lies in a worker's memory is the worker's to free. */
   #release(place: number): void {
     if (this.#held.delete(place)) this.#pools[this.#kind].release(place);
   }
 }
 
-/** The byte from which on a partial is here. */
-const backOf = ({ assembly }: Inbound): number => assembly?.back ?? 0;
-const keyOf = (worker: WorkerId, node: TreeNode): string => `${worker} ${nodeKey(node)}`;
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });

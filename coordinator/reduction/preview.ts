@@ -1,7 +1,7 @@
 /** How partials are added of which only the end is there: along the canonical tree, without writing to any of them. */
-import { TreeReducer } from "../shared/gradient/reducer.ts";
-import type { Sum } from "../shared/gradient/reducer.ts";
-import type { Addition } from "./crew/job.ts";
+import { TreeReducer } from "../../shared/gradient/reducer.ts";
+import type { Sum } from "../../shared/gradient/reducer.ts";
+import type { Addition } from "../crew/job.ts";
 
 /** Buffers for sums of neighbours that wait for theirs, when parts are added from left to right: as many as the tree is deep. */
 export const sparesFor = (parts: number, shards: number): number =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { multiplicationsOf, suitsSocketThread } from "../../../shared/compute/light.ts";
+import { multiplicationsOf, suitsSocketThread } from "../../../shared/compute/which-thread.ts";
 import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { LayerSpec } from "../../../shared/nn/spec.ts";

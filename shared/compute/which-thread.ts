@@ -1,4 +1,4 @@
-/** How much a worker computes at a time, and whether that is worth a thread of its own. */
+/** Which thread of a worker computes: how much it has to at a time, and whether that is worth a thread of its own. */
 import { availableParallelism } from "node:os";
 import type { Graph } from "../graph/graph.ts";
 import { decodeGraph } from "../graph/serialise.ts";
