@@ -56,6 +56,7 @@ export const blocksOf = ({ first = 0, count, checks }: Pick<Job, "first" | "coun
 
 /** What became of one of its blocks. */
 export interface BlockOutcome {
+  /** Whether the gradient and the next parameters are finite, if a step is taken. */
   readonly isFinite: boolean;
   /** What the block adds to the checksum of each vector that is checked. */
   readonly terms: readonly number[];
@@ -119,13 +120,13 @@ export function doBlock(
   return { isFinite, terms: checks.vectors.map(({ place }) => terms.get(place)!) };
 }
 
-/** The additions that can check what they add: two vectors that both are to be checked, and that none before has read or written. */
+/** The additions that can check what they add: two vectors that both are to be checked, and that none before has written. */
 function pairsIn(additions: readonly Addition[], { vectors }: Checks): Addition[] {
-  const touched = new Set<number>();
-  const isNew = (place: number): boolean => !touched.has(place) && vectors.some((each) => each.place === place);
+  const written = new Set<number>();
+  const isAsItWas = (place: number): boolean => !written.has(place) && vectors.some((each) => each.place === place);
   return additions.filter(({ into, left, right }) => {
-    const isPair = left !== right && isNew(left) && isNew(right);
-    for (const place of [into, left, right]) touched.add(place);
+    const isPair = isAsItWas(left) && isAsItWas(right);
+    written.add(into);
     return isPair;
   });
 }

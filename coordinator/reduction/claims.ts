@@ -1,6 +1,6 @@
 /**
- * What the partials in workers' memory are said to have as their checksums. Such memory is only read, so nobody need look before they
- * are added; whoever said what is not so is named then.
+ * What the partials in workers' memory are said to have as their checksums. In a work that trusts, nobody looks at one before it is
+ * added; whoever said what is not so is named then.
  */
 import type { WorkerId } from "../../shared/ids.ts";
 import type { Kernels } from "../../shared/kernels/index.ts";
@@ -32,13 +32,13 @@ export class Claims {
     this.#culprits = [];
   }
 
-  /** Of two partials in one place the first is not used, or it would still be there. */
+  /** Takes the place of an earlier claim on the same place: that partial is not used, or it would still be there. */
   add(claim: Claim): void {
     this.#open.set(claim.place, claim);
   }
 
   /** What is not looked at yet of these places. */
-  of(places: readonly number[]): Checks {
+  checksOf(places: readonly number[]): Checks {
     const vectors = [...new Set(places)].flatMap((place) => this.#open.get(place) ?? []);
     return { vectors, length: this.#bytes / 4 };
   }

@@ -154,7 +154,7 @@ export class Reduction {
       use({ ...addedUp(shards, parts, spares), from, until });
     // Whose it is if something is damaged, or not finite, will be known when the whole is added.
     if (!isUsed) {
-      this.#tail.begin(false);
+      this.#tail.giveUp();
       return undefined;
     }
     this.#tail.grow(from, arriving);
@@ -210,7 +210,7 @@ export class Reduction {
     const additions = this.#additions;
     if (additions.length === 0) return;
     this.#additions = [];
-    this.#run(additions, this.#claims.of(additions.flatMap(({ left, right }) => [left, right])));
+    this.#run(additions, this.#claims.checksOf(additions.flatMap(({ left, right }) => [left, right])));
     for (const { into, left, right } of additions)
       for (const each of [left, right]) if (each !== into) this.#release(each);
   }
@@ -224,7 +224,7 @@ export class Reduction {
   drop(worker: WorkerId, node: TreeNode): void {
     const inbound = this.#inbound.remove(worker, node);
     if (inbound === undefined) return;
-    if (this.#tail.holds(inbound)) this.#tail.begin(false);
+    if (this.#tail.holds(inbound)) this.#tail.giveUp();
     this.#release(inbound.place);
   }
 
@@ -252,7 +252,7 @@ export class Reduction {
     if (root === undefined) throw new Error("the sum is not complete");
     if (from === 0) return this.#wholeTotal(root);
     const additions = this.#additions;
-    const checks = this.#claims.of([root, ...additions.flatMap(({ left, right }) => [left, right])]);
+    const checks = this.#claims.checksOf([root, ...additions.flatMap(({ left, right }) => [left, right])]);
     const count = checks.length - from;
     // What lies in a buffer of ours is overwritten here before it is checked there: only workers' memory is checked.
     for (const { into, left, right } of additions)
@@ -263,7 +263,7 @@ export class Reduction {
   #wholeTotal(root: number): Total {
     this.#add();
     if (this.#held.has(root)) return { root, additions: [] };
-    const checks = this.#claims.of([root]);
+    const checks = this.#claims.checksOf([root]);
     if (checks.vectors.length > 0) this.#run([], checks);
     const bytes = this.#bytes[this.#kind];
     const own = this.#acquire();

@@ -7,11 +7,16 @@ export class UsedTail {
   /** If one of them is dropped instead of folded, it is another sum. */
   readonly #parts = new Set<Inbound>();
 
-  /** Begins anew. */
+  /** Begins anew. @param mayGrow whether the end of the sum may be used before all of it is known */
   begin(mayGrow: boolean): void {
     this.#mayGrow = mayGrow;
     this.#from = undefined;
     this.#parts.clear();
+  }
+
+  /** What was used is not kept, and nothing more is used before the sum is whole. */
+  giveUp(): void {
+    this.begin(false);
   }
 
   get mayGrow(): boolean {

@@ -30,7 +30,7 @@ const isFour = (places: readonly number[]): places is Four => places.length === 
 /** Adds one block of each term into that of the first. */
 function addPlaces(kernels: Kernels, places: readonly number[], count: number): void {
   if (places.length < 2) return;
-  // The tree over four in one pass: 1.4 times as fast as three, which write sums of two and read them again.
+  // The tree over four in one pass: three would write sums of two and read them again.
   if (isFour(places)) return kernels.addFour(places[0], ...places, count);
   const left = splitAt(places.length);
   addPlaces(kernels, places.slice(0, left), count);

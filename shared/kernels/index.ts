@@ -182,8 +182,19 @@ export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
       "It was built from older sources: run `npm run build:kernels`.",
     );
   }
-  const { addChecked, addFourChecked, allFinite, checksum, descend, descendWithMomentum, ...more } = exports;
-  const { divide, dropoutMask, unpack, weightedSum, ...others } = more;
+  const {
+    addChecked,
+    addFourChecked,
+    allFinite,
+    checksum,
+    descend,
+    descendWithMomentum,
+    divide,
+    dropoutMask,
+    unpack,
+    weightedSum,
+    ...others
+  } = exports;
   return {
     ...others,
     addChecked(out, left, right, count) {

@@ -9,14 +9,14 @@ import { integerPower } from "../elementary.ts";
 import type { Kernels } from "../kernels/index.ts";
 
 /** One stretch of all vectors; places are byte offsets. */
-interface Chunk {
+export interface Stretch {
   /** Floats in the stretch. */
   readonly count: number;
   /** Counts steps from 1. */
   readonly stepNumber: number;
   /** The parameters before the step; read only. */
   readonly parameters: number;
-  /** The parameters after the step. */
+  /** The parameters after the step; not there yet where rules are applied one by one. */
   readonly nextParameters: number;
   /** Where a rule may write its update; may be the place it reads its update from. */
   readonly scratch: number;
@@ -30,7 +30,7 @@ export interface Rule {
   /** State vectors, zero before the first step. */
   readonly stateNames: readonly string[];
   /** Takes the place of an update, returns the place of the new one: `scratch` or a state after the step. */
-  apply(kernels: Kernels, update: number, chunk: Chunk): number;
+  apply(kernels: Kernels, update: number, stretch: Stretch): number;
   /** The whole step where there is no other rule, if there is a kernel for it. */
   readonly alone?: WholeStep;
 }
@@ -40,12 +40,12 @@ export interface Rule {
  * other. Whether the mean gradient and the next parameters are finite.
  * @param gradient its place; it is not written @param divisor what makes it the mean gradient
  */
-export type WholeStep = (
+type WholeStep = (
   kernels: Kernels,
   gradient: number,
   divisor: number,
   learningRate: number,
-  chunk: Chunk,
+  stretch: Stretch,
 ) => boolean;
 
 /** θ − rate · u: the step without a rule. */
@@ -87,8 +87,17 @@ export const trace = (momentum: number, nesterov: boolean): Rule => ({
   ...(!nesterov && {
     alone(kernels, gradient, divisor, learningRate, { nextParameters, parameters, count, previous, next }) {
       const [after, before] = [next("momentum"), previous("momentum")];
-      const [rate, out] = [learningRate, nextParameters];
-      return kernels.descendWithMomentum(out, after, parameters, before, gradient, divisor, momentum, rate, count);
+      return kernels.descendWithMomentum(
+        nextParameters,
+        after,
+        parameters,
+        before,
+        gradient,
+        divisor,
+        momentum,
+        learningRate,
+        count,
+      );
     },
   }),
 });

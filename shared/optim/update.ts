@@ -5,7 +5,7 @@
 import type { Kernels } from "../kernels/index.ts";
 import { globalNorm } from "./norm.ts";
 import { inOnePass } from "./rules.ts";
-import type { Rule } from "./rules.ts";
+import type { Rule, Stretch } from "./rules.ts";
 import type { Segment } from "./segments.ts";
 
 /** One step; `from`, `to` and `gradient` are byte offsets. */
@@ -14,7 +14,7 @@ export interface OptimizerStep {
   readonly from: number;
   /** A second block of that form, gets the next parameters and states. */
   readonly to: number;
-  /** The gradient summed over `samples` samples; overwritten. */
+  /** The gradient summed over `samples` samples; may be overwritten. */
   readonly gradient: number;
   /** Floats in each vector. */
   readonly count: number;
@@ -57,7 +57,7 @@ interface Chunk {
   readonly scratch: number;
 }
 
-/** Consecutive pieces of a segment; the gradient is overwritten. */
+/** Consecutive pieces of a segment; the gradient may be overwritten. */
 function* chunksOf({ gradient }: OptimizerStep, { start, count }: Segment): Generator<Chunk> {
   for (let done = 0; done < count; done += chunkFloats) {
     const at = 4 * (start + done);
@@ -117,7 +117,7 @@ function takeByRules(
   gradient: number,
   rate: number,
   { divisor, rules, scaledByTensor }: Descent,
-  given: Parameters<Rule["apply"]>[2],
+  given: Stretch,
 ): boolean {
   const { count, parameters, nextParameters, scratch } = given;
   // As is the gradient, since the divisor is at least 1.

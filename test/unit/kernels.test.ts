@@ -209,7 +209,9 @@ it.each(counts)("descendWithMomentum has the bits of the operations one after th
       guarded.fill(77, guard + values.length);
     });
     const [out, after] = [parameters.offset, before.offset];
+    const gradients = bits(gradient.values);
     kernels.descendWithMomentum(out, after, out, after, gradient.offset, 96.7, 0.9, 0.05, count);
+    expect(bits(gradient.values)).toEqual(gradients);
     expect(bits(parameters.values)).toEqual(bits(expected));
     expect(bits(before.values)).toEqual(bits(traces));
     for (const { guarded } of [parameters, before])
@@ -341,6 +343,18 @@ describe("checksum", () => {
     expect(kernels.addFourChecked(out.offset, ...operands, count)).toBe(ofFour);
     expect(bits(out.values)).toEqual(four);
     expect(out.guarded.filter((value) => value === 77)).toHaveLength(2 * guard);
+
+    // Over each operand.
+    for (const over of [left, right]) {
+      left.values.set(sample(count, 1));
+      right.values.set(sample(count, 3000));
+      expect(kernels.addChecked(over.offset, left.offset, right.offset, count)).toEqual([ofLeft, ofRight]);
+      expect(bits(over.values)).toEqual(sum);
+      left.values.set(sample(count, 1));
+      right.values.set(sample(count, 3000));
+      expect(kernels.addFourChecked(over.offset, ...operands, count)).toBe(ofFour);
+      expect(bits(over.values)).toEqual(four);
+    }
   });
 
   it("changes with any bit, and with the order of lines", () => {

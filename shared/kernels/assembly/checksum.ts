@@ -1,8 +1,8 @@
 /**
  * A checksum of whole 64-byte lines: in each of 16 lanes the sum of its words and the sum of those sums (Fletcher, "An
  * arithmetic checksum for serial transmissions", 1982, modulo 2³²), so that order counts; the 32 results are mixed into one.
- * What is added is checked in the same pass: a vector that comes from memory is read once, and several at a time are read faster
- * than one after the other.
+ * Where vectors are added, they or their sum are checked in the same pass: what comes from memory is read once, and several vectors at
+ * a time faster than one after the other. Operands are loaded before the result is stored, so `out` may be one of them.
  */
 
 function mix(hash: u32, word: u32): u32 {

@@ -1,13 +1,14 @@
 /**
  * Steps of gradient descent in one pass: vectors that come from memory are read once, and together faster than one after the
- * other. The bits are those of the kernels for each operation, one after the other.
+ * other. The bits are those of the kernels for each operation, one after the other. Operands are loaded before results are stored,
+ * so a result may take the place of one of them.
  */
 import { single } from "./elementwise";
 import { isBelowInfinity, largest } from "./finite";
 
 /**
- * A step of gradient descent, each vector read once: out = parameters − rate · g with the mean gradient g = gradient / divisor.
- * Returns whether out is finite, as g then is too.
+ * A step of gradient descent: out = parameters − rate · g with the mean gradient g = gradient / divisor. Returns whether out is
+ * finite, and with it g: else rate · g would be infinite or NaN, also where the rate is 0.
  */
 export function descend(out: usize, parameters: usize, gradient: usize, divisor: f32, rate: f32, count: usize): bool {
   const divisors = f32x4.splat(divisor);

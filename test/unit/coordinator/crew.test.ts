@@ -16,13 +16,15 @@ const layout = layoutOf([
 const surroundings = { layout, groups: [{ parameters: "0.bias", weightDecay: 0.5 }], averageDecay: 0.9 };
 const adam: OptimizerSpec = { kind: "adamw", learningRate: 0.01, weightDecay: 0.1 };
 
+const momentum: OptimizerSpec = { kind: "sgd", learningRate: 0.01, momentum: 0.9 };
+
 /** Two blocks of parameters and states, and three vectors to be added. */
-function bench() {
+function bench(spec = adam) {
   const { size } = layout;
-  const vectors = 1 + optimizerOf(adam, surroundings).stateNames.length;
+  const vectors = 1 + optimizerOf(spec, surroundings).stateNames.length;
   const arena = new Arena(CREW_BYTES + 4 * size * (2 * vectors + 4) + 1024);
   const kernels = instantiateKernels(arena.memory);
-  const crew = new Crew(arena, kernels, { spec: adam, surroundings });
+  const crew = new Crew(arena, kernels, { spec, surroundings });
   const allocate = (count: number): number => arena.allocate(4 * size * count);
   const [from, to, sums] = [allocate(vectors), allocate(vectors), [allocate(1), allocate(1), allocate(1)]] as const;
   [from, ...sums].forEach((at, vector) =>
@@ -156,6 +158,51 @@ describe("the crew", () => {
       await crew.close();
     },
   );
+});
+
+describe.each([false, true])("two partials that both are checked, with other threads: %s", (hired) => {
+  it("become the step of their sum, which is not kept, and whichever is damaged is named", async () => {
+    const { arena, kernels, crew, step, result, sums } = bench(momentum);
+    if (hired) crew.hire(step.count);
+    const [a, b, c] = sums;
+    const additions = [{ into: c, left: a, right: b }];
+    const vectors = [a, b].map((place) => ({ place, checksum: blockwiseChecksum(kernels, place, 4 * step.count) }));
+    const job = { additions, count: step.count, step, checks: { vectors, length: step.count } };
+    const before = Buffer.from(arena.bytes(c, 4 * step.count)).toString("hex");
+    expect(crew.run(job)).toEqual(sound);
+    const taken = Buffer.from(result());
+    expect(Buffer.from(arena.bytes(c, 4 * step.count)).toString("hex")).toBe(before);
+    for (const damaged of [a, b]) {
+      const floats = arena.floats(damaged, step.count);
+      const right = floats[BLOCK_FLOATS]!;
+      floats[BLOCK_FLOATS] = right + 1;
+      expect(crew.run(job).damaged).toEqual([damaged]);
+      floats[BLOCK_FLOATS] = right;
+    }
+    kernels.add(c, a, b, step.count);
+    expect(crew.optimizer.update(kernels, step)).toBe(true);
+    expect(result().equals(taken)).toBe(true);
+    await crew.close();
+  });
+});
+
+it("pairs that are added on their own are each checked", () => {
+  const { arena, kernels, crew, step, sums } = bench(momentum);
+  const [a, b, c] = sums;
+  const vectors = [a, b, c].map((place) => ({ place, checksum: blockwiseChecksum(kernels, place, 4 * step.count) }));
+  const additions = [
+    { into: step.from, left: a, right: b },
+    { into: step.to, left: c, right: c },
+  ];
+  const job = { additions, count: step.count, checks: { vectors, length: step.count } };
+  expect(crew.run(job)).toEqual(sound);
+  const [both, twice] = [arena.floats(step.from, step.count), arena.floats(step.to, step.count)];
+  const [one, other, third] = sums.map((place) => arena.floats(place, step.count));
+  expect(both.every((value, index) => value === Math.fround(one![index]! + other![index]!))).toBe(true);
+  expect(twice.every((value, index) => value === 2 * third![index]!)).toBe(true);
+  third![5]! += 1;
+  one![7]! += 1;
+  expect(crew.run(job).damaged).toEqual([a, c]);
 });
 
 describe("a desk", () => {
