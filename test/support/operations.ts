@@ -110,6 +110,7 @@ const binary = (operation: string, apply: (left: Tensor, right: Tensor) => Tenso
 ];
 
 const once = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+const columns = { kernel: [3, 1], stride: [3, 1], padding: [0, 0, 0, 0] };
 const tiles = { kernel: [2, 3], stride: [2, 3], padding: [0, 0, 0, 0] };
 const overlapping = { kernel: [3, 3], stride: [2, 1], padding: [1, 1, 1, 1] };
 
@@ -378,7 +379,22 @@ export const examples: readonly Example[] = [
     title: "maxPoolGradient of tiles",
     output(from, width) {
       const x = from.rows(2, 4, 3 * width);
-      return maxPoolGradient(x, maxPool(x, tiles), from.rows(2, 2, width), tiles);
+      return maxPoolGradient(x, from.rows(2, 2, width), tiles);
+    },
+  },
+  {
+    operation: "maxPoolGradient",
+    title: "maxPoolGradient of tiles of equal entries",
+    output(from, width) {
+      const x = greater(from.rows(2, 5, 3 * width + 1), from.weights(2, 5, 3 * width + 1));
+      return maxPoolGradient(x, from.rows(2, 2, width), tiles);
+    },
+  },
+  {
+    operation: "maxPoolGradient",
+    title: "maxPoolGradient of columns",
+    output(from, width) {
+      return maxPoolGradient(from.rows(2, 6, width), from.rows(2, 2, width), columns);
     },
   },
   {
@@ -386,7 +402,7 @@ export const examples: readonly Example[] = [
     title: "maxPoolGradient of windows that overlap",
     output(from, width) {
       const x = from.rows(2, 5, width);
-      return maxPoolGradient(x, maxPool(x, overlapping), from.rows(2, 3, width), overlapping);
+      return maxPoolGradient(x, from.rows(2, 3, width), overlapping);
     },
   },
   {

@@ -36,9 +36,7 @@ const maxPoolOperation = defineOperation({
   rows: "independent",
   attributes: poolSchema,
   infer: (inputs, attributes) => ({ shape: pooledShape("maxPool", inputs[0], attributes), dtype: "float32" }),
-  gradient: ({ inputs: [x], output, gradient, attributes }) => [
-    maxPoolGradient(x as Tensor, output, gradient, attributes),
-  ],
+  gradient: ({ inputs: [x], gradient, attributes }) => [maxPoolGradient(x as Tensor, gradient, attributes)],
   emit: ({ inputs, attributes, node, output }) => void node("MaxPool", inputs, onnxPool(attributes), output),
   evaluate([x], output, attributes) {
     if (x === undefined) return;
@@ -48,23 +46,19 @@ const maxPoolOperation = defineOperation({
   },
 });
 
-/** Inputs: images, their maxima, and the gradient of the maxima. */
+/** Inputs: images, and the gradient of their maxima. */
 const maxPoolGradientOperation = defineOperation({
   name: "maxPoolGradient",
   rows: "independent",
   attributes: poolSchema,
   infer(inputs, attributes) {
-    if (inputs.length !== 3) throw shapeMismatch("maxPoolGradient", "images, maxima and a gradient", inputs);
+    if (inputs.length !== 2) throw shapeMismatch("maxPoolGradient", "images and a gradient", inputs);
     checkPooled("maxPoolGradient", inputs, inputs.slice(1), attributes);
     return { shape: (inputs[0] as TensorType).shape, dtype: "float32" };
   },
-  gradient: ({ inputs: [x], gradient, attributes }) => [
-    undefined,
-    undefined,
-    atMaximum(x as Tensor, gradient, attributes),
-  ],
+  gradient: ({ inputs: [x], gradient, attributes }) => [undefined, atMaximum(x as Tensor, gradient, attributes)],
   emit: (context) => (isTiling(context) ? emitTiled(context) : emitScattered(context)),
-  evaluate([x, , gradient], output, attributes) {
+  evaluate([x, gradient], output, attributes) {
     if (x === undefined || gradient === undefined) return;
     output.data.fill(0);
     largestPlaces(x, gradient.shape, attributes).forEach((place, entry) => {
@@ -78,44 +72,61 @@ const isTiling = ({ attributes: { kernel, stride, padding } }: EmitContext<Pool>
   kernel.every((length, axis) => length === stride[axis]) && padding.every((entries) => entries === 0);
 
 /**
- * Marks the largest entries of every window, ranks them by their place, and keeps the first. Twice as fast as the
- * engine's own indices with MaxUnpool: those take 18 ns a window, where MaxPool without them takes 1.5.
+ * Within a row of a window first, then among its rows: the engine passes over whole tensors, whose parts are the windows'
+ * first columns (or rows), their second ones, and so on. Faster than the engine's own indices with MaxUnpool, which take
+ * 18 ns a window, and than passes over repeated maxima: 0.7 of their time on 64 images of 32×28×28, windows of 2×2.
  */
 function emitTiled({
   inputs,
   inputTypes: [images, pooled],
   attributes,
   node,
+  nodes,
   constant,
   output,
 }: EmitContext<Pool>): void {
-  const [x, maxima, gradient] = inputs as [string, string, string];
+  const [x, gradient] = inputs as [string, string];
   const integers = (...values: number[]): string => constant("int64", [values.length], values);
   const [channels, ...size] = (images as TensorType).shape.slice(1) as [number, number, number];
   const [rows, columns] = attributes.kernel as [number, number];
-  const [height, width] = ((pooled as TensorType).shape.slice(2) as number[]).map(
-    (windows, axis) => windows * (attributes.kernel[axis] as number),
-  ) as [number, number];
+  const [high, wide] = (pooled as TensorType).shape.slice(2) as [number, number]; // windows
+  const [height, width] = [high * rows, wide * columns];
   const over = [size[0] - height, size[1] - width] as const; // entries in no window
-  const covered =
-    over[0] + over[1] > 0 ? node("Slice", [x, integers(0, 0), integers(height, width), integers(2, 3)]) : x;
-  const ranks = Array.from({ length: height * width }, (_, at) => {
-    const place = (Math.floor(at / width) % rows) * columns + ((at % width) % columns);
-    return rows * columns - place;
-  });
-  const scales = constant("float32", [4], [1, 1, rows, columns]);
-  const nearest = { mode: "nearest", nearest_mode: "floor", coordinate_transformation_mode: "asymmetric" };
-  const repeated = (values: string): string => node("Resize", [values, "", scales], nearest);
-  const marks = (left: string, right: string): string => node("Cast", [node("Equal", [left, right])], { to: 1 });
-  // Planes as rows: the engine multiplies rows by one row fast, images by one plane slowly.
-  const candidates = node("Reshape", [marks(covered, repeated(maxima)), integers(-1, height * width)]);
-  const ranked = node("Reshape", [
-    node("Mul", [candidates, constant("float32", [height * width], ranks)]),
-    integers(-1, channels, height, width),
-  ]);
-  const first = marks(ranked, repeated(node("MaxPool", [ranked], onnxPool(attributes))));
-  if (covered === x) node("Mul", [first, repeated(gradient)], {}, output);
-  else node("Pad", [node("Mul", [first, repeated(gradient)]), integers(0, 0, 0, 0, 0, 0, ...over)], {}, output);
+  const isCovered = over[0] + over[1] === 0;
+  const covered = isCovered ? x : node("Slice", [x, integers(0, 0), integers(height, width), integers(2, 3)]);
+
+  const partsOf = (tensor: string, count: number, shape: string): readonly string[] => {
+    const whole = node("Reshape", [tensor, shape]);
+    const lengths = integers(...Array.from({ length: count }, () => 1));
+    return count === 1 ? [whole] : nodes("Split", [whole, lengths], { axis: 1 }, count);
+  };
+  /** The largest of the first part, of the first two, and so on. */
+  const running = (parts: readonly string[]): string[] => {
+    const maxima = parts.slice(0, 1);
+    for (const part of parts.slice(1)) maxima.push(node("Max", [maxima.at(-1) as string, part]));
+    return maxima;
+  };
+  /** Each part's share of the gradient: where it is larger than all before it, and no later part is larger. */
+  const shared = (parts: readonly string[], maxima: readonly string[], whole: string): string => {
+    let left = whole;
+    const shares: string[] = [];
+    for (let at = parts.length - 1; at > 0; at--) {
+      const isLarger = node("Greater", [parts[at] as string, maxima[at - 1] as string]);
+      const share = node("Mul", [left, node("Cast", [isLarger], { to: 1 })]);
+      shares.unshift(share);
+      left = node("Sub", [left, share]);
+    }
+    return shares.length === 0 ? left : node("Concat", [left, ...shares], { axis: 1 });
+  };
+
+  const across = partsOf(covered, columns, integers(-1, columns));
+  const ofColumns = running(across);
+  const down = partsOf(ofColumns.at(-1) as string, rows, integers(-1, rows, wide));
+  const ofRows = shared(down, running(down), node("Reshape", [gradient, integers(-1, 1, wide)]));
+  const ofEntries = shared(across, ofColumns, node("Reshape", [ofRows, integers(-1, 1)]));
+  const shape = integers(-1, channels, height, width);
+  if (isCovered) node("Reshape", [ofEntries, shape], {}, output);
+  else node("Pad", [node("Reshape", [ofEntries, shape]), integers(0, 0, 0, 0, 0, 0, ...over)], {}, output);
 }
 
 /** Windows that overlap: a place may be the largest of several, and their gradients are added, in order. */
@@ -129,7 +140,7 @@ function emitScattered({
   shapeConstant,
   output,
 }: EmitContext<Pool>): void {
-  const [x, , gradient] = inputs as [string, string, string];
+  const [x, gradient] = inputs as [string, string];
   const flat = constant("int64", [1], [-1]);
   const places = node("Reshape", [largestIndices(nodes, x, attributes), flat]);
   const zeros = node("ConstantOfShape", [node("Shape", [node("Reshape", [x, flat])])]);
@@ -156,10 +167,7 @@ const atMaximumOperation = defineOperation({
     }
     return { shape: pooledShape("atMaximum", x, attributes), dtype: "float32" };
   },
-  gradient: ({ inputs: [x], gradient, attributes }) => [
-    undefined,
-    maxPoolGradient(x as Tensor, maxPool(x as Tensor, attributes), gradient, attributes),
-  ],
+  gradient: ({ inputs: [x], gradient, attributes }) => [undefined, maxPoolGradient(x as Tensor, gradient, attributes)],
   emit({ inputs, attributes, outputType, node, nodes, constant, shapeConstant, output }) {
     const [x, values] = inputs as [string, string];
     const flat = constant("int64", [1], [-1]);
@@ -185,8 +193,8 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
 }
 
 /** The gradient of Σ gradient · maxPool(x) with respect to x. */
-export function maxPoolGradient(x: Tensor, maxima: Tensor, gradient: Tensor, pool: Pool): Tensor {
-  return x.apply(maxPoolGradientOperation, [x, maxima, gradient], poolOf(pool));
+export function maxPoolGradient(x: Tensor, gradient: Tensor, pool: Pool): Tensor {
+  return x.apply(maxPoolGradientOperation, [x, gradient], poolOf(pool));
 }
 
 /** What stands in `values` where x has its maxima. */
