@@ -42,7 +42,7 @@ export class TimedProcess extends Lockstep {
   ): Promise<Seen<EventOf<Kind>>> {
     for (let index = from; ; index++) {
       while (index >= this.#seen.length) {
-        if (this.#ended) throw new Error(`the process ended before ${type}:\n${(await this.finished).stderr}`);
+        if (this.#ended) throw new Error(`the process ended before ${type}:\n${(await this.finished).error}`);
         await new Promise<void>((resolve) => this.#watchers.push(resolve));
       }
       const seen = this.#seen[index]!;

@@ -10,8 +10,8 @@ import { TimedProcess } from "../timed-process.ts";
 import { configOf } from "../workloads.ts";
 import type { Workload } from "../workloads.ts";
 
-/** More epochs than anyone waits for. */
-const MANY = 1_000_000;
+/** More epochs than anyone waits for, and fewer steps than a run may have. */
+const MANY = 100_000;
 
 /** Does something with a coordinator and so many worker processes that train a workload. */
 export function withWorkers<Result>(
