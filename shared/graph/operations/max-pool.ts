@@ -75,8 +75,12 @@ type Emit = EmitContext<Pool>["node"];
 
 /** The largest of the first part, of the first two, and so on, entry by entry. */
 function runningMaxima(node: Emit, parts: readonly string[]): string[] {
-  const maxima = parts.slice(0, 1);
-  for (const part of parts.slice(1)) maxima.push(node("Max", [maxima.at(-1) as string, part]));
+  let largest = parts[0] as string;
+  const maxima = [largest];
+  for (const part of parts.slice(1)) {
+    largest = node("Max", [largest, part]);
+    maxima.push(largest);
+  }
   return maxima;
 }
 
@@ -124,7 +128,7 @@ function emitTiled({
 
   const across = partsOf(covered, columns, integers(-1, columns));
   const ofColumns = runningMaxima(node, across);
-  const down = partsOf(ofColumns.at(-1) as string, rows, integers(-1, rows, wide));
+  const down = partsOf(ofColumns[columns - 1] as string, rows, integers(-1, rows, wide));
   const ofRows = sharesOf(node, down, runningMaxima(node, down), node("Reshape", [gradient, integers(-1, 1, wide)]));
   const ofEntries = sharesOf(node, across, ofColumns, node("Reshape", [ofRows, integers(-1, 1)]));
   const shape = integers(-1, channels, height, width);
