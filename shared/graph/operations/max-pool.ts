@@ -75,16 +75,18 @@ type Emit = EmitContext<Pool>["node"];
 
 /** The largest of the first part, of the first two, and so on, entry by entry. */
 function runningMaxima(node: Emit, parts: readonly string[]): string[] {
-  let largest = parts[0] as string;
-  const maxima = [largest];
-  for (const part of parts.slice(1)) {
-    largest = node("Max", [largest, part]);
-    maxima.push(largest);
+  const maxima: string[] = [];
+  for (const part of parts) {
+    const before = maxima.at(-1);
+    maxima.push(before === undefined ? part : node("Max", [before, part]));
   }
   return maxima;
 }
 
-/** Each part's share of the gradient, side by side: all of it where the part is larger than all before it, and no later one is. */
+/**
+ * Each part's share of the gradient, side by side: all of it where the part is larger than all before it, and no later one is.
+ * `maxima` are the running ones, at least of all parts but the last.
+ */
 function sharesOf(node: Emit, parts: readonly string[], maxima: readonly string[], gradient: string): string {
   let left = gradient;
   const shares: string[] = [];
@@ -129,7 +131,8 @@ function emitTiled({
   const across = partsOf(covered, columns, integers(-1, columns));
   const ofColumns = runningMaxima(node, across);
   const down = partsOf(ofColumns[columns - 1] as string, rows, integers(-1, rows, wide));
-  const ofRows = sharesOf(node, down, runningMaxima(node, down), node("Reshape", [gradient, integers(-1, 1, wide)]));
+  const ofEarlierRows = runningMaxima(node, down.slice(0, -1));
+  const ofRows = sharesOf(node, down, ofEarlierRows, node("Reshape", [gradient, integers(-1, 1, wide)]));
   const ofEntries = sharesOf(node, across, ofColumns, node("Reshape", [ofRows, integers(-1, 1)]));
   const shape = integers(-1, channels, height, width);
   if (isCovered) node("Reshape", [ofEntries, shape], {}, output);
