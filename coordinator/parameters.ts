@@ -9,7 +9,7 @@ import { vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import { HOST_PAGE, HostFile, wholePages } from "../shared/memory/host-memory.ts";
+import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import { Packing, packingBytes } from "../shared/memory/packing.ts";
 import { Signal, signalOf } from "../shared/memory/signal.ts";
@@ -33,7 +33,7 @@ const blockBytes = (layout: Layout, optimizer: Optimizer): number =>
 
 /** Bytes of an arena that they need. */
 export const parameterBytes = (layout: Layout, { spec, surroundings }: OptimizerParts): number =>
-  packingBytes() + 2 * HOST_PAGE + 2 * blockBytes(layout, optimizerOf(spec, surroundings));
+  packingBytes() + roomFor(HOST_PAGE) + 2 * roomFor(blockBytes(layout, optimizerOf(spec, surroundings)));
 
 export class ParameterStore {
   readonly layout: Layout;
@@ -65,7 +65,8 @@ export class ParameterStore {
     this.#optimizer = crew.optimizer;
     this.#rateAfter = rateAfter;
     this.#blockBytes = blockBytes(layout, this.#optimizer);
-    this.#blocks = [arena.allocate(this.#blockBytes, HOST_PAGE), arena.allocate(this.#blockBytes, HOST_PAGE)];
+    const page = pageFor(this.#blockBytes);
+    this.#blocks = [arena.allocate(this.#blockBytes, page), arena.allocate(this.#blockBytes, page)];
     this.#arrivalsPage = arena.allocate(HOST_PAGE, HOST_PAGE);
     this.#arrivals = new Signal(arena.memory, this.#arrivalsPage);
     this.#packing = new Packing(arena, kernels);

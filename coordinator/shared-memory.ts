@@ -9,7 +9,7 @@ import { LockstepError } from "../shared/errors.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
-import { HOST_PAGE, PLACED_PARTIALS, placedBytes } from "../shared/memory/host-memory.ts";
+import { pageFor, PLACED_PARTIALS, placedBytes, roomFor } from "../shared/memory/host-memory.ts";
 import type { HostFile } from "../shared/memory/host-memory.ts";
 import { operatingSystem } from "../shared/memory/system.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
@@ -40,10 +40,10 @@ const MOST_BYTES = 2 ** 31;
  * @param partialBytes bytes of a training step's partial; @param room bytes that the arena may have for them
  */
 export const sharedBytes = (partialBytes: number, room: number): number =>
-  HOST_PAGE + sharesIn(partialBytes, room) * placedBytes(partialBytes);
+  sharesIn(partialBytes, room) * roomFor(placedBytes(partialBytes));
 
 const sharesIn = (partialBytes: number, room: number): number =>
-  Math.max(0, Math.min(MOST_SHARES, Math.floor((Math.min(MOST_BYTES, room) - HOST_PAGE) / placedBytes(partialBytes))));
+  Math.max(0, Math.min(MOST_SHARES, Math.floor(Math.min(MOST_BYTES, room) / roomFor(placedBytes(partialBytes)))));
 
 export class SharedMemory {
   readonly #arena: Arena;
@@ -60,7 +60,8 @@ export class SharedMemory {
     this.#arena = arena;
     this.#parameters = parameters;
     this.#partialBytes = partialBytes;
-    this.#free = new BufferPool(arena, placedBytes(partialBytes), sharesIn(partialBytes, room), [], HOST_PAGE);
+    const bytes = placedBytes(partialBytes);
+    this.#free = new BufferPool(arena, bytes, sharesIn(partialBytes, room), [], pageFor(bytes));
   }
 
   /** What a worker is offered; undefined when memory is short. */

@@ -9,7 +9,15 @@ import type { Kernels } from "../kernels/index.ts";
 import { Arena } from "../memory/arena.ts";
 import { blockwiseChecksum } from "../memory/blocks.ts";
 import { BufferPool } from "../memory/buffers.ts";
-import { HOST_PAGE, HostFile, PLACED_PARTIALS, placedBytes, wholePages } from "../memory/host-memory.ts";
+import {
+  HOST_PAGE,
+  HostFile,
+  pageFor,
+  PLACED_PARTIALS,
+  placedBytes,
+  roomFor,
+  wholePages,
+} from "../memory/host-memory.ts";
 import { Packing, packingBytes } from "../memory/packing.ts";
 import { NOTHING, Signal } from "../memory/signal.ts";
 import { checkedVector } from "../memory/vector.ts";
@@ -61,12 +69,12 @@ export class ComputeMemory {
     const block = wholePages(this.parameterBytes);
     const slotBytes = placedBytes(train);
     const ownBytes = packingBytes(MOST_UNFLUSHED) + sums * train + EVALUATION_SUMS * evaluate;
-    this.arena = new Arena(3 * HOST_PAGE + 2 * block + slotBytes + ownBytes);
+    this.arena = new Arena(2 * roomFor(block) + roomFor(HOST_PAGE) + roomFor(slotBytes) + ownBytes);
     this.kernels = instantiateKernels(this.arena.memory);
-    this.#parameters = [this.arena.allocate(block, HOST_PAGE), this.arena.allocate(block, HOST_PAGE)];
+    this.#parameters = [this.arena.allocate(block, pageFor(block)), this.arena.allocate(block, pageFor(block))];
     this.arrivalsOffset = this.arena.allocate(HOST_PAGE, HOST_PAGE);
     this.arrivals = new Signal(this.arena.memory, this.arrivalsOffset);
-    this.#slots = this.arena.allocate(slotBytes, HOST_PAGE);
+    this.#slots = this.arena.allocate(slotBytes, pageFor(slotBytes));
     this.interruptsOffset = this.arena.allocate(64);
     // As many packed segments as wait for the socket.
     this.#packing = new Packing(this.arena, this.kernels, MOST_UNFLUSHED);
@@ -110,6 +118,11 @@ export class ComputeMemory {
   /** A sum as it is sent. */
   outgoing(kind: WorkKind, buffer: number): CheckedVector {
     return checkedVector(this.arena, this.kernels, this.#packing, buffer, this.#bytes[kind]);
+  }
+
+  /** Bytes of a sum. */
+  sumBytes(kind: WorkKind): number {
+    return this.#bytes[kind];
   }
 
   bytesOf(kind: WorkKind, buffer: number): Uint8Array {

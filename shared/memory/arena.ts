@@ -6,17 +6,24 @@
  */
 import { LockstepError } from "../errors.ts";
 import { preferHugePages } from "./huge-pages.ts";
+import { operatingSystem } from "./system.ts";
 
 const pageBytes = 65_536;
 const alignmentBytes = 64;
 /** What a WebAssembly.Memory with 32-bit addresses can hold. */
 const maximumPages = 65_536;
 
+/** The first offset from `next` on whose address is a multiple of `alignment`, in memory that begins at `address`. */
+export const alignedFrom = (next: number, alignment: number, address: number): number =>
+  Math.ceil((address + next) / alignment) * alignment - address;
+
 export class Arena {
   /** More than this no arena has. */
   static readonly mostBytes = (maximumPages - 1) * pageBytes;
   readonly memory: WebAssembly.Memory;
   readonly #end: number;
+  /** Of its first byte, where the system tells; 0 elsewhere, where nothing depends on it. */
+  readonly #address: number;
   #next = pageBytes;
 
   /**
@@ -35,15 +42,16 @@ export class Arena {
     }
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     preferHugePages(this.memory);
+    this.#address = Number(operatingSystem()?.addressOf(new Uint8Array(this.memory.buffer)) ?? 0n);
     this.#end = pages * pageBytes;
   }
 
   /**
-   * Reserves `bytes` bytes and returns the byte offset of the first, a multiple of `alignment`, itself one of 64. Throws
-   * RangeError where the arena is full.
+   * Reserves `bytes` bytes and returns the byte offset of the first, whose address is a multiple of `alignment`, itself one of
+   * 64. Throws RangeError where the arena is full.
    */
   allocate(bytes: number, alignment = alignmentBytes): number {
-    const offset = Math.ceil(this.#next / alignment) * alignment;
+    const offset = alignedFrom(this.#next, alignment, this.#address);
     const next = offset + Math.ceil(bytes / alignmentBytes) * alignmentBytes;
     if (!(next <= this.#end)) {
       throw new RangeError(`${bytes} bytes don't fit: ${this.#end - offset} of the arena's bytes are left`);

@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import type { Arena } from "./arena.ts";
+import { gatherIntoHugePages, HUGE_PAGE } from "./huge-pages.ts";
 import { operatingSystem } from "./system.ts";
 import type { System } from "./system.ts";
 
@@ -18,7 +19,16 @@ export interface HostFileName {
 
 /** Files and mapped regions are whole pages of this many bytes. */
 export const HOST_PAGE = 65_536;
-export const wholePages = (bytes: number): number => Math.ceil(bytes / HOST_PAGE) * HOST_PAGE;
+
+/**
+ * What the address of a mapped region of so many bytes is a multiple of, and its place in the file and its size: a huge page, where
+ * it has room for one, so that the system can back all processes' regions with such pages.
+ */
+export const pageFor = (bytes: number): number => (bytes < HUGE_PAGE ? HOST_PAGE : HUGE_PAGE);
+export const wholePages = (bytes: number): number => Math.ceil(bytes / pageFor(bytes)) * pageFor(bytes);
+
+/** Bytes of an arena for a region, wherever the one before it ends. */
+export const roomFor = (bytes: number): number => pageFor(bytes) + wholePages(bytes);
 
 /** Partials that a worker can leave in shared memory at a time; what is more goes over its socket. */
 export const PLACED_PARTIALS = 4;
@@ -43,11 +53,13 @@ export class HostFile {
   readonly name: HostFileName;
   readonly #system: System;
   readonly #descriptor: number;
+  readonly #isOwn: boolean;
 
-  private constructor(system: System, descriptor: number, name: HostFileName) {
+  private constructor(system: System, descriptor: number, name: HostFileName, isOwn: boolean) {
     this.#system = system;
     this.#descriptor = descriptor;
     this.name = name;
+    this.#isOwn = isOwn;
   }
 
   /** Makes a file of whole pages, all of them there; undefined where the system has no such memory, or not so much. */
@@ -77,7 +89,7 @@ export class HostFile {
       return undefined;
     }
     writeSync(descriptor, Buffer.from(nonce, "hex"), 0, NONCE_BYTES, bytes);
-    return new HostFile(system, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce });
+    return new HostFile(system, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce }, true);
   }
 
   /** Opens another process's file; undefined unless it is this user's, on this host, and the one that is meant. */
@@ -94,7 +106,7 @@ export class HostFile {
     } catch {
       return undefined;
     }
-    const file = new HostFile(system, descriptor, name);
+    const file = new HostFile(system, descriptor, name, false);
     if (file.#isMeant()) return file;
     file.close();
     return undefined;
@@ -114,6 +126,8 @@ export class HostFile {
     const protection = access === "read" ? READ : READ | WRITE;
     const address = this.#system.mmap(region, bytes, protection, SHARED | FIXED, this.#descriptor, position);
     if (this.#system.failed(address)) throw new Error(`${bytes} bytes of shared memory cannot be mapped`);
+    // Once for all processes; others may already be at work on it when the next one maps it.
+    if (this.#isOwn) gatherIntoHugePages(region);
   }
 
   /** Gives a region memory of its own again, all zeros. */

@@ -26,6 +26,7 @@ export interface System {
   /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
   pipe2(ends: Int32Array, flags: number): number;
   readonly failed: (address: unknown) => boolean;
+  readonly addressOf: (memory: ArrayBufferView) => bigint;
 }
 
 /** The number of the futex call, by processor. */
@@ -57,6 +58,7 @@ function loadSystem(): System | undefined {
     pipe2: library.func("int pipe2(void *ends, int flags)"),
     futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),
     failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
+    addressOf: (memory) => koffi.address(memory),
   };
 }
 

@@ -3,9 +3,10 @@ import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import koffi from "koffi";
 import { describe, expect, it } from "vitest";
 import { Arena } from "../../shared/memory/arena.ts";
-import { HOST_PAGE, HostFile } from "../../shared/memory/host-memory.ts";
+import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
 
 const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
@@ -114,4 +115,19 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     expect(floats[0]).toBe(3);
     file.close();
   });
+});
+
+it("takes whole pages: huge ones where it has room for one", () => {
+  expect([1, HOST_PAGE, HOST_PAGE + 1].map(wholePages)).toEqual([HOST_PAGE, HOST_PAGE, 2 * HOST_PAGE]);
+  expect([(2 << 20) - 1, 2 << 20, (2 << 20) + 1].map(wholePages)).toEqual([2 << 20, 2 << 20, 4 << 20]);
+});
+
+it("has room in an arena for which its size was reckoned, whatever lies between", () => {
+  const sizes = [HOST_PAGE, 3 << 20, HOST_PAGE, 5 << 20];
+  const arena = new Arena(sizes.reduce((sum, bytes) => sum + roomFor(bytes) + 64, 0));
+  for (const bytes of sizes) {
+    arena.allocate(64);
+    const region = arena.allocate(wholePages(bytes), pageFor(bytes));
+    expect(Number(koffi.address(arena.bytes(region, 1))) % pageFor(bytes)).toBe(0);
+  }
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createHash } from "node:crypto";
-import { Arena } from "../../shared/memory/arena.ts";
+import { alignedFrom, Arena } from "../../shared/memory/arena.ts";
 import { layoutOf, parametersSha256, slotView } from "../../shared/memory/layout.ts";
 
 describe("Arena", () => {
@@ -16,6 +16,14 @@ describe("Arena", () => {
       arena.bytes(offset, size).fill(255);
       end = offset + size;
     }
+  });
+
+  it("aligns addresses, wherever the system has put its first byte", () => {
+    expect(alignedFrom(65_536, 64, 4096)).toBe(65_536);
+    expect(alignedFrom(65_537, 64, 2 ** 46 + 4096)).toBe(65_600);
+    const offset = alignedFrom(65_536, 2 << 20, 2 ** 46 + 3 * 65_536);
+    expect(offset).toBe((2 << 20) - 3 * 65_536);
+    expect(alignedFrom(offset, 2 << 20, 2 ** 46 + 3 * 65_536)).toBe(offset);
   });
 
   it("gives views of one shared memory", () => {

@@ -12,7 +12,7 @@ import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { inspect } from "../../../shared/memory/blocks.ts";
-import { HOST_PAGE, HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
+import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../../../shared/memory/host-memory.ts";
 import { NOTHING, Signal, signalOf } from "../../../shared/memory/signal.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
@@ -35,11 +35,11 @@ export const sharedMemory: WirePath = {
   name: "Lockstep through shared memory",
   async open(bytes, peers) {
     const block = wholePages(bytes);
-    const arena = new Arena(2 * HOST_PAGE + 2 * block + sharedBytes(bytes, ROOM));
+    const arena = new Arena(roomFor(2 * block) + roomFor(HOST_PAGE) + sharedBytes(bytes, ROOM));
     const kernels = instantiateKernels(arena.memory);
     const file = HostFile.create(2 * block + HOST_PAGE);
     if (file === undefined) return undefined;
-    const parameters = arena.allocate(2 * block, HOST_PAGE);
+    const parameters = arena.allocate(2 * block, pageFor(2 * block));
     file.mapOver(arena, parameters, 0, 2 * block, "write");
     const page = arena.allocate(HOST_PAGE, HOST_PAGE);
     file.mapOver(arena, page, 2 * block, HOST_PAGE, "write");
