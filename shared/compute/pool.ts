@@ -8,8 +8,7 @@ import type { Reading } from "../data/reading.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { LockstepError } from "../errors.ts";
 import { bucketStarts, bucketsWithin } from "../gradient/buckets.ts";
-import { partialLayouts, vectorBytes } from "../gradient/partial.ts";
-import type { PartialLayouts } from "../gradient/partial.ts";
+import { partialLayouts } from "../gradient/partial.ts";
 import { cutIntoShards } from "../gradient/plan.ts";
 import { stepNumber } from "../ids.ts";
 import { TreeReducer } from "../gradient/reducer.ts";
@@ -21,12 +20,11 @@ import { nodesToCompute } from "./cut.ts";
 import { suitsSocketThread } from "./which-thread.ts";
 import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
-import { rankOf, TaskQueue } from "./queue.ts";
+import { rankOf } from "./queue.ts";
 import type { Job, OnSum, Waiting } from "./queue.ts";
-import type { Announcement, ComputeResult, ComputeTask, Progress } from "./task.ts";
-import { Tickets } from "./tickets.ts";
-import type { Ticket } from "./tickets.ts";
-import { piscinaThreads, SERIES_PER_THREAD } from "./threads.ts";
+import { Series } from "./series.ts";
+import type { Computed } from "./series.ts";
+import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
 /** How the plan's data is read. */
@@ -53,18 +51,12 @@ export class ComputePool {
   readonly layoutHash: string;
   readonly memory: ComputeMemory;
   readonly #plan: RunPlan;
-  readonly #layouts: PartialLayouts;
   readonly #threads: number;
   readonly #pool: Threads;
+  readonly #series: Series;
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #jobs = new Set<Job>();
-  readonly #queue = new TaskQueue();
-  readonly #interrupts: Int32Array;
   readonly #buckets: readonly number[];
-  readonly #tickets = new Tickets();
-  #running = 0;
-  /** The latest work of which a task was handed out. */
-  #latest = Number.NEGATIVE_INFINITY;
   #fingerprint: Promise<string> | undefined;
 
   /** @param start starts the threads */
@@ -72,7 +64,6 @@ export class ComputePool {
     const layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     checkPlan(plan, layouts);
     this.#plan = plan;
-    this.#layouts = layouts;
     this.#threads = threads;
     // Sums that wait for their sibling cover different shards, of this step and of one that has just become stale.
     this.memory = new ComputeMemory(layouts, 2 * plan.shards + threads);
@@ -86,8 +77,14 @@ export class ComputePool {
       train: data.train.transfer(),
       test: data.test?.transfer(),
     };
-    this.#pool = start(setup, (progress) => this.#progressed(progress));
-    this.#interrupts = new Int32Array(this.memory.arena.memory.buffer, this.memory.interruptsOffset, 1);
+    this.#pool = start(setup, (progress) => this.#series.progressed(progress));
+    const buckets = this.#buckets.length;
+    this.#series = new Series({ memory: this.memory, threads, buckets }, this.#pool, {
+      onPart: ({ job, node }, buffer, from, until) =>
+        job.onSum(job.work, { node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] }),
+      onComputed: (waiting, buffer, result, until) => this.#summed(waiting, buffer, result, until),
+      onPassed: ({ job }) => this.#jobs.delete(job),
+    });
     this.#samples = { train: data.train.length, evaluate: data.test?.length ?? 0 };
     this.dataSha256 = data.sha256;
     this.layoutHash = layouts.parameters.hash;
@@ -118,7 +115,7 @@ export class ComputePool {
 
   release(kind: WorkKind, buffer: number): void {
     this.memory.release(kind, buffer);
-    this.#dispatch();
+    this.#series.handOut();
   }
 
   /** Forgets a work, or all: `onSum` is not called for it any more, and what threads still compute is thrown away. */
@@ -130,13 +127,13 @@ export class ComputePool {
       this.#jobs.delete(job);
       for (const { buffer } of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
     }
-    this.#queue.clean();
+    this.#series.clean();
     // For parameters that have arrived no thread waits any more, unless the coordinator is another or takes the whole of them
     // back, as it may while a task is between two stages.
     const { value } = this.memory.arrivals;
     const mayWait =
-      work === undefined || signalOf(work.step) > value || forgotten.some((job) => this.#isInBuckets(job));
-    if (mayWait) this.#interrupt();
+      work === undefined || signalOf(work.step) > value || forgotten.some((job) => this.#series.isInBuckets(job));
+    if (mayWait) this.#series.interrupt();
   }
 
   /** Why an assignment is none of this run, however well-formed: it names samples or shards that there are not. */
@@ -160,8 +157,8 @@ export class ComputePool {
       this.#cut(work, assignment.offset + index * assignment.samples, assignment, onSum);
     }
     // A thread that waits for later parameters would wait for those in vain while nobody computes this.
-    if (rankOf(assignment.work) < this.#latest) this.#interrupt();
-    this.#dispatch();
+    if (this.#series.isPast(assignment.work)) this.#series.interrupt();
+    this.#series.handOut();
   }
 
   /**
@@ -201,7 +198,7 @@ export class ComputePool {
     for (const node of tasks) {
       const first = cut.starts[node.start]!;
       const sizes = cut.sizes.slice(node.start, node.end);
-      this.#queue.add({
+      this.#series.add({
         job,
         node,
         task: { kind, step, epoch, offset, first, sizes, parameters: memory.offsetOf(step) },
@@ -209,112 +206,13 @@ export class ComputePool {
     }
   }
 
-  #interrupt(): void {
-    Atomics.add(this.#interrupts, 0, 1);
-    this.#latest = Number.NEGATIVE_INFINITY;
-    this.#pool.wake();
-  }
-
-  #dispatch(): void {
-    while (this.#running < SERIES_PER_THREAD * this.#threads) {
-      const { first } = this.#queue;
-      const outputs = first && this.memory.acquire(first.job.work.kind, first.task.sizes.length);
-      if (outputs === undefined) return;
-      // All into the same buffers: the parameters for one of them say that the sum before it has been read.
-      const mayBeIn = (waiting: Waiting): boolean =>
-        waiting.task.sizes.length <= outputs.length && this.#announcementOf(waiting, outputs[0]!) !== undefined;
-      this.#start(
-        this.#queue.takeSeries((waiting) => this.#threads === 1 && mayBeIn(waiting)),
-        outputs,
-      );
-    }
-  }
-
-  #start(series: readonly Waiting[], outputs: readonly number[]): void {
-    const interrupts = Atomics.load(this.#interrupts, 0);
-    this.#running += 1;
-    this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.job.work));
-    const ticket = this.#ticketFor(series[0]!, outputs[0]!);
-    const tasks = series.map((waiting): ComputeTask => ({
-      ...waiting.task,
-      outputs: outputs.slice(0, waiting.task.sizes.length),
-      awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
-      announcement: this.#announcementOf(waiting, outputs[0]!),
-      inStages: this.#isInBuckets(waiting.job),
-      ticket: ticket?.number,
-    }));
-    this.#pool
-      .run(tasks)
-      .then((results) => {
-        this.#running -= 1;
-        if (ticket !== undefined) this.#tickets.close(ticket);
-        this.#ended(series, outputs, results, ticket?.until);
-        this.#dispatch();
-      })
-      .catch((error: unknown) => {
-        // A program that fails once fails always: there is nothing to go on with.
-        process.nextTick(() => {
-          throw error;
-        });
-      });
-  }
-
-  /** What the thread may say, if this task alone makes a partial in shared memory. */
-  #announcementOf({ job: { work, reducer }, node }: Waiting, output: number): Announcement | undefined {
-    const place = reducer.isTarget(node) ? this.memory.placeOf(work.kind, output) : undefined;
-    return place && { ...place, work, node: [node.start, node.end] };
-  }
-
-  /** Whether what a task needs and gives is on its way bucket by bucket: over the socket, where there are several. */
-  #isInBuckets({ work }: Job): boolean {
-    return work.kind === "train" && this.#buckets.length > 1 && this.memory.isApart;
-  }
-
-  /** A ticket, if this task alone makes a partial. */
-  #ticketFor(waiting: Waiting, buffer: number): Ticket | undefined {
-    if (!this.#isInBuckets(waiting.job) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
-    return this.#tickets.issue(waiting, buffer, vectorBytes(this.#layouts.partial.train));
-  }
-
-  #progressed(progress: Progress): void {
-    const taken = this.#tickets.take(progress);
-    if (taken === undefined) return;
-    const { waiting, buffer, from, until } = taken;
-    const { job, node } = waiting;
-    this.memory.shareBuffer(job.work.kind, buffer);
-    job.onSum(job.work, { node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] });
-  }
-
-  /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */
-  #ended(
-    series: readonly Waiting[],
-    [output, ...terms]: readonly number[],
-    results: readonly ComputeResult[],
-    until: number | undefined,
-  ): void {
-    const last = results.findLastIndex((result) => typeof result !== "string");
-    series.forEach((waiting, index) => {
-      if (index < last) this.#jobs.delete(waiting.job);
-      else if (index > last && !waiting.job.forgotten && results[index] !== "too late") this.#queue.add(waiting);
-    });
-    const { kind } = series[0]!.job.work;
-    this.memory.release(kind, ...terms);
-    const computed = series[last];
-    if (computed === undefined || computed.job.forgotten) this.memory.release(kind, output!);
-    else this.#summed(computed, output!, results[last] as Exclude<ComputeResult, string>, until);
-  }
-
-  #summed(
-    { job, node }: Waiting,
-    output: number,
-    result: Exclude<ComputeResult, string>,
-    until = vectorBytes(this.#layouts.partial[job.work.kind]),
-  ): void {
+  /** A task has put its sum into a buffer; with others' it may make one that was asked for. */
+  #summed({ job, node }: Waiting, buffer: number, result: Computed, until: number): void {
     job.microseconds += (1000 * result.milliseconds) / this.#threads;
     job.calls.push(...result.calls);
     job.tasksLeft -= 1;
     if (job.tasksLeft === 0) this.#jobs.delete(job);
-    const sum = job.reducer.add(node, output);
+    const sum = job.reducer.add(node, buffer);
     if (sum === undefined) return;
     const computeMicroseconds = Math.round(job.microseconds);
     const calls = job.calls.slice(-MOST_CALLS);
@@ -327,7 +225,7 @@ export class ComputePool {
   async close(): Promise<void> {
     this.forget();
     // One may wait for parameters of a forgotten work that another coordinator has taken back since.
-    this.#interrupt();
+    this.#series.interrupt();
     await this.#pool.close();
     this.memory.unshare();
   }
