@@ -9,7 +9,7 @@ import { LockstepError } from "../shared/errors.ts";
 import type { WorkerId } from "../shared/ids.ts";
 import type { Arena } from "../shared/memory/arena.ts";
 import { BufferPool } from "../shared/memory/buffers.ts";
-import { pageFor, PLACED_PARTIALS, placedBytes, roomFor } from "../shared/memory/host-memory.ts";
+import { pageFor, PLACED_PARTIALS, placedBytes } from "../shared/memory/host-memory.ts";
 import type { HostFile } from "../shared/memory/host-memory.ts";
 import { operatingSystem } from "../shared/memory/system.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
@@ -39,11 +39,16 @@ const MOST_BYTES = 2 ** 31;
  * Bytes of an arena that the slots of as many workers need as there is room for.
  * @param partialBytes bytes of a training step's partial; @param room bytes that the arena may have for them
  */
-export const sharedBytes = (partialBytes: number, room: number): number =>
-  sharesIn(partialBytes, room) * roomFor(placedBytes(partialBytes));
+export function sharedBytes(partialBytes: number, room: number): number {
+  const shares = sharesIn(partialBytes, room);
+  const bytes = placedBytes(partialBytes);
+  return shares === 0 ? 0 : pageFor(bytes) + shares * bytes;
+}
 
-const sharesIn = (partialBytes: number, room: number): number =>
-  Math.max(0, Math.min(MOST_SHARES, Math.floor(Math.min(MOST_BYTES, room) / roomFor(placedBytes(partialBytes)))));
+function sharesIn(partialBytes: number, room: number): number {
+  const bytes = placedBytes(partialBytes);
+  return Math.max(0, Math.min(MOST_SHARES, Math.floor((Math.min(MOST_BYTES, room) - pageFor(bytes)) / bytes)));
+}
 
 export class SharedMemory {
   readonly #arena: Arena;
@@ -61,7 +66,10 @@ export class SharedMemory {
     this.#parameters = parameters;
     this.#partialBytes = partialBytes;
     const bytes = placedBytes(partialBytes);
-    this.#free = new BufferPool(arena, bytes, sharesIn(partialBytes, room), [], pageFor(bytes));
+    const shares = sharesIn(partialBytes, room);
+    const first = shares === 0 ? 0 : arena.allocate(shares * bytes, pageFor(bytes));
+    const regions = Array.from({ length: shares }, (_, share) => first + share * bytes);
+    this.#free = new BufferPool(arena, bytes, 0, regions);
   }
 
   /** What a worker is offered; undefined when memory is short. */

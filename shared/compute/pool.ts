@@ -157,7 +157,7 @@ export class ComputePool {
       this.#cut(work, assignment.offset + index * assignment.samples, assignment, onSum);
     }
     // A thread that waits for later parameters would wait for those in vain while nobody computes this.
-    if (this.#series.isPast(assignment.work)) this.#series.interrupt();
+    if (this.#series.hasLaterThan(assignment.work)) this.#series.interrupt();
     this.#series.handOut();
   }
 

@@ -36,18 +36,18 @@ export interface SeriesSetup {
 
 export class Series {
   readonly #setup: SeriesSetup;
-  readonly #threads: Threads;
+  readonly #pool: Threads;
   readonly #listener: SeriesListener;
   readonly #queue = new TaskQueue();
   readonly #tickets = new Tickets();
   readonly #interrupts: Int32Array;
   #running = 0;
-  /** The latest work of which a task was handed out. */
+  /** The latest work of which a task was handed out since threads were last interrupted. */
   #latest = Number.NEGATIVE_INFINITY;
 
-  constructor(setup: SeriesSetup, threads: Threads, listener: SeriesListener) {
+  constructor(setup: SeriesSetup, pool: Threads, listener: SeriesListener) {
     this.#setup = setup;
-    this.#threads = threads;
+    this.#pool = pool;
     this.#listener = listener;
     const { arena, interruptsOffset } = setup.memory;
     this.#interrupts = new Int32Array(arena.memory.buffer, interruptsOffset, 1);
@@ -58,13 +58,13 @@ export class Series {
     this.#queue.add(waiting);
   }
 
-  /** Hands out no task of a forgotten job. */
+  /** Leaves out the tasks of forgotten jobs. */
   clean(): void {
     this.#queue.clean();
   }
 
-  /** Whether something of a later work was handed out. */
-  isPast(work: WorkName): boolean {
+  /** Whether something of a later work was handed out since threads were last interrupted. */
+  hasLaterThan(work: WorkName): boolean {
     return rankOf(work) < this.#latest;
   }
 
@@ -72,7 +72,7 @@ export class Series {
   interrupt(): void {
     Atomics.add(this.#interrupts, 0, 1);
     this.#latest = Number.NEGATIVE_INFINITY;
-    this.#threads.wake();
+    this.#pool.wake();
   }
 
   /** Keeps the threads busy, as far as there are tasks and buffers. */
@@ -105,7 +105,7 @@ export class Series {
       inStages: this.isInBuckets(waiting.job),
       ticket: ticket?.number,
     }));
-    this.#threads
+    this.#pool
       .run(tasks)
       .then((results) => {
         this.#running -= 1;

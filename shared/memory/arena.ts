@@ -22,8 +22,6 @@ export class Arena {
   static readonly mostBytes = (maximumPages - 1) * pageBytes;
   readonly memory: WebAssembly.Memory;
   readonly #end: number;
-  /** Of its first byte, where the system tells; 0 elsewhere, where nothing depends on it. */
-  readonly #address: number;
   #next = pageBytes;
 
   /**
@@ -41,8 +39,7 @@ export class Arena {
       );
     }
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    preferHugePages(this.memory);
-    this.#address = Number(operatingSystem()?.addressOf(new Uint8Array(this.memory.buffer)) ?? 0n);
+    preferHugePages(new Uint8Array(this.memory.buffer));
     this.#end = pages * pageBytes;
   }
 
@@ -51,13 +48,20 @@ export class Arena {
    * 64. Throws RangeError where the arena is full.
    */
   allocate(bytes: number, alignment = alignmentBytes): number {
-    const offset = alignedFrom(this.#next, alignment, this.#address);
+    // Lines of 64 bytes begin where memory does, which is at the beginning of a page.
+    const address = alignment > alignmentBytes ? this.#address : 0;
+    const offset = alignedFrom(this.#next, alignment, address);
     const next = offset + Math.ceil(bytes / alignmentBytes) * alignmentBytes;
     if (!(next <= this.#end)) {
       throw new RangeError(`${bytes} bytes don't fit: ${this.#end - offset} of the arena's bytes are left`);
     }
     this.#next = next;
     return offset;
+  }
+
+  /** Of the first byte, where the system tells; 0 elsewhere, where nothing depends on it. */
+  get #address(): number {
+    return Number(operatingSystem()?.addressOf(new Uint8Array(this.memory.buffer)) ?? 0n);
   }
 
   /** `length` floats from byte `offset` on, as a view. */

@@ -4,7 +4,6 @@ import type { Arena } from "./arena.ts";
 export class BufferPool {
   readonly #arena: Arena;
   readonly #bytes: number;
-  readonly #alignment: number | undefined;
   readonly #given: ReadonlySet<number>;
   readonly #preferred: number[];
   readonly #free: number[] = [];
@@ -14,12 +13,11 @@ export class BufferPool {
 
   /**
    * `count` buffers of `bytes` bytes, taken from the arena when they are first needed, besides those `given`, which are
-   * handed out before any other. They begin at multiples of `alignment`, as the arena has it.
+   * handed out before any other.
    */
-  constructor(arena: Arena, bytes: number, count: number, given: readonly number[] = [], alignment?: number) {
+  constructor(arena: Arena, bytes: number, count: number, given: readonly number[] = []) {
     this.#arena = arena;
     this.#bytes = bytes;
-    this.#alignment = alignment;
     this.#unused = count;
     this.#given = new Set(given);
     this.#preferred = [...given];
@@ -48,7 +46,7 @@ export class BufferPool {
   #fresh(): number | undefined {
     if (this.#unused === 0) return undefined;
     this.#unused -= 1;
-    return this.#arena.allocate(this.#bytes, this.#alignment);
+    return this.#arena.allocate(this.#bytes);
   }
 
   /** A buffer that is in use gets one more user, who releases it too. */

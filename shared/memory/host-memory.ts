@@ -6,8 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import type { Arena } from "./arena.ts";
-import { gatherIntoHugePages, HUGE_PAGE } from "./huge-pages.ts";
-import { operatingSystem } from "./system.ts";
+import { fillWithHugePages, HUGE_PAGE, preferHugePages } from "./huge-pages.ts";
+import { ANONYMOUS, FIXED, operatingSystem, PRIVATE, READ, SHARED, WRITE } from "./system.ts";
 import type { System } from "./system.ts";
 
 /** Where a file can be reached. Whether that is the same host shows in the nonce behind its bytes. */
@@ -22,9 +22,9 @@ export const HOST_PAGE = 65_536;
 
 /**
  * What the address of a mapped region of so many bytes is a multiple of, and its place in the file and its size: a huge page, where
- * it has room for one, so that the system can back all processes' regions with such pages.
+ * it has room for one, so that the system can back all processes' regions with such pages. The same for the bytes' whole pages.
  */
-export const pageFor = (bytes: number): number => (bytes < HUGE_PAGE ? HOST_PAGE : HUGE_PAGE);
+export const pageFor = (bytes: number): number => (bytes <= HUGE_PAGE - HOST_PAGE ? HOST_PAGE : HUGE_PAGE);
 export const wholePages = (bytes: number): number => Math.ceil(bytes / pageFor(bytes)) * pageFor(bytes);
 
 /** Bytes of an arena for a region, wherever the one before it ends. */
@@ -36,30 +36,29 @@ export const PLACED_PARTIALS = 4;
 /** Bytes of the file they are in. */
 export const placedBytes = (partialBytes: number): number => wholePages(PLACED_PARTIALS * partialBytes);
 
+/** Has all pages of a file be there: one that is missing when it is first written would end the process. Whether there are so many. */
+function reserve(system: System, descriptor: number, bytes: number): boolean {
+  const isThere = (): boolean => system.posix_fallocate(descriptor, 0, bytes) === 0;
+  if (!isThere()) return false;
+  fillWithHugePages(descriptor, bytes);
+  return isThere();
+}
+
 const FOLDER = "/dev/shm";
 const NONCE_BYTES = 16;
 
 /** Whether a path is one of an open file of some process, as all shared things are reached. */
 export const isDescriptorPath = (path: string): boolean => /^\/proc\/\d+\/fd\/\d+$/.test(path);
 
-const READ = 1;
-const WRITE = 2;
-const SHARED = 1;
-const PRIVATE = 2;
-const FIXED = 0x10;
-const ANONYMOUS = 0x20;
-
 export class HostFile {
   readonly name: HostFileName;
   readonly #system: System;
   readonly #descriptor: number;
-  readonly #isOwn: boolean;
 
-  private constructor(system: System, descriptor: number, name: HostFileName, isOwn: boolean) {
+  private constructor(system: System, descriptor: number, name: HostFileName) {
     this.#system = system;
     this.#descriptor = descriptor;
     this.name = name;
-    this.#isOwn = isOwn;
   }
 
   /** Makes a file of whole pages, all of them there; undefined where the system has no such memory, or not so much. */
@@ -83,13 +82,12 @@ export class HostFile {
     } catch {
       return undefined;
     }
-    // A page that is missing when it is first written would end the process.
-    if (system.posix_fallocate(descriptor, 0, bytes + HOST_PAGE) !== 0) {
+    if (!reserve(system, descriptor, bytes + HOST_PAGE)) {
       closeSync(descriptor);
       return undefined;
     }
     writeSync(descriptor, Buffer.from(nonce, "hex"), 0, NONCE_BYTES, bytes);
-    return new HostFile(system, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce }, true);
+    return new HostFile(system, descriptor, { path: `/proc/${process.pid}/fd/${descriptor}`, bytes, nonce });
   }
 
   /** Opens another process's file; undefined unless it is this user's, on this host, and the one that is meant. */
@@ -106,7 +104,7 @@ export class HostFile {
     } catch {
       return undefined;
     }
-    const file = new HostFile(system, descriptor, name, false);
+    const file = new HostFile(system, descriptor, name);
     if (file.#isMeant()) return file;
     file.close();
     return undefined;
@@ -126,15 +124,14 @@ export class HostFile {
     const protection = access === "read" ? READ : READ | WRITE;
     const address = this.#system.mmap(region, bytes, protection, SHARED | FIXED, this.#descriptor, position);
     if (this.#system.failed(address)) throw new Error(`${bytes} bytes of shared memory cannot be mapped`);
-    // Once for all processes; others may already be at work on it when the next one maps it.
-    if (this.#isOwn) gatherIntoHugePages(region);
   }
 
   /** Gives a region memory of its own again, all zeros. */
   unmap(arena: Arena, offset: number, bytes: number): void {
-    const flags = PRIVATE | FIXED | ANONYMOUS;
-    const address = this.#system.mmap(arena.bytes(offset, bytes), bytes, READ | WRITE, flags, -1, 0);
+    const region = arena.bytes(offset, bytes);
+    const address = this.#system.mmap(region, bytes, READ | WRITE, PRIVATE | FIXED | ANONYMOUS, -1, 0);
     if (this.#system.failed(address)) throw new Error(`${bytes} bytes of memory cannot be mapped`);
+    preferHugePages(region);
   }
 
   /** Reads bytes from a position; whether there were so many. Safe whatever other processes do to the file. */

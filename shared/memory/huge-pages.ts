@@ -2,7 +2,8 @@
  * Large arrays are read faster from pages of 2 MiB than from pages of 4 KiB, of which the processor looks up one after the
  * other: a matrix product took 6 % longer without. The system gives such pages where it is asked to, if it has them.
  */
-import { operatingSystem } from "./system.ts";
+import { fstatSync, ftruncateSync } from "node:fs";
+import { ANONYMOUS, FIXED, NO_ACCESS, operatingSystem, PRIVATE, READ, SHARED } from "./system.ts";
 
 /** Bytes of such a page, and what its address is a multiple of. */
 export const HUGE_PAGE = 2 << 20;
@@ -15,17 +16,31 @@ const COLLAPSE = 25;
 const SMALL = 8 << 20;
 
 /** Has the system back this memory with huge pages, if it is large. It may refuse, which costs time and nothing else. */
-export function preferHugePages(memory: WebAssembly.Memory): void {
-  if (memory.buffer.byteLength < SMALL) return;
-  operatingSystem()?.madvise(new Uint8Array(memory.buffer), memory.buffer.byteLength, HUGE_PAGES);
+export function preferHugePages(memory: Uint8Array): void {
+  if (memory.length >= SMALL) operatingSystem()?.madvise(memory, memory.length, HUGE_PAGES);
 }
 
 /**
- * Has the system move what it already has of a file in memory into huge pages (from Linux 6.1 on), for every process that maps it
- * at such addresses. It may refuse, which costs time and nothing else.
+ * Has the system back the first so many bytes of a file in memory with huge pages (from Linux 6.1 on), as far as they are whole ones:
+ * whoever maps them at such addresses has them so. It may refuse, and leave the file without pages.
+ * @param descriptor of a file of zeros that nobody has mapped
  */
-export function gatherIntoHugePages(region: Uint8Array): void {
-  if (region.length >= HUGE_PAGE) operatingSystem()?.madvise(region, region.length, COLLAPSE);
+export function fillWithHugePages(descriptor: number, bytes: number): void {
+  const system = operatingSystem();
+  const whole = bytes - (bytes % HUGE_PAGE);
+  if (system === undefined || whole === 0) return;
+  // Small pages would have to be moved, one after the other. Where there is none, the system does not begin.
+  const { size } = fstatSync(descriptor);
+  ftruncateSync(descriptor, 0);
+  ftruncateSync(descriptor, size);
+  for (let page = 0; page < whole; page += HUGE_PAGE) system.posix_fallocate(descriptor, page, 1);
+  const room = system.mmap(null, whole + HUGE_PAGE, NO_ACCESS, PRIVATE | ANONYMOUS, -1, 0);
+  if (system.failed(room)) return;
+  const address = system.addressOf(room);
+  const begin = address + (-address & BigInt(HUGE_PAGE - 1));
+  system.mmap(begin, whole, READ, SHARED | FIXED, descriptor, 0);
+  system.madvise(begin, whole, COLLAPSE);
+  system.munmap(address, whole + HUGE_PAGE);
 }
 
 /** The environment of a process whose C library asks for them too, for what the engine allocates (glibc; others don't look). */

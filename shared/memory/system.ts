@@ -5,11 +5,24 @@
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
 
+/** What memory that is mapped may be used for, and how it is mapped. */
+export const NO_ACCESS = 0;
+export const READ = 1;
+export const WRITE = 2;
+export const SHARED = 1;
+export const PRIVATE = 2;
+export const FIXED = 0x10;
+export const ANONYMOUS = 0x20;
+
+/** Of the first byte of memory: of an array's, or wherever. */
+type Address = Uint8Array | bigint | null;
+
 /** The C library's functions. Sizes and offsets are bytes. */
 export interface System {
-  mmap(address: Uint8Array, length: number, protection: number, flags: number, file: number, offset: number): unknown;
-  /** Says how `length` bytes from a page's start on will be used. */
-  madvise(address: Uint8Array, length: number, advice: number): number;
+  mmap(address: Address, length: number, protection: number, flags: number, file: number, offset: number): unknown;
+  munmap(address: Address, length: number): number;
+  /** Says how `length` bytes from a page's start on will be used, or has something done with them at once. */
+  madvise(address: Address, length: number, advice: number): number;
   posix_fallocate(file: number, offset: number, length: number): number;
   /** Waits while the word is `value`, for at most [seconds, nanoseconds], or wakes `value` of those that wait. */
   futex(word: Int32Array, operation: number, value: number, timeout: BigInt64Array | null): number;
@@ -26,7 +39,8 @@ export interface System {
   /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
   pipe2(ends: Int32Array, flags: number): number;
   readonly failed: (address: unknown) => boolean;
-  readonly addressOf: (memory: ArrayBufferView) => bigint;
+  /** Of an array's memory, or where memory was mapped. */
+  readonly addressOf: (memory: unknown) => bigint;
 }
 
 /** The number of the futex call, by processor. */
@@ -48,6 +62,7 @@ function loadSystem(): System | undefined {
   ) => number;
   return {
     mmap: library.func("void *mmap(void *address, size_t length, int protection, int flags, int file, int64_t offset)"),
+    munmap: library.func("int munmap(void *address, size_t length)"),
     madvise: library.func("int madvise(void *address, size_t length, int advice)"),
     posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
     sched_yield: library.func("int sched_yield()"),

@@ -1,13 +1,15 @@
 /** Memory shared between real processes, and what is not taken for it. Linux only, as the memory itself. */
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readdirSync, unlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import koffi from "koffi";
 import { describe, expect, it } from "vitest";
 import { Arena } from "../../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
+import { operatingSystem } from "../../shared/memory/system.ts";
+
+const system = operatingSystem();
 
 const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
 
@@ -90,6 +92,17 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     unlinkSync(path);
   });
 
+  it.each([HOST_PAGE, (4 << 20) - HOST_PAGE, 4 << 20])(
+    "is there, page by page, before it is used: %i bytes",
+    (bytes) => {
+      const file = HostFile.create(bytes)!;
+      const { blocks, size } = statSync(file.name.path);
+      expect(size).toBe(bytes + HOST_PAGE);
+      expect(512 * blocks).toBe(size);
+      file.close();
+    },
+  );
+
   it("that is more than there is, is none", () => {
     expect(HostFile.create(2 ** 50)).toBeUndefined();
   });
@@ -122,12 +135,12 @@ it("takes whole pages: huge ones where it has room for one", () => {
   expect([(2 << 20) - 1, 2 << 20, (2 << 20) + 1].map(wholePages)).toEqual([2 << 20, 2 << 20, 4 << 20]);
 });
 
-it("has room in an arena for which its size was reckoned, whatever lies between", () => {
-  const sizes = [HOST_PAGE, 3 << 20, HOST_PAGE, 5 << 20];
+it.runIf(system !== undefined)("has room in an arena whose size was reckoned so, whatever lies between", () => {
+  const sizes = [HOST_PAGE, 3 << 20, (2 << 20) - 1, HOST_PAGE, (2 << 20) - HOST_PAGE, 5 << 20];
   const arena = new Arena(sizes.reduce((sum, bytes) => sum + roomFor(bytes) + 64, 0));
   for (const bytes of sizes) {
     arena.allocate(64);
-    const region = arena.allocate(wholePages(bytes), pageFor(bytes));
-    expect(Number(koffi.address(arena.bytes(region, 1))) % pageFor(bytes)).toBe(0);
+    const region = arena.allocate(wholePages(bytes), pageFor(wholePages(bytes)));
+    expect(Number(system!.addressOf(arena.bytes(region, 1))) % pageFor(bytes)).toBe(0);
   }
 });

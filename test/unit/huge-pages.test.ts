@@ -1,6 +1,5 @@
 /** Which memory asks for huge pages, and which has them, as the system tells it. */
-import { existsSync, readFileSync } from "node:fs";
-import { release } from "node:os";
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { expect, it, onTestFinished } from "vitest";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
@@ -14,29 +13,43 @@ import { placedBytes } from "../../shared/memory/host-memory.ts";
 import { HUGE_PAGE } from "../../shared/memory/huge-pages.ts";
 import { operatingSystem } from "../../shared/memory/system.ts";
 
-/** Regions of this process that are to have huge pages where that is possible. */
-const regions = (): number => readFileSync("/proc/self/smaps", "utf8").match(/^VmFlags:.* hg( |$)/gm)?.length ?? 0;
+const system = operatingSystem();
+
+/** Bytes of this process that are to have huge pages where that is possible. */
+function asking(): number {
+  const smaps = readFileSync("/proc/self/smaps", "utf8");
+  const regions = [...smaps.matchAll(/^Size: +(\d+) kB$[^]*?^VmFlags:(.*)$/gm)];
+  return regions.reduce((sum, [, kilobytes, flags]) => sum + (/ hg\b/.test(flags!) ? 1024 * Number(kilobytes) : 0), 0);
+}
 
 /** Whether the system knows such pages, and says who wants them. */
-const hasHugePages = operatingSystem() !== undefined && existsSync("/sys/kernel/mm/transparent_hugepage/enabled");
+const hasHugePages = system !== undefined && existsSync("/sys/kernel/mm/transparent_hugepage/enabled");
 
 it.runIf(hasHugePages)("is asked for where memory is large, and small memory is left as it is", () => {
-  const before = regions();
+  const before = asking();
   const small = new Arena(4 << 20);
-  expect(regions()).toBe(before);
+  expect(asking()).toBe(before);
   const large = new Arena(16 << 20);
-  expect(regions()).toBeGreaterThan(before);
+  expect(asking()).toBe(before + large.memory.buffer.byteLength);
   expect(small.memory.buffer.byteLength).toBeLessThan(large.memory.buffer.byteLength);
 });
 
-/** Whether the system moves files in memory into such pages when it is told to: Linux from 6.1 on, where it is not forbidden. */
+/** Whether the system moves a file in memory into such pages when it is told to: Linux from 6.1 on, where it is not forbidden. */
 function gathersFiles(): boolean {
-  const [major, minor] = release().split(".").map(Number) as [number, number];
-  const policy = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
-  const isNew = major > 6 || (major === 6 && minor >= 1);
-  return (
-    operatingSystem() !== undefined && isNew && existsSync(policy) && !/\[deny\]/.test(readFileSync(policy, "utf8"))
-  );
+  const size = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+  if (system === undefined || !existsSync(size) || Number(readFileSync(size, "utf8")) !== HUGE_PAGE) return false;
+  const path = `/dev/shm/lockstep-test-${process.pid}`;
+  const descriptor = openSync(path, "wx+", 0o600);
+  unlinkSync(path);
+  writeSync(descriptor, new Uint8Array(HUGE_PAGE));
+  const { buffer } = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
+  const start = -system.addressOf(new Uint8Array(buffer)) & BigInt(HUGE_PAGE - 1);
+  const page = new Uint8Array(buffer, Number(start), HUGE_PAGE);
+  const [readable, sharedAndFixed, collapse] = [1, 0x11, 25];
+  system.mmap(page, HUGE_PAGE, readable, sharedAndFixed, descriptor, 0);
+  const refused = system.madvise(page, HUGE_PAGE, collapse);
+  closeSync(descriptor);
+  return refused === 0;
 }
 
 /** Bytes of shared files that this process reaches through huge pages. */
@@ -47,12 +60,12 @@ const inHugePages = (): number =>
   );
 
 it.runIf(gathersFiles())("are what a coordinator and a worker share, in both, wherever their arenas begin", () => {
-  const floats = HUGE_PAGE;
+  const floats = HUGE_PAGE / 4;
   const layouts = partialLayouts([{ name: "0.weight", shape: [floats] }], ["loss"]);
   const { parameters } = layouts;
   const optimizer = { spec: { kind: "sgd", learningRate: 0.5 }, surroundings: { layout: parameters } } as const;
   const partialBytes = vectorBytes(layouts.partial.train);
-  const room = 2 * placedBytes(partialBytes);
+  const room = HUGE_PAGE + placedBytes(partialBytes);
   const before = inHugePages();
 
   const arena = new Arena(CREW_BYTES + parameterBytes(parameters, optimizer) + sharedBytes(partialBytes, room));
@@ -60,16 +73,17 @@ it.runIf(gathersFiles())("are what a coordinator and a worker share, in both, wh
   const store = new ParameterStore(arena, kernels, parameters, new Crew(arena, kernels, optimizer), () => 0.5);
   const file = store.share()!;
   const memory = new SharedMemory(arena, file, partialBytes, room);
-  const offer = memory.offer(workerId("w1"), { onFrame: () => {}, onViolation: () => {} })!;
   const worker = new ComputeMemory(layouts, 8);
-  expect(worker.share(runId("run"), offer)).toBe(true);
   onTestFinished(() => {
     worker.unshare();
     memory.forget(workerId("w1"));
     file.close();
   });
+  const asked = asking();
+  const offer = memory.offer(workerId("w1"), { onFrame: () => {}, onViolation: () => {} });
+  expect(worker.share(runId("run"), offer)).toBe(true);
 
-  // All of it is used: a page is not counted before.
+  // Pages count when they have been used: all but the second block of the coordinator's, which is for the next step.
   const isAll = (bytes: Uint8Array, byte: number): boolean => bytes.every((each) => each === byte);
   store.bytes.fill(3);
   expect(isAll(worker.parametersOf(0), 3)).toBe(true);
@@ -78,6 +92,8 @@ it.runIf(gathersFiles())("are what a coordinator and a worker share, in both, wh
   const { position } = worker.placeOf("train", slot)!;
   const slots = worker.arena.bytes(slot - position, placedBytes(partialBytes)).fill(5);
   expect(isAll(arena.bytes(memory.placeOf(workerId("w1"), 0)!, slots.length), 5)).toBe(true);
-  const files = 2 * 4 * floats + slots.length;
-  expect(inHugePages() - before).toBe(2 * files);
+  expect(inHugePages() - before).toBe(3 * 4 * floats + 2 * slots.length);
+
+  worker.unshare();
+  expect(asking() - asked).toBe(-slots.length);
 });
