@@ -4,6 +4,8 @@ import { closeSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { SharedMemory, sharedBytes } from "../../coordinator/shared-memory.ts";
+import { workerId } from "../../shared/ids.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
@@ -99,6 +101,22 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
       const { blocks, size } = statSync(file.name.path);
       expect(size).toBe(bytes + HOST_PAGE);
       expect(512 * blocks).toBe(size);
+      file.close();
+    },
+  );
+
+  it.each([1 << 10, 1 << 20])(
+    "is offered to workers from an arena of just the bytes that are reckoned: partials of %i",
+    (bytes) => {
+      const file = HostFile.create(HOST_PAGE)!;
+      const room = 20 << 20;
+      const memory = new SharedMemory(new Arena(sharedBytes(bytes, room)), file, bytes, room);
+      const listener = { onFrame: () => {}, onViolation: () => {} };
+      const workers = [workerId("w1"), workerId("w2")];
+      for (const worker of workers) expect(memory.offer(worker, listener)?.partials.bytes).toBe(wholePages(4 * bytes));
+      const [first, second] = workers.map((worker) => memory.placeOf(worker, 0)!) as [number, number];
+      expect(Math.abs(first - second)).toBeGreaterThanOrEqual(wholePages(4 * bytes));
+      for (const worker of workers) memory.forget(worker);
       file.close();
     },
   );
