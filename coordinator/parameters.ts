@@ -9,7 +9,7 @@ import { vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
 import type { Kernels } from "../shared/kernels/index.ts";
 import type { Arena } from "../shared/memory/arena.ts";
-import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../shared/memory/host-memory.ts";
+import { HOST_PAGE, HostFile, regionIn, roomFor, wholePages } from "../shared/memory/host-memory.ts";
 import type { Layout } from "../shared/memory/layout.ts";
 import { Packing, packingBytes } from "../shared/memory/packing.ts";
 import { Signal, signalOf } from "../shared/memory/signal.ts";
@@ -65,9 +65,8 @@ export class ParameterStore {
     this.#optimizer = crew.optimizer;
     this.#rateAfter = rateAfter;
     this.#blockBytes = blockBytes(layout, this.#optimizer);
-    const page = pageFor(this.#blockBytes);
-    this.#blocks = [arena.allocate(this.#blockBytes, page), arena.allocate(this.#blockBytes, page)];
-    this.#arrivalsPage = arena.allocate(HOST_PAGE, HOST_PAGE);
+    this.#blocks = [regionIn(arena, this.#blockBytes), regionIn(arena, this.#blockBytes)];
+    this.#arrivalsPage = regionIn(arena, HOST_PAGE);
     this.#arrivals = new Signal(arena.memory, this.#arrivalsPage);
     this.#packing = new Packing(arena, kernels);
   }

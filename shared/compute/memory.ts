@@ -12,9 +12,9 @@ import { BufferPool } from "../memory/buffers.ts";
 import {
   HOST_PAGE,
   HostFile,
-  pageFor,
   PLACED_PARTIALS,
   placedBytes,
+  regionIn,
   roomFor,
   wholePages,
 } from "../memory/host-memory.ts";
@@ -71,10 +71,10 @@ export class ComputeMemory {
     const ownBytes = packingBytes(MOST_UNFLUSHED) + sums * train + EVALUATION_SUMS * evaluate;
     this.arena = new Arena(2 * roomFor(block) + roomFor(HOST_PAGE) + roomFor(slotBytes) + ownBytes);
     this.kernels = instantiateKernels(this.arena.memory);
-    this.#parameters = [this.arena.allocate(block, pageFor(block)), this.arena.allocate(block, pageFor(block))];
-    this.arrivalsOffset = this.arena.allocate(HOST_PAGE, HOST_PAGE);
+    this.#parameters = [regionIn(this.arena, block), regionIn(this.arena, block)];
+    this.arrivalsOffset = regionIn(this.arena, HOST_PAGE);
     this.arrivals = new Signal(this.arena.memory, this.arrivalsOffset);
-    this.#slots = this.arena.allocate(slotBytes, pageFor(slotBytes));
+    this.#slots = regionIn(this.arena, slotBytes);
     this.interruptsOffset = this.arena.allocate(64);
     // As many packed segments as wait for the socket.
     this.#packing = new Packing(this.arena, this.kernels, MOST_UNFLUSHED);

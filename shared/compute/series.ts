@@ -92,6 +92,21 @@ export class Series {
     }
   }
 
+  /** A thread says how far it is. */
+  progressed(progress: Progress): void {
+    const taken = this.#tickets.take(progress);
+    if (taken === undefined) return;
+    const { waiting, buffer, from, until } = taken;
+    this.#setup.memory.shareBuffer(waiting.job.work.kind, buffer);
+    this.#listener.onPart(waiting, buffer, from, until);
+  }
+
+  /** Whether what a job needs and gives is on its way bucket by bucket: over the socket, where there are several. */
+  isInBuckets({ work }: Job): boolean {
+    const { buckets, memory } = this.#setup;
+    return work.kind === "train" && buckets > 1 && memory.isApart;
+  }
+
   #start(series: readonly Waiting[], outputs: readonly number[]): void {
     const interrupts = Atomics.load(this.#interrupts, 0);
     this.#running += 1;
@@ -127,25 +142,10 @@ export class Series {
     return place && { ...place, work, node: [node.start, node.end] };
   }
 
-  /** Whether what a job needs and gives is on its way bucket by bucket: over the socket, where there are several. */
-  isInBuckets({ work }: Job): boolean {
-    const { buckets, memory } = this.#setup;
-    return work.kind === "train" && buckets > 1 && memory.isApart;
-  }
-
   /** A ticket, if this task alone makes a partial. */
   #ticketFor(waiting: Waiting, buffer: number): Ticket | undefined {
     if (!this.isInBuckets(waiting.job) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
     return this.#tickets.issue(waiting, buffer, this.#setup.memory.sumBytes("train"));
-  }
-
-  /** A thread says how far it is. */
-  progressed(progress: Progress): void {
-    const taken = this.#tickets.take(progress);
-    if (taken === undefined) return;
-    const { waiting, buffer, from, until } = taken;
-    this.#setup.memory.shareBuffer(waiting.job.work.kind, buffer);
-    this.#listener.onPart(waiting, buffer, from, until);
   }
 
   /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */

@@ -27,7 +27,10 @@ export const HOST_PAGE = 65_536;
 export const pageFor = (bytes: number): number => (bytes <= HUGE_PAGE - HOST_PAGE ? HOST_PAGE : HUGE_PAGE);
 export const wholePages = (bytes: number): number => Math.ceil(bytes / pageFor(bytes)) * pageFor(bytes);
 
-/** Bytes of an arena for a region, wherever the one before it ends. */
+/** A region of an arena that whole pages can be laid over: its offset. */
+export const regionIn = (arena: Arena, bytes: number): number => arena.allocate(wholePages(bytes), pageFor(bytes));
+
+/** Bytes of an arena for such a region, wherever the one before it ends. */
 export const roomFor = (bytes: number): number => pageFor(bytes) + wholePages(bytes);
 
 /** Partials that a worker can leave in shared memory at a time; what is more goes over its socket. */

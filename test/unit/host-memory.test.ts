@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { SharedMemory, sharedBytes } from "../../coordinator/shared-memory.ts";
 import { workerId } from "../../shared/ids.ts";
 import { Arena } from "../../shared/memory/arena.ts";
-import { HOST_PAGE, HostFile, pageFor, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
+import { HOST_PAGE, HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
 import { operatingSystem } from "../../shared/memory/system.ts";
 
@@ -158,7 +158,7 @@ it.runIf(system !== undefined)("has room in an arena whose size was reckoned so,
   const arena = new Arena(sizes.reduce((sum, bytes) => sum + roomFor(bytes) + 64, 0));
   for (const bytes of sizes) {
     arena.allocate(64);
-    const region = arena.allocate(wholePages(bytes), pageFor(wholePages(bytes)));
+    const region = regionIn(arena, bytes);
     expect(Number(system!.addressOf(arena.bytes(region, 1))) % pageFor(bytes)).toBe(0);
   }
 });
