@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { LockstepError } from "../errors.ts";
+import { sharedBuffer } from "../memory/huge-pages.ts";
 import { blocksOf, copyRows, emptyRows, storedAs, type Features } from "./features.ts";
 import { targetWidth, type TargetSpec } from "./target.ts";
 
@@ -128,7 +129,7 @@ export function datasetFrom(transfer: DatasetTransfer): Dataset {
 /** The samples of `dataset` at these places, as a dataset of its own; `name` tells apart what is made of the same one. */
 export function partOf(dataset: Dataset, name: string, places: Uint32Array): Dataset {
   const transfer = dataset.transfer();
-  const order = new Uint32Array(new SharedArrayBuffer(places.byteLength));
+  const order = new Uint32Array(sharedBuffer(places.byteLength));
   places.forEach((place, index) => void (order[index] = transfer.order?.[place] ?? place));
   const hash = createHash("sha256").update(`${name} of ${dataset.sha256}\n`).update(bytesOf(order));
   return datasetFrom({ ...transfer, order, sha256: hash.digest("hex") });
@@ -234,7 +235,7 @@ function sharedTargets(array: Int32Array | Float32Array): Int32Array | Float32Ar
 }
 
 function sharedCopy(array: Uint8Array | Int32Array | Float32Array): SharedArrayBuffer {
-  const buffer = new SharedArrayBuffer(array.byteLength);
+  const buffer = sharedBuffer(array.byteLength);
   new Uint8Array(buffer).set(bytesOf(array));
   return buffer;
 }

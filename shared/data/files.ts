@@ -2,6 +2,7 @@
 import { open, readFile, stat } from "node:fs/promises";
 import { closeSync, openSync } from "node:fs";
 import { LockstepError } from "../errors.ts";
+import { sharedBuffer } from "../memory/huge-pages.ts";
 import { blocksOf, type FeatureFile, type Features } from "./features.ts";
 import { unreadable } from "./unreadable.ts";
 
@@ -74,7 +75,7 @@ export function featuresOf(records: readonly Records[], width: number, memory: n
 /** The same values in shared memory; the files are closed. */
 function inMemory(file: FeatureFile, width: number): Features {
   const floats = file.stored === "float32";
-  const buffer = new SharedArrayBuffer(file.length * (floats ? 4 : 1));
+  const buffer = sharedBuffer(file.length * (floats ? 4 : 1));
   const array = floats ? new Float32Array(buffer) : new Uint8Array(buffer);
   for (const { first, values } of blocksOf(file, width)) array.set(values, first * width);
   closeFiles(file);

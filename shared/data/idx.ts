@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
+import { sharedBuffer } from "../memory/huge-pages.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { featuresOf, sizeOfFile, startOfFile } from "./files.ts";
 import { unreadable } from "./unreadable.ts";
@@ -59,7 +60,7 @@ export function idxDataset(images: IdxFile, labels: IdxFile, classes: number): D
       `expected ${count} labels, one for each image of ${images.path}, found ${labelCount}`,
       "Use the image and the label file of the same part.",
     );
-  const targets = new Int32Array(new SharedArrayBuffer(count * 4));
+  const targets = new Int32Array(sharedBuffer(count * 4));
   targets.set(labels.bytes.subarray(8));
   const wrong = targets.findIndex((label) => label >= classes);
   if (wrong >= 0)
@@ -90,7 +91,7 @@ export async function readShared(path: string): Promise<IdxFile> {
     const file = await open(path, "r");
     try {
       const { size } = await file.stat();
-      const bytes = new Uint8Array(new SharedArrayBuffer(size));
+      const bytes = new Uint8Array(sharedBuffer(size));
       let filled = 0;
       while (filled < size) {
         const { bytesRead } = await file.read(bytes, filled, size - filled, filled);
@@ -132,7 +133,7 @@ async function readIdx(folder: string, name: string, memory: number): Promise<Id
 async function unzip({ path, bytes }: IdxFile): Promise<IdxFile> {
   try {
     const plain = await promisify(gunzip)(bytes);
-    const held = new Uint8Array(new SharedArrayBuffer(plain.length));
+    const held = new Uint8Array(sharedBuffer(plain.length));
     held.set(plain);
     return { path, bytes: held };
   } catch (cause) {

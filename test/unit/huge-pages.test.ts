@@ -1,10 +1,13 @@
 /** Which memory asks for huge pages, and which has them, as the system tells it. */
-import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
 import { SharedMemory, sharedBytes } from "../../coordinator/shared-memory.ts";
 import { ComputeMemory } from "../../shared/compute/memory.ts";
+import { readShared } from "../../shared/data/idx.ts";
 import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
 import { runId, workerId } from "../../shared/ids.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
@@ -32,6 +35,16 @@ it.runIf(hasHugePages)("is asked for where memory is large, and small memory is 
   const large = new Arena(16 << 20);
   expect(asking()).toBe(before + large.memory.buffer.byteLength);
   expect(small.memory.buffer.byteLength).toBeLessThan(large.memory.buffer.byteLength);
+});
+
+it.runIf(hasHugePages)("is asked for what a large file of data is read into, which begins within a page", async () => {
+  const path = join(tmpdir(), `lockstep-test-${process.pid}`);
+  onTestFinished(() => unlinkSync(path));
+  writeFileSync(path, new Uint8Array(16 << 20).fill(7));
+  const before = asking();
+  const { bytes } = await readShared(path);
+  expect(bytes.length).toBe(16 << 20);
+  expect(asking() - before).toBeGreaterThan((16 << 20) - 2 * 65_536);
 });
 
 /** Whether the system moves a file in memory into such pages when it is told to: Linux from 6.1 on, where it is not forbidden. */
