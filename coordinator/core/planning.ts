@@ -1,12 +1,11 @@
 /** Which subtrees of the open work each worker computes, now and after a loss. Decides time, never bits. */
 import { maximalSubtrees, nodeKey } from "../../shared/gradient/tree.ts";
-import { planRanges } from "../../shared/gradient/plan.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import { assign, bestOf, deadline, disown, giveAway } from "./assigning.ts";
 import { isAudited } from "./audit.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { sendParameters } from "./sending.ts";
-import { weightsOf } from "./speed.ts";
+import { sharesOf } from "./speed.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Piece, Work } from "./state.ts";
 import { noteFailure } from "./trust.ts";
@@ -18,7 +17,7 @@ export type PlannedWork = Pick<Work, "name" | "epoch" | "offset" | "samples" | "
 export function openWork(state: CoordinatorState, planned: PlannedWork, now: number): CoordinatorEffect[] {
   const { kind, step } = planned.name;
   const isAhead = kind === "train" && state.ahead[0]?.name.step === step;
-  const work = isAhead ? state.ahead.shift()! : plan(state, planned, now);
+  const work = isAhead ? state.ahead.shift()! : plan(state, [planned], now)[0]!;
   state.work = work;
   if (isAhead) takeFromTheUnfit(state, work, now);
   work.openedAt = now;
@@ -39,42 +38,42 @@ function takeFromTheUnfit(state: CoordinatorState, work: Work, now: number): voi
 
 /** Assigns steps that come after the open one, all with the same shares. */
 export function planAhead(state: CoordinatorState, planned: readonly PlannedWork[], now: number): CoordinatorEffect[] {
-  const works = planned.map((each) => plan(state, each, now));
+  const works = plan(state, planned, now);
   state.ahead = works;
   return assign(state, works[0]!, [...works[0]!.pieces.values()], works.length);
 }
 
-/** Shares work out: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
-function plan(state: CoordinatorState, planned: PlannedWork, now: number): Work {
+/** Shares works of one size out: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
+function plan(state: CoordinatorState, planned: readonly PlannedWork[], now: number): Work[] {
   const members = bestOf(readyMembers(state), now);
-  const ranges = planRanges(planned.shards, weightsOf(members, planned.shards, now));
-  const pieces = members.flatMap(({ id }, index) => {
-    const { start, end } = ranges[index]!;
-    return maximalSubtrees(planned.shards, start, end).map((node): Piece => ({
+  const shares = sharesOf(members, planned[0]!, now);
+  const nodes = shares.flatMap(({ start, end }, index) =>
+    maximalSubtrees(planned[0]!.shards, start, end).map((node) => ({ node, owner: members[index]!.id })),
+  );
+  return planned.map((work) => {
+    const pieces = nodes.map(({ node, owner }): Piece => ({
       node,
-      owners: [id],
+      owners: [owner],
       held: [],
-      copies: isAudited(state, planned.name, node) ? 2 : 1,
+      copies: isAudited(state, work.name, node) ? 2 : 1,
       judge: "idle",
       disputed: false,
       waiting: false,
       done: false,
       deadline: now,
     }));
+    return {
+      ...work,
+      openedAt: now,
+      pieces: new Map(pieces.map((piece) => [nodeKey(piece.node), piece])),
+      unsettled: new Set(pieces.filter(({ copies }) => copies > 1)),
+      left: pieces.length,
+      // Sums that are compared, or may not be finite, must be known one by one.
+      trusting:
+        work.name.kind === "train" && work.name.step !== state.distrusted && pieces.every(({ copies }) => copies === 1),
+      disturbed: false,
+    };
   });
-  return {
-    ...planned,
-    openedAt: now,
-    pieces: new Map(pieces.map((piece) => [nodeKey(piece.node), piece])),
-    unsettled: new Set(pieces.filter(({ copies }) => copies > 1)),
-    left: pieces.length,
-    // Sums that are compared, or may not be finite, must be known one by one.
-    trusting:
-      planned.name.kind === "train" &&
-      planned.name.step !== state.distrusted &&
-      pieces.every(({ copies }) => copies === 1),
-    disturbed: false,
-  };
 }
 
 /** Takes a lost worker's unfinished pieces from it; what it had sent of them is thrown away. Says how many there were. */

@@ -1,15 +1,24 @@
 /** How fast each worker computes, measured as it works, and what share of the shards that earns it. Decides time, never bits. */
+import { planRanges } from "../../shared/gradient/plan.ts";
+import type { ShardRange } from "../../shared/gradient/plan.ts";
+import { maximalSubtrees } from "../../shared/gradient/tree.ts";
 import type { Member, Work } from "./state.ts";
 
-/** New measurements count for a 32nd, so that a share follows the machine and not its hiccups. */
+/** New measurements count for a 32nd at most, so that a share follows the machine and not its hiccups. */
 const SMOOTHING = 1 / 32;
 /**
- * Microseconds of computing before a worker's speed counts. A hiccup in the first steps could cost it every shard; and uneven shares
- * are mostly several partials, so whoever has got them without need computes less at a time and confirms them.
+ * Microseconds of computing before a worker's speed counts, and over which it is a mean where steps are short. A hiccup in the first
+ * steps could cost it every shard; and uneven shares are mostly several partials, so whoever has got them without need computes less
+ * at a time and confirms them.
  */
 const ENOUGH = 1_000_000;
-/** Shares differ from equal ones only if the fastest is this many times as fast as the slowest: moving shards has a cost. */
-const WORTHWHILE = 1.4;
+/**
+ * Milliseconds of a step for each partial of a worker, besides computing its samples: a call of the engine, and the turns of the
+ * threads that it passes. 784-64-10 took 1.0 to 1.4 ms a step instead of 0.57 while 8 shards were shared 5 to 3, as two partials each.
+ */
+const PARTIAL = 0.2;
+/** Shares differ from equal ones only if a step is expected to take this many times as long with those: speeds are not sure. */
+const WORTHWHILE = 1.15;
 
 /** A worker so slow that it earned no shard is given one after this long, in milliseconds, to be measured again. */
 const TRY_AGAIN_AFTER = 60_000;
@@ -47,17 +56,37 @@ export function updateSpeeds(members: Iterable<Member>, work: Work, now: number)
     // What it was before it stood by says little about a machine that may have been busy with something else.
     const isAnew = member.idleSince !== undefined && now - member.idleSince >= TRY_AGAIN_AFTER;
     member.idleSince = undefined;
-    member.speed = isAnew ? speed : member.speed + SMOOTHING * (speed - member.speed);
+    member.speed = isAnew ? speed : member.speed + Math.min(SMOOTHING, microseconds / ENOUGH) * (speed - member.speed);
   }
 }
 
-/** The weights by which so many shards are shared out: by measured speed where it pays, else by threads. */
-export function weightsOf(members: readonly Member[], shards: number, now: number): number[] {
+/** How the shards of some work are shared out: by measured speed where it pays, else by threads. */
+export function sharesOf(
+  members: readonly Member[],
+  { samples, shards }: Pick<Work, "samples" | "shards">,
+  now: number,
+): ShardRange[] {
+  const even = planRanges(
+    shards,
+    members.map(({ threads }) => threads),
+  );
   const speeds = members.map(({ speed }) => speed ?? 0);
-  const slowest = Math.min(...speeds);
-  const perThread = members.map(({ speed, threads }) => (speed ?? 0) / threads);
-  const isEven = Math.max(...perThread) < WORTHWHILE * Math.min(...perThread);
-  if (slowest === 0 || isEven) return members.map(({ threads }) => threads);
+  const perThread = members.map(({ threads }, index) => speeds[index]! / threads);
+  // No share can gain more than the fastest is ahead.
+  if (Math.min(...speeds) === 0 || Math.max(...perThread) < WORTHWHILE * Math.min(...perThread)) return even;
+  const bySpeed = planRanges(shards, weightsOf(members, speeds, shards, now));
+  const expected = (ranges: readonly ShardRange[]): number =>
+    Math.max(
+      ...ranges.map(({ start, end }, index) => {
+        const computing = ((samples / shards) * (end - start)) / speeds[index]!;
+        return computing + PARTIAL * maximalSubtrees(shards, start, end).length;
+      }),
+    );
+  return expected(even) < WORTHWHILE * expected(bySpeed) ? even : bySpeed;
+}
+
+/** Every worker's speed; of one that has stood by for long, so much that it is given a shard. */
+function weightsOf(members: readonly Member[], speeds: readonly number[], shards: number, now: number): number[] {
   const all = speeds.reduce((sum, speed) => sum + speed, 0);
   const fastest = Math.max(...speeds);
   return members.map(({ idleSince = now }, index) => {

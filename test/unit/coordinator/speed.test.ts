@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { noteDelivered, updateSpeeds, weightsOf } from "../../../coordinator/core/speed.ts";
+import { noteDelivered, sharesOf, updateSpeeds } from "../../../coordinator/core/speed.ts";
 import type { Member, Work } from "../../../coordinator/core/state.ts";
 import { stepNumber, workerId } from "../../../shared/ids.ts";
 import { planRanges } from "../../../shared/gradient/plan.ts";
@@ -62,40 +62,45 @@ it("is not learnt from a sum that came without its time", () => {
   expect(effort).toEqual({ shards: 0, microseconds: 0 });
 });
 
+/** How many of the 8 shards of a step each member is given. */
+const shares = (members: readonly Member[], now = 0): number[] =>
+  sharesOf(members, work("train"), now).map(({ start, end }) => end - start);
+
 describe("shares of the shards", () => {
   it("follow threads until speeds are known, and while they are about even", () => {
     const members = [member(1), member(3)];
-    expect(weightsOf(members, 8, 0)).toEqual([1, 3]);
+    expect(shares(members)).toEqual([2, 6]);
     steps(100, members, [30, 11]);
-    expect(weightsOf(members, 8, 0)).toEqual([1, 3]);
+    expect(shares(members)).toEqual([2, 6]);
   });
 
   it("follow measured speed: a worker at half speed gets half the shards", () => {
     const members = [member(), member()];
     steps(1, members, [1000, 2000]);
-    expect(weightsOf(members, 8, 0)).toEqual([0.04, 0.02]);
+    expect(members.map(({ speed }) => speed)).toEqual([0.04, 0.02]);
+    expect(shares(members)).toEqual([5, 3]);
   });
 
   it("are even until all have computed for a second, so that no hiccup in the first steps decides", () => {
     const members = [member(), member()];
     steps(1, members, [1, 100]);
-    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    expect(shares(members)).toEqual([4, 4]);
     steps(1_200, members, [1, 1]);
-    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    expect(shares(members)).toEqual([4, 4]);
     const uneven = [member(), member()];
     steps(999, uneven, [1, 3]);
-    expect(weightsOf(uneven, 8, 0)).toEqual([1, 1]);
+    expect(shares(uneven)).toEqual([4, 4]);
     steps(1, uneven, [1, 3]);
-    const [fast, slow] = weightsOf(uneven, 8, 0);
-    expect(fast! / slow!).toBeCloseTo(3, 10);
+    expect(uneven[0]!.speed! / uneven[1]!.speed!).toBeCloseTo(3, 10);
+    expect(shares(uneven)).toEqual([6, 2]);
   });
 
   it("do not follow a worker's first step, in which it builds its programs", () => {
     const members = [member(), { ...member(), isCold: true }];
     steps(1, members, [1000, 100_000]);
-    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    expect(shares(members)).toEqual([4, 4]);
     steps(1, members, [1000, 1000]);
-    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    expect(shares(members)).toEqual([4, 4]);
     steps(1, members, [1000, 60_000]);
     expect(members[1]!.speed).toBeLessThan(members[0]!.speed!);
   });
@@ -104,10 +109,44 @@ describe("shares of the shards", () => {
     const members = [member(), member()];
     steps(20, members, [1000, 1000]);
     steps(1, members, [1000, 10_000]);
-    expect(weightsOf(members, 8, 0)).toEqual([1, 1]);
+    expect(shares(members)).toEqual([4, 4]);
     steps(60, members, [1000, 3000]);
-    const [fast, slow] = weightsOf(members, 8, 0);
-    expect(fast! / slow!).toBeGreaterThan(2);
+    expect(members[0]!.speed! / members[1]!.speed!).toBeGreaterThan(2);
+    expect(shares(members)).toEqual([6, 2]);
+  });
+
+  it("are even where those by speed are several partials each and steps are so short that these take longer", () => {
+    const [short, long] = [
+      [member(), member()],
+      [member(), member()],
+    ];
+    // Computing 4 shards, or 5 and 3 of them, would take 0.36 or 0.27 ms; each partial more a fifth of one.
+    steps(7_000, short, [0.18, 0.36]);
+    expect(shares(short)).toEqual([4, 4]);
+    steps(70, long, [18, 36]);
+    expect(shares(long)).toEqual([5, 3]);
+  });
+
+  it("are even where a worker is so little slower that shares by speed gain next to nothing", () => {
+    const members = [member(), member()];
+    steps(100, members, [100, 135]);
+    expect(planRanges(8, [135, 100])).toEqual([
+      { start: 0, end: 5 },
+      { start: 5, end: 8 },
+    ]);
+    expect(shares(members)).toEqual([4, 4]);
+    const others = [member(), member()];
+    steps(100, others, [100, 150]);
+    expect(shares(others)).toEqual([5, 3]);
+  });
+
+  it("are not moved by what disturbs a worker for some short steps, but by what stays for a second", () => {
+    const members = [member(), member()];
+    steps(2_000, members, [1, 1]);
+    steps(32, members, [1, 5]);
+    expect(shares(members)).toEqual([4, 4]);
+    steps(1_000, members, [1, 5]);
+    expect(shares(members)).toEqual([7, 1]);
   });
 
   it("ignore evaluations and workers that stood by", () => {
@@ -121,8 +160,6 @@ describe("shares of the shards", () => {
   it("are tried again by a worker that earned none, and follow what it is then", () => {
     const members = [member(), member(), member()];
     steps(1, members, [1000, 1000, 100_000]);
-    const ranges = (now: number): number[] =>
-      planRanges(8, weightsOf(members, 8, now)).map(({ start, end }) => end - start);
     const stepAt = (now: number, third: number): void => {
       members.slice(0, 2).forEach((each) => noteDelivered(each, 4, 1_000_000));
       if (third > 0) noteDelivered(members[2]!, 1, third);
@@ -130,16 +167,16 @@ describe("shares of the shards", () => {
     };
     stepAt(1_000, 0);
     stepAt(60_000, 0);
-    expect(ranges(60_999)).toEqual([4, 4, 0]);
-    expect(ranges(61_000)[2]).toBe(1);
+    expect(shares(members, 60_999)).toEqual([4, 4, 0]);
+    expect(shares(members, 61_000)[2]).toBe(1);
     // Still slow, it stands by for another minute; recovered, it has its share at once.
     stepAt(61_000, 25_000_000);
-    expect(ranges(61_001)).toEqual([4, 4, 0]);
+    expect(shares(members, 61_001)).toEqual([4, 4, 0]);
     stepAt(61_002, 0);
-    expect(ranges(121_001)).toEqual([4, 4, 0]);
-    expect(ranges(121_002)[2]).toBe(1);
+    expect(shares(members, 121_001)).toEqual([4, 4, 0]);
+    expect(shares(members, 121_002)[2]).toBe(1);
     stepAt(121_002, 250_000);
-    expect(ranges(121_003)).toEqual([3, 2, 3]);
+    expect(shares(members, 121_003)).toEqual([3, 2, 3]);
   });
 
   it("reach the plan: the slow worker of two owns one shard of four", () => {
