@@ -24,6 +24,7 @@ import { rankOf } from "./queue.ts";
 import type { Job, OnSum, Waiting } from "./queue.ts";
 import { Series } from "./series.ts";
 import type { Computed } from "./series.ts";
+import { inBackground } from "./background.ts";
 import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
@@ -97,11 +98,12 @@ export class ComputePool {
    */
   static async open(plan: RunPlan, threads: number, isApart: boolean, read = readHere): Promise<ComputePool> {
     const data = await read(plan);
-    if (threads > 1 || !isApart || !suitsSocketThread(plan))
-      return new ComputePool(plan, threads, data, piscinaThreads(threads));
+    if (!isApart) return new ComputePool(plan, threads, data, inBackground(piscinaThreads(threads)));
+    // Parameters come over this thread's socket, and should come while others compute.
+    if (threads > 1 || !suitsSocketThread(plan)) return new ComputePool(plan, threads, data, piscinaThreads(threads));
     // Only then, since it brings the main thread what else its compute threads alone load.
     const { onMainThread } = await import("./main-thread.ts");
-    return new ComputePool(plan, 1, data, onMainThread);
+    return new ComputePool(plan, 1, data, inBackground(onMainThread));
   }
 
   /**

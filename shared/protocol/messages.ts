@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 13;
+export const PROTOCOL_VERSION = 14;
 
 /**
  * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while
@@ -35,8 +35,8 @@ export const LONG_SEGMENT_BYTES = 4 * SEGMENT_BYTES;
 /** Buckets of parameters but the first have at least so many bytes (shared/gradient/buckets.ts). */
 export const LEAST_BUCKET_BYTES = 1 << 20;
 
-/** The most works that one assignment is for. */
-export const MOST_WORKS_AHEAD = 16;
+/** The most works that one assignment is for: each costs the coordinator almost a millisecond where a worker is woken on its processor. */
+export const MOST_WORKS_AHEAD = 256;
 
 /** The most calls of the engine that one message tells of. */
 export const MOST_CALLS = 1024;

@@ -1,4 +1,4 @@
-/** A thread that computes and has a socket lets others go first when it is woken; no other thread does. */
+/** A worker's thread that has the socket lets others go first when it is woken, but where parameters come over it for others. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ComputePool } from "../../../shared/compute/pool.ts";
@@ -15,30 +15,38 @@ const policyOf = (path: string): number =>
       .split(" ")[38],
   );
 
-const inBackground = (): string[] =>
+const inTheBackground = (): string[] =>
   readdirSync("/proc/self/task").filter((thread) => policyOf(`self/task/${thread}`) === BATCH);
 
-async function open(threads: number): Promise<ComputePool> {
+async function open(threads: number, isApart = true): Promise<ComputePool> {
   const plan = await regressionPlan({ samples: 64, batch: 32, shards: 2, layers: [{ kind: "dense", units: 1 }] });
-  const pool = await ComputePool.open(plan, threads, true);
+  const pool = await ComputePool.open(plan, threads, isApart);
   // By then all of them are at work.
   await pool.fingerprint();
   return pool;
 }
 
 describe.runIf(operatingSystem() !== undefined)("in the background", () => {
-  it("is no thread where others than the socket's compute", async () => {
+  it("is the thread of the socket alone where memory is shared, until the pool closes", async () => {
+    const pool = await open(2, false);
+    expect(policyOf("thread-self")).toBe(BATCH);
+    expect(inTheBackground()).toHaveLength(1);
+    await pool.close();
+    expect(inTheBackground()).toEqual([]);
+  });
+
+  it("is no thread where others than the socket's compute and parameters come over it", async () => {
     const pool = await open(2);
-    expect(inBackground()).toEqual([]);
+    expect(inTheBackground()).toEqual([]);
     await pool.close();
   });
 
   it("is the thread of the socket, where it computes, until the pool closes", async () => {
     const pool = await open(1);
     expect(policyOf("thread-self")).toBe(BATCH);
-    expect(inBackground()).toHaveLength(1);
+    expect(inTheBackground()).toHaveLength(1);
     await pool.close();
-    expect(inBackground()).toEqual([]);
+    expect(inTheBackground()).toEqual([]);
   });
 
   it("stays who was there before", async () => {

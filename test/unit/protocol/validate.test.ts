@@ -239,7 +239,7 @@ describe("limits", () => {
   it.each([
     ["/samples", { samples: 0 }],
     ["/works", { works: 0 }],
-    ["/works", { works: 17 }],
+    ["/works", { works: 257 }],
     ["/shards", { shards: 0 }],
     ["/nodes", { nodes: [] }],
     ["/nodes/0", { nodes: [[0]] }],
