@@ -5,7 +5,7 @@ import { assign, bestOf, deadline, disown, giveAway } from "./assigning.ts";
 import { isAudited } from "./audit.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { sendParameters } from "./sending.ts";
-import { sharesOf } from "./speed.ts";
+import { isTried, sharesOf } from "./speed.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Piece, Work } from "./state.ts";
 import { noteFailure } from "./trust.ts";
@@ -43,14 +43,17 @@ export function planAhead(state: CoordinatorState, planned: readonly PlannedWork
   return assign(state, works[0]!, [...works[0]!.pieces.values()], works.length);
 }
 
-/** Shares works of one size out: every ready worker owns a contiguous range in proportion to its speed, a surplus stands by. */
+/**
+ * Shares works of one size out, the first alone where somebody is tried again: every ready worker owns a contiguous range, by threads or by speed (speed.ts), a surplus stands by.
+ */
 function plan(state: CoordinatorState, planned: readonly PlannedWork[], now: number): Work[] {
   const members = bestOf(readyMembers(state), now);
   const shares = sharesOf(members, planned[0]!, now);
   const nodes = shares.flatMap(({ start, end }, index) =>
     maximalSubtrees(planned[0]!.shards, start, end).map((node) => ({ node, owner: members[index]!.id })),
   );
-  return planned.map((work) => {
+  const isUnsure = members.some((member, index) => isTried(member, now) && shares[index]!.end > shares[index]!.start);
+  return planned.slice(0, isUnsure ? 1 : planned.length).map((work) => {
     const pieces = nodes.map(({ node, owner }): Piece => ({
       node,
       owners: [owner],

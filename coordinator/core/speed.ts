@@ -13,11 +13,12 @@ const SMOOTHING = 1 / 32;
  */
 const ENOUGH = 1_000_000;
 /**
- * Milliseconds of a step for each partial of a worker, besides computing its samples: a call of the engine, and the turns of the
- * threads that it passes. 784-64-10 took 1.0 to 1.4 ms a step instead of 0.57 while 8 shards were shared 5 to 3, as two partials each.
+ * Milliseconds of a step for each partial of a worker, besides computing its samples: the turns of the threads that it passes. Chosen
+ * low: with 8 shards shared 5 to 3, which is one partial more for each of two workers, 784-64-10 took 0.4 to 0.8 ms more a step on two
+ * cores. What a partial costs by its length, where networks are large and links slow, is not counted.
  */
 const PARTIAL = 0.2;
-/** Shares differ from equal ones only if a step is expected to take this many times as long with those: speeds are not sure. */
+/** Shares differ from those by threads only if a step is expected to take this many times as long with those: speeds are not sure. */
 const WORTHWHILE = 1.15;
 
 /** A worker so slow that it earned no shard is given one after this long, in milliseconds, to be measured again. */
@@ -54,7 +55,7 @@ export function updateSpeeds(members: Iterable<Member>, work: Work, now: number)
     }
     const speed = (1000 * samples) / microseconds;
     // What it was before it stood by says little about a machine that may have been busy with something else.
-    const isAnew = member.idleSince !== undefined && now - member.idleSince >= TRY_AGAIN_AFTER;
+    const isAnew = isTried(member, now);
     member.idleSince = undefined;
     member.speed = isAnew ? speed : member.speed + Math.min(SMOOTHING, microseconds / ENOUGH) * (speed - member.speed);
   }
@@ -71,10 +72,10 @@ export function sharesOf(
     members.map(({ threads }) => threads),
   );
   const speeds = members.map(({ speed }) => speed ?? 0);
-  const perThread = members.map(({ threads }, index) => speeds[index]! / threads);
-  // No share can gain more than the fastest is ahead.
-  if (Math.min(...speeds) === 0 || Math.max(...perThread) < WORTHWHILE * Math.min(...perThread)) return even;
+  if (members.length === 1 || speeds.includes(0)) return even;
   const bySpeed = planRanges(shards, weightsOf(members, speeds, shards, now));
+  // Who stood by did so for its speed, and what that is now is to be found out.
+  if (members.some((member) => isTried(member, now))) return bySpeed;
   const expected = (ranges: readonly ShardRange[]): number =>
     Math.max(
       ...ranges.map(({ start, end }, index) => {
@@ -85,13 +86,16 @@ export function sharesOf(
   return expected(even) < WORTHWHILE * expected(bySpeed) ? even : bySpeed;
 }
 
-/** Every worker's speed; of one that has stood by for long, so much that it is given a shard. */
+/** Whether a worker that earned no shard has stood by for so long that it is given one to be measured again. */
+export const isTried = ({ idleSince = Infinity }: Member, now: number): boolean => now - idleSince >= TRY_AGAIN_AFTER;
+
+/** Every worker's speed; of one that is tried again, so much that it is given a shard. */
 function weightsOf(members: readonly Member[], speeds: readonly number[], shards: number, now: number): number[] {
   const all = speeds.reduce((sum, speed) => sum + speed, 0);
   const fastest = Math.max(...speeds);
-  return members.map(({ idleSince = now }, index) => {
+  return members.map((member, index) => {
     const speed = speeds[index]!;
     const oneShard = (all - speed) / (shards - 1);
-    return now - idleSince < TRY_AGAIN_AFTER ? speed : Math.max(speed, Math.min(fastest, oneShard));
+    return isTried(member, now) ? Math.max(speed, Math.min(fastest, oneShard)) : speed;
   });
 }

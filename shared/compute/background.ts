@@ -25,8 +25,11 @@ export const inBackground =
     return {
       ...threads,
       async close() {
-        await threads.close();
-        if (isRescheduled) reschedule(SCHED_BATCH, SCHED_OTHER);
+        try {
+          await threads.close();
+        } finally {
+          if (isRescheduled) reschedule(SCHED_BATCH, SCHED_OTHER);
+        }
       },
     };
   };

@@ -99,7 +99,7 @@ export class ComputePool {
   static async open(plan: RunPlan, threads: number, isApart: boolean, read = readHere): Promise<ComputePool> {
     const data = await read(plan);
     if (!isApart) return new ComputePool(plan, threads, data, inBackground(piscinaThreads(threads)));
-    // Parameters come over this thread's socket, and should come while others compute.
+    // Now they come over this thread's socket, and should come while others compute.
     if (threads > 1 || !suitsSocketThread(plan)) return new ComputePool(plan, threads, data, piscinaThreads(threads));
     // Only then, since it brings the main thread what else its compute threads alone load.
     const { onMainThread } = await import("./main-thread.ts");

@@ -56,8 +56,10 @@ export class TaskQueue {
 
   /** Behind those of the same work and of earlier ones. */
   add(waiting: Waiting): void {
-    const later = this.#waiting.findIndex(({ job }) => rankOf(job.work) > rankOf(waiting.job.work));
-    this.#waiting.splice(later === -1 ? this.#waiting.length : later, 0, waiting);
+    const rank = rankOf(waiting.job.work);
+    // Mostly behind all, so it is looked for from there.
+    const before = this.#waiting.findLastIndex(({ job }) => rankOf(job.work) <= rank);
+    this.#waiting.splice(before + 1, 0, waiting);
   }
 
   /** Leaves out what belongs to forgotten jobs. */

@@ -5,6 +5,7 @@
 import { open } from "node:fs/promises";
 import { z } from "zod";
 import { LockstepError } from "../errors.ts";
+import { sharedBuffer } from "../memory/huge-pages.ts";
 import { createDataset, sizeOf } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
 import { closeFiles, featuresOf, sizeOfFile, startOfFile } from "./files.ts";
@@ -38,7 +39,7 @@ export async function readContent(path: string, sha256: string, memory: number):
   if (!Number.isInteger(samples) || samples < 1) throw noDataset(path);
   const features = featuresOf([{ path, stored: type, offset: end, stride, samples }], width, memory);
   try {
-    const shared = new SharedArrayBuffer(4 * said.targets);
+    const shared = sharedBuffer(4 * said.targets);
     await fill(path, new Uint8Array(shared), end + bytes);
     const targets = target.kind === "class" ? new Int32Array(shared) : new Float32Array(shared);
     const dataset = createDataset({ sampleShape, target, features, targets });

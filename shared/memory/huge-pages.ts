@@ -26,7 +26,7 @@ export function preferHugePages(memory: Uint8Array): void {
   system.madvise(pages, pages.length, HUGE_PAGES);
 }
 
-/** Bytes that threads share, in huge pages if they are many: where pages are small, writing each for the first time took 14 us. */
+/** Bytes that threads share, in huge pages if they are many: the system gives a process its pages one by one, as it first uses each. */
 export function sharedBuffer(bytes: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(bytes);
   preferHugePages(new Uint8Array(buffer));

@@ -35,8 +35,11 @@ export const LONG_SEGMENT_BYTES = 4 * SEGMENT_BYTES;
 /** Buckets of parameters but the first have at least so many bytes (shared/gradient/buckets.ts). */
 export const LEAST_BUCKET_BYTES = 1 << 20;
 
-/** The most works that one assignment is for: each costs the coordinator almost a millisecond where a worker is woken on its processor. */
-export const MOST_WORKS_AHEAD = 256;
+/**
+ * The most works that one assignment is for. So many that the shortest steps don't wait for assignments, each of which wakes a worker; so few
+ * that a thread which must do something else in between is soon given the rest of them again.
+ */
+export const MOST_WORKS_AHEAD = 64;
 
 /** The most calls of the engine that one message tells of. */
 export const MOST_CALLS = 1024;

@@ -3,6 +3,7 @@ import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
 import { encodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
+import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import type { Assignment, MemoryOffer, CoordinatorMessage } from "../../shared/protocol/messages.ts";
 import { job } from "../simulation/job.ts";
 import type { Dice } from "./dice.ts";
@@ -51,7 +52,7 @@ function anyMessage(dice: Dice): CoordinatorMessage {
       packs: true,
       memory: badOffer,
     }),
-    () => ({ ...assignmentOf(kind, step), works: dice.one([1, 2, 16]) }),
+    () => ({ ...assignmentOf(kind, step), works: dice.one([1, 2, MOST_WORKS_AHEAD]) }),
     () => ({
       ...assignmentOf(kind, step),
       epoch: dice.one([0, 7, 2 ** 32 - 1, 2 ** 53 - 1]),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { freshWatch } from "../../../coordinator/core/watch.ts";
 import { stepNumber, workerId } from "../../../shared/ids.ts";
+import { MOST_WORKS_AHEAD } from "../../../shared/protocol/messages.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 describe("a step", () => {
@@ -36,6 +37,32 @@ describe("a step", () => {
     expect(assignments()).toEqual(["a ← assignment train 10+4: 0-4"]);
     const evaluated = new CoordinatorTrace({ trainSamples: 8 });
     expect(evaluated.join("a").at(-1)).toBe("a ← parameters");
+  });
+
+  it("is assigned with as many as a message may name where they are the shortest; who comes has its share behind them", () => {
+    const run = new CoordinatorTrace({ trainSamples: 80_000, testSamples: 0 });
+    run.join("a");
+    const next = (): string[] => {
+      run.now += 0.25;
+      return run.finishWork().filter((line) => line.includes("assignment"));
+    };
+    const first = 2 + MOST_WORKS_AHEAD;
+    expect(next()).toEqual([`a ← assignment train 2+${MOST_WORKS_AHEAD - 1}: 0-4`]);
+    run.join("b");
+    for (let step = 2; step < first - 1; step++) expect(next()).toEqual([]);
+    expect(next()).toEqual([
+      `a ← assignment train ${first}+${MOST_WORKS_AHEAD - 1}: 0-2`,
+      `b ← assignment train ${first}+${MOST_WORKS_AHEAD - 1}: 2-4`,
+    ]);
+    next();
+    // What a worker had that is lost goes to the other, step by step as they are opened, until all are shared out anew.
+    expect(run.disconnect("b")).toContain(`a ← assignment train ${first}: 2-4`);
+    for (let step = first + 1; step < first + MOST_WORKS_AHEAD - 1; step++)
+      expect(next()).toEqual([`a ← assignment train ${step}: 2-4`]);
+    expect(next()).toEqual([
+      `a ← assignment train ${first + MOST_WORKS_AHEAD}+${MOST_WORKS_AHEAD - 1}: 0-4`,
+      `a ← assignment train ${first + MOST_WORKS_AHEAD - 1}: 2-4`,
+    ]);
   });
 
   it("is shared out by threads, and a surplus of workers stands by", () => {

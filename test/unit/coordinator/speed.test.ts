@@ -179,6 +179,28 @@ describe("shares of the shards", () => {
     expect(shares(members, 121_003)).toEqual([3, 2, 3]);
   });
 
+  it("try a worker again also beside others so fast that it would have none by threads, in one step at a time", () => {
+    const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2, shards: 8, trainSamples: 8_000, batch: 80 });
+    run.join("a");
+    run.join("b");
+    const [fast, slow] = [...run.state.members.values()];
+    [fast!.speed, slow!.speed] = [80, 0.8];
+    const assigned = (): string[] => {
+      run.now += 1;
+      return run.finishWork().filter((line) => line.includes("assignment"));
+    };
+    for (let step = 0; step < 3; step++) assigned();
+    expect(run.owners()).toEqual({ "0-8": "a" });
+    expect(assigned().join()).toMatch(/^a ← assignment train \d+\+\d+: 0-8$|^$/);
+    slow!.idleSince = run.now - 60_000;
+    const lines: string[] = [];
+    while (lines.length === 0) lines.push(...assigned());
+    expect(lines).toEqual([
+      expect.stringMatching(/^a ← assignment train \d+: /),
+      expect.stringMatching(/^b ← assignment train \d+: 7-8$/),
+    ]);
+  });
+
   it("reach the plan: the slow worker of two owns one shard of four", () => {
     const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2, trainSamples: 80 });
     run.now += 200;

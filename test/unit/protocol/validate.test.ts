@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LockstepError } from "../../../shared/errors.ts";
+import { MOST_WORKS_AHEAD } from "../../../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 
 const hash = "0123456789abcdef".repeat(4);
@@ -46,7 +47,7 @@ const coordinatorMessages = [
   { ...welcome, packs: true },
   { ...welcome, packs: false, memory: { parameters: file, partials: file, line } },
   { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" },
-  { type: "assignment", work, works: 2, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]] },
+  { type: "assignment", work, works: MOST_WORKS_AHEAD, epoch: 0, offset: 0, samples: 8, shards: 4, nodes: [[0, 4]] },
   { type: "parameters", version: 3, segment },
   { type: "parameters", version: 3, segment: { ...segment, packed: "words" } },
   { type: "answer", code: "PARTIAL_STALE", work, node: [0, 4] },
@@ -239,7 +240,7 @@ describe("limits", () => {
   it.each([
     ["/samples", { samples: 0 }],
     ["/works", { works: 0 }],
-    ["/works", { works: 257 }],
+    ["/works", { works: MOST_WORKS_AHEAD + 1 }],
     ["/shards", { shards: 0 }],
     ["/nodes", { nodes: [] }],
     ["/nodes/0", { nodes: [[0]] }],
