@@ -179,7 +179,17 @@ describe("shares of the shards", () => {
     expect(shares(members, 121_003)).toEqual([3, 2, 3]);
   });
 
-  it("try a worker again also beside others so fast that it would have none by threads, in one step at a time", () => {
+  it("try a worker again also where it has so few threads that it would have none by these", () => {
+    const members = [member(8), member(8), member(1)];
+    const speeds = [8, 8, 0.5];
+    members.forEach((each, index) => void (each.speed = speeds[index]!));
+    expect(shares(members, 0)).toEqual([4, 4, 0]);
+    members[2]!.idleSince = 0;
+    expect(shares(members, 59_999)).toEqual([4, 4, 0]);
+    expect(shares(members, 60_000)).toEqual([4, 3, 1]);
+  });
+
+  it("try a worker again in one step at a time", () => {
     const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2, shards: 8, trainSamples: 8_000, batch: 80 });
     run.join("a");
     run.join("b");

@@ -1,0 +1,45 @@
+/** The order in which tasks are handed out, and what is handed out together. */
+import { expect, it } from "vitest";
+import { TaskQueue } from "../../../shared/compute/queue.ts";
+import type { Job, Waiting } from "../../../shared/compute/queue.ts";
+import { stepNumber } from "../../../shared/ids.ts";
+
+/** A task of a work of so many; `name` is all that a queue keeps of it. */
+const task = (kind: "train" | "evaluate", step: number, tasks: number, name: string): Waiting & { name: string } =>
+  ({ job: { work: { kind, step: stepNumber(step) }, tasks } as Job, name }) as Waiting & { name: string };
+
+function queueOf(...tasks: readonly Waiting[]): TaskQueue {
+  const queue = new TaskQueue();
+  for (const each of tasks) queue.add(each);
+  return queue;
+}
+
+function names(queue: TaskQueue, mayBeIn: (waiting: Waiting) => boolean): string[][] {
+  const taken: string[][] = [];
+  while (queue.first !== undefined)
+    taken.push(queue.takeSeries(mayBeIn).map((each) => (each as Waiting & { name: string }).name));
+  return taken;
+}
+
+it("is that of the works, an evaluation before the step with the same parameters; within a work, that in which they came", () => {
+  const queue = queueOf(
+    task("train", 2, 2, "second, left"),
+    task("train", 1, 2, "first, left"),
+    task("train", 2, 2, "second, right"),
+    task("evaluate", 2, 1, "evaluation"),
+    task("train", 1, 2, "first, right"),
+  );
+  expect(names(queue, () => true)).toEqual([
+    ["first, left"],
+    ["first, right"],
+    ["evaluation"],
+    ["second, left"],
+    ["second, right"],
+  ]);
+});
+
+it("puts tasks of one thread together, up to a work that has several, or one that needs somebody else", () => {
+  const tasks = ["a", "b", "c", "d", "e"].map((name, step) => task("train", step, name === "c" ? 2 : 1, name));
+  expect(names(queueOf(...tasks), () => true)).toEqual([["a", "b"], ["c"], ["d", "e"]]);
+  expect(names(queueOf(...tasks), ({ job }) => job.work.step !== 1)).toEqual([["a"], ["b"], ["c"], ["d", "e"]]);
+});
