@@ -4,7 +4,8 @@ import { availableParallelism, totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
-import { HOST_PAGE, HostFile, placedBytes } from "../../shared/memory/host-memory.ts";
+import { HostFile, placedBytes } from "../../shared/memory/host-memory.ts";
+import { HOST_PAGE } from "../../shared/memory/system.ts";
 import { version } from "../../shared/version.ts";
 import type { Facts } from "./diagnosis.ts";
 

@@ -44,7 +44,8 @@ export function planAhead(state: CoordinatorState, planned: readonly PlannedWork
 }
 
 /**
- * Shares works of one size out, the first alone where somebody is tried again: every ready worker owns a contiguous range, by threads or by speed (speed.ts), a surplus stands by.
+ * Shares works of one size out, the first alone where somebody is tried again: every ready worker owns a contiguous range, by
+ * threads or by speed (speed.ts), a surplus stands by.
  */
 function plan(state: CoordinatorState, planned: readonly PlannedWork[], now: number): Work[] {
   const members = bestOf(readyMembers(state), now);

@@ -9,17 +9,10 @@ import type { Kernels } from "../kernels/index.ts";
 import { Arena } from "../memory/arena.ts";
 import { blockwiseChecksum } from "../memory/blocks.ts";
 import { BufferPool } from "../memory/buffers.ts";
-import {
-  HOST_PAGE,
-  HostFile,
-  PLACED_PARTIALS,
-  placedBytes,
-  regionIn,
-  roomFor,
-  wholePages,
-} from "../memory/host-memory.ts";
+import { HostFile, PLACED_PARTIALS, placedBytes, regionIn, roomFor, wholePages } from "../memory/host-memory.ts";
 import { Packing, packingBytes } from "../memory/packing.ts";
 import { NOTHING, Signal } from "../memory/signal.ts";
+import { HOST_PAGE } from "../memory/system.ts";
 import { checkedVector } from "../memory/vector.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import type { LineName } from "../protocol/line.ts";

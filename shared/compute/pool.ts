@@ -15,6 +15,7 @@ import { TreeReducer } from "../gradient/reducer.ts";
 import { signalOf } from "../memory/signal.ts";
 import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
+import { inBackground } from "./background.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
 import { suitsSocketThread } from "./which-thread.ts";
@@ -24,7 +25,6 @@ import { rankOf } from "./queue.ts";
 import type { Job, OnSum, Waiting } from "./queue.ts";
 import { Series } from "./series.ts";
 import type { Computed } from "./series.ts";
-import { inBackground } from "./background.ts";
 import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
@@ -99,7 +99,7 @@ export class ComputePool {
   static async open(plan: RunPlan, threads: number, isApart: boolean, read = readHere): Promise<ComputePool> {
     const data = await read(plan);
     if (!isApart) return new ComputePool(plan, threads, data, inBackground(piscinaThreads(threads)));
-    // Now they come over this thread's socket, and should come while others compute.
+    // Parameters come over this thread's socket from here on, and should come while others compute.
     if (threads > 1 || !suitsSocketThread(plan)) return new ComputePool(plan, threads, data, piscinaThreads(threads));
     // Only then, since it brings the main thread what else its compute threads alone load.
     const { onMainThread } = await import("./main-thread.ts");

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import type { Arena } from "./arena.ts";
 import { fillWithHugePages, HUGE_PAGE, preferHugePages } from "./huge-pages.ts";
-import { ANONYMOUS, FIXED, operatingSystem, PRIVATE, READ, SHARED, WRITE } from "./system.ts";
+import { ANONYMOUS, FIXED, HOST_PAGE, operatingSystem, PRIVATE, READ, SHARED, WRITE } from "./system.ts";
 import type { System } from "./system.ts";
 
 /** Where a file can be reached. Whether that is the same host shows in the nonce behind its bytes. */
@@ -16,9 +16,6 @@ export interface HostFileName {
   readonly bytes: number;
   readonly nonce: string;
 }
-
-/** Files and mapped regions are whole pages of this many bytes. */
-export const HOST_PAGE = 65_536;
 
 /**
  * What the address of a mapped region of so many bytes is a multiple of, and its place in the file and its size: a huge page, where

@@ -3,7 +3,7 @@
  * other: a matrix product took 6 % longer without. The system gives such pages where it is asked to, if it has them.
  */
 import { fstatSync, ftruncateSync } from "node:fs";
-import { ANONYMOUS, FIXED, NO_ACCESS, operatingSystem, PRIVATE, READ, SHARED } from "./system.ts";
+import { ANONYMOUS, FIXED, HOST_PAGE, NO_ACCESS, operatingSystem, PRIVATE, READ, SHARED } from "./system.ts";
 
 /** Bytes of such a page, and what its address is a multiple of. */
 export const HUGE_PAGE = 2 << 20;
@@ -15,14 +15,14 @@ const COLLAPSE = 25;
 /** So much a processor knows the small pages of; and the system may have to move others' pages, for milliseconds, to make a large one. */
 const SMALL = 8 << 20;
 
-/** The most bytes of a page, on whatever processor, and what its address is a multiple of. The system is asked of whole pages only. */
-const PAGE = 65_536;
+/** Bytes from an address to the next page of so many bytes; none where one begins. */
+const untilNext = (page: number, address: bigint): bigint => -address & BigInt(page - 1);
 
 /** Has the system back this memory with huge pages, if it is large. It may refuse, which costs time and nothing else. */
 export function preferHugePages(memory: Uint8Array): void {
   const system = memory.length >= SMALL ? operatingSystem() : undefined;
   if (system === undefined) return;
-  const pages = memory.subarray(Number(-system.addressOf(memory) & BigInt(PAGE - 1)));
+  const pages = memory.subarray(Number(untilNext(HOST_PAGE, system.addressOf(memory))));
   system.madvise(pages, pages.length, HUGE_PAGES);
 }
 
@@ -50,7 +50,7 @@ export function fillWithHugePages(descriptor: number, bytes: number): void {
   const room = system.mmap(null, whole + HUGE_PAGE, NO_ACCESS, PRIVATE | ANONYMOUS, -1, 0);
   if (system.failed(room)) return;
   const address = system.addressOf(room);
-  const begin = address + (-address & BigInt(HUGE_PAGE - 1));
+  const begin = address + untilNext(HUGE_PAGE, address);
   system.mmap(begin, whole, READ, SHARED | FIXED, descriptor, 0);
   system.madvise(begin, whole, COLLAPSE);
   system.munmap(address, whole + HUGE_PAGE);

@@ -5,6 +5,9 @@
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
 
+/** No processor's pages have more bytes, but huge ones. Files, mapped regions and what the system is asked about are whole ones of these. */
+export const HOST_PAGE = 65_536;
+
 /** What memory that is mapped may be used for, and how it is mapped. */
 export const NO_ACCESS = 0;
 export const READ = 1;

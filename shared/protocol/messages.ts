@@ -36,8 +36,8 @@ export const LONG_SEGMENT_BYTES = 4 * SEGMENT_BYTES;
 export const LEAST_BUCKET_BYTES = 1 << 20;
 
 /**
- * The most works that one assignment is for. So many that the shortest steps don't wait for assignments, each of which wakes a worker; so few
- * that a thread which must do something else in between is soon given the rest of them again.
+ * The most works that one assignment is for. So many that the shortest steps don't wait for assignments, each of which wakes a
+ * worker; so few that a thread which must do something else in between is soon given the rest of them again.
  */
 export const MOST_WORKS_AHEAD = 64;
 

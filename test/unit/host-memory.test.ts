@@ -7,9 +7,9 @@ import { describe, expect, it } from "vitest";
 import { SharedMemory, sharedBytes } from "../../coordinator/shared-memory.ts";
 import { workerId } from "../../shared/ids.ts";
 import { Arena } from "../../shared/memory/arena.ts";
-import { HOST_PAGE, HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
+import { HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
-import { operatingSystem } from "../../shared/memory/system.ts";
+import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
 
 const system = operatingSystem();
 
@@ -18,7 +18,8 @@ const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.
 /** Runs code in another process, with `arena`, `HostFile` and `name`; returns what it printed. */
 function elsewhere(name: HostFileName, code: string): string {
   const program = `
-    const { HOST_PAGE, HostFile } = await import(${moduleUrl("../../shared/memory/host-memory.ts")});
+    const { HostFile } = await import(${moduleUrl("../../shared/memory/host-memory.ts")});
+    const { HOST_PAGE } = await import(${moduleUrl("../../shared/memory/system.ts")});
     const { Arena } = await import(${moduleUrl("../../shared/memory/arena.ts")});
     const name = ${JSON.stringify(name)};
     const arena = new Arena(4 * HOST_PAGE);

@@ -14,12 +14,9 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { placedBytes } from "../../shared/memory/host-memory.ts";
 import { HUGE_PAGE } from "../../shared/memory/huge-pages.ts";
-import { operatingSystem } from "../../shared/memory/system.ts";
+import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
 
 const system = operatingSystem();
-
-/** No processor's small pages are larger. */
-const PAGE = 65_536;
 
 /** How many of these bytes are to have huge pages where that is possible: of others the collector may take some at any time. */
 function asking(bytes: Uint8Array): number {
@@ -43,7 +40,7 @@ it.runIf(hasHugePages)("is asked for where memory is large, and small memory is 
   const small = new Arena(4 << 20);
   expect(asking(bytesOf(small))).toBe(0);
   const large = new Arena(16 << 20);
-  expect(asking(bytesOf(large))).toBeGreaterThanOrEqual(large.memory.buffer.byteLength - PAGE);
+  expect(asking(bytesOf(large))).toBeGreaterThanOrEqual(large.memory.buffer.byteLength - HOST_PAGE);
 });
 
 it.runIf(hasHugePages)("is asked for what a large file of data is read into, which begins within a page", async () => {
@@ -52,7 +49,7 @@ it.runIf(hasHugePages)("is asked for what a large file of data is read into, whi
   writeFileSync(path, new Uint8Array(16 << 20).fill(7));
   const { bytes } = await readShared(path);
   expect(bytes.length).toBe(16 << 20);
-  expect(asking(bytes)).toBeGreaterThan((16 << 20) - 2 * PAGE);
+  expect(asking(bytes)).toBeGreaterThan((16 << 20) - 2 * HOST_PAGE);
 });
 
 /** Whether the system moves a file in memory into such pages when it is told to: Linux from 6.1 on, where it is not forbidden. */

@@ -120,7 +120,7 @@ describe("shares of the shards", () => {
       [member(), member()],
       [member(), member()],
     ];
-    // Computing 4 shards, or 5 and 3 of them, would take 0.36 or 0.27 ms; each partial more a fifth of one.
+    // Computing 4 shards, or 5 and 3 of them, would take 0.36 or 0.27 ms; each partial takes 0.2 ms more.
     steps(7_000, short, [0.18, 0.36]);
     expect(shares(short)).toEqual([4, 4]);
     steps(70, long, [18, 36]);
@@ -190,22 +190,24 @@ describe("shares of the shards", () => {
   });
 
   it("try a worker again in one step at a time", () => {
-    const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2, shards: 8, trainSamples: 8_000, batch: 80 });
+    const run = new CoordinatorTrace({ startWorkers: 2, minWorkers: 2, shards: 8, trainSamples: 80_000, batch: 80 });
     run.join("a");
     run.join("b");
     const [fast, slow] = [...run.state.members.values()];
     [fast!.speed, slow!.speed] = [80, 0.8];
+    /** The next assignments, which come when those before are done. */
     const assigned = (): string[] => {
-      run.now += 1;
-      return run.finishWork().filter((line) => line.includes("assignment"));
+      for (;;) {
+        run.now += 1;
+        const lines = run.finishWork().filter((line) => line.includes("assignment"));
+        if (lines.length > 0) return lines;
+      }
     };
-    for (let step = 0; step < 3; step++) assigned();
-    expect(run.owners()).toEqual({ "0-8": "a" });
-    expect(assigned().join()).toMatch(/^a ← assignment train \d+\+\d+: 0-8$|^$/);
+    // Of the first step, both have a share by threads.
+    assigned();
+    expect(assigned()).toEqual([expect.stringMatching(/^a ← assignment train \d+\+\d+: 0-8$/)]);
     slow!.idleSince = run.now - 60_000;
-    const lines: string[] = [];
-    while (lines.length === 0) lines.push(...assigned());
-    expect(lines).toEqual([
+    expect(assigned()).toEqual([
       expect.stringMatching(/^a ← assignment train \d+: /),
       expect.stringMatching(/^b ← assignment train \d+: 7-8$/),
     ]);
