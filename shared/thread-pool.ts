@@ -1,8 +1,9 @@
 /**
  * Threads of piscina's, which are ended once nothing runs on them. Its own `close` waits for the first of several threads to be
- * done (5.3.2 counts one task as many) and for 30 seconds at most, then terminates the others: inside the engine that aborts the
- * process, and anywhere else their tasks fail.
+ * done (5.3.2 counts one task as many) and for 30 seconds at most, then terminates the others: inside the engine, or while they
+ * load what calls it, that aborts the process, and anywhere else their tasks fail.
  */
+import { once } from "node:events";
 import { extname } from "node:path";
 import { Piscina } from "piscina";
 
@@ -24,6 +25,8 @@ export const threadFile = (beside: string, name: string): string => new URL(`./$
 export class ThreadPool<Task, Result> {
   readonly #pool: Piscina<Task, Result>;
   readonly #running = new Set<Promise<Result>>();
+  /** Settled when each thread has loaded its file, or has ended: piscina takes them for ready before, and is told by their first message. */
+  readonly #loaded: Promise<unknown>;
 
   constructor({ file, threads, tasksPerThread = 1, workerData, onMessage }: ThreadPoolOptions) {
     this.#pool = new Piscina<Task, Result>({
@@ -33,6 +36,9 @@ export class ThreadPool<Task, Result> {
       concurrentTasksPerWorker: tasksPerThread,
       workerData,
     });
+    this.#loaded = Promise.allSettled(
+      this.#pool.threads.map((thread) => Promise.race([once(thread, "message"), once(thread, "exit")])),
+    );
     if (onMessage !== undefined) this.#pool.on("message", onMessage);
   }
 
@@ -52,9 +58,9 @@ export class ThreadPool<Task, Result> {
     }
   }
 
-  /** Waits for all tasks, then ends the threads. */
+  /** Waits for all tasks and for threads that are starting, then ends them. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([this.#loaded, ...this.#running]);
     await this.#pool.close();
   }
 }

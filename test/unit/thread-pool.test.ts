@@ -24,6 +24,14 @@ test("a task that fails is its caller's to know; closing waits for the others", 
   expect(await Promise.all([running, pool.close()])).toEqual([100, undefined]);
 });
 
+test("threads that are starting are ended once they have loaded their file", async () => {
+  const count = new SharedArrayBuffer(4);
+  const slow = new URL("../support/slow-thread.ts", import.meta.url).href;
+  const pool = new ThreadPool({ file: slow, threads: 3, workerData: count });
+  await pool.close();
+  expect(new Int32Array(count)[0]).toBe(3);
+});
+
 test("the file of a thread has the ending of the one beside it", () => {
   expect(threadFile("file:///a/crew.ts", "thread")).toBe("file:///a/thread.ts");
   expect(threadFile("file:///a/crew.js", "thread")).toBe("file:///a/thread.js");
