@@ -15,7 +15,6 @@ import { cacheFolder } from "../shared/cache-folder.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
-import { download } from "./download.ts";
 import type { Source } from "./download.ts";
 
 /** Progress is told so often, in milliseconds. */
@@ -70,6 +69,8 @@ async function fetched<Content>(
   // Each process its own: several may fetch the same at the same time.
   const draft = `${path}.${randomUUID()}.part`;
   let told = performance.now();
+  // Most workers fetch nothing, and start without what speaks HTTP.
+  const { download } = await import("./download.ts");
   try {
     await download(source, sha256, draft, (received, size) => {
       if (performance.now() - told < TELL_EVERY) return;

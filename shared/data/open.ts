@@ -2,18 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { unreachable } from "../errors.ts";
-import { openCifar } from "./cifar.ts";
-import { openCsv } from "./csv.ts";
 import { partOf, type Dataset } from "./dataset.ts";
-import { openIdxFolder } from "./idx.ts";
-import { openImages } from "./images.ts";
-import { openJsonLines } from "./json-lines.ts";
-import { openMnist } from "./mnist.ts";
-import { openNpy, openNpz } from "./npy.ts";
 import { split, wholeReading, type Reading } from "./reading.ts";
-import { openSafetensors } from "./safetensors-data.ts";
 import type { DataSpec } from "./spec.ts";
-import { openText } from "./text.ts";
 
 /** The parts of a data source, as its reader has them. */
 export interface Parts {
@@ -55,28 +46,29 @@ export function forRun(source: Parts, reading: Reading): OpenedData {
 /** The text whose SHA-256 names the parts together. */
 export const namesOf = ({ train, test }: Parts): string => `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
 
-function openParts(spec: DataSpec, reading: Reading): Promise<Parts> {
+/** A format's reader, and the libraries it needs, are loaded where data of that format is read. */
+async function openParts(spec: DataSpec, reading: Reading): Promise<Parts> {
   switch (spec.kind) {
     case "mnist":
-      return openMnist();
+      return (await import("./mnist.ts")).openMnist();
     case "idx":
-      return openIdxFolder(spec.path, spec.classes ?? 10, reading.memory);
+      return (await import("./idx.ts")).openIdxFolder(spec.path, spec.classes ?? 10, reading.memory);
     case "csv":
-      return openCsv(spec, reading);
+      return (await import("./csv.ts")).openCsv(spec, reading);
     case "jsonLines":
-      return openJsonLines(spec, reading);
+      return (await import("./json-lines.ts")).openJsonLines(spec, reading);
     case "npy":
-      return openNpy(spec, reading);
+      return (await import("./npy.ts")).openNpy(spec, reading);
     case "npz":
-      return openNpz(spec);
+      return (await import("./npy.ts")).openNpz(spec);
     case "images":
-      return openImages(spec, reading);
+      return (await import("./images.ts")).openImages(spec, reading);
     case "text":
-      return openText(spec, reading);
+      return (await import("./text.ts")).openText(spec, reading);
     case "safetensors":
-      return openSafetensors(spec, reading);
+      return (await import("./safetensors-data.ts")).openSafetensors(spec, reading);
     case "cifar":
-      return openCifar(spec, reading);
+      return (await import("./cifar.ts")).openCifar(spec, reading);
     default:
       return unreachable(spec);
   }

@@ -51,12 +51,12 @@ async function figures(name: string): Promise<string[]> {
     });
 }
 
-// Epochs for about a minute, after which the run is over or gets as many again: a multiple of evaluateEvery, as the last
-// epoch is evaluated in any case.
+// Epochs for a minute undisturbed, or a quarter of the time if that is less, after which the run is over or gets as many again: a
+// multiple of evaluateEvery, as the last epoch is evaluated in any case.
 const calibrationEpochs = 60;
 await writeFile(config, job(calibrationEpochs));
 const { seconds } = await train("calibration").result();
-const stretch = 5 * Math.ceil((60 * Math.min(1, minutes / 2) * calibrationEpochs) / seconds / 5);
+const stretch = 5 * Math.ceil((60 * Math.min(1, minutes / 4) * calibrationEpochs) / seconds / 5);
 let epochs = stretch;
 await writeFile(config, job(epochs));
 console.log(`soak of ${minutes} min, seed ${values.seed}: ${stretch} epochs at a time`);
