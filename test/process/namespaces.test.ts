@@ -142,10 +142,10 @@ describe(`between hosts${reason === undefined ? "" : ` (skipped: ${reason})`},`,
     await writeMnistPart(join(folder, "data"), 2_003, 300);
     const wide = "[{ dense: 512 }, relu, { dense: 512 }, relu, { dense: 10 }]";
     // Long enough that who is silent for 15 s is missed before its end.
-    const changed = job.replace(/layers: .* \}$/m, `layers: ${wide} }`).replace("epochs: 12", "epochs: 6");
+    const changed = job.replace(/layers: .* \}$/m, `layers: ${wide} }`).replace("epochs: 12", "epochs: 3");
     await writeFile(config, changed.replace("RUNS", join(folder, "runs")));
 
-    const cluster = new ClusterOnHosts(config, 400_000, ["--trace"]);
+    const cluster = new ClusterOnHosts(config, 200_000, ["--trace"]);
     await cluster.joined(workers);
     await cluster.taken(20);
     const heal = cut(cluster.network, "a");
@@ -158,7 +158,7 @@ describe(`between hosts${reason === undefined ? "" : ` (skipped: ${reason})`},`,
       .get("coordinator, main")!
       .filter(({ name }) => name === "send");
     // Sent when a step is taken alone, parameters would be sent three times a step at most, once to each worker.
-    expect(sent.length).toBeGreaterThan(4 * 204);
+    expect(sent.length).toBeGreaterThan(4 * 102);
     const undisturbed = await lockstep(["train", config, "--name", "undisturbed", ...asEvents]).result();
     expect(parametersSha256).toBe(undisturbed.parametersSha256);
   }, 300_000);
