@@ -94,7 +94,7 @@ const IDLE_DEADLINE = 60_000;
 /** All that a stranger may send; a hello is less than 1,000 bytes. */
 const STRANGER_BYTES = 16_384;
 /** Bulk frames wait in the outbox; more than this in the socket's own buffer means that the other side doesn't read. */
-const MOST_UNREAD = 16 * LONG_SEGMENT_BYTES;
+const MOST_UNREAD = 8 * LONG_SEGMENT_BYTES;
 
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listen(options: ListenOptions): Promise<Server> {

@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 14;
+export const PROTOCOL_VERSION = 15;
 
 /**
  * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while
@@ -30,7 +30,7 @@ export const SEGMENT_BYTES = 1 << 18;
  * On one host a segment has so many: each costs the processor, which computing needs, and the way costs nothing. No frame's tensor
  * section is longer, so that a heartbeat never waits behind a whole model.
  */
-export const LONG_SEGMENT_BYTES = 4 * SEGMENT_BYTES;
+export const LONG_SEGMENT_BYTES = 8 * SEGMENT_BYTES;
 
 /** Buckets of parameters but the first have at least so many bytes (shared/gradient/buckets.ts). */
 export const LEAST_BUCKET_BYTES = 1 << 20;

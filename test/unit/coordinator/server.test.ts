@@ -74,7 +74,7 @@ describe("a stranger", () => {
   });
 
   it.each([
-    ["a segment", 8 << 20, 1 << 20, 1 << 21],
+    ["a segment", 8 << 20, 1 << 21, 1 << 22],
     ["the model's size if that is less", 50_000, 50_000, 120_000],
   ])("may send frames of %s once it is none, and still none that is longer", async (_what, model, most, longer) => {
     const { server, watching } = await serving(9, model);

@@ -223,7 +223,7 @@ describe("limits", () => {
   const assignment = coordinatorMessages.find(({ type }) => type === "assignment")!;
 
   it.each([
-    ["/segment/length", partial!, { segment: { ...segment, length: (1 << 20) + 1 } }],
+    ["/segment/length", partial!, { segment: { ...segment, length: (1 << 21) + 1 } }],
     ["/timing/calls", partial!, { timing: { ...timing, calls: Array(1025).fill(timing.calls[0]) } }],
     ["/threads", hello!, { threads: 0 }],
     ["/threads", hello!, { threads: 100_001 }],
