@@ -18,18 +18,25 @@ import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
 
 const system = operatingSystem();
 
-/** How many of these bytes are to have huge pages where that is possible: of others the collector may take some at any time. */
-function asking(bytes: Uint8Array): number {
-  const begin = system!.addressOf(bytes);
-  const end = begin + BigInt(bytes.length);
+/** What the system tells of regions of this memory, and how much of it each is: of other memory the collector may take some at any time. */
+function regionsOf(memory: Uint8Array): { bytes: number; told: string }[] {
+  const begin = system!.addressOf(memory);
+  const end = begin + BigInt(memory.length);
   const smaps = readFileSync("/proc/self/smaps", "utf8");
-  const regions = [...smaps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) [^]*?^VmFlags:(.*)$/gm)];
-  return regions.reduce((sum, [, from, to, flags]) => {
+  return [...smaps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) ([^]*?^VmFlags:.*)$/gm)].flatMap(([, from, to, told]) => {
     const [first, behind] = [BigInt(`0x${from}`), BigInt(`0x${to}`)];
-    const within = Number((behind < end ? behind : end) - (first > begin ? first : begin));
-    return / hg\b/.test(flags!) ? sum + Math.max(0, within) : sum;
-  }, 0);
+    const bytes = Number((behind < end ? behind : end) - (first > begin ? first : begin));
+    return bytes > 0 ? [{ bytes, told: told! }] : [];
+  });
 }
+
+/** How many of these bytes are to have huge pages where that is possible. */
+const asking = (memory: Uint8Array): number =>
+  regionsOf(memory).reduce((sum, { bytes, told }) => (/^VmFlags:.* hg\b/m.test(told) ? sum + bytes : sum), 0);
+
+/** How many of these bytes, in shared files laid over them, are reached through huge pages. */
+const inHugePages = (memory: Uint8Array): number =>
+  regionsOf(memory).reduce((sum, { told }) => sum + 1024 * Number(/^ShmemPmdMapped: +(\d+) kB$/m.exec(told)![1]), 0);
 
 const bytesOf = (arena: Arena): Uint8Array => new Uint8Array(arena.memory.buffer);
 
@@ -70,13 +77,6 @@ function gathersFiles(): boolean {
   return refused === 0;
 }
 
-/** Bytes of shared files that this process reaches through huge pages. */
-const inHugePages = (): number =>
-  [...readFileSync("/proc/self/smaps", "utf8").matchAll(/^ShmemPmdMapped: +(\d+) kB$/gm)].reduce(
-    (sum, [, kilobytes]) => sum + 1024 * Number(kilobytes),
-    0,
-  );
-
 it.runIf(gathersFiles())("are what a coordinator and a worker share, in both, wherever their arenas begin", () => {
   const floats = HUGE_PAGE / 4;
   const layouts = partialLayouts([{ name: "0.weight", shape: [floats] }], ["loss"]);
@@ -84,7 +84,6 @@ it.runIf(gathersFiles())("are what a coordinator and a worker share, in both, wh
   const optimizer = { spec: { kind: "sgd", learningRate: 0.5 }, surroundings: { layout: parameters } } as const;
   const partialBytes = vectorBytes(layouts.partial.train);
   const room = HUGE_PAGE + placedBytes(partialBytes);
-  const before = inHugePages();
 
   const arena = new Arena(CREW_BYTES + parameterBytes(parameters, optimizer) + sharedBytes(partialBytes, room));
   const kernels = instantiateKernels(arena.memory);
@@ -110,7 +109,8 @@ it.runIf(gathersFiles())("are what a coordinator and a worker share, in both, wh
   const { position } = worker.placeOf("train", slot)!;
   const slots = worker.arena.bytes(slot - position, placedBytes(partialBytes)).fill(5);
   expect(isAll(arena.bytes(memory.placeOf(workerId("w1"), 0)!, slots.length), 5)).toBe(true);
-  expect(inHugePages() - before).toBe(3 * 4 * floats + 2 * slots.length);
+  const reached = [arena, worker.arena].map((each) => inHugePages(bytesOf(each)));
+  expect(reached).toEqual([4 * floats + slots.length, 2 * 4 * floats + slots.length]);
 
   worker.unshare();
   // The worker's own memory asks again; the coordinator's still has the worker's slots.
