@@ -17,28 +17,30 @@ import { SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
 import { regressionPlan } from "../../support/regression-plan.ts";
 
-const [SAMPLES, SHARDS] = [8, 4];
+const [FEW, SHARDS] = [8, 4];
+/** So many that a thread is not done with the last sums before it has been heard, also where it is not the only one that computes. */
+const MANY = 2_048;
 const dense = (units: number) => ({ kind: "dense", units, activation: "relu" }) as const;
 
 /** Two buckets: 1,536 floats, and 512 × 600 with what is behind them. */
-const planOf = (): Promise<RunPlan> =>
+const planOf = (samples: number): Promise<RunPlan> =>
   regressionPlan({
-    samples: SAMPLES,
-    batch: SAMPLES,
+    samples,
+    batch: samples,
     shards: SHARDS,
     layers: [dense(512), dense(600), { kind: "dense", units: 1 }],
     trace: true,
   });
 
-const assignmentOf = (step: number, nodes: Assignment["nodes"] = [[0, SHARDS]]): Assignment => ({
+const assignmentOf = (step: number, samples = FEW): Assignment => ({
   type: "assignment",
   work: { kind: "train", step: stepNumber(step) },
   works: 1,
   epoch: 0,
   offset: 0,
-  samples: SAMPLES,
+  samples,
   shards: SHARDS,
-  nodes,
+  nodes: [[0, SHARDS]],
 });
 
 /** What is told of a step's sum, in order, with the bytes as they were then. */
@@ -47,10 +49,10 @@ interface Told extends Sum {
 }
 
 /** @param then is called each time that something is told, until all is */
-const sumOf = (pool: ComputePool, step: number): Promise<Told[]> =>
+const sumOf = (pool: ComputePool, step: number, samples = FEW): Promise<Told[]> =>
   new Promise((resolve) => {
     const told: Told[] = [];
-    pool.compute(assignmentOf(step), ({ kind }, sum) => {
+    pool.compute(assignmentOf(step, samples), ({ kind }, sum) => {
       told.push({ ...sum, bytes: Buffer.from(pool.memory.bytesOf(kind, sum.buffer)) });
       pool.release(kind, sum.buffer);
       if (sum.from === 0) resolve(told);
@@ -64,38 +66,38 @@ function fill(pool: ComputePool, version: number, from = 0, until = pool.memory.
   for (let index = from / 4; index < until / 4; index++) floats[index] = Math.sin(index + 1) / 4;
 }
 
-async function opened(threads = 1, isApart = false): Promise<ComputePool> {
-  const pool = await ComputePool.open(await planOf(), threads, isApart);
+async function opened(threads = 1, isApart = false, samples = FEW): Promise<ComputePool> {
+  const pool = await ComputePool.open(await planOf(samples), threads, isApart);
   onTestFinished(() => pool.close());
   return pool;
 }
 
 /** The sum as a worker that shares memory computes it, whole. */
-async function wholeSum(): Promise<Buffer> {
-  const pool = await opened();
+async function wholeSum(samples = FEW): Promise<Buffer> {
+  const pool = await opened(1, false, samples);
   Object.defineProperty(pool.memory, "isApart", { value: false });
   fill(pool, 0);
   pool.arrived(0);
-  const told = await sumOf(pool, 0);
+  const told = await sumOf(pool, 0, samples);
   expect(told.map(({ from, until, calls }) => [from, until, calls.length])).toEqual([[0, told[0]!.bytes.length, 1]]);
   return told[0]!.bytes;
 }
 
 describe.each([
-  ["a compute thread", false],
-  ["the main thread", true],
-])("%s", (_, isApart) => {
+  ["a compute thread", false, MANY],
+  ["the main thread", true, FEW],
+])("%s", (_, isApart, samples) => {
   it("begins with the first parameters, waits for the others, and tells of the last sums first", async () => {
-    const [expected, pool] = [await wholeSum(), await opened(1, isApart)];
+    const [expected, pool] = [await wholeSum(samples), await opened(1, isApart, samples)];
     // Now its program is loaded.
     pool.arrived(0);
-    await sumOf(pool, 0);
+    await sumOf(pool, 0, samples);
     let told: Told[] = [];
     let arrived = 0;
     // What a thread tells may be heard together with its result, and then not before it.
     for (let version = 2; told.length < 2 && version < 40; version += 2) {
       pool.memory.parametersOf(version).fill(0xff);
-      const sum = sumOf(pool, version);
+      const sum = sumOf(pool, version, samples);
       fill(pool, version, 0, SEGMENT_BYTES);
       pool.arrived(version, SEGMENT_BYTES);
       await sleep(500);
@@ -198,7 +200,7 @@ async function byHand(): Promise<{
     given.push(...tasks);
     return new Promise((resolve) => ends.push(resolve));
   };
-  const plan = await planOf();
+  const plan = await planOf(FEW);
   const pool = new ComputePool(plan, 1, await readHere(plan), (setup, onProgress) => {
     tell = onProgress;
     interrupts = () => new Int32Array(setup.memory.buffer, setup.interrupts, 1)[0]!;
