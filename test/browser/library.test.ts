@@ -138,14 +138,14 @@ describe(`the dashboard of a folder${because},`, { skip: noBrowser !== undefined
       const axis = await losses(page);
       return axis.length < 3 ? Number.POSITIVE_INFINITY : bend(axis, height);
     };
-    await expect.poll(() => bends(even), { timeout: 10_000 }).toBeLessThan(2);
+    await expect.poll(() => bends(even)).toBeLessThan(2);
     expect((await losses(page)).at(-1).loss).toBe(0);
     await page.getByRole("checkbox", { name: "Log loss" }).check();
-    await expect.poll(() => bends(Math.log), { timeout: 10_000 }).toBeLessThan(2);
+    await expect.poll(() => bends(Math.log)).toBeLessThan(2);
     expect(await bends(even)).toBeGreaterThan(20);
     // Down to where the curve ends, which a linear axis does not tell from nothing.
     expect((await losses(page)).at(-1).loss).toBeLessThanOrEqual(0.001);
     await page.getByRole("checkbox", { name: "Log loss" }).uncheck();
-    await expect.poll(() => bends(even), { timeout: 10_000 }).toBeLessThan(2);
+    await expect.poll(() => bends(even)).toBeLessThan(2);
   });
 });

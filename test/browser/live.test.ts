@@ -90,7 +90,7 @@ describe(`the dashboard of a run${because},`, { skip: noBrowser !== undefined, t
     const page = await openPage();
     await page.goto(url);
     const lanes = async (): Promise<string[]> => page.locator(".timeline text:not(.step)").allTextContents();
-    await expect.poll(lanes, { timeout: 10_000 }).toEqual(["coordinator", "anna thread 1", "bert thread 1"]);
+    await expect.poll(lanes).toEqual(["coordinator", "anna thread 1", "bert thread 1"]);
     for (const kind of ["gather samples", "compute", "announce", "waiting", "update"])
       await page.locator(".timeline-card .legend", { hasText: kind }).waitFor();
   });

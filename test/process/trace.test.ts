@@ -130,7 +130,7 @@ test("a killed run leaves a file that can be read, and the next start writes ano
   const killed = train("killed", ...words);
   await killed.event("step", ({ step }) => step > 30);
   const first = join(folder, "runs", "killed", "trace.json");
-  await expect.poll(() => readFile(first, "utf8"), { timeout: 10_000 }).toContain("step 30");
+  await expect.poll(() => readFile(first, "utf8")).toContain("step 30");
   killed.killAll();
   await killed.finished;
   const text = await readFile(first, "utf8");

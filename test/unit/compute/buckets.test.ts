@@ -48,7 +48,7 @@ interface Told extends Sum {
   readonly bytes: Buffer;
 }
 
-/** @param then is called each time that something is told, until all is */
+/** Computes a step; resolves once all of its sum is told. @param samples of the plan */
 const sumOf = (pool: ComputePool, step: number, samples = FEW): Promise<Told[]> =>
   new Promise((resolve) => {
     const told: Told[] = [];
