@@ -1,6 +1,7 @@
 /** `lockstep scale`: one job at every point of a grid, measured, explained and extrapolated. */
 import type { Command } from "commander";
 import type { ScaleFlags } from "../scale/read.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
 
 const examples = `
 Examples:
@@ -53,14 +54,12 @@ export function addScale(program: Command): void {
       const title = await jobTitle(experiment);
       say(`${title}: results go to ${experiment.out}`);
       const interrupt = new AbortController();
-      const onSignal = (): void => {
-        if (interrupt.signal.aborted) process.exit(130);
+      const release = stopOnInterrupt(() => {
         say("stopping: what has been measured so far is reported (Ctrl-C again ends at once)");
         interrupt.abort();
-      };
-      process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+      });
       const measured = await measureAll(experiment, say, interrupt.signal);
-      process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+      release();
       if (measured.length === 0) return;
       const { results, files } = await writeResults(experiment, title, measured);
       const lines =

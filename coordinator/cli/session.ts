@@ -3,7 +3,7 @@
  * and its last lines.
  */
 import { networkInterfaces } from "node:os";
-import { unreachable } from "../../shared/errors.ts";
+import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { logSettings, openLog } from "../../shared/log.ts";
 import type { RunConfig } from "../config.ts";
 import { isMap } from "../config/fields.ts";
@@ -11,12 +11,12 @@ import { readConfigFile } from "../config/file.ts";
 import { configFromFile } from "../config/resolve.ts";
 import { resumedConfig } from "../config/resume.ts";
 import type { RunResult } from "../events.ts";
-import { LockstepError } from "../../shared/errors.ts";
 import { existingRun, findRun, latestRun } from "../run-folder/find.ts";
 import { startRun } from "../run.ts";
 import { commandLine } from "./command.ts";
 import type { RunFlags } from "./options.ts";
-import { quoted } from "./format.ts";
+import { count, quoted } from "./format.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
 import { rendererFor, type Renderer } from "./render.ts";
 import { exitCodeOf } from "./report-error.ts";
 import { endSentence, summary, verdict } from "./sentences.ts";
@@ -119,7 +119,11 @@ async function runToEnd(
         }
       },
     });
-    release = stopOnInterrupt(() => handle.stop(), renderer);
+    const stop = (): void => {
+      renderer.say("stopping: this step is finished and a checkpoint written (Ctrl-C again ends at once)");
+      handle.stop();
+    };
+    release = stopOnInterrupt(stop, () => renderer.close());
     return { result: await handle.finished, next: { again, use } };
   } finally {
     release();
@@ -133,27 +137,10 @@ export function lastLines(result: RunResult, next: Next, quiet: boolean): string
     case "completed":
       return [...(quiet ? [] : [...summary(result), `use it: ${next.use}`]), ...verdict(result)];
     case "stopped":
-      return [`stopped after step ${result.steps}, checkpoint written; to go on: ${next.again}`];
+      return [`stopped after step ${count(result.steps)}, checkpoint written; to go on: ${next.again}`];
     default:
       return unreachable(result.outcome);
   }
-}
-
-/** The first Ctrl-C (or SIGTERM) stops the run, the second ends the process at once. */
-function stopOnInterrupt(stop: () => void, renderer: Renderer): () => void {
-  let asked = false;
-  const onSignal = (): void => {
-    if (asked) {
-      renderer.close();
-      // 128 + SIGINT, as shells have it.
-      process.exit(130);
-    }
-    asked = true;
-    renderer.say("stopping: this step is finished and a checkpoint written (Ctrl-C again ends at once)");
-    stop();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  return () => process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
 }
 
 /** Where other machines reach a coordinator that listens at all of this machine's addresses. */
