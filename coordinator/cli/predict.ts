@@ -1,14 +1,21 @@
-/** `lockstep predict`: what a trained network says about one image or one row of values. */
+/** `lockstep predict`: what a trained network says about one image, one text or one row of values. */
 import type { Command } from "commander";
+import type { Answer } from "../evaluate.ts";
+import type { OpenedData } from "../../shared/data/open.ts";
 
 const examples = `
 Examples:
   lockstep predict mnist-1 --input digit.png       an image of a digit, dark on light or light on dark
+  lockstep predict photos-1 --input photo.png      an image as those in the folders it was trained on
   lockstep predict flowers-1 --input flower.csv    a row of values
+  lockstep predict novel-1 --input so-far.txt      what follows a text
   lockstep predict mnist-1 --input digit.png --json
 
 A row of values is a .csv, .txt or .json file with the numbers of one sample, without the target, in the unit of the
 training data (0 to 255 for pixels).`;
+
+/** Of so many classes all are shown; of more, the likeliest. */
+const MOST_CLASSES = 20;
 
 interface PredictFlags {
   readonly input: string;
@@ -19,9 +26,10 @@ interface PredictFlags {
 export function addPredict(program: Command): void {
   program
     .command("predict")
-    .description("class probabilities for an image of a digit or for a row of values")
+    .usage("<run> --input <file> [options]")
+    .description("class probabilities for an image, a text or a row of values")
     .argument("<run>", "the run's name or folder")
-    .requiredOption("--input <file>", "image (.png) or row of values (.csv, .txt, .json)")
+    .requiredOption("--input <file>", "image (.png), text (.txt) or row of values (.csv, .txt, .json)")
     .option("--runs <folder>", "folder of run folders", "runs")
     .option("--json", "print one JSON object")
     .addHelpText("after", examples)
@@ -33,23 +41,42 @@ export function addPredict(program: Command): void {
       const trained = await loadTrained(findRun(wanted, flags.runs), (error) =>
         process.stderr.write(`warning: ${error.message}\n`),
       );
-      const { train, encode } = trained.data;
-      const sample = await readSample(flags.input, train.sampleShape, train.stored === "uint8" ? 255 : 1, encode);
-      const { output, values } = await predict(trained, sample);
-      const classes = trained.data.train.target.kind === "class";
+      const answer = await predict(trained, await readSample(flags.input, trained.data));
       process.stdout.write(
-        `${flags.json === true ? JSON.stringify({ [output]: [...values] }) : answer(output, values, classes)}\n`,
+        `${flags.json === true ? JSON.stringify(inJson(answer, trained.data)) : inWords(answer, trained.data)}\n`,
       );
     });
 }
 
-/** Class probabilities with the likeliest first; other outputs in their order. */
-export function answer(output: string, values: Float32Array, classes: boolean): string {
-  const numbered = Array.from(values, (value, index) => ({ value, index }));
-  if (!classes) return numbered.map(({ value }) => `${output} ${value}`).join("\n");
-  numbered.sort((left, right) => right.value - left.value);
-  const digits = String(values.length - 1).length;
-  return numbered
-    .map(({ value, index }) => `${String(index).padStart(digits)} ${(100 * value).toFixed(2).padStart(6)} %`)
-    .join("\n");
+/** What of the training data the answer is about. */
+type About = Pick<OpenedData, "classNames"> & { readonly train: Pick<OpenedData["train"], "target"> };
+
+/** The likeliest class first, of a sequence at its last position; other outputs in their order. */
+export function inWords(answer: Answer, about: About): string {
+  const { target } = about.train;
+  if (target.kind !== "class") return Array.from(answer.values, (value) => `${answer.output} ${value}`).join("\n");
+  const ranked = Array.from(positionsOf(answer, about).at(-1)!, (value, index) => ({ value, index }));
+  ranked.sort((left, right) => right.value - left.value);
+  const digits = String(target.classes - 1).length;
+  const lines = ranked.slice(0, MOST_CLASSES).map(({ value, index }) => {
+    const name = about.classNames === undefined ? "" : `  ${about.classNames[index]}`;
+    return `${String(index).padStart(digits)} ${(100 * value).toFixed(2).padStart(6)} %${name}`;
+  });
+  const others = ranked.length - lines.length;
+  return [...lines, ...(others === 0 ? [] : [`(${others} others are less likely; --json shows all)`])].join("\n");
+}
+
+/** All values, of a sequence a list for each position; and what the classes are called. */
+export function inJson(answer: Answer, about: About): Record<string, unknown> {
+  const positions = positionsOf(answer, about).map((values) => [...values]);
+  const isSequence = about.train.target.kind === "class" && about.train.target.positions !== undefined;
+  const names = about.classNames === undefined ? {} : { classes: about.classNames };
+  return { [answer.output]: isSequence ? positions : positions[0], ...names };
+}
+
+/** The values of each position, or all where there are none. */
+function positionsOf({ values }: Answer, { train: { target } }: About): Float32Array[] {
+  const count = target.kind === "class" ? (target.positions ?? 1) : 1;
+  const width = values.length / count;
+  return Array.from({ length: count }, (_, position) => values.subarray(position * width, (position + 1) * width));
 }

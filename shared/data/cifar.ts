@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { bytesOfFile, featuresOf, invalidFile } from "./files.ts";
+import { imageEncoder } from "./images.ts";
 import type { Parts } from "./open.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
@@ -35,7 +36,8 @@ export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, { memor
       `The folder holds the files of the binary version with ${classes} classes.`,
     );
   const test = filesOf(wanted.test);
-  const parts = { train: await part(train, classes, memory) };
+  const form = { path: "an image of CIFAR", width: 32, height: 32, channels: 3 } as const;
+  const parts = { train: await part(train, classes, memory), encoders: { image: imageEncoder(form, 3) } };
   return test.length === 0 ? parts : { ...parts, test: await part(test, classes, memory) };
 }
 

@@ -15,6 +15,7 @@ import { unreadable } from "./unreadable.ts";
 
 /** What the first image decides for all. */
 interface Form {
+  /** What errors call that image. */
   readonly path: string;
   readonly width: number;
   readonly height: number;
@@ -31,11 +32,13 @@ export async function openImages(spec: SpecOf<"images">, { memory }: Reading): P
       "Each class has a folder, and in it its images.",
     );
   const { dataset: train, form } = await part(spec.train, classes, spec.channels, memory);
-  if (spec.test === undefined) return { train };
+  const encoders = { image: imageEncoder(form, spec.channels) };
+  const parts = { train, classNames: classes, encoders };
+  if (spec.test === undefined) return parts;
   const unknown = (await foldersIn(spec.test)).find((name) => !classes.includes(name));
   if (unknown !== undefined)
     throw invalidFile(join(spec.test, unknown), `no such class in ${spec.train}`, "Both parts need the same folders.");
-  return { train, test: (await part(spec.test, classes, form.channels, memory, form)).dataset };
+  return { ...parts, test: (await part(spec.test, classes, form.channels, memory, form)).dataset };
 }
 
 async function part(
@@ -53,19 +56,7 @@ async function part(
       const path = join(folder, name, file);
       const png = decoded(path, await bytesOfFile(path));
       form ??= { path, width: png.width, height: png.height, channels: channels ?? (isGrey(png) ? 1 : 3) };
-      if (png.width !== form.width || png.height !== form.height)
-        throw invalidFile(
-          path,
-          `the image is ${png.width} × ${png.height}, ${form.path} is ${form.width} × ${form.height}`,
-          "Bring all images to one size.",
-        );
-      if (form.channels === 1 && !isGrey(png) && channels === undefined)
-        throw invalidFile(
-          path,
-          `the image has colours, ${form.path} has none`,
-          "Set data.images.channels to 3 to read all in colour, or to 1 to read all in grey.",
-        );
-      sink.append(pixelsOf(png, form.channels));
+      sink.append(pixelsOf(checked(path, png, form, channels), form.channels));
       targets.push(label);
     }
   }
@@ -79,6 +70,32 @@ async function part(
   });
   return { dataset, form };
 }
+
+/** The image, if it has the form. @param channels what the data's spec says of them */
+function checked(path: string, png: DecodedPng, form: Form, channels: 1 | 3 | undefined): DecodedPng {
+  if (png.width !== form.width || png.height !== form.height)
+    throw invalidFile(
+      path,
+      `the image is ${png.width} × ${png.height}, ${form.path} is ${form.width} × ${form.height}`,
+      "Bring all images to one size.",
+    );
+  if (form.channels === 1 && !isGrey(png) && channels === undefined)
+    throw invalidFile(
+      path,
+      `the image has colours, ${form.path} has none`,
+      "Set data.images.channels to 3 to read all in colour, or to 1 to read all in grey.",
+    );
+  return png;
+}
+
+/** Makes a sample of an image that has the form. */
+export const imageEncoder =
+  (form: Form, channels: 1 | 3 | undefined) =>
+  (bytes: Uint8Array, path: string): Float32Array =>
+    Float32Array.from(
+      pixelsOf(checked(path, decoded(path, bytes), form, channels), form.channels),
+      (value) => value / 255,
+    );
 
 /** In the order of their characters' numbers, which no locale changes. */
 const inOrder = (names: string[]): string[] => names.sort((left, right) => (left < right ? -1 : left > right ? 1 : 0));

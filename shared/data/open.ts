@@ -10,8 +10,22 @@ import type { DataSpec } from "./spec.ts";
 export interface Parts {
   readonly train: Dataset;
   readonly test?: Dataset;
-  /** Makes a sample of one row of text, for formats whose columns are encoded: cells without the target's. */
-  readonly encode?: (cells: readonly string[], place: string) => Float32Array;
+  /** What the classes are called, where they have names: as many as there are classes. */
+  readonly classNames?: readonly string[];
+  readonly encoders?: Encoders;
+}
+
+/**
+ * How what a trained model is asked about becomes a sample, as the training data did; where there is none for it, sample.ts says
+ * what is done. `place` is what errors call it.
+ */
+export interface Encoders {
+  /** Of a row: cells without the target's. */
+  readonly row?: (cells: readonly string[], place: string) => Float32Array;
+  /** Of a PNG. */
+  readonly image?: (bytes: Uint8Array, place: string) => Float32Array;
+  /** Of a plain text. */
+  readonly text?: (bytes: Uint8Array, place: string) => Float32Array;
 }
 
 /** The parts of a run; `sha256` names them together: coordinator and workers compare it at join. */

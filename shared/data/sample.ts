@@ -1,33 +1,42 @@
-/** One sample for a trained model, from a file: a picture of a digit, or a row of values. */
+/** One sample for a trained model, from a file: a picture, a text, or a row of values. */
 
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { LockstepError } from "../errors.ts";
 import { invalid, parseNumber } from "./csv-rows.ts";
+import type { Dataset } from "./dataset.ts";
 import { imageSample } from "./image.ts";
+import type { Encoders } from "./open.ts";
 import { unreadable } from "./unreadable.ts";
 
+/** What is known of the data that a model was trained on. */
+export interface TrainedOn {
+  readonly train: Pick<Dataset, "sampleShape" | "stored">;
+  readonly encoders?: Encoders;
+}
+
 /**
- * The sample in `path` as float32 of `sampleShape`. A row of values is divided by `scale` as the training data was (1 for none), or
- * encoded as its columns were;
- * an image needs a shape [height, width], [1, height, width] or [n²]. Throws DATA_MISSING, DATA_INVALID or SHAPE_MISMATCH.
+ * The sample in `path` as float32 of the model's input, encoded as the training data was. Where that had no encoding of its own a
+ * row's bytes are divided by 255, and an image is taken for one of a digit: it needs an input [height, width], [1, height, width]
+ * or [n²]. Throws DATA_MISSING, DATA_INVALID or SHAPE_MISMATCH.
  */
-export async function readSample(
-  path: string,
-  sampleShape: readonly number[],
-  scale: number,
-  encode?: (cells: readonly string[], place: string) => Float32Array,
-): Promise<Float32Array> {
+export async function readSample(path: string, { train, encoders = {} }: TrainedOn): Promise<Float32Array> {
+  const { sampleShape } = train;
   const fromRow = (row: readonly unknown[]): Float32Array =>
-    encode === undefined ? rowSample(path, row, sampleShape, scale) : encode(row.map(String), path);
+    encoders.row?.(row.map(String), path) ?? rowSample(path, row, sampleShape, train.stored === "uint8" ? 255 : 1);
   switch (extname(path).toLowerCase()) {
-    case ".png":
-      return imageSample(path, await readBytes(path), sampleShape);
+    case ".png": {
+      const bytes = await readBytes(path);
+      return encoders.image?.(bytes, path) ?? imageSample(path, bytes, sampleShape);
+    }
     case ".json":
       return fromRow(await readJson(path));
     case ".csv":
-    case ".txt":
-      return fromRow(await readText(path));
+      return fromRow(cellsOf(await readBytes(path)));
+    case ".txt": {
+      const bytes = await readBytes(path);
+      return encoders.text?.(bytes, path) ?? fromRow(cellsOf(bytes));
+    }
     default:
       throw invalid(path, "expected a file that ends in .png, .csv, .txt or .json", "Rename or convert the file.");
   }
@@ -44,9 +53,9 @@ async function readJson(path: string): Promise<unknown[]> {
 }
 
 /** Numbers between commas, spaces or line breaks; two commas with nothing between them are a missing value. */
-async function readText(path: string): Promise<unknown[]> {
-  const text = new TextDecoder().decode(await readBytes(path));
-  return text
+function cellsOf(bytes: Uint8Array): unknown[] {
+  return new TextDecoder()
+    .decode(bytes)
     .trim()
     .split(/\s*,\s*|\s+/)
     .map((cell) => {

@@ -29,9 +29,12 @@ export async function openTable(spec: TableSpec, reading: Reading, readRows: Rea
     (samples) => heldOf(samples, reading),
   );
   const train = await encoded(table, spec.train, columns, encoding, reading.memory);
-  const encode = (cells: readonly string[], place: string): Float32Array =>
-    encodeCells(cells, place, columns, encoding);
-  if (spec.test === undefined) return { train, encode };
+  const parts = {
+    train,
+    ...(typeof spec.classes === "object" && { classNames: spec.classes }),
+    encoders: { row: (cells: readonly string[], place: string) => encodeCells(cells, place, columns, encoding) },
+  };
+  if (spec.test === undefined) return parts;
   const ofTest = await columnsIn(table, spec.test);
   const [expected, found] = [describe(columns), describe(ofTest)];
   if (expected !== found)
@@ -40,7 +43,7 @@ export async function openTable(spec: TableSpec, reading: Reading, readRows: Rea
       `expected ${expected}, as in ${spec.train}; found ${found}`,
       "Both files need the same columns.",
     );
-  return { train, test: await encoded(table, spec.test, ofTest, encoding, reading.memory), encode };
+  return { ...parts, test: await encoded(table, spec.test, ofTest, encoding, reading.memory) };
 }
 
 interface Table {

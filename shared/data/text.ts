@@ -18,8 +18,29 @@ export async function openText(spec: SpecOf<"text">, { memory }: Reading): Promi
   const text = await bytesOfFile(spec.train);
   const merges = spec.vocabulary === undefined ? [] : learnMerges(text, spec.vocabulary - 256);
   const part = (path: string, bytes: Uint8Array): Dataset => samplesOf(path, tokensOf(bytes, merges), spec, memory);
-  const train = part(spec.train, text);
-  return spec.test === undefined ? { train } : { train, test: part(spec.test, await bytesOfFile(spec.test)) };
+  const parts = {
+    train: part(spec.train, text),
+    classNames: namesOf(merges, spec.vocabulary ?? 256),
+    encoders: { text: (bytes: Uint8Array, path: string) => lastTokens(path, tokensOf(bytes, merges), spec.length) },
+  };
+  return spec.test === undefined ? parts : { ...parts, test: part(spec.test, await bytesOfFile(spec.test)) };
+}
+
+/** The sample of a text's last tokens, so that what is predicted follows it. */
+function lastTokens(path: string, tokens: Uint16Array, length: number): Float32Array {
+  if (tokens.length < length)
+    throw invalidFile(path, `${tokens.length} tokens, a sample has ${length}`, "Give a longer text: its end counts.");
+  return Float32Array.from(tokens.subarray(tokens.length - length));
+}
+
+/** What each token stands for, in quotes; what is not ASCII, byte by byte. Tokens that were not learned have no name. */
+function namesOf(merges: readonly Merge[], vocabulary: number): string[] {
+  const pieces = Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(byte));
+  for (const [left, right] of merges) pieces.push(`${pieces[left]}${pieces[right]}`);
+  const hex = (byte: string): string => `\\x${byte.codePointAt(0)!.toString(16)}`;
+  return Array.from({ length: vocabulary }, (_, token) =>
+    JSON.stringify(pieces[token] ?? "").replaceAll(/[\x7f-\xff]/g, hex),
+  );
 }
 
 function samplesOf(

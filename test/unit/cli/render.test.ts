@@ -2,7 +2,6 @@
 import { execFileSync } from "node:child_process";
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { answer } from "../../../coordinator/cli/predict.ts";
 import { bytes, duration, quoted } from "../../../coordinator/cli/format.ts";
 import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
 import { lastLines } from "../../../coordinator/cli/session.ts";
@@ -235,18 +234,6 @@ describe("numbers", () => {
     [382_700_000, "382.7 MB"],
   ])("%d bytes are %s", (value, text) => {
     expect(bytes(value)).toBe(text);
-  });
-});
-
-describe("a prediction", () => {
-  it("has the likeliest class first", () => {
-    expect(answer("probabilities", Float32Array.of(0.25, 0.5, 0.125, 0.125), true)).toBe(
-      "1  50.00 %\n0  25.00 %\n2  12.50 %\n3  12.50 %",
-    );
-  });
-
-  it("keeps the order of real values", () => {
-    expect(answer("output", Float32Array.of(0.5, -2), false)).toBe("output 0.5\noutput -2");
   });
 });
 

@@ -323,12 +323,12 @@ describe("a split", () => {
 });
 
 it("a row of a table is encoded as its training data was", async () => {
-  const { encode } = await open(
+  const { encoders } = await open(
     { "a.csv": "c,x,y\nred,1,0\nblue,3,1\n" },
     csv({ columns: { c: "category" }, standardise: true }),
   );
-  expect([...encode!(["red", "3"], "row.csv")]).toEqual([0, 1, 1]);
-  expect(() => encode!(["red"], "row.csv")).toThrow(
+  expect([...encoders!.row!(["red", "3"], "row.csv")]).toEqual([0, 1, 1]);
+  expect(() => encoders!.row!(["red"], "row.csv")).toThrow(
     "row.csv: expected 2 values, one for each column but the target's, found 1",
   );
 });

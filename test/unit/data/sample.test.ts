@@ -3,18 +3,21 @@ import { join } from "node:path";
 import { encode, type ImageData } from "fast-png";
 import { describe, expect, it } from "vitest";
 import { openMnist } from "../../../shared/data/mnist.ts";
+import { openData } from "../../../shared/data/open.ts";
 import { readSample } from "../../../shared/data/sample.ts";
+import type { DataSpec } from "../../../shared/data/spec.ts";
+import { writeImages } from "../../support/data-files.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
 async function readFrom(
   name: string,
   content: Uint8Array | string,
   shape: readonly number[],
-  scale = 1,
+  stored: "uint8" | "float32" = "float32",
 ): Promise<number[]> {
   const path = join(await temporaryFolder(), name);
   await writeFile(path, content);
-  return Array.from(await readSample(path, shape, scale));
+  return Array.from(await readSample(path, { train: { sampleShape: shape, stored } }));
 }
 
 const readPng = (image: ImageData, shape: readonly number[]): Promise<number[]> =>
@@ -115,6 +118,81 @@ describe("an image", () => {
   });
 });
 
+/** Asks about files whose samples are those of the training data, and compares the bits. */
+async function expectSamples(spec: DataSpec, paths: readonly string[]): Promise<void> {
+  const data = await openData(spec);
+  const width = data.train.sampleShape.reduce((size, side) => size * side, 1);
+  const row = new Float32Array(width);
+  for (const [index, path] of paths.entries()) {
+    data.train.batch([index], row, new Int32Array(1));
+    expect(await readSample(path, data)).toEqual(row);
+  }
+}
+
+describe("what the training data was read by, reads what is asked:", () => {
+  const light = { width: 2, height: 3, channels: 1, data: [255, 240, 250, 10, 255, 230] } as const;
+  const colour = { width: 2, height: 3, channels: 3, data: [...Array(18).keys()].map((each) => 14 * each) } as const;
+  const clear = { width: 2, height: 3, channels: 2, data: [200, 255, 200, 0, 200, 128, 9, 9, 0, 255, 255, 1] } as const;
+
+  it.each([
+    ["in grey, neither inverted nor moved", { "a/1.png": light, "b/1.png": clear }, {}],
+    ["in colour", { "a/1.png": colour, "a/2.png": light, "b/1.png": clear }, {}],
+    ["in grey as it is said", { "a/1.png": light, "b/1.png": colour }, { channels: 1 as const }],
+  ])("images %s", async (_, images, options) => {
+    const folder = await temporaryFolder();
+    await writeImages(folder, images);
+    const paths = Object.keys(images).map((name) => join(folder, name));
+    await expectSamples({ kind: "images", train: folder, ...options }, paths);
+  });
+
+  it("images of that size and of these colours alone", async () => {
+    const folder = await temporaryFolder();
+    await writeImages(folder, { "a/1.png": light, "b/1.png": clear });
+    const data = await openData({ kind: "images", train: folder });
+    await writeImages(folder, { "small.png": { ...light, height: 2, data: light.data.slice(2) }, "red.png": colour });
+    const messageOf = async (name: string): Promise<string> =>
+      (await failureOf(() => readSample(join(folder, name), data))).message.replaceAll(folder, "DIR");
+    expect(await messageOf("small.png")).toBe("DIR/small.png: the image is 2 × 2, DIR/a/1.png is 2 × 3");
+    expect(await messageOf("red.png")).toBe("DIR/red.png: the image has colours, DIR/a/1.png has none");
+  });
+
+  it("CIFAR's images, channel by channel", async () => {
+    const folder = await temporaryFolder();
+    const planes = Uint8Array.from({ length: 3072 }, (_, at) => (7 * at) % 256);
+    await writeFile(join(folder, "data_batch_1.bin"), Uint8Array.of(4, ...planes));
+    const data = Uint8Array.from(planes, (_, at) => planes[(at % 3) * 1024 + Math.floor(at / 3)]!);
+    await writeFile(join(folder, "4.png"), encode({ width: 32, height: 32, channels: 3, data }));
+    await expectSamples({ kind: "cifar", path: folder }, [join(folder, "4.png")]);
+  });
+
+  it.each([{}, { vocabulary: 258 }])("a text by its last tokens %j", async (options) => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "a.txt"), "ab ab ab xab y");
+    // The first sample's tokens, with some in front, and what they are called.
+    await writeFile(join(folder, "so far.txt"), "xab ab");
+    await writeFile(join(folder, "short.txt"), "a");
+    const length = options.vocabulary === undefined ? 5 : 2;
+    const spec = { kind: "text", train: join(folder, "a.txt"), length, ...options } as const;
+    await expectSamples(spec, [join(folder, "so far.txt")]);
+    const data = await openData(spec);
+    expect(data.classNames).toHaveLength(options.vocabulary ?? 256);
+    expect(data.classNames![10]).toBe(String.raw`"\n"`);
+    expect(data.classNames![0xe4]).toBe(String.raw`"\xe4"`);
+    if (options.vocabulary !== undefined) expect(data.classNames!.slice(256)).toEqual(['"ab"', '" ab"']);
+    const error = await failureOf(() => readSample(join(folder, "short.txt"), data));
+    expect(error.message).toContain(`short.txt: 1 tokens, a sample has ${length}`);
+  });
+
+  it("names classes as folders and labels do", async () => {
+    const folder = await temporaryFolder();
+    await writeImages(folder, { "rose/1.png": light, "oak/1.png": light });
+    expect((await openData({ kind: "images", train: folder })).classNames).toEqual(["oak", "rose"]);
+    await writeFile(join(folder, "a.csv"), "x,y\n1,oak\n2,rose\n");
+    const csv = { kind: "csv", train: join(folder, "a.csv"), target: "y" } as const;
+    expect((await openData({ ...csv, classes: ["rose", "oak"] })).classNames).toEqual(["rose", "oak"]);
+  });
+});
+
 describe("a row of values", () => {
   it.each([
     ["row.csv", "0.5,1,-2e1\n"],
@@ -124,7 +202,7 @@ describe("a row of values", () => {
     ["row.JSON", "[[0.5], [1, -20]]"],
   ])("is read from %s: %j", async (name, text) => {
     expect(await readFrom(name, text, [3])).toEqual([0.5, 1, -20]);
-    expect(await readFrom(name, text, [3], 10)).toEqual([0.05, 0.1, -2].map(Math.fround));
+    expect(await readFrom(name, text, [3], "uint8")).toEqual([0.5 / 255, 1 / 255, -20 / 255].map(Math.fround));
   });
 
   it.each([
@@ -146,7 +224,7 @@ describe("a row of values", () => {
   });
 
   it.each(["/nowhere/a.png", "/nowhere/a.csv", "/nowhere/a.json"])("missing at %s is named", async (path) => {
-    const error = await failureOf(() => readSample(path, [3, 3], 1));
+    const error = await failureOf(() => readSample(path, { train: { sampleShape: [3, 3], stored: "float32" } }));
     expect(error).toMatchObject({ code: "DATA_MISSING", message: `cannot read ${path}: ENOENT` });
   });
 });
