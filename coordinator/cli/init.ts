@@ -22,7 +22,18 @@ runs: runs
 
 # Paths of data are seen from this file.
 data: mnist
-# data: {idx: ./digits}                    # a folder with the four MNIST-named files, plain or .gz
+# data: {idx: ./digits}                    # a folder with the four MNIST-named files, plain or .gz; or {path, classes}
+# data: {cifar: ./cifar-10}                # a folder with CIFAR's binary files; or {path, classes: 100}
+# data: {images: {train: ./photos, test: ./more, channels: 3}}    # PNG files in a folder for each class; 1: in grey
+# A text's tokens and what follows them, or follows at each position; bytes, or as many learned pieces as vocabulary says.
+# data: {text: {train: book.txt, test: more.txt, length: 64, predict: next, vocabulary: 1000}}
+# data: {text: {train: book.txt, length: 64, predict: each}}
+# NumPy's arrays; of an archive x_train, y_train, x_test and y_test, or those that are named. The tensors features and targets.
+# data: {npz: {path: data.npz, classes: 10}}
+# data: {npz: {path: data.npz, features: x, targets: y, testFeatures: x2, testTargets: y2, classes: 10}}
+# data: {npy: {features: x.npy, targets: y.npy, testFeatures: x2.npy, testTargets: y2.npy, classes: 3}}
+# data: {safetensors: {train: train.safetensors, test: test.safetensors, classes: 3}}
+# data: {jsonLines: {train: train.jsonl, target: species, classes: [oak, ash]}}    # an object a line; the rest as with csv
 # data:
 #   csv:
 #     train: train.csv
@@ -31,8 +42,12 @@ data: mnist
 #     classes: 3                           # targets are labels 0..2; without it they are real values
 #     scale: 1                             # features are divided by this, such as 255 for pixels
 #     header: true                         # found out if left out
+#     columns: {city: category, id: ignore, age: standard}    # the others are of type number
+#     standardise: true                    # the others are standard: minus their mean, over their standard deviation
 # validation: 0.1                          # this share of the training samples is held out, and tested on in place of the test data
-# augment: [{shift: 2}, {rotate: 8}, flip]    # images change from epoch to epoch, the same way on every worker
+# Images change from epoch to epoch, the same way on every worker: by so many pixels or degrees, to this share at
+# least, without a square of this size.
+# augment: [{shift: 2}, {rotate: 8}, {crop: 0.9}, flip, {cutout: 5}]
 # dataMemory: 1024                         # MiB of features held in memory; files with more are read as they are needed
 
 model:
@@ -46,11 +61,23 @@ model:
     # globalAveragePool; flatten; reshape: [channels, height, width]
     # - conv2d: {filters: 32, kernel: 3, activation: relu}
     # - maxPool: 2
+    # Sequences: embedding: {vocabulary, width, initialiser}; positionEmbedding: {initialiser}; selfAttention: {heads, causal, bias,
+    # initialiser}; linear, which is dense on the last axis; layerNorm: {epsilon}, rmsNorm: {epsilon}, groupNorm: {groups, epsilon};
+    # residual: [layers], which adds what they give to what they were given
+    # - embedding: {vocabulary: 256, width: 64}
+    # - positionEmbedding
+    # - residual: [layerNorm, {selfAttention: {heads: 4, causal: true}}]
+    # - residual: [rmsNorm, {linear: {units: 256, activation: gelu}}, {linear: 64}]
+    # - groupNorm: 4
+    # A model of other software, as far as the tensor that output names; prefix stands in front of its parameters' names.
+    # - onnx: {file: backbone.onnx, output: pooled, prefix: backbone.}
     # on their own line: relu, leakyRelu, elu, sigmoid, tanh, silu, softplus, gelu, geluTanh;
     # softmax may close the list under crossEntropy, which applies it anyway
   # crossEntropy for class labels; binaryCrossEntropy or meanSquaredError for real values
   loss: crossEntropy
   # loss: {crossEntropy: {labelSmoothing: 0.1, classWeights: balanced}}    # or a list of weights
+  # Where training starts from; partial: what is not in the file, or of another shape, starts anew.
+  # weights: {file: before.safetensors, rename: {encoder.: backbone.}, partial: true}
 
 # sgd, adam, adamw, lamb, rmsprop or adagrad. All take learningRate, weightDecay and clipNorm or clipValue; sgd: momentum, nesterov;
 # adam, adamw, lamb: beta1, beta2, epsilon; rmsprop: alpha, epsilon, momentum; adagrad: epsilon

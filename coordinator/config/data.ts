@@ -22,7 +22,7 @@ const table = (what: string) => ({
   standardise: yesOrNo.exactOptional(),
 });
 
-const forms: Forms<DataSpec> = {
+export const dataForms: Forms<DataSpec> = {
   mnist: {},
   idx: { path: file("a folder with the four MNIST-named IDX files"), classes },
   csv: { ...table("a CSV file"), header: yesOrNo.exactOptional(), scale: positive.exactOptional() },
@@ -62,11 +62,11 @@ const forms: Forms<DataSpec> = {
   },
 };
 
-export const dataSchema = choice<DataSpec>(forms, {
+export const dataSchema = choice<DataSpec>(dataForms, {
   short: { idx: "path", npz: "path", cifar: "path", images: "train" },
 });
 
-const augmentForms: Forms<AugmentSpec> = {
+export const augmentForms: Forms<AugmentSpec> = {
   shift: { pixels: wholeNumber(1) },
   flip: {},
   crop: { least: aboveZeroToOne },

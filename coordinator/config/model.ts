@@ -48,7 +48,7 @@ const layerFunction = z.custom<LayerFunction>(isFunction, { error: "a function, 
 const lossFunction = <Name extends keyof LossFunctions>(): z.ZodType<LossFunctions[Name]> =>
   z.custom<LossFunctions[Name]>(isFunction, { error: "a function, which only TypeScript can give" });
 
-const layerForms: Forms<LayerSpec> = {
+export const layerForms: Forms<LayerSpec> = {
   dense: affine,
   linear: affine,
   embedding: {

@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { template } from "../../../coordinator/cli/init.ts";
 import { configSchema } from "../../../coordinator/config.ts";
+import { augmentForms, dataForms } from "../../../coordinator/config/data.ts";
+import { layerForms } from "../../../coordinator/config/model.ts";
 import { buildProgram } from "../../../coordinator/cli/program.ts";
 import { reportError } from "../../../coordinator/cli/report-error.ts";
 import { checkNodeVersion } from "../../../coordinator/node-version.ts";
@@ -120,15 +122,37 @@ describe("init's config", () => {
       expect(template).toMatch(new RegExp(`^#? *${key}:`, "m"));
   });
 
+  it.each([
+    ["data", dataForms],
+    ["layers", layerForms],
+    ["augmentations", augmentForms],
+  ])("names all kinds of %s with their options", (_, forms) => {
+    // What TypeScript alone can give stands in no file.
+    const { custom: _custom, ...kinds } = forms as Record<string, object>;
+    for (const [kind, options] of Object.entries(kinds))
+      for (const word of [kind, ...Object.keys(options)])
+        expect(template, `${kind}: ${word}`).toMatch(new RegExp(`\\b${word}\\b`));
+  });
+
+  const commented = (pattern: RegExp): string[] => [...template.matchAll(pattern)].map(([line]) => line);
+
+  it.each(commented(/^# data: .*$/gm))("holds %j, which is right when the mark is removed", (line) => {
+    expect(() => configOf(template.replace("data: mnist\n", "").replace(line, line.slice(2)))).not.toThrow();
+  });
+
+  it.each(commented(/^ {4}# - .*$/gm))("holds %j, which is right when the mark is removed", (line) => {
+    expect(() => configOf(template.replace(line, line.replace("# ", "")))).not.toThrow();
+  });
+
   it("holds only comments that are right when the mark is removed", () => {
     const variants = [
-      template.replace("data: mnist\n# data: {idx", "data: {idx"),
       template
-        .replace(/# data:\n(#.*\n)+/, (block) => block.replaceAll(/^# /gm, ""))
+        .replace(/# data:\n(# {3}.*\n)+/, (block) => block.replaceAll(/^# /gm, ""))
         .replace("data: mnist\n", "")
         .replace("- dense: 10", "- dense: 3"),
-      template.replace("    # - dropout: 0.2", "    - dropout: 0.2"),
       template.replace("  loss: crossEntropy\n  # loss", "  loss"),
+      template.replace("  # weights:", "  weights:"),
+      ...["validation", "augment", "dataMemory"].map((key) => template.replace(`# ${key}:`, `${key}:`)),
       template.replace("# name:", "name:"),
       template.replace("# tokenFile:", "tokenFile:"),
       template.replace("# tls:", "tls:"),
