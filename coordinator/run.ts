@@ -17,6 +17,7 @@ import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { readingOf, type RunConfig } from "./config.ts";
+import { isOver } from "./core/progress.ts";
 import { totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
 import { initialState, steeringFrom } from "./core/state.ts";
@@ -242,7 +243,7 @@ async function startIn(
   if (trace !== undefined) notify({ type: "tracing", file: trace.path });
   const workers = startLocalWorkers(
     { url: local.server.url, token: local.token, threads: config.threads },
-    localWorkers,
+    isOver(state) ? 0 : localWorkers,
     (error) => runtime.stop(error),
   );
   cleanUp.defer(() => workers.close());

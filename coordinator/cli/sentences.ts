@@ -96,24 +96,39 @@ export function levelOf(event: RunEvent): LogLevel {
   }
 }
 
-/** What the run took and left behind. The lines of `verdict` follow it. */
-export function summary(result: RunResult): string[] {
-  const { compute, reduce, wire, wait, bytesSent, bytesReceived, bytesShared } = result.profile;
+/**
+ * What the run took and left behind. The lines of `verdict` follow it.
+ * @param again the command that goes on with the run
+ */
+export function summary(result: RunResult, again: string): string[] {
+  const { folder, seconds, models, audits } = result;
+  const lines =
+    seconds === 0
+      ? [`${folder} was complete: nothing was left to do (to train on: ${again} --epochs N)`]
+      : timeLines(result);
+  if (audits > 0) lines.push(`audited: ${plural(audits, "gradient")} computed twice, the same bits`);
+  if (models.length > 0) lines.push(`model: ${models.join(", ")}`);
+  return lines;
+}
+
+function timeLines({ steps, seconds, samplesPerSecond, profile }: RunResult): string[] {
+  const { compute, reduce, wire, wait, bytesSent, bytesReceived, bytesShared } = profile;
   const total = compute + reduce + wire + wait;
   const share = (part: number): string => percent(total === 0 ? 0 : part / total, 0);
-  const lines = [
-    `${plural(result.steps, "step")} in ${duration(result.seconds)}, ${count(result.samplesPerSecond)} samples/s`,
-    `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received${bytesShared === 0 ? "" : `, ${bytes(bytesShared)} through shared memory`}`,
+  const shared = bytesShared === 0 ? "" : `, ${bytes(bytesShared)} through shared memory`;
+  return [
+    `${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`,
+    `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received${shared}`,
   ];
-  if (result.audits > 0) lines.push(`audited: ${plural(result.audits, "gradient")} computed twice, the same bits`);
-  if (result.models.length > 0) lines.push(`model: ${result.models.join(", ")}`);
-  return lines;
 }
 
 /** A run's end as one sentence, for the log. */
 export function endSentence(result: RunResult): string {
   const { outcome, steps, seconds, samplesPerSecond, testAccuracy, parametersSha256 } = result;
-  const figures = `${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`;
+  const figures =
+    seconds === 0
+      ? "nothing was left to do"
+      : `${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`;
   return `${outcome}: ${figures}${accuracyPart("test accuracy", testAccuracy)}, parameters sha256 ${parametersSha256}`;
 }
 

@@ -135,7 +135,7 @@ async function runToEnd(
 export function lastLines(result: RunResult, next: Next, quiet: boolean): string[] {
   switch (result.outcome) {
     case "completed":
-      return [...(quiet ? [] : [...summary(result), `use it: ${next.use}`]), ...verdict(result)];
+      return [...(quiet ? [] : [...summary(result, next.again), `use it: ${next.use}`]), ...verdict(result)];
     case "stopped":
       return [`stopped after step ${count(result.steps)}, checkpoint written; to go on: ${next.again}`];
     default:

@@ -45,7 +45,7 @@ export function objectionToHello(state: CoordinatorState, member: Member, hello:
   const quarantine = state.quarantined.get(hello.name);
   if (quarantine !== undefined) return quarantineError(hello.name, quarantine.step);
   if (state.phase === "ended") {
-    return new LockstepError("RUN_ENDED", `the run is over, worker ${hello.name} is not needed any more`);
+    return new LockstepError("RUN_ENDED", "the run is over");
   }
   return undefined;
 }

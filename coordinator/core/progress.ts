@@ -35,10 +35,7 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   }
   // Workers may have begun with what they were assigned ahead.
   if (state.pauseRequested && state.ahead.length === 0) return pause(state, now);
-  // A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed.
-  const evaluationOpen = endsEpoch(settings, state.steps) && state.steering.epochSums.samples > 0;
-  const isOver = state.steps >= totalSteps(settings) || state.steering.watch.stopped;
-  if (!evaluationOpen && isOver) return end(state, "completed");
+  if (isOver(state)) return end(state, "completed");
   if (!enoughWorkers(state, ready, now)) {
     // Workers compute what they were assigned ahead in vain, as it is not open: it is assigned anew.
     state.ahead = [];
@@ -50,8 +47,16 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   state.waitingSaid = false;
   state.phase = "running";
   state.trainingSince ??= { at: now, steps: state.steps };
-  return evaluationOpen ? openEvaluation(state, now) : openStep(state, now);
+  return owesEvaluation(state) ? openEvaluation(state, now) : openStep(state, now);
 }
+
+/** Whether there is nothing left to train or to evaluate. */
+export const isOver = (state: CoordinatorState): boolean =>
+  !owesEvaluation(state) && (state.steps >= totalSteps(state.settings) || state.steering.watch.stopped);
+
+/** A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed. */
+const owesEvaluation = ({ settings, steps, steering }: CoordinatorState): boolean =>
+  endsEpoch(settings, steps) && steering.epochSums.samples > 0;
 
 function enoughWorkers(state: CoordinatorState, ready: number, now: number): boolean {
   const { startWorkers, minWorkers, gatherFor } = state.settings;

@@ -3,10 +3,9 @@
  * the runtime is to do comes out. The same core runs over real sockets and inside a simulated cluster. As in etcd's
  * raft, the state is owned and changed in place by the core, so that a step costs no copies.
  */
-import { unreachable } from "../../shared/errors.ts";
+import { LockstepError, unreachable } from "../../shared/errors.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkerMessage } from "../../shared/protocol/messages.ts";
-import { LockstepError } from "../../shared/errors.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { onCompared, onJudged, settlePieces } from "./audit.ts";
 import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";

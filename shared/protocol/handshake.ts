@@ -20,6 +20,7 @@ export const NONCE_BYTES = 32;
 /** Anyone who gets a worker to say hello can try tokens against its proof at leisure, so a token must be long. */
 const SHORTEST_TOKEN = 16;
 const LONGEST_TOKEN = 1_000;
+const anotherToken = `make one: node -p "crypto.randomBytes(24).toString('base64url')" > join.token`;
 
 /** Whose knowledge is proven. */
 type Role = "worker" | "coordinator";
@@ -47,11 +48,14 @@ export class JoinToken {
    */
   static from(text: string, source: string): JoinToken {
     const secret = text.trim();
+    // Such as what a command said before it wrote the token into the file.
+    if (/[\r\n]/.test(secret))
+      throw new LockstepError("TOKEN_INVALID", `the join token in ${source} has more than one line`, anotherToken);
     if (secret.length >= SHORTEST_TOKEN && secret.length <= LONGEST_TOKEN) return new JoinToken(secret);
     throw new LockstepError(
       "TOKEN_INVALID",
       `the join token in ${source} has ${secret.length} characters, it needs ${SHORTEST_TOKEN} to ${LONGEST_TOKEN}`,
-      `make one: node -p "crypto.randomBytes(24).toString('base64url')" > join.token`,
+      anotherToken,
     );
   }
 

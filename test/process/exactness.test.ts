@@ -106,6 +106,14 @@ test("a run of which everything is killed mid-epoch resumes to the same bits, an
   expect((await stopped.result()).outcome).toBe("stopped");
   expect((await stopped.finished).code).toBe(0);
   expect(await hashOf(resume(where, "stopped"))).toBe(hash);
+
+  // What is complete is said again, and no worker is started for it.
+  const complete = resume(where, "stopped");
+  expect((await complete.result()).parametersSha256).toBe(hash);
+  const { code, stdout, stderr } = await complete.finished;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("completed: nothing was left to do");
+  expect(stdout).not.toContain("worker-");
 }, 300_000);
 
 test("workers that join, leave in good order and are frozen change nothing; the frozen one's shards go to others", async () => {

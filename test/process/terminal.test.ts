@@ -76,6 +76,18 @@ describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal
   });
 });
 
+test("a second SIGTERM ends the process by that signal", async () => {
+  const folder = await prepared();
+  const run = lockstep([...train(500), ...asEvents], folder);
+  await run.event("step", ({ step }) => step > 10);
+  for (const pid of run.children()) process.kill(pid, "SIGSTOP");
+  // One that comes while another is pending is none.
+  const asking = setInterval(() => run.process.kill("SIGTERM"), 50);
+  await run.finished;
+  clearInterval(asking);
+  expect(run.process.signalCode).toBe("SIGTERM");
+});
+
 test("a pipe gets plain lines: nothing is drawn, and the last two lines are the result", async () => {
   const folder = await prepared();
   const { code, stdout, stderr } = await lockstep(train(2), folder).finished;

@@ -207,9 +207,16 @@ describe("the last lines", () => {
     expect(lastLines({ ...result, testAccuracy: undefined, testLoss: undefined }, next, true)).toHaveLength(1);
   });
 
+  it("of a run that was complete when it was resumed say so", () => {
+    expect(lastLines({ ...result, seconds: 0, samplesPerSecond: 0 }, next, false).slice(0, 2)).toEqual([
+      "runs/mnist-1 was complete: nothing was left to do (to train on: lockstep train --resume mnist-1 --epochs N)",
+      "model: runs/mnist-1/model.onnx, runs/mnist-1/model.safetensors",
+    ]);
+  });
+
   it("of a stopped run say how to go on", () => {
-    expect(lastLines({ ...result, outcome: "stopped" }, next, false)).toEqual([
-      "stopped after step 938, checkpoint written; to go on: lockstep train --resume mnist-1",
+    expect(lastLines({ ...result, outcome: "stopped", steps: 1938 }, next, false)).toEqual([
+      "stopped after step 1,938, checkpoint written; to go on: lockstep train --resume mnist-1",
     ]);
   });
 });

@@ -112,6 +112,18 @@ describe("a token", () => {
     },
   );
 
+  it.each(["two lines, of which\none is a secret", "two lines, of which\r\none is a secret"])(
+    "has one line, and %j is refused without being shown",
+    (text) => {
+      const error = refusal(() => JoinToken.from(text, "join.token"));
+      expect(error).toMatchObject({
+        code: "TOKEN_INVALID",
+        message: "the join token in join.token has more than one line",
+      });
+      expect(error.message + error.hint).not.toContain("secret");
+    },
+  );
+
   it("shows its secret to nobody who prints it", () => {
     const token = JoinToken.from("correct horse battery", "a test");
     const shown = [JSON.stringify({ token }), inspect(token, { depth: 9, showHidden: true })].join();
