@@ -5,7 +5,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import type { AugmentSpec } from "../shared/data/augment.ts";
-import type { Reading } from "../shared/data/reading.ts";
 import type { DataSpec } from "../shared/data/spec.ts";
 import { unreachable } from "../shared/errors.ts";
 import type { MetricSpec } from "../shared/nn/metrics.ts";
@@ -14,7 +13,7 @@ import type { StoredModel } from "../shared/nn/stored.ts";
 import type { ScheduleSpec } from "../shared/optim/schedule.ts";
 import type { OptimizerSpec, ParameterGroup } from "../shared/optim/spec.ts";
 import { augmentSchema, dataSchema } from "./config/data.ts";
-import { fraction, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
+import { fraction, notNegative, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./config/fields.ts";
 import { metricsSchema, modelSchema } from "./config/model.ts";
 import { groupsSchema, optimizerSchema, scheduleSchema } from "./config/optimizer.ts";
 import type { Problem } from "./config/problems.ts";
@@ -152,7 +151,7 @@ export const configSchema = strict({
   stopEarly: strict({ patience: wholeNumber(1), threshold: fraction.default(0) }).optional(),
   checkpoint: strict({
     everySteps: wholeNumber(0).default(0),
-    everySeconds: z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" }).default(30),
+    everySeconds: notNegative.default(30),
     keep: wholeNumber(1).default(3),
     best: yesOrNo.optional(),
   }).prefault({}),
@@ -225,13 +224,6 @@ export function completeConfig(written: WrittenConfig, freshName: (data: DataSpe
       : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } }),
   };
 }
-
-/** How the run's processes read its data. */
-export const readingOf = ({ validation, seed, dataMemory }: RunConfig): Reading => ({
-  validation,
-  seed,
-  memory: dataMemory * 2 ** 20,
-});
 
 /** A schedule that runs out keeps to the epochs it began with, also when a resumed run has more. */
 function withEpochs(schedule: ScheduleSpec, epochs: number): ScheduleSpec {

@@ -8,6 +8,7 @@ import { systemClock } from "../shared/clock.ts";
 import { ComputePool } from "../shared/compute/pool.ts";
 import { piscinaThreads } from "../shared/compute/threads.ts";
 import { openData } from "../shared/data/open.ts";
+import { readingOf } from "../shared/data/reading.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { partialLayouts, vectorBytes } from "../shared/gradient/partial.ts";
 import { stepNumber } from "../shared/ids.ts";
@@ -16,7 +17,8 @@ import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
-import { readingOf, type RunConfig } from "./config.ts";
+import { checkLookups } from "./check-lookups.ts";
+import type { RunConfig } from "./config.ts";
 import { isOver } from "./core/progress.ts";
 import { totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
@@ -40,7 +42,6 @@ import type { RunFolder } from "./run-folder/folder.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
 import type { ListenOptions, Server } from "./server.ts";
-import { checkTokens } from "./tokens.ts";
 import { TraceFile } from "./tracing/trace-file.ts";
 
 export interface StartOptions {
@@ -79,7 +80,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const data = await openData(asked.data, readingOf(asked));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = await modelFor(asked, data.train);
-  checkTokens(model.train, data.source);
+  checkLookups(model.train, data.source);
   const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const start = options.resume ? undefined : await startOf(asked, model);

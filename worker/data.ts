@@ -5,11 +5,12 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { readHere, readingOf } from "../shared/compute/pool.ts";
+import { readHere } from "../shared/compute/pool.ts";
 import { readContent } from "../shared/data/content.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { forRun } from "../shared/data/open.ts";
 import type { OpenedData } from "../shared/data/open.ts";
+import { readingOf } from "../shared/data/reading.ts";
 import { errnoOf } from "../shared/errno.ts";
 import { cacheFolder } from "../shared/cache-folder.ts";
 import { LockstepError } from "../shared/errors.ts";

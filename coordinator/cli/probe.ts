@@ -3,6 +3,7 @@ import { Agent as PlainAgent, get as plainGet } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { Agent as TlsAgent, get as tlsGet } from "node:https";
 import { coordinatorAddress } from "../../shared/address.ts";
+import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { readTls } from "../../shared/tls.ts";
 import type { ProbeFlags } from "./options.ts";
@@ -51,6 +52,13 @@ export function probeOf(address: string, flags: ProbeFlags): Probe {
         probed.push({ took, date: Number.isNaN(date) ? undefined : date });
       }
     } catch (cause) {
+      if (errnoOf(cause) === "ECONNREFUSED")
+        throw new LockstepError(
+          "COORDINATOR_UNREACHABLE",
+          `nothing listens at ${url.host}`,
+          "see that the coordinator runs there, and that no firewall is between",
+          { cause },
+        );
       const { message } = cause as Error;
       throw new LockstepError("COORDINATOR_UNREACHABLE", `${url.host}: ${message}`, "look at the coordinator's log", {
         cause,

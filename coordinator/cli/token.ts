@@ -15,6 +15,11 @@ export function addToken(program: Command): void {
     .option("--token-file <file>", "file with that join token (the variable LOCKSTEP_TOKEN)")
     .addHelpText("after", examples)
     .action(async (flags: { reader?: boolean; tokenFile?: string }) => {
+      if (flags.reader !== true && flags.tokenFile !== undefined) {
+        const { LockstepError } = await import("../../shared/errors.ts");
+        const hint = "add --reader, or leave --token-file out: a fresh token is printed";
+        throw new LockstepError("CONFIG_INVALID", "--token-file names the token that --reader derives one from", hint);
+      }
       process.stdout.write(`${flags.reader === true ? await readerToken(flags.tokenFile) : fresh()}\n`);
     });
 }

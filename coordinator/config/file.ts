@@ -16,16 +16,17 @@ export interface Written {
   readonly problems: readonly Problem[];
 }
 
-/** Reads a YAML file (JSON is YAML). Throws CONFIG_INVALID with file and line. */
-export function readConfigFile(path: string): Written {
+/**
+ * Reads a YAML file (JSON is YAML). Throws CONFIG_INVALID with file and line.
+ * @param hint what to do where there is no such file
+ */
+export function readConfigFile(path: string, hint = "`lockstep init` writes a commented config."): Written {
   let source: string;
   try {
     source = readFileSync(path, "utf8");
   } catch (cause) {
     const reason = errnoOf(cause) === "ENOENT" ? "no such file" : (errnoOf(cause) ?? String(cause));
-    throw new LockstepError("CONFIG_INVALID", `${path}: ${reason}`, "`lockstep init` writes a commented config.", {
-      cause,
-    });
+    throw new LockstepError("CONFIG_INVALID", `${path}: ${reason}`, hint, { cause });
   }
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });

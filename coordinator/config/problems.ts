@@ -63,13 +63,15 @@ export function opening(path: readonly PropertyKey[], placeOf: PlaceOf): string 
   return place === `--${key}` ? place : `${place}: ${key}`;
 }
 
+const forTrain = "`lockstep init` writes a config that explains every option; `lockstep train --help` lists the flags.";
+
 /** One error for all problems, in the order of their lines. */
-export function configInvalid(problems: readonly Problem[], placeOf: PlaceOf): LockstepError {
+export function configInvalid(problems: readonly Problem[], placeOf: PlaceOf, hint = forTrain): LockstepError {
   const lines = problems.map(({ path, message }) => `${opening(path, placeOf)}: ${message}`);
   lines.sort((left, right) => left.localeCompare(right, "en", { numeric: true }));
   return new LockstepError(
     "CONFIG_INVALID",
     lines.length === 1 ? lines.join() : `${lines.length} problems in the config\n  ${lines.join("\n  ")}`,
-    "`lockstep init` writes a config that explains every option; `lockstep train --help` lists the flags.",
+    hint,
   );
 }

@@ -113,7 +113,7 @@ const exists = (path: string): LockstepError =>
   new LockstepError(
     "RUN_EXISTS",
     `${path} exists`,
-    "Continue that run with --resume, or choose another name with --name.",
+    "Continue that run with --resume, or choose another name with --name (in TypeScript `resume: true`, or `name`).",
   );
 
 const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

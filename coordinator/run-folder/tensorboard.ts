@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Figures } from "../../shared/nn/metrics.ts";
 import type { RunEvent } from "../events.ts";
 import { onDisk } from "./disk.ts";
-import { restartRecord, scalarsRecord, versionRecord } from "./event-records.ts";
+import { restartRecord, scalarsRecord, versionRecord } from "./tensorboard-records.ts";
 
 /** Milliseconds that a point waits for others to be written with it. */
 const WRITE_EVERY = 1_000;

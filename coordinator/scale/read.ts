@@ -44,12 +44,14 @@ const schema = strict({
   out: text("the path of a folder").default("scaling"),
 });
 
+const hint = "`lockstep scale --help` shows an experiment file and the flags.";
+
 const gridKeys = ["workers", "threads", "shards", "batch"] as const;
 
 export function readExperiment(file: string | undefined, flags: ScaleFlags): Experiment {
-  const asked = withOwnFlags(file === undefined ? written({}) : readConfigFile(file), flags);
+  const asked = withOwnFlags(file === undefined ? written({}) : readConfigFile(file, hint), flags);
   const parsed = schema.safeParse(asked.values);
-  if (!parsed.success) throw configInvalid(problemsOf(parsed.error.issues, asked.values), asked.placeOf);
+  if (!parsed.success) throw configInvalid(problemsOf(parsed.error.issues, asked.values), asked.placeOf, hint);
   const { job: _, threads, shards, batch, target, out, ...rest } = parsed.data;
   // These flags are the grid's.
   const { workers: __, threads: ___, shards: ____, batch: _____, ...jobFlags } = flags;

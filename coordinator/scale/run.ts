@@ -79,7 +79,7 @@ export function reportOf(results: Results, { grid, target }: Experiment): string
     ...modelSentences(results),
     ...results.predictions.flatMap((prediction) => [
       "",
-      `with ${seriesTitle(prediction.from)}, each worker on a machine of its own as fast as this one, its wire as fast as this machine's:`,
+      `with ${seriesTitle(prediction.from)} (as many as workers where those are more, up to half the samples), each worker on a machine of its own as fast as this one, its wire as fast as this machine's:`,
       predictionTable(prediction),
       predictionSentence(prediction),
     ]),

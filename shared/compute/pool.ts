@@ -4,7 +4,7 @@
  */
 import { openData } from "../data/open.ts";
 import type { OpenedData } from "../data/open.ts";
-import type { Reading } from "../data/reading.ts";
+import { readingOf } from "../data/reading.ts";
 import type { DataSpec } from "../data/spec.ts";
 import { LockstepError } from "../errors.ts";
 import { bucketStarts, bucketsWithin } from "../gradient/buckets.ts";
@@ -27,13 +27,6 @@ import { Series } from "./series.ts";
 import type { Computed } from "./series.ts";
 import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
-
-/** How the plan's data is read. */
-export const readingOf = ({ validation, seed, dataMemory }: RunPlan): Reading => ({
-  validation,
-  seed,
-  memory: dataMemory * 2 ** 20,
-});
 
 /** The plan's data, from this machine. Throws DATA_MISSING, DATA_INVALID, DATA_MISMATCH. */
 export async function readHere(plan: RunPlan): Promise<OpenedData> {

@@ -1,4 +1,4 @@
-/** What runs compute tasks: piscina's threads, or in tests something else. */
+/** What runs compute tasks: piscina's threads, the thread of the socket (main-thread.ts), or in tests something else. */
 import { Signal } from "../memory/signal.ts";
 import { threadFile, ThreadPool } from "../thread-pool.ts";
 import type { ComputeResult, ComputeTask, Progress, ThreadSetup } from "./task.ts";

@@ -10,6 +10,13 @@ export interface Reading {
   readonly memory: number;
 }
 
+/** As a run's config, or its plan, says; `dataMemory` is in MiB. */
+export const readingOf = (run: {
+  readonly validation: number;
+  readonly seed: number;
+  readonly dataMemory: number;
+}): Reading => ({ validation: run.validation, seed: run.seed, memory: run.dataMemory * 2 ** 20 });
+
 export const wholeReading: Reading = { validation: 0, seed: 0, memory: 2 ** 30 };
 
 /** Which of `samples` samples are trained on and which held out, both ascending. */

@@ -1,23 +1,29 @@
-/**
- * `npm run simulate -- --seeds N [--from K] [--trace]`: simulates a cluster under the schedules of N seeds and stops at
- * the first that does not end in the undisturbed run's bits. Says how many schedules had which fault.
- */
-import { parseArgs } from "node:util";
+/** `npm run simulate`: schedules of faults, one after the other, until one does not end in the undisturbed run's bits. */
+import { mistake, optionsFrom } from "../support/command-line.ts";
 import { linesOf } from "./schedule.ts";
 import { scheduleOf } from "./seeds.ts";
 import { check } from "./simulate.ts";
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "2000" },
-    from: { type: "string", default: "1" },
-    trace: { type: "boolean", default: false },
-  },
+const help = `npm run simulate -- [options]
+
+Simulates a cluster under the schedules of many seeds, and stops at the first that does not end in the undisturbed run's
+bits. Says how many schedules had which fault.
+
+  --seeds N   so many schedules (2000)
+  --from K    from this seed on (1)
+  --trace     tell the story of each, not only of one that fails
+
+  npm run simulate -- --seeds 200
+  npm run simulate -- --from 1234 --seeds 1 --trace`;
+const values = optionsFrom(help, {
+  seeds: { type: "string", default: "2000" },
+  from: { type: "string", default: "1" },
+  trace: { type: "boolean", default: false },
 });
 const from = Number(values.from);
 const count = Number(values.seeds);
 if (!Number.isSafeInteger(from) || from < 0 || !Number.isSafeInteger(count) || count < 1) {
-  throw new RangeError("--seeds and --from want whole numbers");
+  mistake(help, "--seeds and --from want whole numbers, --seeds one from 1 on");
 }
 
 /** Lines of the story that are shown of a failure without --trace. */

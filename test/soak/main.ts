@@ -1,21 +1,32 @@
 /**
- * `npm run soak -- --minutes M [--seed N]`: a real coordinator and three workers train while every few seconds one of them
- * is killed, frozen or asked to leave. A run that completes goes on with more epochs until the time is over. Then the same
- * run is done undisturbed, and parameters, losses and figures must be the same to the last bit. Exit code 0 only then.
+ * `npm run soak`: real processes, disturbed for a while, then undisturbed to the same bits. A run that completes goes on with more
+ * epochs until the time is over.
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { randomStream } from "../../shared/random.ts";
+import { mistake, optionsFrom } from "../support/command-line.ts";
 import { asEvents, Lockstep } from "../support/lockstep-process.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { freePort } from "../support/ports.ts";
 
-const { values } = parseArgs({
-  options: { minutes: { type: "string", default: "2" }, seed: { type: "string", default: "1" } },
+const help = `npm run soak -- [options]
+
+A real coordinator and three workers train while every few seconds one of them is killed, frozen or asked to leave. Then
+the same run is done undisturbed. Ends with 0 only if parameters, losses and figures are the same to the last bit.
+
+  --minutes M   of disturbance (2)
+  --seed N      decides what happens when (1)
+
+  npm run soak -- --minutes 60 --seed 7`;
+const values = optionsFrom(help, {
+  minutes: { type: "string", default: "2" },
+  seed: { type: "string", default: "1" },
 });
 const minutes = Number(values.minutes);
+if (!(minutes > 0) || !Number.isSafeInteger(Number(values.seed)))
+  mistake(help, "--minutes wants a number above 0, --seed a whole number");
 const random = randomStream(Number(values.seed), "simulation");
 let drawn = 0;
 const below = (count: number): number => Math.floor(count * random.uniform(drawn++));

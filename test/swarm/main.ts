@@ -1,31 +1,37 @@
-/**
- * `npm run swarm -- [--workers N] [--seconds S] [--processes P] [--sockets] [--seed K]`: a real coordinator trains with N
- * light workers, of which some leave, are killed and join about once a second; with --sockets they share no memory with it.
- * Exit code 0 only if every step was taken with so many workers there, nothing grew, and the parameters are, to the last
- * bit, those of one undisturbed worker.
- */
+/** `npm run swarm`: a real coordinator and very many light workers that come and go. */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { mistake, optionsFrom } from "../support/command-line.ts";
 import { courseOf, growthOf, problemsOf } from "./judge.ts";
 import { STEPS_PER_EPOCH } from "./job.ts";
 import type { Held, Measurement } from "./measurement.ts";
 import { runAlone, runSwarm } from "./swarm.ts";
 import type { SwarmReport } from "./swarm.ts";
 
-const { values } = parseArgs({
-  options: {
-    workers: { type: "string", default: "200" },
-    seconds: { type: "string", default: "60" },
-    processes: { type: "string", default: "4" },
-    seed: { type: "string", default: "1" },
-    sockets: { type: "boolean", default: false },
-  },
+const help = `npm run swarm -- [options]
+
+A real coordinator trains with many light workers, of which some leave, are killed and join about once a second. Ends with
+0 only if every step was taken with so many workers there, nothing grew, and the parameters are, to the last bit, those of
+one undisturbed worker.
+
+  --workers N     so many (200)
+  --seconds S     for about so long (60)
+  --processes P   that the workers are spread over (4)
+  --sockets       they share no memory with the coordinator
+  --seed K        decides who comes and goes (1)
+
+  npm run swarm -- --workers 50 --seconds 20`;
+const values = optionsFrom(help, {
+  workers: { type: "string", default: "200" },
+  seconds: { type: "string", default: "60" },
+  processes: { type: "string", default: "4" },
+  seed: { type: "string", default: "1" },
+  sockets: { type: "boolean", default: false },
 });
 const [workers, seconds, processes, seed] = [values.workers, values.seconds, values.processes, values.seed].map(Number);
 if (![workers, seconds, processes, seed].every((value) => Number.isSafeInteger(value) && value! >= 1))
-  throw new RangeError("--workers, --seconds, --processes and --seed want whole numbers from 1 on");
+  mistake(help, "--workers, --seconds, --processes and --seed want whole numbers from 1 on");
 
 /** Enough that starting and warming up count for little in the rate. */
 const CALIBRATION_EPOCHS = 80;

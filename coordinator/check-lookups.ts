@@ -10,7 +10,7 @@ import type { Graph } from "../shared/graph/graph.ts";
 import { product } from "../shared/graph/values.ts";
 
 /** Throws DATA_INVALID for a sample with a number that has no row in the table that the graph looks it up in. */
-export function checkTokens(graph: Graph, { train, test }: Parts): void {
+export function checkLookups(graph: Graph, { train, test }: Parts): void {
   const rows = smallestTable(graph);
   if (rows === undefined) return;
   checkPart(train, "training", rows);

@@ -1,6 +1,6 @@
 /** The frame of TensorBoard's records; that TensorBoard reads what is in them is shown in test/process/tensorboard.test.ts. */
 import { expect, it } from "vitest";
-import { crc32c, versionRecord } from "../../../coordinator/run-folder/event-records.ts";
+import { crc32c, versionRecord } from "../../../coordinator/run-folder/tensorboard-records.ts";
 
 it.each([
   ["32 zeros", Buffer.alloc(32), 0x8a9136aa],
