@@ -57,27 +57,11 @@ export function startLocalWorkers(
     const name = names[worker]!;
     const startedAt = performance.now();
     let lastWords = "";
-    const child = startOn(
-      (all) => processorsFor(worker, { workers: count, threads }, all),
-      () =>
-        fork(file, [url, "--name", name, "--threads", String(threads)], {
-          stdio: ["ignore", "ignore", "pipe", "ipc"],
-          env,
-        }),
-    );
-    children.add(child);
-    child.stderr!.on("data", (text: Buffer) => {
-      lastWords = (lastWords + text.toString()).slice(-2_000);
-    });
-    child.on("error", (error) => {
-      lastWords = error.message;
-    });
-    child.on("close", (code, signal) => {
-      children.delete(child);
+    /** @param end how it ended */
+    const onEnd = (end: string): void => {
       if (closing || abandoned.has(name)) return;
       const failed = performance.now() - startedAt > HEALTHY_AFTER ? 1 : failures + 1;
       if (failed >= MOST_FAILURES) {
-        const end = signal === null ? `with exit code ${code}` : `by ${signal}`;
         const sentence = `local worker ${name} ended ${failed} times in a row, last ${end}: ${lastWords.trim() || "it said nothing"}`;
         onExhausted(new LockstepError("WORKERS_EXHAUSTED", sentence, "mend that, then continue with --resume"));
         return;
@@ -90,6 +74,30 @@ export function startLocalWorkers(
         FIRST_PAUSE * 2 ** (failed - 1),
       );
       pauses.add(pause);
+    };
+    const child = startOn(
+      (all) => processorsFor(worker, { workers: count, threads }, all),
+      () =>
+        fork(file, [url, "--name", name, "--threads", String(threads)], {
+          stdio: ["ignore", "ignore", "pipe", "ipc"],
+          env,
+        }),
+    );
+    child.on("error", (error) => {
+      lastWords = error.message;
+    });
+    // The system has no process or no files left for it: then it has no pipes either, and nothing but an error follows.
+    if (child.pid === undefined) {
+      child.once("error", () => onEnd("before it began"));
+      return;
+    }
+    children.add(child);
+    child.stderr!.on("data", (text: Buffer) => {
+      lastWords = (lastWords + text.toString()).slice(-2_000);
+    });
+    child.on("close", (code, signal) => {
+      children.delete(child);
+      onEnd(signal === null ? `with exit code ${code}` : `by ${signal}`);
     });
   };
   const names = Array.from({ length: count }, (_, index) => `worker-${index + 1}`);

@@ -197,6 +197,7 @@ async function startIn(
     checkpoint: () => recorder.checkpoint(state),
     keepBest: () => recorder.keepBest(state),
   });
+  cleanUp.defer(() => runtime.close());
   const closers: (() => Promise<void>)[] = [];
   cleanUp.defer(async () => {
     for (const close of closers) await close();

@@ -94,6 +94,11 @@ export class CoordinatorRuntime implements ServerListener {
     };
   }
 
+  /** Nothing happens by itself any more. */
+  close(): void {
+    for (const cancel of this.#timers) cancel();
+  }
+
   /** Shows what is performed, and from when to when, until the result is called. */
   observe(observer: EffectObserver): () => void {
     this.#observers.add(observer);
@@ -224,7 +229,7 @@ export class CoordinatorRuntime implements ServerListener {
         this.#parts.notify(effect.event);
         return;
       case "finish":
-        for (const cancel of this.#timers) cancel();
+        this.close();
         this.#finish(effect.outcome);
         return;
       default:

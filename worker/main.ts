@@ -3,7 +3,7 @@
  * The worker process: `node worker/main.ts ws://HOST:PORT [--threads N] [--name NAME] [--patience SECONDS]
  * [--token-file FILE] [--tls-ca FILE] [--tls-cert FILE --tls-key FILE] [--log FORMAT] [--log-level LEVEL]`.
  * It ends with its run. Started by a coordinator (with an IPC channel) it also ends when that process is gone, and
- * leaves Ctrl-C to it. Exit code 1: an error, told; 0: the run is over or the worker was asked to leave.
+ * leaves Ctrl-C, and a terminal that is closed, to it. Exit code 1: an error, told; 0: the run is over or the worker was asked to leave.
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
@@ -79,6 +79,8 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
   };
   process.on("SIGTERM", leave);
   process.on("SIGINT", () => isChild || leave());
+  // A terminal that is closed; without one the work goes on, as under nohup, whose wish Node does not keep.
+  process.on("SIGHUP", () => isChild || !process.stdout.isTTY || leave());
   process.on("disconnect", leave);
   await runtime.finished;
 }

@@ -48,9 +48,9 @@ export class JoinToken {
    */
   static from(text: string, source: string): JoinToken {
     const secret = text.trim();
-    // Such as what a command said before it wrote the token into the file.
-    if (/[\r\n]/.test(secret))
-      throw new LockstepError("TOKEN_INVALID", `the join token in ${source} has more than one line`, anotherToken);
+    // Such as a file of random bytes, or what a command said before it wrote the token into the file.
+    if (/[\p{Cc}\uFFFD]/u.test(secret))
+      throw new LockstepError("TOKEN_INVALID", `the join token in ${source} is not one line of text`, anotherToken);
     if (secret.length >= SHORTEST_TOKEN && secret.length <= LONGEST_TOKEN) return new JoinToken(secret);
     throw new LockstepError(
       "TOKEN_INVALID",

@@ -1,9 +1,12 @@
 /** What a person sees: the bar on a terminal, plain lines in a pipe, and Ctrl-C once and twice. */
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep } from "../support/lockstep.ts";
+import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { hasTerminal, Terminal } from "../support/terminal.ts";
 
@@ -60,6 +63,16 @@ describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal
     expect((await resumed.event("listening")).resumedAt).toBe(Number(digits));
   });
 
+  test("that is closed has the run write a checkpoint", async () => {
+    const folder = await prepared();
+    const terminal = new Terminal(train(500), folder, 130);
+    await terminal.shows(/epoch 2\/500 ·/);
+    const run = terminal.coordinator;
+    terminal.close();
+    await expect.poll(() => existsSync(`/proc/${run}`)).toBe(false);
+    expect(await readdir(join(folder, "runs", "seen", "checkpoints"))).not.toEqual([]);
+  });
+
   test("at the second Ctrl-C ends at once and gives the cursor back", async () => {
     const folder = await prepared();
     const terminal = new Terminal(train(500), folder, 130);
@@ -68,6 +81,8 @@ describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal
     expect(terminal.freezeWorkers()).toBe(2);
     terminal.interrupt();
     await terminal.shows(/\nstopping: .*Ctrl-C again ends at once/);
+    // At once it would be the first one that was passed on again.
+    await setTimeout(600);
     const asked = performance.now();
     terminal.interrupt();
     expect(await terminal.finished).toBe(130);
@@ -76,10 +91,32 @@ describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal
   });
 });
 
-test("a second SIGTERM ends the process by that signal", async () => {
-  const folder = await prepared();
-  const run = lockstep([...train(500), ...asEvents], folder);
+/** A run on no terminal that has taken some steps. */
+async function underWay(): Promise<Lockstep> {
+  const run = lockstep([...train(500), ...asEvents], await prepared());
   await run.event("step", ({ step }) => step > 10);
+  return run;
+}
+
+test("a signal that comes twice at once, as npm and `timeout` pass it on, stops the run in good order", async () => {
+  const run = await underWay();
+  run.process.kill("SIGINT");
+  await setTimeout(50);
+  run.process.kill("SIGINT");
+  expect((await run.result()).outcome).toBe("stopped");
+  expect((await run.finished).code).toBe(0);
+});
+
+test("without a terminal a hang-up changes nothing, for the workers neither", async () => {
+  const run = await underWay();
+  process.kill(-run.process.pid!, "SIGHUP");
+  const { step } = run.events.filter((event) => event.type === "step").at(-1)!;
+  await run.event("step", (event) => event.step > step + 200);
+  expect(run.events.filter(({ type }) => type === "worker-lost")).toEqual([]);
+});
+
+test("a second SIGTERM ends the process by that signal", async () => {
+  const run = await underWay();
   for (const pid of run.children()) process.kill(pid, "SIGSTOP");
   // One that comes while another is pending is none.
   const asking = setInterval(() => run.process.kill("SIGTERM"), 50);

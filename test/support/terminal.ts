@@ -22,11 +22,14 @@ function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** Whether a process is a worker of Lockstep; one that has ended is none. */
-function isWorker(pid: number): boolean {
-  const commandLine = `/proc/${pid}/cmdline`;
-  return existsSync(commandLine) && readFileSync(commandLine, "utf8").includes("worker/main.ts");
+/** Empty for a process that has ended. */
+function commandLineOf(pid: number): string {
+  const file = `/proc/${pid}/cmdline`;
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
 }
+
+/** Whether a process is a worker of Lockstep. */
+const isWorker = (pid: number): boolean => commandLineOf(pid).includes("worker/main.ts");
 
 export class Terminal {
   readonly finished: Promise<number | null>;
@@ -69,6 +72,16 @@ export class Terminal {
 
   interrupt(): void {
     this.#process.stdin!.write("\u0003");
+  }
+
+  /** The process that the command runs as. */
+  get coordinator(): number {
+    return descendants(this.#process.pid!).find((pid) => !isWorker(pid) && commandLineOf(pid).includes(program))!;
+  }
+
+  /** As a window that is closed. */
+  close(): void {
+    this.#process.kill("SIGKILL");
   }
 
   /** Freezes the local workers, until the test ends, and returns how many. */
