@@ -25,7 +25,10 @@ export function addRunOptions(command: Command): Command {
     .option("--layers <sizes>", "dense layers with relu between them: inputs, hidden layers, outputs (784,64,10)")
     .option("--weights <file>", "safetensors file that the parameters start from, by name")
     .option("--optimizer <name>", "sgd, adam, adamw, lamb, rmsprop or adagrad (sgd)")
-    .option("--learning-rate <number>", "learning rate of the optimizer (0.05)")
+    .option(
+      "--learning-rate <number>",
+      "learning rate (0.05; with --optimizer adam, adamw, lamb 0.001, rmsprop, adagrad 0.01, sgd 0.1)",
+    )
     .option("--momentum <number>", "momentum of the optimizer (0.9)")
     .option("--schedule <name>", "of the learning rate: constant, cosine, oneCycle, polynomial or plateau (constant)")
     .option("--warm-up <epochs>", "epochs over which the learning rate grows to its value (0)")

@@ -137,7 +137,9 @@ export function lastLines(result: RunResult, next: Next, quiet: boolean): string
     case "completed":
       return [...(quiet ? [] : [...summary(result, next.again), `use it: ${next.use}`]), ...verdict(result)];
     case "stopped":
-      return [`stopped after step ${count(result.steps)}, checkpoint written; to go on: ${next.again}`];
+      return [
+        `stopped ${result.steps === 0 ? "before the first step" : `after step ${count(result.steps)}, checkpoint written`}; to go on: ${next.again}`,
+      ];
     default:
       return unreachable(result.outcome);
   }

@@ -1,7 +1,7 @@
 /**
  * A layer and a loss of one's own, written from operations: a gate that scales each unit, and Huber's loss, which is not
  * carried away by outliers.
- *   node test/examples/custom-layer.ts [OPTIONS as JSON]
+ *   npx node test/examples/custom-layer.ts [OPTIONS as JSON]
  */
 import { fileURLToPath } from "node:url";
 import { adam, dense, layer, loss, ops, sequential, train, type TrainConfig } from "../../coordinator/index.ts";

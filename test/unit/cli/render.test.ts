@@ -218,6 +218,9 @@ describe("the last lines", () => {
     expect(lastLines({ ...result, outcome: "stopped", steps: 1938 }, next, false)).toEqual([
       "stopped after step 1,938, checkpoint written; to go on: lockstep train --resume mnist-1",
     ]);
+    expect(lastLines({ ...result, outcome: "stopped", steps: 0 }, next, false)).toEqual([
+      "stopped before the first step; to go on: lockstep train --resume mnist-1",
+    ]);
   });
 });
 
