@@ -3,7 +3,11 @@ import type { Context } from "hono";
 import { LockstepError } from "../../shared/errors.ts";
 
 /** An error as its JSON. One that nobody foresaw is a defect: it goes to the log with its stack, and the run goes on. */
-export function fail(context: Context, status: 400 | 401 | 403 | 404 | 429 | 500 | 503, error: Error): Response {
+export function fail(
+  context: Context,
+  status: 400 | 401 | 403 | 404 | 411 | 413 | 429 | 500 | 503,
+  error: Error,
+): Response {
   if (error instanceof LockstepError) {
     const { code, message, hint } = error;
     return context.json({ error: { code, message, hint } }, status);

@@ -68,6 +68,14 @@ const form = { "content-type": "application/x-www-form-urlencoded" };
 const errorIn = ({ text }: Answer): { code: string; message: string; hint: string } =>
   (JSON.parse(text) as { error: { code: string; message: string; hint: string } }).error;
 
+/** What the edge writes to the log from now on. */
+function logged(): string[] {
+  const written: string[] = [];
+  const log = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
+  onTestFinished(() => log.mockRestore());
+  return written;
+}
+
 describe("without a token", () => {
   it("who asks from this host may look and steer", async () => {
     const ask = await open(JoinToken.none);
@@ -182,6 +190,58 @@ describe("web pages", () => {
   });
 });
 
+describe("bodies", () => {
+  /** The status of the answer to bytes that no client library would send; NaN where there is none. */
+  const sendRaw = ({ hostname, port }: { hostname: string; port: number }, head: string, body = "") =>
+    new Promise<number>((resolve) => {
+      let text = "";
+      const lines = [head, "Host: localhost", "Connection: close", "", body].join("\r\n");
+      const socket = connect(port, hostname, () => socket.write(lines));
+      socket.setEncoding("latin1").on("data", (part: string) => (text += part));
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1])));
+    });
+  const chunked = "Transfer-Encoding: chunked";
+  const multipart = "Content-Type: multipart/form-data";
+
+  it.each([
+    ["none", "POST /stop HTTP/1.1", "", 200],
+    ["a short one", "POST /stop HTTP/1.1\r\nContent-Length: 3", "abc", 200],
+    ["one in pieces", `POST /stop HTTP/1.1\r\n${chunked}`, "3\r\nabc\r\n0\r\n\r\n", 411],
+    ["one in pieces without an end", `POST /stop HTTP/1.1\r\n${chunked}`, "3\r\nabc\r\n", 411],
+    ["one that is too long", "POST /stop HTTP/1.1\r\nContent-Length: 20000", "abc", 413],
+    ["one of a GET that is too long", "GET /page HTTP/1.1\r\nContent-Length: 20000", "abc".repeat(7000), 413],
+  ])("%s, where none is expected", async (_what, head, body, status) => {
+    const written = logged();
+    expect(await sendRaw(await serve(JoinToken.none), head, body)).toBe(status);
+    expect(written).toEqual([]);
+  });
+
+  it.each([
+    ["no form at all", "POST /login HTTP/1.1", ""],
+    ["a broken form of many parts", `POST /login HTTP/1.1\r\n${multipart}\r\nContent-Length: 3`, "abc"],
+    ["a form without a token", "POST /login HTTP/1.1\r\nContent-Length: 3", "a=%"],
+  ])("%s is a wrong token", async (_what, head, body) => {
+    const written = logged();
+    const at = await serve(token);
+    for (let count = 0; count < 10; count++) expect(await sendRaw(at, head, body)).toBe(401);
+    expect((await askAt(at)("/page", bearer(secret))).status).toBe(429);
+    expect(written).toEqual([]);
+  });
+
+  it("whoever hangs up in the middle of a form leaves nothing in the log", async () => {
+    const written = logged();
+    const { hostname, port } = await serve(token);
+    const socket = connect(port, hostname);
+    socket.write("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ntoken=", () =>
+      socket.destroy(),
+    );
+    await new Promise((resolve) => socket.on("close", resolve));
+    expect((await askAt({ hostname, port })("/healthz")).status).toBe(200);
+    expect(written).toEqual([]);
+  });
+});
+
 describe("probes", () => {
   it.each([
     [{ alive: true, ready: true }, 200, 200],
@@ -225,9 +285,7 @@ it("a flood gets 200 answers a second, and probes are answered all the same", as
 
 it("a handler that fails is a defect in the log, and no end of anything", async () => {
   const ask = await open(JoinToken.none);
-  const written: string[] = [];
-  const log = vi.spyOn(process.stderr, "write").mockImplementation((text) => written.push(String(text)) > 0);
-  onTestFinished(() => log.mockRestore());
+  const written = logged();
   const answer = await ask("/broken");
   expect([answer.status, errorIn(answer).code]).toEqual([500, "DEFECT"]);
   expect(answer.text).not.toContain("a defect");
