@@ -16,8 +16,9 @@ import type { RunConfig } from "./config.ts";
 import { metricsFor } from "./model.ts";
 import type { Start } from "./starting.ts";
 import { batchOf, stepsPerEpoch, totalSteps } from "./core/schedule.ts";
-import type { Quarantine, Settings } from "./core/state.ts";
+import type { Settings } from "./core/state.ts";
 import type { Figure } from "./core/watch.ts";
+import type { Manifest } from "./run-folder/manifest.ts";
 
 /** Samples of one shard of an evaluation: part of the arithmetic, so it never changes. */
 export const EVALUATION_CHUNK = 250;
@@ -32,28 +33,6 @@ export interface Ingredients {
   readonly layouts: PartialLayouts;
   /** What it starts from; a run that goes on reads that only if it has no checkpoint yet. */
   readonly start?: Start;
-}
-
-/** What a run folder's manifest.json says besides the config. */
-export interface Manifest {
-  readonly run: string;
-  readonly lockstep: string;
-  readonly node: string;
-  readonly created: string;
-  readonly seed: number;
-  readonly batch: number;
-  readonly shards: number;
-  readonly exact: boolean;
-  readonly dataSha256: string;
-  readonly layoutHash: string;
-  /** Number of values, frozen ones included. */
-  readonly parameters: number;
-  /** SHA-256 of the files that parameters started from, by path. */
-  readonly startedFrom?: Start["files"];
-  /** The arithmetic of the run's first worker; every other one must have the same unless the run is inexact. */
-  readonly fingerprint?: string;
-  /** Workers that were proved to have sent wrong gradients. */
-  readonly quarantined?: readonly Quarantine[];
 }
 
 export function firstManifest({ config, data, layouts, start }: Ingredients): Manifest {

@@ -13,7 +13,7 @@ import { batchOf } from "./core/schedule.ts";
 import type { CoordinatorState } from "./core/state.ts";
 import type { RunEvent } from "./events.ts";
 import type { ParameterStore } from "./parameters.ts";
-import type { Manifest } from "./plan.ts";
+import type { Manifest } from "./run-folder/manifest.ts";
 import { Checkpoints } from "./run-folder/checkpoints.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
 import { cutBackMetrics, MetricsLog } from "./run-folder/metrics.ts";

@@ -32,7 +32,7 @@ import type { Audience } from "./logs.ts";
 import { machineryOf } from "./machinery.ts";
 import { modelFor, withGraphs } from "./model.ts";
 import { EVALUATION_CHUNK, firstManifest, frozenCount, parameterCount, planOf, settingsOf } from "./plan.ts";
-import type { Ingredients, Manifest } from "./plan.ts";
+import type { Ingredients } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { EngineReferee } from "./referee.ts";
 import { resultOf, secondsOf } from "./result.ts";
@@ -125,7 +125,7 @@ async function openFolder(resume: boolean, ingredients: Ingredients): Promise<Ru
   if (!resume) return createRun(path, { config, manifest: firstManifest(ingredients) });
   const folder = await resumeRun(path);
   const found = ingredients.data.sha256;
-  const manifest = folder.manifest as Manifest;
+  const { manifest } = folder;
   const { dataSha256 } = manifest;
   if (dataSha256 === found) {
     try {
@@ -153,7 +153,7 @@ async function startIn(
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
   const { data, model, layouts } = ingredients;
-  const manifest = { ...(folder.manifest as Manifest), exact: config.exact };
+  const manifest = { ...folder.manifest, exact: config.exact };
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
   const shards = {
     train: settings.shards,

@@ -1,11 +1,9 @@
 /** A run's trained network as it lies on disk, loaded for evaluation and prediction. Nothing in the folder is changed. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeSafetensors } from "../shared/checkpoint/safetensors.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { openData, type OpenedData } from "../shared/data/open.ts";
 import { readingOf } from "../shared/data/reading.ts";
-import { errnoOf } from "../shared/errno.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { layoutOf, slotView, type Layout } from "../shared/memory/layout.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
@@ -13,8 +11,8 @@ import { averageIn } from "../shared/optim/optimizer.ts";
 import type { RunConfig } from "./config.ts";
 import { configOfRun } from "./config/resume.ts";
 import { modelFor } from "./model.ts";
-import type { Manifest } from "./plan.ts";
 import { Checkpoints } from "./run-folder/checkpoints.ts";
+import { readIfThere } from "./run-folder/disk.ts";
 import type { FoundRun } from "./run-folder/find.ts";
 import { readRun } from "./run-folder/folder.ts";
 
@@ -38,16 +36,13 @@ export interface TrainedRun {
  */
 export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepError) => void): Promise<TrainedRun> {
   const config = await configOfRun(run);
-  const { dataSha256 } = (await readRun(run.path)).manifest as Manifest;
+  const { dataSha256 } = (await readRun(run.path)).manifest;
   const data = await openData(config.data, readingOf(config));
   const model = await modelFor(config, data.train);
   const layout = layoutOf(model.parameters);
   const loaded = { config, data, dataSha256, model, layout };
   const file = join(run.path, "model.safetensors");
-  const bytes = await readFile(file).catch((error: unknown) => {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  });
+  const bytes = await readIfThere(file);
   if (bytes !== undefined) return { ...loaded, parameters: parametersFrom(bytes, file, layout), source: file };
   const snapshot = await new Checkpoints(run.path, layout).readNewest(onDamaged);
   if (snapshot === undefined)

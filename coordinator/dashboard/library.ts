@@ -8,12 +8,14 @@ import type { Context } from "hono";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { RunConfig } from "../config.ts";
+import { configOfRun } from "../config/resume.ts";
 import { fail } from "../http/answers.ts";
 import type { SiteEnv } from "../http/edge.ts";
 import type { Pages } from "../http/routes.ts";
-import type { Manifest } from "../plan.ts";
 import { runNames } from "../run-folder/find.ts";
+import type { FoundRun } from "../run-folder/find.ts";
 import { readRun } from "../run-folder/folder.ts";
+import type { Manifest } from "../run-folder/manifest.ts";
 import { loadTrained } from "../trained.ts";
 import type { TrainedRun } from "../trained.ts";
 import { pageFiles } from "./assets.ts";
@@ -24,10 +26,8 @@ import { readHistory, stateOf } from "./read-run.ts";
 import { goneRow } from "./workers.ts";
 
 /** What was read of a run, as long as its files are the same. */
-interface ReadRun {
+interface ReadRun extends FoundRun {
   readonly stamp: string;
-  readonly name: string;
-  readonly path: string;
   readonly config: RunConfig;
   readonly manifest: Manifest;
   readonly history: RunHistory;
@@ -102,7 +102,7 @@ export class Library {
     const stamp = stampOf(path);
     const known = this.#read.get(name);
     if (known !== undefined && this.#stamps.get(name) === stamp) return known;
-    const reading = readWhole(name, path, stamp);
+    const reading = readWhole({ runs: this.#runs, name, path }, stamp);
     this.#read.set(name, reading);
     this.#stamps.set(name, stamp);
     // A failure is told to who asked; the next one tries again.
@@ -162,11 +162,11 @@ export class Library {
     return this.#open(run).predictor;
   }
 
-  #open({ name, stamp }: ReadRun): OpenedRun {
-    const run = `${name} ${stamp}`;
+  #open(read: ReadRun): OpenedRun {
+    const run = `${read.name} ${read.stamp}`;
     if (this.#opened?.run === run) return this.#opened;
     void this.close();
-    const trained = loadTrained({ runs: this.#runs, name, path: join(this.#runs, name) }, () => {});
+    const trained = loadTrained(read, () => {});
     const predictor = trained.then(
       ({ model, data, parameters }) =>
         new Predictor({
@@ -193,12 +193,13 @@ function stampOf(path: string): string {
     .join(", ");
 }
 
-async function readWhole(name: string, path: string, stamp: string): Promise<ReadRun> {
-  const record = await readRun(path);
+async function readWhole(run: FoundRun, stamp: string): Promise<ReadRun> {
+  const { path } = run;
+  const config = await configOfRun(run);
+  const { manifest } = await readRun(path);
   const { history, steps } = await readHistory(path);
   const state = await stateOf(path, history);
-  const [config, manifest] = [record.config as RunConfig, record.manifest as Manifest];
-  return { stamp, name, path, config, manifest, history, state, steps };
+  return { ...run, stamp, config, manifest, history, state, steps };
 }
 
 function summaryOf({ name, config, manifest, history, state }: ReadRun): RunSummary {

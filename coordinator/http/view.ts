@@ -6,7 +6,7 @@ import type { CompiledModel } from "../../shared/nn/model.ts";
 import type { RunConfig } from "../config.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { RunEvent, RunProfile } from "../events.ts";
-import type { Manifest } from "../plan.ts";
+import type { Manifest } from "../run-folder/manifest.ts";
 import type { EffectObserver } from "../runtime.ts";
 import type { Link } from "../server.ts";
 

@@ -3,7 +3,7 @@
  * folder synced, without which a rename may be forgotten by a power cut.
  */
 
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
@@ -56,6 +56,23 @@ export function removePartialFiles(folder: string): Promise<void> {
     for (const name of await readdir(folder))
       if (name.endsWith(partialSuffix)) await rm(join(folder, name), { force: true });
   });
+}
+
+/** What a file holds; undefined where there is none. Throws DISK_FAILED for one that cannot be read. */
+export async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === "ENOENT") return undefined;
+    if (code === undefined) throw cause;
+    throw new LockstepError(
+      "DISK_FAILED",
+      `cannot read ${path}: ${nameOf(code)}`,
+      "Check that it is a file which this user may read.",
+      { cause },
+    );
+  }
 }
 
 /** Makes created, renamed and removed names in `folder` durable. */

@@ -10,18 +10,19 @@ import { LockstepError } from "../../shared/errors.ts";
 import { checkpointFolder } from "./checkpoints.ts";
 import { makeFolders, onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
 import { lockRun } from "./lock.ts";
+import { checkedManifest, type Manifest } from "./manifest.ts";
 
-/** What a run folder says about itself, as parsed JSON; whoever reads it checks it. */
+/** What a run folder says about itself. The config is parsed JSON; whoever reads it checks it. */
 export interface RunRecord {
   readonly config: unknown;
-  readonly manifest: unknown;
+  readonly manifest: Manifest;
 }
 
 /** A run folder that this process alone may write. */
 export interface RunFolder extends RunRecord {
   readonly path: string;
   writeConfig(config: unknown): Promise<void>;
-  writeManifest(manifest: unknown): Promise<void>;
+  writeManifest(manifest: Manifest): Promise<void>;
   writeModel(file: "model.onnx" | "model.safetensors", bytes: Uint8Array): Promise<void>;
   /** Gives the lock back. */
   close(): Promise<void>;
@@ -68,9 +69,11 @@ export async function resumeRun(path: string): Promise<RunFolder> {
   return folder;
 }
 
-/** Reads what a run is, without locking it. Throws RUN_MISSING, or CONFIG_INVALID for a file that is not JSON. */
+/** Reads what a run is, without locking it. Throws RUN_MISSING, or CONFIG_INVALID for a file that is not JSON or no manifest. */
 export async function readRun(path: string): Promise<RunRecord> {
-  return { config: await readJson(path, "config.json"), manifest: await readJson(path, "manifest.json") };
+  const config = await readJson(path, "config.json");
+  const manifest = await readJson(path, "manifest.json");
+  return { config, manifest: checkedManifest(manifest, join(path, "manifest.json")) };
 }
 
 async function lockedRun(path: string, record: RunRecord): Promise<RunFolder> {

@@ -13,7 +13,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { RunResult } from "../../coordinator/events.ts";
-import type { Manifest } from "../../coordinator/plan.ts";
+import type { Manifest } from "../../coordinator/run-folder/manifest.ts";
 import { Checkpoints } from "../../coordinator/run-folder/checkpoints.ts";
 import { findRun } from "../../coordinator/run-folder/find.ts";
 import { loadTrained } from "../../coordinator/trained.ts";

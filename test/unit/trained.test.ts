@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import { loadTrained } from "../../coordinator/trained.ts";
 import { failureOf, temporaryFolder, writeIdxFolder } from "../support/files.ts";
+import { exampleManifest } from "../support/manifest.ts";
 
 it("a run that was stopped before its first checkpoint has nothing to evaluate, and says how to get there", async () => {
   const runs = await temporaryFolder();
@@ -12,7 +13,7 @@ it("a run that was stopped before its first checkpoint has nothing to evaluate, 
   await writeIdxFolder(runs);
   const config = configFromObject({ name: "young", runs, data: { kind: "idx", path: runs } });
   await writeFile(join(path, "config.json"), JSON.stringify(config));
-  await writeFile(join(path, "manifest.json"), "{}");
+  await writeFile(join(path, "manifest.json"), JSON.stringify(exampleManifest));
   const error = await failureOf(() => loadTrained({ runs, name: "young", path }, () => {}));
   expect(error.code).toBe("CHECKPOINT_MISSING");
   expect(error.message).toContain(`${path} holds neither`);

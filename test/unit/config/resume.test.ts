@@ -8,6 +8,7 @@ import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 import { refusal, configFolder } from "../../support/config.ts";
+import { exampleManifest } from "../../support/manifest.ts";
 
 /** A run folder as a run leaves it, started with these flags. */
 function runWith(flags: ConfigFlags, runs = configFolder(), name = "first"): FoundRun {
@@ -15,7 +16,7 @@ function runWith(flags: ConfigFlags, runs = configFolder(), name = "first"): Fou
   const path = join(runs, name);
   mkdirSync(join(path, "checkpoints"), { recursive: true });
   writeFileSync(join(path, "config.json"), JSON.stringify(config));
-  writeFileSync(join(path, "manifest.json"), "{}");
+  writeFileSync(join(path, "manifest.json"), JSON.stringify(exampleManifest));
   return { runs, name, path };
 }
 

@@ -7,6 +7,7 @@ import { createRun, resumeRun } from "../../../coordinator/run-folder/folder.ts"
 import type { LockstepError } from "../../../shared/errors.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { exampleManifest } from "../../support/manifest.ts";
 import { exampleLayout, exampleSnapshot } from "../../support/snapshot.ts";
 
 /** The checkpoints of a new run, and the folder they lie in. */
@@ -165,7 +166,7 @@ it("fails with DISK_FAILED, goes on afterwards, and keeps what was there", async
 
 it("killed between write and rename, leaves the checkpoint before and no half one; resuming cleans up", async () => {
   const path = join(await temporaryFolder(), "run");
-  await (await createRun(path, { config: {}, manifest: {} })).close();
+  await (await createRun(path, { config: {}, manifest: exampleManifest })).close();
   const url = (file: string): string => JSON.stringify(new URL(`../../../${file}`, import.meta.url).href);
   const script = `
     import fs from "node:fs/promises";

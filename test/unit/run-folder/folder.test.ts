@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { createRun, readRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { exampleManifest } from "../../support/manifest.ts";
 
-const record = { config: { seed: 1, layers: [784, 64, 10] }, manifest: { layoutHash: "abc" } };
+const record = { config: { seed: 1, layers: [784, 64, 10] }, manifest: exampleManifest };
 
 /** Everything below `folder`, as paths, locks left out. */
 const contents = async (folder: string): Promise<string[]> =>
@@ -26,7 +27,9 @@ it("refuses a run that exists, changes nothing and says what to do", async () =>
   const root = await temporaryFolder();
   const path = join(root, "run");
   await (await createRun(path, record)).close();
-  const error = await failureOf(() => createRun(path, { config: "other", manifest: "other" }));
+  const error = await failureOf(() =>
+    createRun(path, { config: "other", manifest: { ...exampleManifest, run: "other" } }),
+  );
   expect(error).toMatchObject({ code: "RUN_EXISTS", message: `${path} exists` });
   expect(error.hint).toContain("--resume");
   expect(error.hint).toContain("--name");
@@ -74,11 +77,12 @@ it("locks a run from its creation to its end", async () => {
 it("writes the manifest again and the models", async () => {
   const path = join(await temporaryFolder(), "run");
   const run = await createRun(path, record);
-  await run.writeManifest({ exact: false });
+  const manifest = { ...exampleManifest, exact: false, ofAnotherVersion: "kept" };
+  await run.writeManifest(manifest);
   await run.writeModel("model.onnx", Uint8Array.of(1, 2));
   await run.writeModel("model.safetensors", Uint8Array.of(3));
   await run.close();
-  expect(await readRun(path)).toEqual({ ...record, manifest: { exact: false } });
+  expect(await readRun(path)).toEqual({ ...record, manifest });
   expect([...(await readFile(join(path, "model.onnx")))]).toEqual([1, 2]);
   expect(await contents(path)).toEqual([
     "checkpoints",
@@ -119,6 +123,27 @@ it("names a config that is no JSON", async () => {
   const error = await failureOf(() => resumeRun(path));
   expect(error.code).toBe("CONFIG_INVALID");
   expect(error.message).toContain(`${join(path, "config.json")} is no JSON`);
+});
+
+it.each([
+  ["null", "all of it"],
+  ["[]", "all of it"],
+  ["{}", /run, lockstep, node, created, seed, batch, shards, exact, dataSha256, layoutHash, parameters$/],
+  [
+    JSON.stringify({ ...exampleManifest, dataSha256: 7, quarantined: [{ worker: "liar" }] }),
+    ": dataSha256, quarantined",
+  ],
+])("names a manifest that is %s, and says what of it is damaged", async (text, says) => {
+  const path = join(await temporaryFolder(), "run");
+  await (await createRun(path, record)).close();
+  await writeFile(join(path, "manifest.json"), text);
+  for (const action of [resumeRun, readRun]) {
+    const error = await failureOf(() => action(path));
+    expect(error.code).toBe("CONFIG_INVALID");
+    expect(error.message).toContain(`${join(path, "manifest.json")} is damaged`);
+    expect(error.message).toMatch(says);
+    expect(error.hint).toContain("Restore the file");
+  }
 });
 
 it("fails with DISK_FAILED where the folder above is a file", async () => {
