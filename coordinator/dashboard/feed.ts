@@ -86,6 +86,8 @@ export class Feed {
 
   /** Sends events to this response until either side ends it. */
   add(response: ServerResponse, mayCommand: boolean): void {
+    // Its end has been told, and would never be heard of again.
+    if (response.destroyed) return;
     response.writeHead(200, {
       "content-type": "text/event-stream",
       "cache-control": "no-store",

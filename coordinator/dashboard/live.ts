@@ -35,8 +35,8 @@ export function dashboardPages(run: RunView): (pages: Pages) => void {
   return (pages) => {
     pageFiles("run", pages);
     pages.get("/api/events", async (context) => {
-      if (feed.watchers >= MOST_WATCHERS) return fail(context, 503, tooMany);
       await readEarlier();
+      if (feed.watchers >= MOST_WATCHERS) return fail(context, 503, tooMany);
       feed.add(context.env.outgoing, context.get("role") === "operator");
       return RESPONSE_ALREADY_SENT;
     });
