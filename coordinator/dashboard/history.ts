@@ -30,12 +30,14 @@ export class RunHistory {
   logged = 0;
   readonly workers = new Map<string, WorkerRecord>();
   #step = 0;
+  /** Workers that are waited for. */
+  #needed = 1;
 
   /** @param at milliseconds since 1970 */
   accept(event: RunEvent, at: number): void {
     switch (event.type) {
       case "step":
-        if (this.state !== "paused") this.state = "running";
+        this.goesOn();
         this.stepTaken(event);
         return;
       case "epoch":
@@ -43,8 +45,10 @@ export class RunHistory {
         return;
       case "listening":
         this.state = "waiting";
+        this.#needed = 1;
         break;
       case "waiting":
+        this.#needed = event.needed;
         if (this.state !== "paused") this.state = "waiting";
         break;
       case "worker-joined": {
@@ -55,6 +59,7 @@ export class RunHistory {
           state: "here",
           reason: undefined,
         });
+        if (event.workers >= this.#needed) this.goesOn();
         break;
       }
       case "worker-lost": {
@@ -118,6 +123,11 @@ export class RunHistory {
   logSince(logged: number): LogEntry[] {
     const count = Math.min(this.log.length, this.logged - logged);
     return count === 0 ? [] : this.log.slice(-count);
+  }
+
+  /** Steps are being taken: nobody is waited for, though they may be paused. */
+  goesOn(): void {
+    if (this.state !== "paused") this.state = "running";
   }
 
   stepTaken(progress: Progress): void {

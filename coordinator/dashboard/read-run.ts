@@ -28,8 +28,10 @@ export async function readHistory(
     if (event.at > bounds.at) break;
     if (event.type === "listening") steps = event.steps;
     // Its figures are in metrics.jsonl, from which steps that are done again were removed.
-    if (event.type === "epoch") history.say(event.at, "plain", sentenceOf(event)!);
-    else history.accept(event, event.at);
+    if (event.type === "epoch") {
+      history.goesOn();
+      history.say(event.at, "plain", sentenceOf(event)!);
+    } else history.accept(event, event.at);
   }
   for (const line of await readMetrics(path)) if (line.step <= bounds.step) addLine(history, line, steps ?? Number.NaN);
   return { history, steps };
