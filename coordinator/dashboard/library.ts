@@ -20,7 +20,7 @@ import { loadTrained } from "../trained.ts";
 import type { TrainedRun } from "../trained.ts";
 import { pageFiles } from "./assets.ts";
 import type { RunHistory } from "./history.ts";
-import type { RunSnapshot, RunState, RunSummary } from "./page/messages.ts";
+import type { RunSnapshot, RunSummary } from "./page/messages.ts";
 import { imageSide, Predictor } from "./predictor.ts";
 import { readHistory, stateOf } from "./read-run.ts";
 import { goneRow } from "./workers.ts";
@@ -31,7 +31,6 @@ interface ReadRun extends FoundRun {
   readonly config: RunConfig;
   readonly manifest: Manifest;
   readonly history: RunHistory;
-  readonly state: RunState;
   readonly steps: number | undefined;
 }
 
@@ -114,8 +113,10 @@ export class Library {
     const summaries: RunSummary[] = [];
     for (const name of runNames(this.#runs)) {
       // A folder that cannot be read is told of when it is opened; it must not hide the others.
-      const run = await this.#run(name).catch(() => undefined);
-      if (run !== undefined) summaries.push(summaryOf(run));
+      const summary = await this.#run(name)
+        .then(summaryOf)
+        .catch(() => undefined);
+      if (summary !== undefined) summaries.push(summary);
     }
     return summaries;
   }
@@ -198,16 +199,16 @@ async function readWhole(run: FoundRun, stamp: string): Promise<ReadRun> {
   const config = await configOfRun(run);
   const { manifest } = await readRun(path);
   const { history, steps } = await readHistory(path);
-  const state = await stateOf(path, history);
-  return { ...run, stamp, config, manifest, history, state, steps };
+  return { ...run, stamp, config, manifest, history, steps };
 }
 
-function summaryOf({ name, config, manifest, history, state }: ReadRun): RunSummary {
+async function summaryOf({ name, path, config, manifest, history }: ReadRun): Promise<RunSummary> {
   const last = history.epochs.at(-1);
   const tested = history.epochs.findLast(({ testLoss }) => testLoss !== undefined);
   return {
     name,
-    state,
+    // One that is killed changes no file.
+    state: await stateOf(path, history),
     created: Date.parse(manifest.created),
     model: config.model.layers.map((layer) => (layer.kind === "dense" ? String(layer.units) : layer.kind)).join("-"),
     optimizer: optimizerText(config.optimizer),

@@ -58,7 +58,7 @@ export async function lockRun(folder: string): Promise<() => Promise<void>> {
 export async function isInUse(folder: string): Promise<boolean> {
   for (const name of await onDisk(folder, () => readdir(folder))) {
     const claim = parse(name);
-    if (claim !== undefined && (await isAlive(claim))) return true;
+    if (claim !== undefined && ((await isHeld(join(folder, name))) ?? (await isAlive(claim)))) return true;
   }
   return false;
 }

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { lockRun } from "../../../coordinator/run-folder/lock.ts";
+import { isInUse, lockRun } from "../../../coordinator/run-folder/lock.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
 const lock = new URL("../../../coordinator/run-folder/lock.ts", import.meta.url).href;
@@ -84,6 +84,7 @@ it("takes another machine's claim for a living one, and says which file to delet
   const error = await failureOf(() => lockRun(folder));
   expect(error).toMatchObject({ code: "RUN_LOCKED", message: `${folder} is in use by process 7 on another host` });
   expect(error.hint).toContain(`delete ${join(folder, name)}`);
+  expect(await isInUse(folder)).toBe(true);
   expect(await readdir(folder)).toEqual([name]);
 });
 
@@ -103,9 +104,11 @@ it.runIf(boot !== "")(
       // It certainly runs: its claim is not to be deleted.
       expect([code, hint]).toEqual(["RUN_LOCKED", expect.stringMatching(/stop it/)]);
       expect(hint).not.toContain("delete");
+      expect(await isInUse(folder)).toBe(true);
     }
     await rename(join(folder, (await readdir(folder))[0]!), join(folder, "lock.4f1c0e2b77aa.1.77"));
     await kill(child);
+    expect(await isInUse(folder)).toBe(false);
     const release = await lockRun(folder);
     expect(await readdir(folder)).toEqual([expect.stringContaining(`.${process.pid}.`)]);
     expect(own).not.toContain(`.${process.pid}.`);
