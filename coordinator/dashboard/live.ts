@@ -23,7 +23,12 @@ export function dashboardPages(run: RunView): (pages: Pages) => void {
   // Of a run that goes on, what was before is read when somebody wants to see it.
   let earlier: Promise<void> | undefined = run.state.steps === 0 ? Promise.resolve() : undefined;
   const [resumedAt, startedAt] = [run.state.steps, Date.now()];
-  const readEarlier = (): Promise<void> => (earlier ??= earlierHistory(run.folder, resumedAt, startedAt, history));
+  const readEarlier = (): Promise<void> =>
+    (earlier ??= earlierHistory(run.folder, resumedAt, startedAt, history).catch((error: unknown) => {
+      // It is told to who asked; the next one tries again.
+      earlier = undefined;
+      throw error;
+    }));
   run.watch((event) => {
     history.accept(event, Date.now());
     feed.event(event);

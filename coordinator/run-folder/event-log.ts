@@ -2,11 +2,10 @@
  * events.jsonl: what happened in a run and when, one event a line, over all its starts. Nothing steers by it and nothing waits for
  * it; it is what the dashboard shows of a run that is over.
  */
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../../shared/errno.ts";
 import type { RunEvent } from "../events.ts";
-import { onDisk } from "./disk.ts";
+import { onDisk, readIfThere } from "./disk.ts";
 
 /** An event with its time in milliseconds since 1970. */
 export type LoggedEvent = RunEvent & { readonly at: number };
@@ -49,16 +48,10 @@ export class EventLog {
   }
 }
 
-/** The events of a run so far; none where it has no log. A line that is torn is left out. */
+/** The events of a run so far; none where it has no log. A line that is torn is left out. Throws DISK_FAILED. */
 export async function readEvents(runPath: string): Promise<LoggedEvent[]> {
-  let text: string;
-  try {
-    text = await readFile(eventsPath(runPath), "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
-  return text.split("\n").flatMap((line) => {
+  const bytes = await readIfThere(eventsPath(runPath));
+  return (bytes?.toString() ?? "").split("\n").flatMap((line) => {
     const event = eventOf(line);
     return event === undefined ? [] : [event];
   });

@@ -1,9 +1,9 @@
 /** The pages of a run that goes on, over real connections, while what was before is read slowly. */
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdir, rmdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { dashboardPages } from "../../../coordinator/dashboard/live.ts";
 import type { RunView } from "../../../coordinator/http/view.ts";
 import { listen } from "../../../coordinator/server.ts";
@@ -76,3 +76,22 @@ test.skipIf(process.platform === "win32")(
     expect((await ask(url, "/api/events")).status).toBe(200);
   },
 );
+
+test("a history that cannot be read is told of without a stack, and is read once that is mended", async () => {
+  const log = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  onTestFinished(() => log.mockRestore());
+  const folder = await temporaryFolder();
+  const events = join(folder, "events.jsonl");
+  await mkdir(events);
+  const url = await servePages(resumedRun(folder));
+  for (const path of ["/api/events", "/api/curve"]) {
+    const { status, text } = await ask(url, path);
+    expect(status).toBe(500);
+    expect(JSON.parse(text)).toMatchObject({
+      error: { code: "DISK_FAILED", message: `cannot read ${events}: EISDIR` },
+    });
+  }
+  await rmdir(events);
+  for (const path of ["/api/events", "/api/curve"]) expect((await ask(url, path)).status).toBe(200);
+  expect(log).not.toHaveBeenCalled();
+});
