@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 import { version } from "../../shared/version.ts";
 import { samplesIn } from "../core/schedule.ts";
 import { readyMembers } from "../core/state.ts";
+import type { RunEvent } from "../events.ts";
 import type { Pages } from "./routes.ts";
 import type { RunView } from "./view.ts";
 
@@ -21,11 +22,12 @@ export function metricsPage(run: RunView): (pages: Pages) => void {
     );
 }
 
-/** Read from the run when asked for. */
-function stateMetrics(registry: Registry, run: RunView): void {
-  const { state } = run;
-  const { settings } = state;
-  const gauge = (name: string, help: string, read: () => number | undefined): void =>
+type AddGauge = (name: string, help: string, read: () => number | undefined) => void;
+
+/** Gauges that are read when asked for. What is not known yet is left out. */
+const gaugesIn =
+  (registry: Registry): AddGauge =>
+  (name, help, read) =>
     registry.registerMetric(
       new Gauge({
         name: `lockstep_${name}`,
@@ -33,12 +35,17 @@ function stateMetrics(registry: Registry, run: RunView): void {
         registers: [],
         collect() {
           const value = read();
-          // What is not known yet is left out.
           if (value === undefined) this.remove();
           else this.set(value);
         },
       }),
     );
+
+/** Read from the run when asked for. */
+function stateMetrics(registry: Registry, run: RunView): void {
+  const { state } = run;
+  const { settings } = state;
+  const gauge = gaugesIn(registry);
   /** Counts that the run itself keeps, by the value of a label. */
   const counters = (name: string, help: string, label: string, read: () => Record<string, number>): void =>
     registry.registerMetric(
@@ -79,9 +86,10 @@ function stateMetrics(registry: Registry, run: RunView): void {
     () => state.members.size - readyMembers(state).length,
   );
   gauge("workers_quarantined", "Names that sent wrong gradients", () => state.quarantined.size);
-  gauge("training", "Whether steps are being taken: 1, or 0 while waiting for workers or at the end", () =>
-    state.phase === "running" && readyMembers(state).length >= settings.minWorkers ? 1 : 0,
-  );
+  gauge("training", "Whether steps are being taken: 1, or 0 while paused, waiting for workers or at the end", () => {
+    const isPaused = state.pausedSince !== undefined;
+    return state.phase === "running" && !isPaused && readyMembers(state).length >= settings.minWorkers ? 1 : 0;
+  });
   gauge("test_loss", "Mean loss on the test data, at the last evaluation", () => state.steering.lastEvaluation?.loss);
   gauge("test_accuracy", "Share of the test data that is right", () => state.steering.lastEvaluation?.accuracy);
   counter("audits", "Gradients computed twice and found equal", () => state.audits);
@@ -118,18 +126,17 @@ function eventMetrics(registry: Registry, run: RunView): void {
   const refused = counter("refusals", "Connections refused or closed, by the reason", "code");
   const warnings = counter("warnings", "Warnings, by their code", "code");
   const checkpoints = counter("checkpoints", "Checkpoints on disk");
-  const gauge = (name: string, help: string): Gauge =>
-    new Gauge({ name: `lockstep_${name}`, help, registers: [registry] });
-  const checkpointAt = gauge("checkpoint_timestamp_seconds", "When the last checkpoint was on disk; 0: none yet");
-  const loss = gauge("loss", "Mean loss of the last minibatch");
-  const rate = gauge("samples_per_second", "Training samples a second");
-  const left = gauge("seconds_left", "Until the end at this rate");
+  const gauge = gaugesIn(registry);
+  let checkpointAt = 0;
+  let last: Extract<RunEvent, { type: "step" }> | undefined;
+  gauge("checkpoint_timestamp_seconds", "When the last checkpoint was on disk; 0: none yet", () => checkpointAt);
+  gauge("loss", "Mean loss of the last minibatch", () => last?.loss);
+  gauge("samples_per_second", "Training samples a second", () => last?.samplesPerSecond);
+  gauge("seconds_left", "Until the end at this rate", () => last?.secondsLeft);
   run.watch((event) => {
     switch (event.type) {
       case "step":
-        loss.set(event.loss);
-        rate.set(event.samplesPerSecond);
-        left.set(event.secondsLeft);
+        last = event;
         return;
       case "worker-joined":
         joined.inc();
@@ -146,7 +153,7 @@ function eventMetrics(registry: Registry, run: RunView): void {
         return;
       case "checkpoint":
         checkpoints.inc();
-        checkpointAt.setToCurrentTime();
+        checkpointAt = Date.now() / 1000;
         return;
       default:
     }

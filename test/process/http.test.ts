@@ -55,6 +55,8 @@ test("probes and metrics tell what a run does, the metrics to those alone who ha
   const idle = await scrape();
   expect([idle("workers"), idle("training"), idle("steps_total"), idle("test_accuracy")]).toEqual([0, 0, 0, undefined]);
   expect(idle("steps_planned")).toBe(steps);
+  // Of no step yet there is nothing to tell, and 0 would be the best loss there is.
+  for (const name of ["loss", "samples_per_second", "seconds_left"]) expect(idle(name), name).toBeUndefined();
 
   const environment = { LOCKSTEP_TOKEN: secret };
   const [first] = ["first", "second"].map((name) => worker([url, "--name", name], environment));
@@ -67,9 +69,20 @@ test("probes and metrics tell what a run does, the metrics to those alone who ha
   expect([busy("workers"), busy("training"), busy("workers_joined_total")]).toEqual([2, 1, 2]);
   expect(busy("steps_total")).toBeGreaterThan(100);
   expect(busy("samples_total")).toBe(30 * busy("steps_total")!);
-  expect(busy("loss")).toBeGreaterThan(0);
+  for (const name of ["loss", "samples_per_second", "seconds_left"]) expect(busy(name), name).toBeGreaterThan(0);
   expect(busy("step_seconds_total", 'part="compute",')).toBeGreaterThan(0);
   expect(busy("bytes_total", 'way="sent",')).toBeGreaterThan(10_000);
+
+  const steer = async (command: string): Promise<void> => {
+    const headers = { authorization: `Bearer ${secret}` };
+    await fetch(new URL(`/api/${command}`, url.replace("ws", "http")), { method: "POST", headers });
+  };
+  await steer("pause");
+  await coordinator.event("paused");
+  expect((await scrape())("training")).toBe(0);
+  await steer("resume");
+  await coordinator.event("resumed");
+  expect((await scrape())("training")).toBe(1);
 
   worker([url, "--name", "stranger"]);
   first!.killAll();
