@@ -21,7 +21,7 @@ export type MetricSpec =
   | { readonly kind: "topK"; readonly k: number }
   /** How many samples of each label (row) were taken for each class (column). */
   | { readonly kind: "confusion" }
-  /** e to the mean cross-entropy, without class weights and smoothing. */
+  /** e to the mean cross-entropy, without class weights and smoothing. None from a cross-entropy of 709.8 on, where it is too large for a number. */
   | { readonly kind: "perplexity" }
   /** The mean of |prediction − target| over samples and outputs. */
   | { readonly kind: "meanAbsoluteError" }
@@ -84,7 +84,10 @@ export function sumsOf(metric: MetricSpec, scores: Tensor, prediction: Tensor, t
   }
 }
 
-/** The figures that sums over `samples` samples stand for. */
+/**
+ * The figures that finite sums over `samples` samples stand for. One that is not finite is left out: checkpoints, which hold the
+ * figures, and JSON have no place for it.
+ */
 export function figuresOf(
   metrics: readonly MetricSpec[],
   target: TargetSpec,
@@ -111,5 +114,9 @@ export function figuresOf(
         return metric satisfies never;
     }
   };
-  return Object.fromEntries(metrics.map((metric) => [figureName(metric), figureOf(metric, sums[figureName(metric)]!)]));
+  return Object.fromEntries(
+    metrics
+      .map((metric) => [figureName(metric), figureOf(metric, sums[figureName(metric)]!)] as const)
+      .filter(([, figure]) => typeof figure !== "number" || Number.isFinite(figure)),
+  );
 }

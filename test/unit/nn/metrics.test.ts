@@ -52,6 +52,16 @@ describe("of labels", () => {
     expect(Math.abs((figures["perplexity"] as number) / Math.exp(mean) - 1)).toBeLessThan(1e-6);
   });
 
+  it.each([
+    [709, true],
+    [710, false],
+    [1e38, false],
+  ])("give a perplexity at a cross-entropy of %d: %s, and checkpoints can hold it", (loss, given) => {
+    const figures = figuresOf([{ kind: "perplexity" }], target, { perplexity: [4 * loss] }, 4);
+    expect(Object.keys(figures)).toEqual(given ? ["perplexity"] : []);
+    expect(Object.values(figures).every((figure) => Number.isFinite(figure))).toBe(true);
+  });
+
   it("takes the label's score as the largest of equal ones", async () => {
     const model = compileModel({
       inputShape: [3],
