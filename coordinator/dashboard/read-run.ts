@@ -33,7 +33,9 @@ export async function readHistory(
       history.say(event.at, "plain", sentenceOf(event)!);
     } else history.accept(event, event.at);
   }
-  for (const line of await readMetrics(path)) if (line.step <= bounds.step) addLine(history, line, steps ?? Number.NaN);
+  await readMetrics(path, (line) => {
+    if (line.step <= bounds.step) addLine(history, line, steps ?? Number.NaN);
+  });
   return { history, steps };
 }
 

@@ -13,8 +13,8 @@ import { LockstepError } from "../../shared/errors.ts";
 const partialSuffix = ".partial";
 let writes = 0;
 
-/** Puts `content` at `path`, or fails with DISK_FAILED and leaves what was there. */
-export function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
+/** Puts `content`, whole or piece by piece, at `path`, or fails with DISK_FAILED and leaves what was there. */
+export function writeAtomically(path: string, content: Uint8Array | string | AsyncIterable<string>): Promise<void> {
   const partial = `${path}.${++writes}${partialSuffix}`;
   return onDisk(path, async () => {
     try {

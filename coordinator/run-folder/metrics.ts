@@ -4,11 +4,10 @@
  * steps that will be done again.
  */
 
-import { open, readFile, type FileHandle } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../../shared/errno.ts";
-import { LockstepError } from "../../shared/errors.ts";
 import { onDisk, writeAtomically } from "./disk.ts";
+import { linesIn } from "./lines.ts";
 
 /** Each time so many more characters of lines wait, they should be written. */
 const FLUSH_EVERY = 2 ** 20;
@@ -111,41 +110,62 @@ export class MetricsLog {
 }
 
 /**
- * Keeps the lines of steps below `step`, in one atomic replacement; a line that is torn is dropped. Resolves to the numbers of
- * lines kept and dropped, and of steps that have their line. Throws DISK_FAILED.
+ * Keeps the lines of steps below `step`, at once or not at all; a line that is torn is dropped. Resolves to the numbers of lines
+ * kept and dropped, and of steps that have their line. Throws DISK_FAILED.
  */
 export async function cutBackMetrics(
   runPath: string,
   step: number,
 ): Promise<{ kept: number; dropped: number; steps: number }> {
   const path = metricsPath(runPath);
-  const text = await onDisk(path, async () => {
-    try {
-      return await readFile(path, "utf8");
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return "";
-      throw error;
+  const counts = { kept: 0, dropped: 0, steps: 0 };
+  let newest = -Infinity;
+  /** Where the first line begins that cannot stay as it is. */
+  let cutAt: number | undefined;
+  let isKeptBehind = false;
+  for await (const lines of linesIn(path))
+    for (const { text, at, isEnded } of lines) {
+      const record = recordOf(text);
+      const isKept = record.step < step;
+      if (!isKept || !isEnded) cutAt ??= at;
+      if (isKept && cutAt !== undefined) isKeptBehind = true;
+      if (isKept) counts.kept += 1;
+      else if (text !== "") counts.dropped += 1;
+      // Lines are in the order of the steps; a set of millions of them would not fit.
+      if (isKept && record["type"] === "step" && record.step > newest) {
+        counts.steps += 1;
+        newest = record.step;
+      }
     }
-  });
-  const lines = text.split("\n").filter((line) => line !== "");
-  const kept = lines.map((line) => ({ line, record: recordOf(line) })).filter(({ record }) => record.step < step);
-  const remaining = kept.map(({ line }) => `${line}\n`).join("");
-  if (remaining !== text) await writeAtomically(path, remaining);
-  const steps = new Set(kept.flatMap(({ record }) => (record["type"] === "step" ? [record.step] : [])));
-  return { kept: kept.length, dropped: lines.length - kept.length, steps: steps.size };
+  if (isKeptBehind) await writeAtomically(path, linesBelow(path, step));
+  // Nearly always it is only the end that goes, and a disk that is full has no room for a copy.
+  else if (cutAt !== undefined) await cutOff(path, cutAt);
+  return counts;
 }
 
-/** All lines that are whole, oldest first; none where there is no file. Throws DISK_FAILED. */
-export async function readMetrics(runPath: string): Promise<MetricsRecord[]> {
-  const path = metricsPath(runPath);
-  const text = await onDisk(path, () => readFile(path, "utf8")).catch((error: unknown) => {
-    if (error instanceof LockstepError && errnoOf(error.cause) === "ENOENT") return "";
-    throw error;
+async function* linesBelow(path: string, step: number): AsyncGenerator<string> {
+  for await (const lines of linesIn(path))
+    yield lines.flatMap(({ text }) => (recordOf(text).step < step ? [`${text}\n`] : [])).join("");
+}
+
+const cutOff = (path: string, size: number): Promise<void> =>
+  onDisk(path, async () => {
+    const file = await open(path, "r+");
+    try {
+      await file.truncate(size);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   });
-  return text.split("\n").flatMap((line) => {
-    const record = recordOf(line);
-    return Number.isFinite(record.step) ? [record] : [];
-  });
+
+/** Hands over all lines that are whole, oldest first; none where there is no file. Throws DISK_FAILED. */
+export async function readMetrics(runPath: string, take: (record: MetricsRecord) => void): Promise<void> {
+  for await (const lines of linesIn(metricsPath(runPath)))
+    for (const { text } of lines) {
+      const record = recordOf(text);
+      if (Number.isFinite(record.step)) take(record);
+    }
 }
 
 const metricsPath = (runPath: string): string => join(runPath, "metrics.jsonl");

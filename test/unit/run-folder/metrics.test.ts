@@ -1,7 +1,8 @@
-import { appendFile, mkdir, open, readdir, readFile, writeFile, type FileHandle } from "node:fs/promises";
+import { constants } from "node:buffer";
+import { appendFile, mkdir, open, readdir, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
-import { cutBackMetrics, MetricsLog } from "../../../coordinator/run-folder/metrics.ts";
+import { cutBackMetrics, MetricsLog, readMetrics } from "../../../coordinator/run-folder/metrics.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
 const line = (step: number): string => `${JSON.stringify({ step, loss: step / 3 })}\n`;
@@ -80,6 +81,34 @@ it("counts the steps that have their line", async () => {
   const other = `${JSON.stringify({ type: "epoch", step: 3 })}\n`;
   await writeFile(join(run, "metrics.jsonl"), stepLine(1) + stepLine(2) + stepLine(2) + other + stepLine(4));
   expect(await cutBackMetrics(run, 4)).toEqual({ kept: 4, dropped: 1, steps: 2 });
+});
+
+it("cuts back a file that is larger than a string can be, and reads it", async () => {
+  const run = await temporaryFolder();
+  const path = join(run, "metrics.jsonl");
+  await writeFile(path, stepLine(1) + stepLine(2));
+  // Blocks of zeros, which take no room on the disk.
+  const file = await open(path, "r+");
+  const blocks = 34;
+  for (let block = 1; block <= blocks; block++) await file.write("\n", block * 2 ** 24);
+  expect((await file.stat()).size).toBeGreaterThan(constants.MAX_STRING_LENGTH);
+  await file.close();
+  await appendFile(path, stepLine(3));
+  const steps: number[] = [];
+  await readMetrics(run, ({ step }) => steps.push(step));
+  expect(steps).toEqual([1, 2, 3]);
+  expect(await cutBackMetrics(run, 3)).toEqual({ kept: 2, dropped: blocks + 1, steps: 2 });
+  expect(await read(run)).toBe(stepLine(1) + stepLine(2));
+}, 60_000);
+
+it("cuts off the end where it is, as a full disk has no room for a copy", async () => {
+  const run = await temporaryFolder();
+  const path = join(run, "metrics.jsonl");
+  await writeFile(path, line(0) + line(1) + line(2));
+  const { ino } = await stat(path);
+  await cutBackMetrics(run, 2);
+  expect(await read(run)).toBe(line(0) + line(1));
+  expect((await stat(path)).ino).toBe(ino);
 });
 
 it("fails with DISK_FAILED, naming the file", async () => {
