@@ -68,8 +68,8 @@ export class Recorder {
     if (this.#metrics?.append(line) === true) this.#flush();
   }
 
-  /** Begins to write a checkpoint; the parameters may change as soon as this returns. */
-  checkpoint(state: CoordinatorState): void {
+  /** Begins to write a checkpoint; the parameters may change as soon as this returns. A disk that fails is reported too. */
+  checkpoint(state: CoordinatorState, onFailed: () => void): void {
     const step = state.steps;
     this.#flush();
     this.#writeManifest();
@@ -80,6 +80,7 @@ export class Recorder {
     this.#background(async () => {
       const path = await saved.catch((error: unknown) => {
         if (error instanceof LockstepError) this.#unsaved = error;
+        onFailed();
         throw error;
       });
       // Else a newer one took its place.

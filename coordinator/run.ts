@@ -194,7 +194,7 @@ async function startIn(
       notify(event);
     },
     record: (line) => recorder.append(line),
-    checkpoint: () => recorder.checkpoint(state),
+    checkpoint: (onFailed) => recorder.checkpoint(state, onFailed),
     keepBest: () => recorder.keepBest(state),
   });
   cleanUp.defer(() => runtime.close());

@@ -39,7 +39,7 @@ export interface RuntimeParts extends ExchangeParts {
   readonly notify: (event: RunEvent) => void;
   readonly record: (line: { readonly step: number } & Record<string, unknown>) => void;
   /** Begins to write a checkpoint of the current parameters; they may change as soon as it returns. */
-  readonly checkpoint: () => void;
+  readonly checkpoint: (onFailed: () => void) => void;
   /** Begins to keep the current parameters as the best so far; they may change as soon as it returns. */
   readonly keepBest: () => void;
 }
@@ -216,9 +216,11 @@ export class CoordinatorRuntime implements ServerListener {
         this.#events.unshift(this.profiler.reduce(() => commit(this.#parts, effect.work)));
         this.profiler.end(effect.work.name.kind);
         return;
-      case "checkpoint":
-        this.#parts.checkpoint();
+      case "checkpoint": {
+        const { steps } = this.#parts.state;
+        this.#parts.checkpoint(() => this.#handle({ type: "unsaved", step: steps }));
         return;
+      }
       case "keep-best":
         this.#parts.keepBest();
         return;

@@ -1,6 +1,6 @@
 /** What happens to the coordinator's core, and what it asks of the runtime: two closed unions, one documented type each. */
 import type { LockstepError } from "../../shared/errors.ts";
-import type { WorkerId } from "../../shared/ids.ts";
+import type { StepNumber, WorkerId } from "../../shared/ids.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import type {
@@ -57,6 +57,8 @@ export type CoordinatorEvent =
   | { type: "unpause" }
   /** Write a checkpoint as soon as no step is open. */
   | { type: "save" }
+  /** The checkpoint of this step could not be written. */
+  | { type: "unsaved"; step: StepNumber }
   /** Time passes; at least a few times a second. */
   | { type: "tick" }
   /** End the run after the open step: by the user, or because of an error outside the core. */

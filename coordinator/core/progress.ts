@@ -79,11 +79,11 @@ function end(state: CoordinatorState, outcome: "completed" | "stopped" | Lockste
   return [...checkpoint(state, state.lastCheckpoint.at), ...farewells, { type: "finish", outcome }];
 }
 
-/** Asks for a checkpoint unless the last one already holds these parameters. */
+/** Asks for a checkpoint unless the last one already holds these parameters, or will. */
 function checkpoint(state: CoordinatorState, now: number): CoordinatorEffect[] {
   state.saveRequested = false;
-  if (state.lastCheckpoint.step === state.steps) return [];
-  state.lastCheckpoint = { at: now, step: state.steps };
+  if (state.lastCheckpoint.step === state.steps && !state.lastCheckpoint.failed) return [];
+  state.lastCheckpoint = { at: now, step: state.steps, failed: false };
   return [{ type: "checkpoint" }];
 }
 

@@ -207,7 +207,8 @@ export interface CoordinatorState {
   /** Somebody asked for a checkpoint. */
   saveRequested: boolean;
   waitingSaid: boolean;
-  lastCheckpoint: { readonly at: number; readonly step: number };
+  /** The one that was asked for last; `failed`: it could not be written. */
+  lastCheckpoint: { readonly at: number; readonly step: number; readonly failed: boolean };
   /** When and with how many steps taken this process began to train, for the rate. */
   trainingSince: { readonly at: number; readonly steps: number } | undefined;
   epochStartedAt: number;
@@ -259,7 +260,7 @@ export function initialState(
     pausedSince: undefined,
     saveRequested: false,
     waitingSaid: false,
-    lastCheckpoint: { at: now, step: from.steps },
+    lastCheckpoint: { at: now, step: from.steps, failed: false },
     trainingSince: undefined,
     epochStartedAt: now,
     meanDuration: {},

@@ -94,6 +94,10 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "save":
       state.saveRequested = true;
       return [];
+    case "unsaved":
+      // Else a newer one is on its way.
+      if (event.step === state.lastCheckpoint.step) state.lastCheckpoint = { ...state.lastCheckpoint, failed: true };
+      return [];
     default:
       return unreachable(event);
   }

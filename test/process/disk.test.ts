@@ -52,6 +52,8 @@ beforeAll(async () => {
   await writeMnistPart(join(place, "data"), 2_003, 300);
   await writeFile(join(place, "steps.yaml"), `${job}checkpoint: { everySteps: 10, everySeconds: 0 }\n`);
   await writeFile(join(place, "seconds.yaml"), `${job}checkpoint: { everySteps: 0, everySeconds: 0.05 }\n`);
+  const long = job.replace("epochs: 12", "epochs: 100000");
+  await writeFile(join(place, "long.yaml"), `${long}checkpoint: { everySteps: 0, everySeconds: 0 }\n`);
   reference = new Lockstep("coordinator/cli/main.ts", trainIn(place));
   const result = await reference.result();
   const { layout } = await loadTrained(findRun("run", place), refuse);
@@ -268,6 +270,34 @@ describe(`a small disk${because(cannotMount)}`, { skip: cannotMount !== undefine
     await disk.free();
     await expectUndisturbed(resume(disk.folder), disk.folder);
   });
+
+  test.each(["a checkpoint is asked for", "the run is stopped"])(
+    "is full during a pause: the checkpoint that failed is written when %s and there is room",
+    async (when) => {
+      const disk = await SmallDisk.mount(room);
+      const run = lockstep(["train", join(place, "long.yaml"), ...trainIn(disk.folder).slice(2)]);
+      const { url } = await run.event("listening");
+      const order = async (command: string): Promise<void> => {
+        const { status } = await fetch(`${url.replace("ws", "http")}/api/${command}`, { method: "POST" });
+        expect(status).toBe(200);
+      };
+      await trainsOn(run);
+      await order("pause");
+      const { step } = await run.event("paused");
+      await disk.fill();
+      await order("checkpoint");
+      await run.event("warning", ({ message }) => message.endsWith("safetensors: ENOSPC"));
+      await disk.free();
+      if (when === "a checkpoint is asked for") {
+        await order("checkpoint");
+        expect((await run.event("checkpoint")).step).toBe(step);
+      }
+      run.process.kill("SIGINT");
+      expect((await run.finished).code).toBe(0);
+      expect((await run.event("checkpoint")).step).toBe(step);
+      expect((await checkpointsIn(disk.folder)).size).toBe(1);
+    },
+  );
 
   test("is full when the first worker joins: its arithmetic is in the manifest once there is room", async () => {
     const disk = await SmallDisk.mount(room);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { stepNumber } from "../../../shared/ids.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 describe("a pause", () => {
@@ -44,6 +45,27 @@ describe("a pause", () => {
     trace.feed({ type: "pause" });
     while (trace.state.pausedSince === undefined) trace.finishWork();
     expect(trace.feed({ type: "save" })).toEqual(["checkpoint"]);
-    expect(trace.feed({ type: "stop", reason: "user" })).toContain("finish stopped");
+    expect(trace.feed({ type: "save" })).toEqual([]);
+    const stopped = trace.feed({ type: "stop", reason: "user" });
+    expect(stopped).toContain("finish stopped");
+    expect(stopped).not.toContain("checkpoint");
+  });
+
+  test("lets a checkpoint that could not be written be tried again, when one is asked for and at the end", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    trace.feed({ type: "pause" });
+    while (trace.state.pausedSince === undefined) trace.finishWork();
+    const step = trace.state.steps;
+    for (let time = 0; time < 2; time++) {
+      expect(trace.feed({ type: "save" })).toEqual(["checkpoint"]);
+      expect(trace.feed({ type: "unsaved", step })).toEqual([]);
+    }
+    // Of an older one, while a newer one is on its way.
+    expect(trace.feed({ type: "save" })).toEqual(["checkpoint"]);
+    trace.feed({ type: "unsaved", step: stepNumber(step - 1) });
+    expect(trace.feed({ type: "save" })).toEqual([]);
+    trace.feed({ type: "unsaved", step });
+    expect(trace.feed({ type: "stop", reason: "user" })).toContain("checkpoint");
   });
 });
