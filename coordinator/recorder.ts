@@ -141,14 +141,19 @@ export class Recorder {
     this.#writeManifest();
   }
 
-  /** Writes model.onnx and model.safetensors with these parameters and returns their paths. Throws DISK_FAILED. */
-  async writeModels(model: CompiledModel, inputShape: readonly number[], vector: Float32Array): Promise<string[]> {
+  /** Writes model.onnx and model.safetensors of a run of so many steps and returns their paths. Throws DISK_FAILED. */
+  async writeModels(
+    model: CompiledModel,
+    inputShape: readonly number[],
+    vector: Float32Array,
+    steps: number,
+  ): Promise<string[]> {
     const { folder, manifest, store } = this.#parts;
     const parameters = Object.fromEntries(
       store.layout.slots.map(({ name }) => [name, slotView(store.layout, name, vector)]),
     );
     await folder.writeModel("model.onnx", encodeInferenceOnnx(model, parameters));
-    const metadata = { format: "pt", run: manifest.run, inputShape: JSON.stringify(inputShape) };
+    const metadata = { format: "pt", run: manifest.run, inputShape: JSON.stringify(inputShape), steps: String(steps) };
     await folder.writeModel("model.safetensors", encodeModel(store.layout, vector, metadata));
     return ["model.onnx", "model.safetensors"].map((file) => join(folder.path, file));
   }

@@ -27,7 +27,9 @@ export async function resultOf(
   const final = isCompleted
     ? await finalModel(config, data, model, { state, store, recorder })
     : { parameters: store.vector, step: state.steps, evaluation: state.steering.lastEvaluation };
-  const models = isCompleted ? await recorder.writeModels(model, data.train.sampleShape, final.parameters) : [];
+  const models = isCompleted
+    ? await recorder.writeModels(model, data.train.sampleShape, final.parameters, state.steps)
+    : [];
   const since = state.trainingSince?.steps ?? state.steps;
   const samples = samplesIn(state.settings, state.steps) - samplesIn(state.settings, since);
   return {

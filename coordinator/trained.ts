@@ -1,6 +1,6 @@
 /** A run's trained network as it lies on disk, loaded for evaluation and prediction. Nothing in the folder is changed. */
 import { join } from "node:path";
-import { decodeSafetensors } from "../shared/checkpoint/safetensors.ts";
+import { decodeSafetensors, type Tensor } from "../shared/checkpoint/safetensors.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { openData, type OpenedData } from "../shared/data/open.ts";
 import { readingOf } from "../shared/data/reading.ts";
@@ -31,7 +31,8 @@ export interface TrainedRun {
 }
 
 /**
- * Reads model.safetensors or, where the run is not completed, its newest whole checkpoint.
+ * Reads model.safetensors or, where the run is not completed or has gone on since, its newest whole checkpoint. The model file of
+ * a run that goes on stays until it is replaced, as somebody may be using it.
  * @param onDamaged hears of every damaged checkpoint that was passed over
  */
 export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepError) => void): Promise<TrainedRun> {
@@ -43,8 +44,15 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
   const loaded = { config, data, dataSha256, model, layout };
   const file = join(run.path, "model.safetensors");
   const bytes = await readIfThere(file);
-  if (bytes !== undefined) return { ...loaded, parameters: parametersFrom(bytes, file, layout), source: file };
-  const snapshot = await new Checkpoints(run.path, layout).readNewest(onDamaged);
+  const checkpoints = new Checkpoints(run.path, layout);
+  if (bytes !== undefined) {
+    const { tensors, metadata } = decodeSafetensors(bytes, file);
+    const newest = (await checkpoints.list()).at(-1);
+    // Which step the model is of is unknown where it is of an older version.
+    const hasGoneOn = newest !== undefined && newest.step > Number(metadata["steps"] ?? Infinity);
+    if (!hasGoneOn) return { ...loaded, parameters: parametersFrom(tensors, file, layout), source: file };
+  }
+  const snapshot = await checkpoints.readNewest(onDamaged);
   if (snapshot === undefined)
     throw new LockstepError(
       "CHECKPOINT_MISSING",
@@ -74,8 +82,7 @@ export function testDataOf({ config, data, dataSha256 }: TrainedRun): Dataset {
   );
 }
 
-function parametersFrom(bytes: Uint8Array, file: string, layout: Layout): Float32Array {
-  const { tensors } = decodeSafetensors(bytes, file);
+function parametersFrom(tensors: readonly Tensor[], file: string, layout: Layout): Float32Array {
   const vector = new Float32Array(layout.size);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const describe = (shape: readonly number[] | undefined): string =>

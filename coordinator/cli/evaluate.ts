@@ -6,7 +6,7 @@ Examples:
   lockstep evaluate mnist-1                        a run by its name
   lockstep evaluate ./elsewhere/mnist-1 --json     or by its folder
 
-A run that is not completed is evaluated at its newest checkpoint.`;
+A run that is not completed, or has gone on since, is evaluated at its newest checkpoint.`;
 
 export function addEvaluate(program: Command): void {
   program

@@ -77,9 +77,14 @@ export class Checkpoints {
     return this.#read({ step, path: this.#pathOf("best", step) });
   }
 
-  /** All checkpoints, oldest first; or all best ones. */
+  /** All checkpoints, oldest first; or all best ones. None where there is no folder of them. */
   async list(kind: "step" | "best" = "step"): Promise<CheckpointFile[]> {
-    const names = await onDisk(this.#folder, () => readdir(this.#folder));
+    const names = await onDisk(this.#folder, () =>
+      readdir(this.#folder).catch((error: unknown) => {
+        if (errnoOf(error) === "ENOENT") return [];
+        throw error;
+      }),
+    );
     const pattern = new RegExp(String.raw`^${kind}-(\d{8,})\.safetensors$`);
     return names
       .flatMap((name) => {

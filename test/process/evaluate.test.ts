@@ -1,5 +1,5 @@
 /** `evaluate` and `predict` say of a run on disk what the run itself said, and what other software says of its model file. */
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encode } from "fast-png";
 import { InferenceSession, Tensor } from "onnxruntime-node";
@@ -98,6 +98,26 @@ test("a run stopped by Ctrl-C is evaluated at its newest whole checkpoint; a dam
     ...(await recorded(path, step)),
     source: `checkpoint of step ${step}`,
   });
+});
+
+test("a completed run that has gone on is evaluated at its newest checkpoint; a model without checkpoints as it is", async () => {
+  const folder = await prepared();
+  const completed = await trained(folder);
+  const on = lockstep(["train", "--resume", "first", "--epochs", "100000", ...asEvents], folder);
+  await on.event("step", ({ step }) => step > completed.steps);
+  on.process.kill("SIGINT");
+  const stopped = await on.result();
+  await on.finished;
+  const said = async (): Promise<Figures & { source: string }> =>
+    JSON.parse((await evaluate(folder, "first", "--json")).stdout) as Figures & { source: string };
+  const gone = await said();
+  expect(gone.source).toBe(`checkpoint of step ${stopped.steps}`);
+  expect(gone.parametersSha256).toBe(stopped.parametersSha256);
+
+  await rm(join(folder, "runs", "first", "checkpoints"), { recursive: true });
+  const alone = await said();
+  expect(alone.source).toBe(join("runs", "first", "model.safetensors"));
+  expect(alone.parametersSha256).toBe(completed.parametersSha256);
 });
 
 test("evaluate refuses data that is not the run's, although it has the same shape", async () => {
