@@ -62,7 +62,7 @@ export async function openNpy(spec: SpecOf<"npy">, { memory }: Reading): Promise
   };
   const train = await part(spec.features, spec.targets);
   if (spec.testFeatures === undefined || spec.testTargets === undefined) return { train };
-  return { train, test: sameShape(await part(spec.testFeatures, spec.testTargets), train, spec.testFeatures) };
+  return { train, test: await part(spec.testFeatures, spec.testTargets) };
 }
 
 /** Throws DATA_MISSING or DATA_INVALID. */
@@ -102,7 +102,7 @@ export async function openNpz(spec: SpecOf<"npz">): Promise<Parts> {
   };
   const train = part(features, targets);
   const isTested = found.includes(testFeatures) || spec.testFeatures !== undefined;
-  return isTested ? { train, test: sameShape(part(testFeatures, testTargets), train, path) } : { train };
+  return isTested ? { train, test: part(testFeatures, testTargets) } : { train };
 }
 
 function datasetOf(
@@ -182,15 +182,6 @@ function checkSize({ name, type, shape, offset }: Header, size: number): void {
     `${name} at offset ${offset}`,
     `expected ${expected} bytes of data ([${shape.join(", ")}] of ${type}), found ${size - offset}`,
     "Save the array again; it may have been cut short.",
-  );
-}
-
-function sameShape(test: Dataset, train: Dataset, name: string): Dataset {
-  if (test.sampleShape.join() === train.sampleShape.join()) return test;
-  throw invalidFile(
-    name,
-    `expected samples of [${train.sampleShape.join(", ")}], as in the training part, found [${test.sampleShape.join(", ")}]`,
-    "Both parts need samples of one shape.",
   );
 }
 

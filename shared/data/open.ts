@@ -2,9 +2,10 @@
 
 import { createHash } from "node:crypto";
 import { unreachable } from "../errors.ts";
+import { checkAlike } from "./alike.ts";
 import { partOf, type Dataset } from "./dataset.ts";
 import { split, wholeReading, type Reading } from "./reading.ts";
-import type { DataSpec } from "./spec.ts";
+import { mainPath, type DataSpec } from "./spec.ts";
 
 /** The parts of a data source, as its reader has them. */
 export interface Parts {
@@ -39,11 +40,15 @@ export interface OpenedData extends Parts {
 
 /** Reads and checks the data. Throws DATA_MISSING or DATA_INVALID, naming the file and the place in it. */
 export async function openData(spec: DataSpec, reading: Reading = wholeReading): Promise<OpenedData> {
-  return forRun(await openParts(spec, reading), reading);
+  return forRun(await openParts(spec, reading), reading, mainPath(spec));
 }
 
-/** What a run makes of a source's parts: with a share held out, the training samples without it and, to evaluate on, that share. */
-export function forRun(source: Parts, reading: Reading): OpenedData {
+/**
+ * What a run makes of a source's parts: with a share held out, the training samples without it and, to evaluate on, that share.
+ * Throws DATA_INVALID where the parts don't belong together; `place` is what the error calls them.
+ */
+export function forRun(source: Parts, reading: Reading, place = "the data"): OpenedData {
+  if (source.test !== undefined) checkAlike(place, source.train, source.test);
   const sha256 = createHash("sha256").update(namesOf(source)).digest("hex");
   if (reading.validation === 0) return { ...source, source, sha256 };
   const { train, held } = split(source.train.length, reading);

@@ -7,6 +7,7 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
+import { checkAlike } from "./alike.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetWidth, type TargetSpec } from "./target.ts";
 
@@ -32,6 +33,8 @@ export async function writeOwn(
   folder: string,
 ): Promise<SpecOf<"safetensors">> {
   const { train, test } = parts;
+  // What is written says no longer how many classes the targets had.
+  if (test !== undefined) checkAlike("the datasets given as data", train, test);
   const { target } = train;
   const classes = target.kind === "class" ? { classes: target.classes } : {};
   const path = await written(train, folder);

@@ -2,7 +2,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openData, type OpenedData } from "../../../shared/data/open.ts";
+import { createDataset } from "../../../shared/data/dataset.ts";
+import { forRun, openData, type OpenedData } from "../../../shared/data/open.ts";
 import { writeOwn } from "../../../shared/data/own.ts";
 import { split, wholeReading } from "../../../shared/data/reading.ts";
 import type { DataSpec } from "../../../shared/data/spec.ts";
@@ -236,6 +237,65 @@ it.each<[what: string, files: Files, spec: (folder: string) => DataSpec, message
   expect(error.code).toBe("DATA_INVALID");
   expect(error.message.replaceAll(folder, "DIR")).toContain(message);
   expect(error.hint).not.toBe("");
+});
+
+describe("a test part that the training part's network cannot be evaluated on", () => {
+  const values = (...shape: number[]): Uint8Array =>
+    npyBytes("<f4", shape, new Uint8Array(4 * shape.reduce((size, side) => size * side, 1)));
+  const parts = { features: values(2, 3), targets: values(2, 2) };
+
+  it.each<[what: string, test: { features?: Uint8Array; targets?: Uint8Array }, message: string]>([
+    ["shape", { features: values(2, 4) }, "the training samples have the shape [3], the test samples [4]"],
+    [
+      "narrower targets",
+      { targets: values(2) },
+      "the training samples have as target 2 real values, the test samples a real value",
+    ],
+    ["wider targets", { targets: values(2, 3) }, "as target 2 real values, the test samples 3 real values"],
+  ])("is refused for its %s, in files and in an archive", async (_, test, message) => {
+    const { features: x_test, targets: y_test } = { ...parts, ...test };
+    const archive = { "a.npz": npzBytes({ x_train: parts.features, y_train: parts.targets, x_test, y_test }) };
+    const files = { "x.npy": parts.features, "y.npy": parts.targets, "tx.npy": x_test, "ty.npy": y_test };
+    const inFiles = (folder: string): DataSpec => {
+      const at = (name: string): string => join(folder, name);
+      return {
+        kind: "npy",
+        features: at("x.npy"),
+        targets: at("y.npy"),
+        testFeatures: at("tx.npy"),
+        testTargets: at("ty.npy"),
+      };
+    };
+    const inArchive = (folder: string): DataSpec => ({ kind: "npz", path: join(folder, "a.npz") });
+    for (const opened of [() => open(files, inFiles), () => open(archive, inArchive)]) {
+      const error = await failureOf(opened);
+      expect(error.code).toBe("DATA_INVALID");
+      expect(error.message).toContain(message);
+    }
+  });
+
+  it("is refused for its kind of target, wherever the parts come from", async () => {
+    const content = { sampleShape: [1], features: Float32Array.of(1, 2) };
+    const labelled = (classes: number) =>
+      createDataset({ ...content, target: { kind: "class", classes }, targets: Int32Array.of(0, 1) });
+    const each = createDataset({
+      ...content,
+      target: { kind: "class", classes: 3, positions: 2 },
+      targets: new Int32Array(4),
+    });
+    const valued = createDataset({ ...content, target: { kind: "values", width: 1 }, targets: Float32Array.of(0, 1) });
+    for (const [test, found] of [
+      [labelled(2), "a label from 0 to 1"],
+      [each, "a label from 0 to 2 at each of 2 positions"],
+      [valued, "a real value"],
+    ] as const) {
+      const message = `the training samples have as target a label from 0 to 2, the test samples ${found}`;
+      const read = await failureOf(() => forRun({ train: labelled(3), test }, wholeReading));
+      expect([read.code, read.message]).toEqual(["DATA_INVALID", `the data: ${message}`]);
+      const written = await failureOf(async () => writeOwn({ train: labelled(3), test }, await temporaryFolder()));
+      expect(written.message).toBe(`the datasets given as data: ${message}`);
+    }
+  });
 });
 
 describe("images", () => {
