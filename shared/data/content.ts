@@ -2,13 +2,12 @@
  * A dataset as one file of the bytes that its name is the SHA-256 of: what a coordinator sends to workers that lack it,
  * and what they keep. Who reads one checks the name, so it does not matter where it has been.
  */
-import { open } from "node:fs/promises";
 import { z } from "zod";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
 import { createDataset, sizeOf } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
-import { closeFiles, featuresOf, sizeOfFile, startOfFile } from "./files.ts";
+import { closeFiles, featuresOf, partOfFile, readInto, sizeOfFile } from "./files.ts";
 
 const count = z.int().min(1);
 const header = z.object({
@@ -27,7 +26,7 @@ const LONGEST_HEADER = 4_096;
  * Throws DATA_MISSING, DATA_INVALID for a file that is none, and DATA_MISMATCH where it has another name.
  */
 export async function readContent(path: string, sha256: string, memory: number): Promise<Dataset> {
-  const start = await startOfFile(path, LONGEST_HEADER);
+  const start = await partOfFile(path, 0, LONGEST_HEADER);
   const end = start.indexOf("\n") + 1;
   const { data: said } = header.safeParse(parsed(start.subarray(0, end).toString()));
   if (said === undefined) throw noDataset(path);
@@ -40,7 +39,8 @@ export async function readContent(path: string, sha256: string, memory: number):
   const features = featuresOf([{ path, stored: type, offset: end, stride, samples }], width, memory);
   try {
     const shared = sharedBuffer(4 * said.targets);
-    await fill(path, new Uint8Array(shared), end + bytes);
+    // Cut short since its size was asked: what is missing stays zero, and the name will not fit.
+    await readInto(new Uint8Array(shared), path, end + bytes);
     const targets = target.kind === "class" ? new Int32Array(shared) : new Float32Array(shared);
     const dataset = createDataset({ sampleShape, target, features, targets });
     if (dataset.sha256 === sha256) return dataset;
@@ -53,19 +53,6 @@ export async function readContent(path: string, sha256: string, memory: number):
 
 const noDataset = (path: string): LockstepError =>
   new LockstepError("DATA_INVALID", `${path} is no dataset, or not a whole one`, "delete it");
-
-async function fill(path: string, into: Uint8Array, position: number): Promise<void> {
-  const file = await open(path, "r");
-  try {
-    // One call reads at most 2 GiB. Cut short since its size was asked: what is missing stays zero, and the name will not fit.
-    for (let filled = 0, read = 1; read > 0 && filled < into.length; filled += read) {
-      const length = Math.min(into.length - filled, 1 << 30);
-      read = (await file.read(into, filled, length, position + filled)).bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
-}
 
 function parsed(text: string): unknown {
   try {

@@ -60,10 +60,14 @@ export function copyRows(
   }
 }
 
+/** Bytes that are read from a file at once: Node aborts where it is asked for 2 GiB. */
+export const MOST_READ = 1 << 30;
+
 function readWhole({ path, descriptor }: FilePiece, position: number, into: Uint8Array): void {
   let done = 0;
   while (done < into.length) {
-    const read = readSync(descriptor, into, done, into.length - done, position + done);
+    const length = Math.min(into.length - done, MOST_READ);
+    const read = readSync(descriptor, into, done, length, position + done);
     if (read === 0)
       throw new LockstepError(
         "DATA_INVALID",

@@ -3,7 +3,7 @@ import { open, readFile, stat } from "node:fs/promises";
 import { closeSync, openSync } from "node:fs";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
-import { blocksOf, type FeatureFile, type Features } from "./features.ts";
+import { blocksOf, MOST_READ, type FeatureFile, type Features } from "./features.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** DATA_INVALID about a place in a file. */
@@ -28,14 +28,24 @@ export async function bytesOfFile(path: string): Promise<Buffer> {
   }
 }
 
-/** The first bytes of a file, or fewer where it is shorter. Throws DATA_MISSING. */
-export async function startOfFile(path: string, length: number): Promise<Buffer> {
+/** The bytes of a file from `begin` to before `end`, or fewer where it is shorter. Throws DATA_MISSING. */
+export async function partOfFile(path: string, begin: number, end: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(end - begin);
+  return bytes.subarray(0, await readInto(bytes, path, begin));
+}
+
+/**
+ * Fills `into` with a file's bytes from `position` on. Returns how many there were. Throws DATA_MISSING.
+ * @param most bytes that are read at once
+ */
+export async function readInto(into: Uint8Array, path: string, position = 0, most = MOST_READ): Promise<number> {
   try {
     const file = await open(path, "r");
     try {
-      const bytes = Buffer.alloc(length);
-      const { bytesRead } = await file.read(bytes, 0, length, 0);
-      return bytes.subarray(0, bytesRead);
+      let filled = 0;
+      for (let read = 1; read > 0 && filled < into.length; filled += read)
+        read = (await file.read(into, filled, Math.min(into.length - filled, most), position + filled)).bytesRead;
+      return filled;
     } finally {
       await file.close();
     }

@@ -4,7 +4,6 @@
  * and labels with one; plain or gzip. Every error names the file, the offset, what was expected and what was found.
  */
 
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
@@ -12,8 +11,7 @@ import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { featuresOf, sizeOfFile, startOfFile } from "./files.ts";
-import { unreadable } from "./unreadable.ts";
+import { featuresOf, partOfFile, readInto, sizeOfFile } from "./files.ts";
 
 /** The names of the image and the label file of each part, without .gz. */
 export const idxNames = {
@@ -87,24 +85,8 @@ export function idxDataset(images: IdxFile, labels: IdxFile, classes: number): D
 
 /** A whole file on a SharedArrayBuffer. Throws DATA_MISSING. */
 export async function readShared(path: string): Promise<IdxFile> {
-  try {
-    const file = await open(path, "r");
-    try {
-      const { size } = await file.stat();
-      const bytes = new Uint8Array(sharedBuffer(size));
-      let filled = 0;
-      while (filled < size) {
-        const { bytesRead } = await file.read(bytes, filled, size - filled, filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return { path, bytes: bytes.subarray(0, filled) };
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw unreadable(path, cause);
-  }
+  const bytes = new Uint8Array(sharedBuffer(await sizeOfFile(path)));
+  return { path, bytes: bytes.subarray(0, await readInto(bytes, path)) };
 }
 
 async function readIdx(folder: string, name: string, memory: number): Promise<IdxFile> {
@@ -113,7 +95,7 @@ async function readIdx(folder: string, name: string, memory: number): Promise<Id
     let file: IdxFile;
     try {
       const size = await sizeOfFile(path);
-      const start = await startOfFile(path, 16);
+      const start = await partOfFile(path, 0, 16);
       if (size > memory && start[0] !== 0x1f) return { path, bytes: start, size };
       file = await readShared(path);
     } catch (error) {

@@ -6,7 +6,7 @@
 import { unzipSync } from "fflate";
 import { createDataset, type Dataset } from "./dataset.ts";
 import type { Features } from "./features.ts";
-import { bytesOfFile, featuresOf, invalidFile, sizeOfFile, startOfFile } from "./files.ts";
+import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
 import type { Parts } from "./open.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
@@ -42,7 +42,7 @@ const types: Readonly<
 /** Throws DATA_MISSING or DATA_INVALID. */
 export async function openNpy(spec: SpecOf<"npy">, { memory }: Reading): Promise<Parts> {
   const part = async (features: string, targets: string): Promise<Dataset> => {
-    const header = headerOf(features, await startOfFile(features, 65_536));
+    const header = headerOf(features, await partOfFile(features, 0, 65_536));
     const size = await sizeOfFile(features);
     checkSize(header, size);
     const isAsStored = header.type === "|u1" || header.type === "<f4";
@@ -55,7 +55,7 @@ export async function openNpy(spec: SpecOf<"npy">, { memory }: Reading): Promise
     return datasetOf(
       header,
       values,
-      headerOf(targets, await startOfFile(targets, 65_536)),
+      headerOf(targets, await partOfFile(targets, 0, 65_536)),
       await bytesOfFile(targets),
       spec,
     );

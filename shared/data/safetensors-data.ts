@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { featuresOf, invalidFile, sizeOfFile, startOfFile } from "./files.ts";
+import { featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
 import type { Parts } from "./open.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
@@ -49,7 +49,8 @@ async function part(path: string, classes: number | undefined, { memory }: Readi
   const stored = features.dtype === "U8" ? "uint8" : "float32";
   const stride = width * (stored === "uint8" ? 1 : 4);
   const record = { path, stored, offset: dataStart + features.data_offsets[0], stride, samples } as const;
-  const numbers = numbersIn(targets, await bytesFrom(path, dataStart + targets.data_offsets[0], targets));
+  const [first, last] = targets.data_offsets;
+  const numbers = numbersIn(targets, await partOfFile(path, dataStart + first, dataStart + last));
   const nameOf = (sample: number): string => `row ${sample} of ${path}`;
   const { target, array } = targetsFrom(numbers, product(targets.shape.slice(1)), classes, nameOf);
   return createDataset({ sampleShape, target, features: featuresOf([record], width, memory), targets: array }, nameOf);
@@ -57,15 +58,15 @@ async function part(path: string, classes: number | undefined, { memory }: Readi
 
 async function headerOf(path: string): Promise<{ entries: Record<string, unknown>; dataStart: number }> {
   const again = "Write the file again with a safetensors library.";
-  const start = await startOfFile(path, 8);
+  const start = await partOfFile(path, 0, 8);
   const length = start.length < 8 ? 0n : start.readBigUInt64LE(0);
   if (length < 2n || length > BigInt(HEADER_LIMIT))
     throw invalidFile(path, `no safetensors file: it would have a header of ${length} bytes`, again);
   const dataStart = 8 + Number(length);
-  const bytes = await startOfFile(path, dataStart);
+  const bytes = await partOfFile(path, 8, dataStart);
   try {
     return {
-      entries: z.record(z.string(), z.unknown()).parse(JSON.parse(bytes.subarray(8).toString("utf8"))),
+      entries: z.record(z.string(), z.unknown()).parse(JSON.parse(bytes.toString("utf8"))),
       dataStart,
     };
   } catch (cause) {
@@ -104,10 +105,6 @@ function entryOf(path: string, entries: Record<string, unknown>, name: string, t
       "Write the file again.",
     );
   return parsed.data;
-}
-
-async function bytesFrom(path: string, offset: number, { data_offsets: [begin, end] }: Entry): Promise<Buffer> {
-  return (await startOfFile(path, offset + end - begin)).subarray(offset);
 }
 
 function numbersIn({ dtype, shape }: Entry, bytes: Buffer): Float32Array {

@@ -1,8 +1,9 @@
 /** What is wrong with data files, told with file and place; and what is fitted on the training part alone. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createDataset } from "../../../shared/data/dataset.ts";
+import { readInto } from "../../../shared/data/files.ts";
 import { forRun, openData, type OpenedData } from "../../../shared/data/open.ts";
 import { writeOwn } from "../../../shared/data/own.ts";
 import { split, wholeReading } from "../../../shared/data/reading.ts";
@@ -446,4 +447,30 @@ it.each<[string, DataSpec]>([
   const error = await failureOf(() => openData(spec));
   expect(error.code).toBe("DATA_MISSING");
   expect(error.message).toMatch(/^cannot read \/nowhere.*: ENOENT$/);
+});
+
+it("a file is read in pieces that the system can give at once, from any place on", async () => {
+  const path = join(await temporaryFolder(), "file");
+  await writeFile(
+    path,
+    Uint8Array.from({ length: 20 }, (_, at) => at),
+  );
+  const into = new Uint8Array(9);
+  expect(await readInto(into, path, 7, 4)).toBe(9);
+  expect([...into]).toEqual([7, 8, 9, 10, 11, 12, 13, 14, 15]);
+  expect(await readInto(into, path, 15, 4)).toBe(5);
+  expect([...into.subarray(0, 6)]).toEqual([15, 16, 17, 18, 19, 12]);
+});
+
+it("what is too large to be read whole is called that", async () => {
+  const path = join(await temporaryFolder(), "a.txt");
+  await writeFile(path, "");
+  // All of it is a hole: it takes no room, and nothing of it is read.
+  await truncate(path, 2 ** 31);
+  const error = await failureOf(() => openData({ kind: "text", train: path, length: 8 }));
+  expect([error.code, error.message]).toEqual([
+    "DATA_INVALID",
+    `${path} has 2 GiB or more, and what it holds is read whole`,
+  ]);
+  expect(error.hint).not.toContain("exists");
 });
