@@ -3,7 +3,6 @@
  * …] in C order; features are bytes, float32 or float64, targets those or integers. An uncompressed .npy file of bytes or
  * float32 that is too large for memory stays where it is.
  */
-import { unzipSync } from "fflate";
 import { createDataset, type Dataset } from "./dataset.ts";
 import type { Features } from "./features.ts";
 import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
@@ -11,6 +10,7 @@ import type { Parts } from "./open.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetsFrom } from "./targets.ts";
+import { unzip } from "./zip.ts";
 
 /** An array's header. */
 interface Header {
@@ -70,18 +70,8 @@ export async function openNpz(spec: SpecOf<"npz">): Promise<Parts> {
   const { path, features = "x_train", targets = "y_train", testFeatures = "x_test", testTargets = "y_test" } = spec;
   const zipped = await bytesOfFile(path);
   const wanted = [features, targets, testFeatures, testTargets].map((name) => `${name}.npy`);
-  let files: Record<string, Uint8Array>;
-  const found: string[] = [];
-  try {
-    files = unzipSync(zipped, {
-      filter: ({ name }) => {
-        found.push(name.replace(/\.npy$/, ""));
-        return wanted.includes(name);
-      },
-    });
-  } catch (cause) {
-    throw invalidFile(path, `no readable .npz archive: ${String(cause)}`, "Save it again with numpy.savez.");
-  }
+  const { files, names } = unzip(path, zipped, wanted);
+  const found = names.map((name) => name.replace(/\.npy$/, ""));
   const arrayOf = (name: string): { header: Header; bytes: Uint8Array } => {
     const bytes = files[`${name}.npy`];
     if (bytes === undefined)

@@ -17,9 +17,9 @@ export function npyBytes(type: string, shape: readonly number[], values: Uint8Ar
 export const bytesOf = (array: Float32Array | Float64Array | Int32Array | BigInt64Array): Uint8Array =>
   new Uint8Array(array.buffer);
 
-/** The bytes of an archive of arrays. */
-export const npzBytes = (arrays: Readonly<Record<string, Uint8Array>>): Uint8Array =>
-  zipSync(Object.fromEntries(Object.entries(arrays).map(([name, bytes]) => [`${name}.npy`, bytes])));
+/** The bytes of an archive of arrays. @param level 0: as they are, 9: made as small as can be */
+export const npzBytes = (arrays: Readonly<Record<string, Uint8Array>>, level: 0 | 6 | 9 = 6): Uint8Array =>
+  zipSync(Object.fromEntries(Object.entries(arrays).map(([name, bytes]) => [`${name}.npy`, bytes])), { level });
 
 /** The bytes of a safetensors file. */
 export function safetensorsBytes(

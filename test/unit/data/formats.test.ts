@@ -240,6 +240,25 @@ it.each<[what: string, files: Files, spec: (folder: string) => DataSpec, message
   expect(error.hint).not.toBe("");
 });
 
+it("refuses an archive with one bit changed, stored or compressed", async () => {
+  const path = join(await temporaryFolder(), "a.npz");
+  const arrays = { x_train: npyBytes("<f4", [2, 64], new Uint8Array(512).fill(65)), y_train: labels };
+  for (const archive of [npzBytes(arrays, 0), npzBytes(arrays, 9)]) {
+    await writeFile(path, archive);
+    await openData({ kind: "npz", path });
+    // The first file's bytes: behind its name, and before the second one's header.
+    const end = Buffer.from(archive).indexOf("y_train") - 30;
+    expect(end).toBeGreaterThan(100);
+    for (let at = 41; at < end; at += 7) {
+      const damaged = Uint8Array.from(archive);
+      damaged[at]! ^= 4;
+      await writeFile(path, damaged);
+      const error = await failureOf(() => openData({ kind: "npz", path }));
+      expect(error.message).toContain(`${path}: no readable .npz archive: `);
+    }
+  }
+});
+
 describe("a test part that the training part's network cannot be evaluated on", () => {
   const values = (...shape: number[]): Uint8Array =>
     npyBytes("<f4", shape, new Uint8Array(4 * shape.reduce((size, side) => size * side, 1)));
