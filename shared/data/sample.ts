@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { LockstepError } from "../errors.ts";
-import { invalid, parseNumber } from "./csv-rows.ts";
+import { invalid, parseNumber, placeOf, readRows } from "./csv-rows.ts";
 import type { Dataset } from "./dataset.ts";
 import { imageSample } from "./image.ts";
 import type { Encoders } from "./open.ts";
@@ -23,19 +23,23 @@ export interface TrainedOn {
 export async function readSample(path: string, { train, encoders = {} }: TrainedOn): Promise<Float32Array> {
   const { sampleShape } = train;
   const fromRow = (row: readonly unknown[]): Float32Array =>
-    encoders.row?.(row.map(String), path) ?? rowSample(path, row, sampleShape, train.stored === "uint8" ? 255 : 1);
+    rowSample(path, row, sampleShape, train.stored === "uint8" ? 255 : 1);
+  const fromCells = (cells: readonly string[]): Float32Array =>
+    encoders.row?.(cells, path) ?? fromRow(cells.map(numberIn));
   switch (extname(path).toLowerCase()) {
     case ".png": {
       const bytes = await readBytes(path);
       return encoders.image?.(bytes, path) ?? imageSample(path, bytes, sampleShape);
     }
-    case ".json":
-      return fromRow(await readJson(path));
+    case ".json": {
+      const row = await readJson(path);
+      return encoders.row?.(row.map(String), path) ?? fromRow(row);
+    }
     case ".csv":
-      return fromRow(cellsOf(await readBytes(path)));
+      return fromCells(encoders.row === undefined ? cellsOf(await readBytes(path)) : await onlyRow(path));
     case ".txt": {
       const bytes = await readBytes(path);
-      return encoders.text?.(bytes, path) ?? fromRow(cellsOf(bytes));
+      return encoders.text?.(bytes, path) ?? fromCells(cellsOf(bytes));
     }
     default:
       throw invalid(path, "expected a file that ends in .png, .csv, .txt or .json", "Rename or convert the file.");
@@ -52,16 +56,27 @@ async function readJson(path: string): Promise<unknown[]> {
   }
 }
 
-/** Numbers between commas, spaces or line breaks; two commas with nothing between them are a missing value. */
-function cellsOf(bytes: Uint8Array): unknown[] {
-  return new TextDecoder()
+/** The row of a comma-separated file, read as training data is: its cells may be texts, with spaces and in quotes. */
+async function onlyRow(path: string): Promise<readonly string[]> {
+  let only: readonly string[] = [];
+  for await (const row of readRows(path)) {
+    if (only.length > 0) throw invalid(placeOf(row), "expected one row, found a second one", "Give one sample a file.");
+    only = row.cells;
+  }
+  return only;
+}
+
+/** What is between commas, spaces or line breaks; two commas with nothing between them are a missing value. */
+const cellsOf = (bytes: Uint8Array): string[] =>
+  new TextDecoder()
     .decode(bytes)
     .trim()
-    .split(/\s*,\s*|\s+/)
-    .map((cell) => {
-      const value = parseNumber(cell);
-      return Number.isNaN(value) ? cell : value;
-    });
+    .split(/\s*,\s*|\s+/);
+
+/** The number in a cell, or the cell where it is none. */
+function numberIn(cell: string): unknown {
+  const value = parseNumber(cell);
+  return Number.isNaN(value) ? cell : value;
 }
 
 function rowSample(path: string, row: readonly unknown[], sampleShape: readonly number[], scale: number): Float32Array {

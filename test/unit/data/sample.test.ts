@@ -183,6 +183,43 @@ describe("what the training data was read by, reads what is asked:", () => {
     expect(error.message).toContain(`short.txt: 1 tokens, a sample has ${length}`);
   });
 
+  describe("a row of a table, in a .csv file", () => {
+    const table = 'zip,city,rooms,price\n02134,"Boston, South",3,1\n2134,New York,+4,2\n';
+    const openTable = async (): Promise<[folder: string, spec: DataSpec]> => {
+      const folder = await temporaryFolder();
+      await writeFile(join(folder, "a.csv"), table);
+      const columns = { zip: "category", city: "category" } as const;
+      return [folder, { kind: "csv", train: join(folder, "a.csv"), target: "price", columns }];
+    };
+
+    it("with zeros in front, spaces and quotes", async () => {
+      const [folder, spec] = await openTable();
+      const paths = ["1.csv", "2.csv"].map((name) => join(folder, name));
+      await writeFile(paths[0]!, '02134,"Boston, South",3\n');
+      await writeFile(paths[1]!, "2134,New York,+4");
+      const data = await openData(spec);
+      const row = new Float32Array(5);
+      for (const [index, path] of paths.entries()) {
+        data.train.batch([index], row, new Float32Array(1));
+        expect(await readSample(path, data)).toEqual(row);
+      }
+    });
+
+    it.each([
+      ["2134,New York,4\n2134,New York,5\n", ":2: expected one row, found a second one"],
+      ["", ": expected 3 values, one for each column but the target's, found 0"],
+      ["2134,York,4", ':1: column 2 (city): "York" is no category of the training data'],
+      ['2134,"New York,4', ":1: Quote Not Closed"],
+    ])("as %j is refused", async (text, message) => {
+      const [folder, spec] = await openTable();
+      const path = join(folder, "row.csv");
+      await writeFile(path, text);
+      const data = await openData(spec);
+      const error = await failureOf(() => readSample(path, data));
+      expect([error.code, error.message]).toEqual(["DATA_INVALID", expect.stringContaining(`${path}${message}`)]);
+    });
+  });
+
   it("names classes as folders and labels do", async () => {
     const folder = await temporaryFolder();
     await writeImages(folder, { "rose/1.png": light, "oak/1.png": light });
