@@ -3,7 +3,7 @@
  * engine would cut off fractions without a word, and refuse what is too large only when a step comes to it.
  */
 import type { Dataset } from "../shared/data/dataset.ts";
-import { blocksOf } from "../shared/data/features.ts";
+import { blocksOf, storedAs, type Features } from "../shared/data/features.ts";
 import type { Parts } from "../shared/data/open.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { Graph } from "../shared/graph/graph.ts";
@@ -13,8 +13,26 @@ import { product } from "../shared/graph/values.ts";
 export function checkLookups(graph: Graph, { train, test }: Parts): void {
   const rows = smallestTable(graph);
   if (rows === undefined) return;
-  checkPart(train, "training", rows);
-  if (test !== undefined) checkPart(test, "test", rows);
+  const checkPart = (data: Dataset, part: string): void => {
+    const nameOf = (sample: number): string => `${part} sample ${sample}`;
+    const enlarge = (token: number): string => `Give the embedding a vocabulary of at least ${token + 1}.`;
+    checkFeatures(data.transfer().features, product(data.sampleShape), rows, nameOf, enlarge);
+  };
+  checkPart(train, "training");
+  if (test !== undefined) checkPart(test, "test");
+}
+
+/** The same for the one sample that a trained network is asked about; `path` is what the error calls it. */
+export function checkSample(graph: Graph, path: string, sample: Float32Array): void {
+  const rows = smallestTable(graph);
+  if (rows === undefined) return;
+  checkFeatures(
+    sample,
+    sample.length,
+    rows,
+    () => path,
+    () => "Give tokens that the model was made for.",
+  );
 }
 
 /** The rows of the smallest table in which features are looked up as they are; undefined where none are. */
@@ -30,20 +48,26 @@ function smallestTable({ values, inputs }: Graph): number | undefined {
   return tables.length === 0 ? undefined : Math.min(...tables);
 }
 
-function checkPart(data: Dataset, part: string, rows: number): void {
-  const width = product(data.sampleShape);
-  const scale = data.stored === "uint8" ? 255 : 1;
+/** @param tooLarge what to do about a number beyond the table */
+function checkFeatures(
+  features: Features,
+  width: number,
+  rows: number,
+  nameOf: (sample: number) => string,
+  tooLarge: (token: number) => string,
+): void {
+  const scale = storedAs(features) === "uint8" ? 255 : 1;
   let largest = 0;
   let place = 0;
   const refuse = (entry: number, token: number, hint: string): never => {
-    const where = `feature ${entry % width} of ${part} sample ${Math.floor(entry / width)}`;
+    const where = `feature ${entry % width} of ${nameOf(Math.floor(entry / width))}`;
     throw new LockstepError(
       "DATA_INVALID",
       `${where} is ${token}, and the model looks it up in a table of ${rows} rows, by the whole numbers from 0 to ${rows - 1}`,
       hint,
     );
   };
-  for (const { first, values } of blocksOf(data.transfer().features, width)) {
+  for (const { first, values } of blocksOf(features, width)) {
     for (const [at, value] of values.entries()) {
       const token = value / scale;
       if (!Number.isInteger(token) || token < 0) {
@@ -53,5 +77,5 @@ function checkPart(data: Dataset, part: string, rows: number): void {
       if (token > largest) [largest, place] = [token, first * width + at];
     }
   }
-  if (largest >= rows) refuse(place, largest, `Give the embedding a vocabulary of at least ${largest + 1}.`);
+  if (largest >= rows) refuse(place, largest, tooLarge(largest));
 }

@@ -12,6 +12,7 @@ import type { Graph } from "../shared/graph/graph.ts";
 import { Arena } from "../shared/memory/arena.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import { figuresOf, type Figures } from "../shared/nn/metrics.ts";
+import { checkSample } from "./check-lookups.ts";
 import { metricsFor } from "./model.ts";
 import { EVALUATION_CHUNK } from "./plan.ts";
 import { testDataOf, type TrainedRun } from "./trained.ts";
@@ -56,9 +57,18 @@ export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
   };
 }
 
-/** The network's answer to one sample: probabilities, or the outputs themselves for real values. */
-export const predict = (trained: TrainedRun, sample: Float32Array): Promise<Answer> =>
-  answerOf(trained.model.predict, trained, sample);
+/**
+ * The network's answer to one sample: probabilities, or the outputs themselves for real values. Throws DATA_INVALID for numbers that
+ * it cannot look up; `path` is what the error calls the sample.
+ */
+export async function predict(
+  trained: Parametrised & Pick<TrainedRun, "model">,
+  sample: Float32Array,
+  path: string,
+): Promise<Answer> {
+  checkSample(trained.model.predict, path, sample);
+  return answerOf(trained.model.predict, trained, sample);
+}
 
 export interface Answer {
   readonly output: string;

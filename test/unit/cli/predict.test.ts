@@ -1,6 +1,10 @@
-/** What is printed of a network's answer. */
+/** What is printed of a network's answer, and what it is not asked. */
 import { describe, expect, it } from "vitest";
 import { inJson, inWords } from "../../../coordinator/cli/predict.ts";
+import { predict } from "../../../coordinator/evaluate.ts";
+import { layoutOf } from "../../../shared/memory/layout.ts";
+import { compileModel } from "../../../shared/nn/model.ts";
+import { failureOf } from "../../support/files.ts";
 
 const four = { train: { target: { kind: "class", classes: 4 } } } as const;
 const probabilities = { output: "probabilities", values: Float32Array.of(0.25, 0.5, 0.125, 0.125) };
@@ -48,4 +52,34 @@ it("real values keep their order", () => {
   const answer = { output: "output", values: Float32Array.of(0.5, -2) };
   expect(inWords(answer, two)).toBe("output 0.5\noutput -2");
   expect(inJson(answer, two)).toEqual({ output: [0.5, -2] });
+});
+
+describe("a network that looks its samples up", () => {
+  const target = { kind: "class", classes: 3 } as const;
+  const model = compileModel({
+    inputShape: [4],
+    target,
+    layers: [{ kind: "embedding", vocabulary: 10, width: 2 }, { kind: "flatten" }, { kind: "dense", units: 3 }],
+    loss: { kind: "crossEntropy" },
+  });
+  const layout = layoutOf(model.parameters);
+  const trained = { model, layout, parameters: new Float32Array(layout.size), data: { train: { target } } };
+
+  it("answers for numbers in its table", async () => {
+    const { values } = await predict(trained, Float32Array.of(0, 1, 2, 9), "row.txt");
+    expect([...values]).toEqual(Array(3).fill(Math.fround(1 / 3)));
+  });
+
+  it.each([
+    [999, "Give tokens that the model was made for."],
+    [-1, "An embedding takes tokens."],
+    [0.5, "An embedding takes tokens."],
+  ])("is not asked for %d", async (token, hint) => {
+    const error = await failureOf(() => predict(trained, Float32Array.of(1, 2, token, 3), "row.txt"));
+    expect(error).toMatchObject({
+      code: "DATA_INVALID",
+      message: `feature 2 of row.txt is ${token}, and the model looks it up in a table of 10 rows, by the whole numbers from 0 to 9`,
+      hint,
+    });
+  });
 });
