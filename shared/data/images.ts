@@ -1,13 +1,13 @@
 /**
  * A folder of PNG images, in a folder for each class. All have one size and become bytes: grey [height, width], or colour [3, height,
- * width], channel by channel. What is transparent is black.
+ * width], channel by channel. What is transparent is black. Folders may be links to some.
  */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { bytesOfFile, invalidFile } from "./files.ts";
 import type { Parts } from "./open.ts";
+import { decodePng, isGrey, pixelsOf, type Png } from "./png.ts";
 import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";
@@ -52,15 +52,23 @@ async function part(
   const targets: number[] = [];
   let form = like;
   for (const [label, name] of classes.entries()) {
-    for (const file of await imagesIn(join(folder, name))) {
+    const files = await imagesIn(join(folder, name));
+    if (like === undefined && files.length === 0)
+      throw invalidFile(
+        join(folder, name),
+        "there is no PNG image of this class",
+        "Images end in .png; convert others, or remove the folder.",
+      );
+    for (const file of files) {
       const path = join(folder, name, file);
-      const png = decoded(path, await bytesOfFile(path));
+      const png = decodePng(path, await bytesOfFile(path));
       form ??= { path, width: png.width, height: png.height, channels: channels ?? (isGrey(png) ? 1 : 3) };
       sink.append(pixelsOf(checked(path, png, form, channels), form.channels));
       targets.push(label);
     }
   }
-  if (form === undefined) throw invalidFile(folder, "there is no PNG image", "Images end in .png.");
+  if (form === undefined || targets.length === 0)
+    throw invalidFile(folder, "there is no PNG image", "Images end in .png.");
   const { width, height } = form;
   const dataset = createDataset({
     sampleShape: form.channels === 1 ? [height, width] : [3, height, width],
@@ -72,7 +80,7 @@ async function part(
 }
 
 /** The image, if it has the form. @param channels what the data's spec says of them */
-function checked(path: string, png: DecodedPng, form: Form, channels: 1 | 3 | undefined): DecodedPng {
+function checked(path: string, png: Png, form: Form, channels: 1 | 3 | undefined): Png {
   if (png.width !== form.width || png.height !== form.height)
     throw invalidFile(
       path,
@@ -93,7 +101,7 @@ export const imageEncoder =
   (form: Form, channels: 1 | 3 | undefined) =>
   (bytes: Uint8Array, path: string): Float32Array =>
     Float32Array.from(
-      pixelsOf(checked(path, decoded(path, bytes), form, channels), form.channels),
+      pixelsOf(checked(path, decodePng(path, bytes), form, channels), form.channels),
       (value) => value / 255,
     );
 
@@ -104,8 +112,19 @@ async function foldersIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw unreadable(folder, cause);
   });
-  return inOrder(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
+  const folders: string[] = [];
+  for (const entry of entries)
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(join(folder, entry.name)))))
+      folders.push(entry.name);
+  return inOrder(folders);
 }
+
+/** Whether a link leads to a folder. */
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 
 const imagesIn = async (folder: string): Promise<string[]> => {
   const names = await readdir(folder).catch((cause: unknown) => {
@@ -113,42 +132,3 @@ const imagesIn = async (folder: string): Promise<string[]> => {
   });
   return inOrder(names.filter((name) => /\.png$/i.test(name)));
 };
-
-function decoded(path: string, bytes: Uint8Array): DecodedPng {
-  try {
-    return decode(bytes, { checkCrc: true });
-  } catch (cause) {
-    throw invalidFile(path, `no readable PNG: ${String(cause)}`, "Save it as PNG again.");
-  }
-}
-
-const isGrey = ({ palette, channels }: DecodedPng): boolean => palette === undefined && channels < 3;
-
-/** Bytes, channel by channel. Grey is luma by ITU-R BT.601. */
-function pixelsOf(png: DecodedPng, wanted: 1 | 3): Uint8Array {
-  const { width, height, depth } = png;
-  const indexed = png.palette !== undefined;
-  const data = indexed ? convertIndexedToRgb(png) : png.data;
-  const pixels = width * height;
-  const channels = indexed ? data.length / pixels : png.channels;
-  const rowBytes = Math.ceil((width * depth) / 8);
-  /** A value of 0 to 255; less than 8 bits are packed into bytes row by row. */
-  const valueAt = (pixel: number, channel: number): number => {
-    if (indexed || depth === 8) return data[pixel * channels + channel]!;
-    if (depth === 16) return data[pixel * channels + channel]! / 257;
-    const bit = (pixel % width) * depth;
-    const byte = data[Math.floor(pixel / width) * rowBytes + (bit >> 3)]!;
-    return (((byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1)) * 255) / (2 ** depth - 1);
-  };
-  const opacityAt = (pixel: number): number => (channels % 2 === 0 ? valueAt(pixel, channels - 1) / 255 : 1);
-  const colourAt = (pixel: number, channel: number): number => valueAt(pixel, channels < 3 ? 0 : channel);
-  const greyAt = (pixel: number): number =>
-    channels < 3
-      ? valueAt(pixel, 0)
-      : 0.299 * valueAt(pixel, 0) + 0.587 * valueAt(pixel, 1) + 0.114 * valueAt(pixel, 2);
-  return Uint8Array.from({ length: wanted * pixels }, (_, at) => {
-    const pixel = at % pixels;
-    const value = wanted === 1 ? greyAt(pixel) : colourAt(pixel, Math.floor(at / pixels));
-    return Math.round(opacityAt(pixel) * value);
-  });
-}

@@ -1,6 +1,7 @@
 /** What is wrong with data files, told with file and place; and what is fitted on the training part alone. */
-import { mkdir, truncate, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { createDataset } from "../../../shared/data/dataset.ts";
 import { readInto } from "../../../shared/data/files.ts";
@@ -364,6 +365,101 @@ describe("images", () => {
     await writeFile(join(folder, "b", "2.png"), "no picture");
     const error = await failureOf(() => openData({ kind: "images", train: folder }));
     expect(error.message).toContain("b/2.png: no readable PNG");
+  });
+
+  it("are needed of each class to train on, not of each to test with", async () => {
+    const folder = await temporaryFolder();
+    await writeImages(folder, { "train/a/1.png": grey(1, 1), "train/b/1.png": grey(1, 1), "test/b/1.png": grey(1, 1) });
+    const spec = { kind: "images", train: join(folder, "train"), test: join(folder, "test") } as const;
+    await mkdir(join(folder, "test", "a"));
+    expect((await openData(spec)).test!.transfer().targets).toEqual(Int32Array.of(1));
+    await mkdir(join(folder, "train", "c"));
+    await writeFile(join(folder, "train", "c", "1.jpg"), "");
+    const failed = async (): Promise<string> =>
+      (await failureOf(() => openData(spec))).message.replaceAll(folder, "DIR");
+    expect(await failed()).toBe("DIR/train/c: there is no PNG image of this class");
+    await rm(join(folder, "train", "c"), { recursive: true });
+    await rm(join(folder, "test", "b", "1.png"));
+    expect(await failed()).toBe("DIR/test: there is no PNG image");
+  });
+
+  it("may lie in folders that are links", async () => {
+    const folder = await temporaryFolder();
+    await writeImages(folder, { "all/a/1.png": grey(1, 1), "all/b/1.png": grey(2, 1), "c/1.png": grey(1, 1) });
+    await mkdir(join(folder, "some"));
+    await symlink(join("..", "all", "a"), join(folder, "some", "a"));
+    await symlink(join("..", "c"), join(folder, "some", "c"));
+    await symlink(join("..", "none"), join(folder, "some", "gone"));
+    await symlink(join("..", "c", "1.png"), join(folder, "some", "file"));
+    const { classNames, train } = await openData({ kind: "images", train: join(folder, "some") });
+    expect([classNames, train.length]).toEqual([["a", "c"], 2]);
+  });
+});
+
+describe("a PNG image", () => {
+  /** A chunk as it lies in a file, with its CRC-32. */
+  const chunk = (type: string, ...bytes: number[]): Buffer => {
+    const body = Buffer.from([...Buffer.from(type), ...bytes]);
+    const ends = Buffer.alloc(8);
+    ends.writeUInt32BE(bytes.length);
+    ends.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
+  };
+  /** 3 pixels in one row. @param colour 0 grey, 2 RGB, 3 indexed */
+  const png = (colour: number, depth: number, data: number[], before: Buffer[] = [], interlaced = 0): Buffer =>
+    Buffer.concat([
+      Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
+      chunk("IHDR", 0, 0, 0, 3, 0, 0, 0, 1, depth, colour, 0, 0, interlaced),
+      ...before,
+      chunk("IDAT", ...deflateSync(Uint8Array.of(0, ...data))),
+      chunk("IEND"),
+    ]);
+  const read = async (image: Buffer): Promise<number[]> => {
+    const { train } = await open({ "a/1.png": image, "b/1.png": image }, (folder) => ({
+      kind: "images",
+      train: folder,
+    }));
+    const values = featuresOf({ train }).map((value) => Math.round(255 * value));
+    return values.slice(0, values.length / 2);
+  };
+  const palette = chunk("PLTE", 1, 2, 3, 4, 5, 6);
+
+  it.each<[what: string, image: Buffer, pixels: number[]]>([
+    ["a grey that is transparent", png(0, 8, [7, 9, 200], [chunk("tRNS", 0, 9)]), [7, 0, 200]],
+    ["a grey of 2 bits that is transparent", png(0, 2, [0b01_10_11_00], [chunk("tRNS", 0, 2)]), [85, 0, 255]],
+    [
+      "a colour that is transparent",
+      png(2, 8, [1, 2, 3, 1, 2, 4, 5, 5, 5], [chunk("tRNS", 0, 1, 0, 2, 0, 4)]),
+      [1, 0, 5, 2, 0, 5, 3, 0, 5],
+    ],
+    [
+      "a palette, of which one is transparent",
+      png(3, 8, [0, 1, 0], [palette, chunk("tRNS", 0)]),
+      [0, 4, 0, 0, 5, 0, 0, 6, 0],
+    ],
+    ["a palette that is a suggestion", png(2, 8, [9, 8, 7, 6, 5, 4, 3, 2, 1], [palette]), [9, 6, 3, 8, 5, 2, 7, 4, 1]],
+  ])("with %s", async (_, image, pixels) => {
+    expect(await read(image)).toEqual(pixels);
+  });
+
+  it.each<[what: string, image: Buffer, message: string, hint: string]>([
+    [
+      "a colour beyond its palette",
+      png(3, 8, [0, 2, 0], [palette]),
+      "no readable PNG: Error: Incorrect index",
+      "again",
+    ],
+    [
+      "packed and interlaced pixels",
+      png(0, 1, [0x80, 0, 0x80], [], 1),
+      "the PNG is interlaced and has less than 8 bits a channel, which is not read",
+      "Save it without interlacing.",
+    ],
+  ])("with %s is refused", async (_, image, message, hint) => {
+    const error = await failureOf(() => read(image));
+    expect(error.code).toBe("DATA_INVALID");
+    expect(error.message).toContain(`a/1.png: ${message}`);
+    expect(error.hint).toContain(hint);
   });
 });
 
