@@ -18,6 +18,7 @@ import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
 import { checkLookups } from "./check-lookups.ts";
+import { checkTargets } from "./check-targets.ts";
 import type { RunConfig } from "./config.ts";
 import { isOver } from "./core/progress.ts";
 import { totalSteps } from "./core/schedule.ts";
@@ -81,6 +82,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const model = await modelFor(asked, data.train);
   checkLookups(model.train, data.source);
+  checkTargets(asked.model.loss, data.source);
   const config = withGraphs(asked, model);
   const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
   const start = options.resume ? undefined : await startOf(asked, model);

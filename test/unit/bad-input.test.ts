@@ -243,6 +243,17 @@ const types: readonly Mistake[] = [
     says: ["feature 1 of training sample 2 is 12", "a table of 10 rows, by the whole numbers from 0 to 9"],
     todo: "a vocabulary of at least 13",
   },
+  ...(["training", "test"] as const).map((part): Mistake => ({
+    what: `${part} targets that are no probabilities under binary cross-entropy`,
+    files: { "a.csv": "x,y\n1,1\n2,0\n3,0.5\n", "b.csv": "x,y\n1,1\n2,-0.5\n3,7\n" },
+    config: {
+      data: { csv: { train: part === "test" ? "a.csv" : "b.csv", test: "b.csv", target: "y" } },
+      model: { ...regression, loss: "binaryCrossEntropy" },
+    },
+    code: "DATA_INVALID",
+    says: [`the target of ${part} sample 1 is -0.5, and binaryCrossEntropy takes values from 0 to 1`],
+    todo: "train with meanSquaredError",
+  })),
   {
     what: "an embedding of what a layer computes",
     config: { model: layers({ dense: 4 }, { embedding: { vocabulary: 10, width: 4 } }, { dense: 3 }) },
