@@ -60,9 +60,13 @@ export async function openNpy(spec: SpecOf<"npy">, { memory }: Reading): Promise
       spec,
     );
   };
-  const train = await part(spec.features, spec.targets);
-  if (spec.testFeatures === undefined || spec.testTargets === undefined) return { train };
-  return { train, test: await part(spec.testFeatures, spec.testTargets) };
+  const { features, targets, testFeatures, testTargets } = spec;
+  if (testFeatures === undefined || testTargets === undefined) {
+    const [given, missing] = testTargets === undefined ? [testFeatures, "testTargets"] : [testTargets, "testFeatures"];
+    if (given === undefined) return { train: await part(features, targets) };
+    throw invalidFile(given, `belongs to a test part, but data.npy names no ${missing}`, "Name both, or neither.");
+  }
+  return { train: await part(features, targets), test: await part(testFeatures, testTargets) };
 }
 
 /** Throws DATA_MISSING or DATA_INVALID. */
@@ -91,7 +95,11 @@ export async function openNpz(spec: SpecOf<"npz">): Promise<Parts> {
     return datasetOf(header, values, wantedTargets.header, wantedTargets.bytes, spec);
   };
   const train = part(features, targets);
-  const isTested = found.includes(testFeatures) || spec.testFeatures !== undefined;
+  const isTested =
+    found.includes(testFeatures) ||
+    found.includes(testTargets) ||
+    spec.testFeatures !== undefined ||
+    spec.testTargets !== undefined;
   return isTested ? { train, test: part(testFeatures, testTargets) } : { train };
 }
 

@@ -111,6 +111,30 @@ it.each<[what: string, files: Files, spec: (folder: string) => DataSpec, message
     "DIR/a.npz: no array is named y_train; there are x_train, z",
   ],
   [
+    "test features without targets",
+    { "x.npy": features, "y.npy": labels },
+    (folder) => ({ ...npy(folder), testFeatures: join(folder, "x.npy") }) as DataSpec,
+    "DIR/x.npy: belongs to a test part, but data.npy names no testTargets",
+  ],
+  [
+    "test targets without features",
+    { "x.npy": features, "y.npy": labels },
+    (folder) => ({ ...npy(folder), testTargets: join(folder, "y.npy") }) as DataSpec,
+    "DIR/y.npy: belongs to a test part, but data.npy names no testFeatures",
+  ],
+  [
+    "test targets without features in an archive",
+    { "a.npz": npzBytes({ x_train: features, y_train: labels, y_test: labels }) },
+    npz,
+    "DIR/a.npz: no array is named x_test; there are x_train, y_train, y_test",
+  ],
+  [
+    "test targets named without features in an archive",
+    { "a.npz": npzBytes({ x_train: features, y_train: labels }) },
+    (folder) => ({ ...npz(folder), testTargets: "y_train" }) as DataSpec,
+    "DIR/a.npz: no array is named x_test; there are x_train, y_train",
+  ],
+  [
     "NaN in an archive",
     { "a.npz": npzBytes({ x_train: npyBytes("<f4", [2, 1], floats(NaN, 1)), y_train: labels }) },
     npz,
