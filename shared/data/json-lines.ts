@@ -3,7 +3,6 @@
  * as many columns. Values are numbers, texts, true and false (1 and 0). Every error names file:line.
  */
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { invalid, type Row } from "./csv-rows.ts";
@@ -13,17 +12,19 @@ import type { SpecOf } from "./spec.ts";
 import { openTable } from "./table.ts";
 import { unreadable } from "./unreadable.ts";
 
+/** Characters; a longer line is no sample's, and no string holds one of twice as many. */
+const LONGEST_LINE = 2 ** 28;
+
 /** Throws DATA_MISSING or DATA_INVALID. */
 export const openJsonLines = (spec: SpecOf<"jsonLines">, reading: Reading): Promise<Parts> =>
   openTable({ ...spec, header: true }, reading, readObjects);
 
 /** The header, made of the first object's keys, and then a row for each line that is not empty. */
 async function* readObjects(path: string): AsyncGenerator<Row> {
-  const lines = createInterface({ input: createReadStream(path), crlfDelay: Infinity });
   let names: readonly string[] | undefined;
   let line = 0;
   try {
-    for await (const text of lines) {
+    for await (const text of linesOf(path)) {
       line += 1;
       if (text.trim() === "") continue;
       const cells = cellsOf(`${path}:${line}`, text.replace(/^\ufeff/, ""));
@@ -39,6 +40,28 @@ async function* readObjects(path: string): AsyncGenerator<Row> {
   } catch (cause) {
     throw cause instanceof LockstepError || errnoOf(cause) === undefined ? cause : unreadable(path, cause);
   }
+}
+
+/** What lies between line feeds; other characters that end lines, such as U+2028, may be in a text of JSON. */
+async function* linesOf(path: string): AsyncGenerator<string> {
+  let line = 1;
+  let text = "";
+  for await (const chunk of createReadStream(path, "utf8") as AsyncIterable<string>) {
+    const [end = "", ...others] = chunk.split("\n");
+    text += end;
+    for (const other of others) {
+      yield text;
+      line += 1;
+      text = other;
+    }
+    if (text.length > LONGEST_LINE)
+      throw invalid(
+        `${path}:${line}`,
+        `the line has more than ${LONGEST_LINE} characters`,
+        "Every line is one JSON object.",
+      );
+  }
+  yield text;
 }
 
 function cellsOf(place: string, text: string): Map<string, string> {

@@ -522,6 +522,20 @@ describe("a split", () => {
   });
 });
 
+it("JSON Lines end at line feeds, and nowhere else", async () => {
+  const text = "a\u2028b\u2029c\u0085d";
+  // Longer than what is read of a file at once, so that lines lie across.
+  const rows = Array.from({ length: 3000 }, (_, row) => `{"x": ${row}, "text": "${text} ${row % 2}", "y": 0}`);
+  const { train } = await open({ "a.jsonl": `\ufeff${rows.join("\r\n\n")}` }, (folder) => ({
+    kind: "jsonLines",
+    train: join(folder, "a.jsonl"),
+    target: "y",
+    columns: { text: "category" },
+  }));
+  expect([train.length, train.sampleShape]).toEqual([3000, [3]]);
+  expect(featuresOf({ train }).slice(-6)).toEqual([2998, 1, 0, 2999, 0, 1]);
+});
+
 it("a row of a table is encoded as its training data was", async () => {
   const { encoders } = await open(
     { "a.csv": "c,x,y\nred,1,0\nblue,3,1\n" },
