@@ -21,6 +21,9 @@ export interface SafetensorsContent {
 /** The format's own limit: a longer header is refused before it is parsed. */
 const headerLimit = 100_000_000;
 
+/** A tensor's shape is a list in an object in the header; what is nested deeper than this would exhaust the stack. */
+const deepest = 8;
+
 /** The file's bytes; metadata comes first in the header, tensors lie in the order given. */
 export function encodeSafetensors({ tensors, metadata }: SafetensorsContent): Uint8Array {
   const header = new Map<string, unknown>([["__metadata__", metadata]]);
@@ -123,9 +126,10 @@ function parseHeader(text: string, damaged: Damaged): Record<string, unknown> {
     throw damaged(`the header is no JSON: ${String(cause)}`);
   }
   if (!isObject(header)) throw damaged("the header is no JSON object");
+  const keys = countKeys(header, 1);
+  if (keys === undefined) throw damaged(`the header is nested more than ${deepest} deep`);
   // JSON.parse keeps the last of two equal keys; every key has one colon outside texts, so a lost one shows in the count.
-  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "").split(":").length - 1;
-  if (colons !== countKeys(header)) throw damaged("the header has the same key twice");
+  if (countColons(text) !== keys) throw damaged("the header has the same key twice");
   return header;
 }
 
@@ -157,11 +161,32 @@ function placeOf(
 const jsonObject = (entries: ReadonlyMap<string, unknown>): string =>
   `{${Array.from(entries, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`;
 
-const countKeys = (value: unknown): number => {
-  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countKeys(item), 0);
-  if (!isObject(value)) return 0;
-  return Object.values(value).reduce<number>((sum, item) => sum + 1 + countKeys(item), 0);
-};
+/** The keys of all objects in a value that is so deep in others; undefined where there are values too deep. */
+function countKeys(value: unknown, depth: number): number | undefined {
+  if (typeof value !== "object" || value === null) return 0;
+  if (depth > deepest) return undefined;
+  const items: unknown[] = Object.values(value);
+  let keys = Array.isArray(value) ? 0 : items.length;
+  for (const item of items) {
+    const within = countKeys(item, depth + 1);
+    if (within === undefined) return undefined;
+    keys += within;
+  }
+  return keys;
+}
+
+/** Colons outside texts in a JSON text, of which each text may be longer than a regular expression can match. */
+function countColons(json: string): number {
+  let colons = 0;
+  let isText = false;
+  for (let at = 0; at < json.length; at++) {
+    if (json[at] === '"') isText = !isText;
+    // Of what is escaped none ends a text.
+    else if (json[at] === "\\") at += 1;
+    else if (json[at] === ":" && !isText) colons += 1;
+  }
+  return colons;
+}
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -15,6 +15,9 @@ import { unreadable } from "./unreadable.ts";
 /** Characters; a longer line is no sample's, and no string holds one of twice as many. */
 const LONGEST_LINE = 2 ** 28;
 
+/** Lists in lists: more would exhaust the stack. */
+const DEEPEST = 32;
+
 /** Throws DATA_MISSING or DATA_INVALID. */
 export const openJsonLines = (spec: SpecOf<"jsonLines">, reading: Reading): Promise<Parts> =>
   openTable({ ...spec, header: true }, reading, readObjects);
@@ -74,8 +77,10 @@ function cellsOf(place: string, text: string): Map<string, string> {
   if (typeof object !== "object" || object === null || Array.isArray(object))
     throw invalid(place, "expected a JSON object", "Every line is one JSON object.");
   const cells = new Map<string, string>();
-  const add = (name: string, value: unknown): void => {
-    if (Array.isArray(value)) value.forEach((item, at) => add(`${name}[${at}]`, item));
+  const add = (name: string, value: unknown, depth = 0): void => {
+    if (depth > DEEPEST)
+      throw invalid(place, `${name} is nested more than ${DEEPEST} deep`, "Write it as a list of its values.");
+    if (Array.isArray(value)) value.forEach((item, at) => add(`${name}[${at}]`, item, depth + 1));
     else if (typeof value === "number" || typeof value === "string") cells.set(name, String(value));
     else if (typeof value === "boolean") cells.set(name, value ? "1" : "0");
     else if (value === null) cells.set(name, "");

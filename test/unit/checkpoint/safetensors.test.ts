@@ -197,6 +197,11 @@ describe("decoding", () => {
       "tensor b starts at byte 0 of the data, expected 4",
     ],
     ["a tensor beyond the file", fileOf(`{"a":${entry(0, 8)}}`, 4), "the tensors need 8 bytes, found 4"],
+    [
+      "brackets in brackets",
+      fileOf(`{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`, 0),
+      "the header is nested more than 8 deep",
+    ],
     ["metadata that is no text", fileOf('{"__metadata__":{"a":1}}', 0), "__metadata__ is no map of texts"],
     ["metadata that is a list", fileOf('{"__metadata__":["a"]}', 0), "__metadata__ is no map of texts"],
   ])("refuses %s", async (_, file, message) => {
@@ -204,6 +209,13 @@ describe("decoding", () => {
     expect(error.code).toBe("CHECKPOINT_DAMAGED");
     expect(error.message).toContain(`some/file.safetensors is damaged: `);
     expect(error.message).toContain(message);
+  });
+
+  it("takes texts of any length, with colons, quotes and backslashes", () => {
+    for (const value of ["x".repeat(20_000_000), String.raw`a":"b\" : \\`, "\\"]) {
+      const content = { tensors: [], metadata: { key: value } };
+      expect(decodeSafetensors(encodeSafetensors(content), "f").metadata["key"] === value).toBe(true);
+    }
   });
 
   it("fails with a LockstepError on any bytes at all", () => {

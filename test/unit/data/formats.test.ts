@@ -216,6 +216,12 @@ it.each<[what: string, files: Files, spec: (folder: string) => DataSpec, message
   ["a line that is no JSON", { "a.jsonl": '{"x": 1, "y": 2}\n{"x": 1, "y": \n' }, lines, "DIR/a.jsonl:2: SyntaxError"],
   ["a line that is no object", { "a.jsonl": "[1, 2]\n" }, lines, "DIR/a.jsonl:1: expected a JSON object"],
   [
+    "lists in lists without end",
+    { "a.jsonl": `{"x": ${"[".repeat(200_000)}${"]".repeat(200_000)}, "y": 2}\n` },
+    lines,
+    `DIR/a.jsonl:1: x${"[0]".repeat(33)} is nested more than 32 deep`,
+  ],
+  [
     "a key that is missing",
     { "a.jsonl": '{"x": 1, "y": 2}\n{"y": 2}\n' },
     lines,
