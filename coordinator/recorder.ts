@@ -193,7 +193,8 @@ export class Recorder {
 
   #background(action: () => Promise<unknown>): void {
     const done = action().catch((error: unknown) => this.#warn(error));
-    this.#pending = Promise.all([this.#pending, done]);
+    // Without their results: each would hold the one before it.
+    this.#pending = Promise.all([this.#pending, done]).then(() => undefined);
   }
 
   #warn(error: unknown): void {
