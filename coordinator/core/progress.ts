@@ -6,7 +6,7 @@ import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
-import { pause } from "./pausing.ts";
+import { pause, unpause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
 import type { PlannedWork } from "./planning.ts";
 import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
@@ -26,7 +26,7 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   const ready = readyMembers(state).length;
   // A stop lets the open step finish, unless nobody is left to finish it.
   if (stopRequested !== undefined && (state.work === undefined || ready === 0)) {
-    return end(state, stopRequested === "user" ? "stopped" : stopRequested);
+    return end(state, stopRequested === "user" ? "stopped" : stopRequested, now);
   }
   if (state.work !== undefined) return [];
   if (state.saveRequested) {
@@ -35,7 +35,7 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
   }
   // Workers may have begun with what they were assigned ahead.
   if (state.pauseRequested && state.ahead.length === 0) return pause(state, now);
-  if (isOver(state)) return end(state, "completed");
+  if (isOver(state)) return end(state, "completed", now);
   if (!enoughWorkers(state, ready, now)) {
     // Workers compute what they were assigned ahead in vain, as it is not open: it is assigned anew.
     state.ahead = [];
@@ -64,7 +64,13 @@ function enoughWorkers(state: CoordinatorState, ready: number, now: number): boo
   return ready >= Math.max(1, gathering ? startWorkers : minWorkers);
 }
 
-function end(state: CoordinatorState, outcome: "completed" | "stopped" | LockstepError): CoordinatorEffect[] {
+function end(
+  state: CoordinatorState,
+  outcome: "completed" | "stopped" | LockstepError,
+  now: number,
+): CoordinatorEffect[] {
+  // For the time it took; nothing goes on, so nobody is told.
+  unpause(state, now);
   state.phase = "ended";
   state.work = undefined;
   state.ahead = [];

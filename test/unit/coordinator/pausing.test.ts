@@ -39,6 +39,22 @@ describe("a pause", () => {
     expect(trace.state.epochStartedAt).toBe(before + 60_000);
   });
 
+  test("in which the run is stopped counts for no time of training, and nothing is said to go on", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    trace.feed({ type: "pause" });
+    while (trace.state.pausedSince === undefined) trace.finishWork();
+    const before = trace.state.trainingSince!.at;
+    trace.pass(60_000);
+    expect(trace.feed({ type: "stop", reason: "user" })).toEqual([
+      "checkpoint",
+      "a ← end stopped",
+      "a close",
+      "finish stopped",
+    ]);
+    expect(trace.state.trainingSince!.at).toBe(before + 60_000);
+  });
+
   test("lets a checkpoint be written and the run be stopped", () => {
     const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
     trace.join("a");
