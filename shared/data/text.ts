@@ -10,18 +10,24 @@ import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";
 
+/** Bytes. The process ends where it would make a list of more numbers. */
+const LONGEST_WORD = 100_000_000;
+
 /** Two tokens that are joined to a new one; the first new one is 256. */
 type Merge = readonly [left: number, right: number];
 
 /** Throws DATA_MISSING or DATA_INVALID. */
 export async function openText(spec: SpecOf<"text">, { memory }: Reading): Promise<Parts> {
   const text = await bytesOfFile(spec.train);
-  const merges = spec.vocabulary === undefined ? [] : learnMerges(text, spec.vocabulary - 256);
-  const part = (path: string, bytes: Uint8Array): Dataset => samplesOf(path, tokensOf(bytes, merges), spec, memory);
+  const merges = spec.vocabulary === undefined ? [] : learnMerges(text, spec.vocabulary - 256, spec.train);
+  const part = (path: string, bytes: Uint8Array): Dataset =>
+    samplesOf(path, tokensOf(bytes, merges, path), spec, memory);
   const parts = {
     train: part(spec.train, text),
     classNames: namesOf(merges, spec.vocabulary ?? 256),
-    encoders: { text: (bytes: Uint8Array, path: string) => lastTokens(path, tokensOf(bytes, merges), spec.length) },
+    encoders: {
+      text: (bytes: Uint8Array, path: string) => lastTokens(path, tokensOf(bytes, merges, path), spec.length),
+    },
   };
   return spec.test === undefined ? parts : { ...parts, test: part(spec.test, await bytesOfFile(spec.test)) };
 }
@@ -76,10 +82,11 @@ function samplesOf(
 
 /**
  * The merges that make the most frequent pairs of neighbours one token, of equally frequent ones the one of smaller numbers. They are
- * counted within words, a word being letters or digits with what stands before them, so that no token reaches over two.
+ * counted within words, a word being letters or digits with what stands before them, so that no token reaches over two. `path` is
+ * what errors call the text. Throws DATA_INVALID for a word that is too long.
  */
-export function learnMerges(text: Uint8Array, most: number): Merge[] {
-  const words = wordsIn(text);
+export function learnMerges(text: Uint8Array, most: number, path = "the text"): Merge[] {
+  const words = countWords(text, path);
   const merges: Merge[] = [];
   while (merges.length < most) {
     const counts = new Map<number, number>();
@@ -102,15 +109,29 @@ export function learnMerges(text: Uint8Array, most: number): Merge[] {
 }
 
 /** The words of a text, each with how often it occurs. */
-function wordsIn(text: Uint8Array): { tokens: number[]; readonly count: number }[] {
+function countWords(text: Uint8Array, path: string): { tokens: number[]; readonly count: number }[] {
   const counts = new Map<string, number>();
-  for (const [word] of Buffer.from(text).toString("latin1").matchAll(wordPattern))
-    counts.set(word, (counts.get(word) ?? 0) + 1);
+  for (const word of wordsIn(text, path)) counts.set(word, (counts.get(word) ?? 0) + 1);
   return Array.from(counts, ([word, count]) => ({ tokens: [...Buffer.from(word, "latin1")], count }));
 }
 
-/** Bytes as Latin-1 characters: what is not ASCII counts as a letter. */
-const wordPattern = /[^A-Za-z0-9\x80-\xff]?[A-Za-z0-9\x80-\xff]+|[^A-Za-z0-9\x80-\xff]/g;
+/** The words of a text in their order, their bytes as Latin-1 characters; a text may be longer than a string can be. */
+function* wordsIn(text: Uint8Array, path: string): Generator<string> {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length);
+  for (let at = 0, end = 0; at < bytes.length; at = end) {
+    for (end = at + 1; end < bytes.length && isInWord[bytes[end]!]!;) end += 1;
+    if (end - at > LONGEST_WORD)
+      throw invalidFile(
+        `${path} at offset ${at}`,
+        `a word of ${end - at} bytes, of which the longest may have ${LONGEST_WORD}`,
+        "Put spaces or line breaks into the text, or leave out data.text.vocabulary.",
+      );
+    yield bytes.toString("latin1", at, end);
+  }
+}
+
+/** Whether a byte is a letter or a digit; what is not ASCII counts as a letter. */
+const isInWord = Array.from({ length: 256 }, (_, byte) => /[A-Za-z0-9\x80-\xff]/.test(String.fromCodePoint(byte)));
 
 function joined(tokens: readonly number[], [left, right]: Merge, token: number): number[] {
   const result: number[] = [];
@@ -122,12 +143,14 @@ function joined(tokens: readonly number[], [left, right]: Merge, token: number):
   return result;
 }
 
-/** The tokens of a text. */
-export function tokensOf(text: Uint8Array, merges: readonly Merge[]): Uint16Array {
+/** The tokens of a text. `path` is what errors call it. Throws DATA_INVALID for a word that is too long. */
+export function tokensOf(text: Uint8Array, merges: readonly Merge[], path = "the text"): Uint16Array {
   if (merges.length === 0) return Uint16Array.from(text);
   const known = new Map<string, readonly number[]>();
-  const tokens: number[] = [];
-  for (const [word] of Buffer.from(text).toString("latin1").matchAll(wordPattern)) {
+  // As many as bytes at most.
+  const tokens = new Uint16Array(text.length);
+  let count = 0;
+  for (const word of wordsIn(text, path)) {
     let pieces = known.get(word);
     if (pieces === undefined) {
       pieces = merges.reduce<readonly number[]>(
@@ -136,7 +159,7 @@ export function tokensOf(text: Uint8Array, merges: readonly Merge[]): Uint16Arra
       );
       known.set(word, pieces);
     }
-    for (const piece of pieces) tokens.push(piece);
+    for (const piece of pieces) tokens[count++] = piece;
   }
-  return Uint16Array.from(tokens);
+  return tokens.subarray(0, count);
 }

@@ -566,6 +566,24 @@ describe("a learned vocabulary", () => {
     expect(spelled(257)).toEqual([...Buffer.from("low")]);
   });
 
+  it("joins within words: letters, digits and what is not ASCII, with one other byte before them", () => {
+    const bytes = Buffer.from("ab ab  ab\n\nab, 12,12 ää ää .. .. .. __a __a");
+    const spelled = new Map(Array.from({ length: 256 }, (_, byte) => [byte, String.fromCodePoint(byte)]));
+    learnMerges(bytes, 50).forEach(([left, right], at) => {
+      spelled.set(256 + at, `${spelled.get(left)}${spelled.get(right)}`);
+    });
+    const learned = [...spelled.values()].slice(256);
+    // What is not ASCII are two bytes a letter.
+    expect(learned.filter((piece) => !piece.includes("\xc3"))).toEqual(["ab", " ab", "12", "_a"]);
+    expect(learned.at(-1)).toBe(" \xc3\xa4\xc3\xa4");
+  });
+
+  it("is not learned from a word without end", async () => {
+    const error = await failureOf(() => learnMerges(Buffer.alloc(100_000_002, "x").fill(" ", 0, 1), 1, "a.txt"));
+    expect(error.code).toBe("DATA_INVALID");
+    expect(error.message).toBe("a.txt at offset 0: a word of 100000002 bytes, of which the longest may have 100000000");
+  });
+
   it("ends where no pair occurs twice", () => {
     expect(learnMerges(Buffer.from("abc"), 100)).toEqual([]);
   });
