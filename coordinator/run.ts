@@ -37,6 +37,7 @@ import type { Ingredients } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
 import { EngineReferee } from "./referee.ts";
 import { resultOf, secondsOf } from "./result.ts";
+import { checkSendable } from "./sendable.ts";
 import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
@@ -95,13 +96,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
-  // Nor is there one when the trace's file cannot be made.
-  const { trace: tracePath } = options;
-  const adopted = (file: TraceFile): TraceFile => cleanUp.adopt(file, (open) => open.close());
-  const named = typeof tracePath === "string" ? adopted(await TraceFile.create(tracePath)) : undefined;
-  const folder = cleanUp.adopt(await openFolder(options.resume, ingredients), (open) => open.close());
-  const trace = tracePath === true ? adopted(await TraceFile.inFolder(folder.path)) : named;
-  return await startIn(folder, { server, local }, ingredients, options, trace, { notify, watchers }, cleanUp);
+  return await startAt({ server, local }, ingredients, options, { notify, watchers }, cleanUp);
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */
@@ -121,42 +116,31 @@ async function listenForOwn(limits: Limits): Promise<Doors["local"]> {
   return { server: await listen({ host: "127.0.0.1", port: 0, token, ...limits }), token };
 }
 
-async function openFolder(resume: boolean, ingredients: Ingredients): Promise<RunFolder> {
-  const { config } = ingredients;
-  const path = join(config.runs, config.name);
-  if (!resume) return createRun(path, { config, manifest: firstManifest(ingredients) });
-  const folder = await resumeRun(path);
-  const found = ingredients.data.sha256;
-  const { manifest } = folder;
-  const { dataSha256 } = manifest;
-  if (dataSha256 === found) {
-    try {
-      // What may change on the way, such as more epochs, holds from here on.
-      await folder.writeConfig(config);
-      await folder.writeManifest({ ...manifest, exact: config.exact });
-      return folder;
-    } catch (error) {
-      await folder.close();
-      throw error;
-    }
-  }
-  await folder.close();
-  const sentence = `the run ${config.name} trains on data with SHA-256 ${dataSha256}, this data has ${found}`;
+/** Throws DATA_MISMATCH where a run would go on with other data. */
+function checkSameData({ config, data }: Ingredients, { dataSha256 }: Manifest): void {
+  if (dataSha256 === data.sha256) return;
+  const sentence = `the run ${config.name} trains on data with SHA-256 ${dataSha256}, this data has ${data.sha256}`;
   throw new LockstepError("DATA_MISMATCH", sentence, "resume with the data the run was started with");
 }
 
-async function startIn(
-  folder: RunFolder,
+async function startAt(
   { server, local }: Doors,
   ingredients: Ingredients,
-  { config, resume, localWorkers }: StartOptions,
-  trace: TraceFile | undefined,
+  { config, resume, localWorkers, trace: tracePath }: StartOptions,
   { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
   const { data, model, layouts } = ingredients;
-  const manifest = { ...folder.manifest, exact: config.exact };
+  const adopted = <Open extends RunFolder | TraceFile>(open: Open): Open => cleanUp.adopt(open, () => open.close());
+  const path = join(config.runs, config.name);
+  const resumed = resume ? adopted(await resumeRun(path)) : undefined;
+  const before = resumed?.manifest;
+  if (before !== undefined) checkSameData(ingredients, before);
+  const manifest = { ...(before ?? firstManifest(ingredients)), exact: config.exact };
+  // Whatever may be wrong with the config is found before the folder has it, or has the name.
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
+  const plan = planOf(ingredients, settings, tracePath !== undefined);
+  checkSendable(plan, layouts);
   const shards = {
     train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
@@ -164,6 +148,15 @@ async function startIn(
   const machinery = machineryOf(config, layouts, shards, (done) => rateAfter(state, done));
   cleanUp.defer(() => machinery.crew.close());
   const { store } = machinery;
+  // Nor is there a folder when the trace's file cannot be made.
+  const named = typeof tracePath === "string" ? adopted(await TraceFile.create(tracePath)) : undefined;
+  const folder = resumed ?? adopted(await createRun(path, { config: ingredients.config, manifest }));
+  if (resumed !== undefined) {
+    // What may change on the way, such as more epochs, holds from here on.
+    await resumed.writeConfig(ingredients.config);
+    await resumed.writeManifest(manifest);
+  }
+  const trace = tracePath === true ? adopted(await TraceFile.inFolder(folder.path)) : named;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
 
   const snapshot = resume ? await recorder.newest() : undefined;
@@ -181,7 +174,6 @@ async function startIn(
   const state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, systemClock.now());
   await recorder.open(steps);
 
-  const plan = planOf(ingredients, settings, trace !== undefined);
   const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
   compileSooner({ well: plan.isLong && machinery.memory === undefined });
   const runtime = new CoordinatorRuntime({

@@ -3,6 +3,9 @@
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
+/** Characters of the longest name, of a parameter or of what a config names in its data, that a run tells its workers of. */
+export const LONGEST_NAME = 1_000;
+
 /** Names one run over all its restarts. */
 export type RunId = Branded<string, "RunId">;
 /** Names one connection of one worker; a worker that reconnects gets a new one. */

@@ -135,13 +135,18 @@ export class WorkerRuntime {
 
   #onFrame(frame: Frame): void {
     let message: CoordinatorMessage;
+    let header: unknown;
     try {
-      const { header, section } = decodeFrame(frame);
+      const decoded = decodeFrame(frame);
+      ({ header } = decoded);
       message = checkCoordinatorMessage(header);
-      this.#section = section;
+      this.#section = decoded.section;
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      this.#handle({ type: "violation", error });
+      // The next one would be the same: what is sent in it is decided when a run starts.
+      if (isWelcome(header))
+        this.#handle({ type: "unusable", error: new LockstepError(error.code, error.message, defect) });
+      else this.#handle({ type: "violation", error });
       return;
     }
     this.#handle({ type: "message", message });
@@ -190,6 +195,9 @@ export class WorkerRuntime {
     else this.#ended.reject(error);
   }
 }
+
+const isWelcome = (header: unknown): boolean =>
+  typeof header === "object" && header !== null && "type" in header && header.type === "welcome";
 
 /** What is wrong with a plan, in words that may be shown although a peer chose some of them. */
 function unusable(error: unknown): LockstepError {

@@ -2,18 +2,36 @@
 import { z } from "zod";
 import type { AugmentSpec } from "../../shared/data/augment.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
-import { aboveZeroToOne, choice, oneOf, positive, text, wholeNumber, yesOrNo, type Forms } from "./fields.ts";
+import { MOST_CLASS_NAMES } from "../../shared/protocol/messages.ts";
+import {
+  aboveZeroToOne,
+  choice,
+  name,
+  nameRule,
+  oneOf,
+  positive,
+  text,
+  wholeNumber,
+  yesOrNo,
+  type Forms,
+} from "./fields.ts";
 
-const column = "the name of a column, or its number counted from 0";
+const column = `the name of a column (${nameRule}), or its number counted from 0`;
 const file = (what: string): z.ZodType<string> => text(`the path of ${what}`);
+const arrayName = name(`an array's name (${nameRule})`);
 const classes = wholeNumber(2).exactOptional();
-const classList = "a number of classes, or a list of their names";
+const className = name(`a class's name (${nameRule})`);
+const classList = `a number of classes, or a list of their names, ${MOST_CLASS_NAMES.toLocaleString("en-US")} at most`;
 
 const table = (what: string) => ({
   train: file(what),
   test: file(what).exactOptional(),
-  target: z.union([text(column), wholeNumber(0)], { error: column }),
-  classes: z.union([wholeNumber(2), z.array(text("a class's name")).min(2)], { error: classList }).exactOptional(),
+  target: z.union([name(column), wholeNumber(0)], { error: column }),
+  classes: z
+    .union([wholeNumber(2), z.array(className).min(2).max(MOST_CLASS_NAMES, { error: classList })], {
+      error: classList,
+    })
+    .exactOptional(),
   columns: z
     .record(z.string(), oneOf(["number", "standard", "category", "ignore"]), {
       error: "a map of columns and their types",
@@ -36,10 +54,10 @@ export const dataForms: Forms<DataSpec> = {
   },
   npz: {
     path: file("a .npz file"),
-    features: text("an array's name").exactOptional(),
-    targets: text("an array's name").exactOptional(),
-    testFeatures: text("an array's name").exactOptional(),
-    testTargets: text("an array's name").exactOptional(),
+    features: arrayName.exactOptional(),
+    targets: arrayName.exactOptional(),
+    testFeatures: arrayName.exactOptional(),
+    testTargets: arrayName.exactOptional(),
     classes,
   },
   images: {

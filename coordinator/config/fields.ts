@@ -3,6 +3,8 @@
  * least 1"); problems.ts puts the place, the key path and the value found in front of it.
  */
 import { z } from "zod";
+import { LONGEST_NAME } from "../../shared/ids.ts";
+import { ONE_LINE } from "../../shared/protocol/validate.ts";
 import { suggestion } from "./suggest.ts";
 
 /** An integer from `least` to `most`, both included. */
@@ -41,6 +43,13 @@ export const onOrOff = z
 export const yesOrNo = z.boolean({ error: "true or false" });
 
 export const text = (what: string): z.ZodType<string> => z.string({ error: what }).min(1, { error: what });
+
+/** What workers take as a name that they are told of. */
+export const nameRule = `one line, ${LONGEST_NAME.toLocaleString("en-US")} characters at most`;
+
+/** Such a name; `error` says what it names, and the rule. */
+export const name = (error: string): z.ZodType<string> =>
+  z.string({ error }).min(1, { error }).max(LONGEST_NAME, { error }).regex(ONE_LINE, { error });
 
 export function oneOf<const Name extends string>(names: readonly Name[]): z.ZodType<Name> {
   return z.enum(names, { error: (issue) => `one of ${names.join(", ")}${suggestion(issue.input, names)}` });

@@ -5,6 +5,7 @@ import { initialisers } from "../../shared/nn/initialisers.ts";
 import type { MetricSpec } from "../../shared/nn/metrics.ts";
 import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "../../shared/nn/spec.ts";
 import type { StoredModel } from "../../shared/nn/stored.ts";
+import { MOST_METRICS } from "../../shared/protocol/messages.ts";
 import type { WeightsSpec } from "../config.ts";
 import {
   choice,
@@ -142,9 +143,9 @@ const metricForms: Forms<MetricSpec> = {
   rootMeanSquaredError: {},
 };
 
-export const metricsSchema = z.array(choice<MetricSpec>(metricForms, { short: { topK: "k" } }), {
-  error: "a list of metrics",
-});
+export const metricsSchema = z
+  .array(choice<MetricSpec>(metricForms, { short: { topK: "k" } }), { error: "a list of metrics" })
+  .max(MOST_METRICS, { error: `${MOST_METRICS} metrics at most` });
 
 const weightsFile = text("the path of a safetensors file");
 const weightsSchema: z.ZodType<WeightsSpec> = z

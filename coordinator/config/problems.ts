@@ -31,7 +31,7 @@ export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown 
   return value;
 }
 
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   const json = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
   return json.length > 60 ? `${json.slice(0, 60)}…` : json;
 }

@@ -3,6 +3,7 @@
  * shapes are derived again by the operations' own rules, and whatever doesn't follow them is refused as GRAPH_INVALID.
  */
 import { LockstepError } from "../errors.ts";
+import { LONGEST_NAME } from "../ids.ts";
 import { type Graph, GraphBuilder, type GraphInput, type InputPurpose } from "./graph.ts";
 import type { AttributeKind, Attributes, Tensor } from "./operation.ts";
 import { operationNamed } from "./operations/registry.ts";
@@ -28,7 +29,8 @@ export const encodeGraph = ({ values, inputs, outputs }: Graph): GraphJson => ({
 /** More values than any real graph has, and few enough that checking them takes no time. */
 const valuesLimit = 100_000;
 const numbersLimit = 1_000_000;
-const namesLimit = 200;
+/** Inputs and outputs say with a word in front of a parameter's name what they are to it. */
+const namesLimit = LONGEST_NAME + 100;
 
 function refuse(message: string): never {
   throw new LockstepError("GRAPH_INVALID", `graph: ${message}`, "Coordinator and worker must be of one version.");

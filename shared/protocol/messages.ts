@@ -44,6 +44,10 @@ export const MOST_WORKS_AHEAD = 64;
 /** The most calls of the engine that one message tells of. */
 export const MOST_CALLS = 1024;
 
+/** The most metrics, and the most classes with names, that a plan has. */
+export const MOST_METRICS = 64;
+export const MOST_CLASS_NAMES = 10_000;
+
 /** The HTTP header in which a coordinator says why it does not even open a connection. */
 export const REFUSAL_HEADER = "lockstep-refusal";
 

@@ -4,8 +4,9 @@
  */
 import { z } from "zod";
 import { LockstepError } from "../errors.ts";
-import { LONG_SEGMENT_BYTES, MOST_CALLS, MOST_WORKS_AHEAD } from "./messages.ts";
-import type { CoordinatorMessage, WorkerMessage } from "./messages.ts";
+import { LONGEST_NAME } from "../ids.ts";
+import { LONG_SEGMENT_BYTES, MOST_CALLS, MOST_CLASS_NAMES, MOST_METRICS, MOST_WORKS_AHEAD } from "./messages.ts";
+import type { CoordinatorMessage, RunPlan, WorkerMessage } from "./messages.ts";
 
 const count = z.int().min(0);
 const positive = z.int().min(1);
@@ -15,10 +16,13 @@ const sentence = z
   .max(4000, { abort: true })
   .regex(/^[\P{Cc}\n]*$/u);
 /** One line: a name with a second one could pass for what Lockstep says. */
-const short = z
+export const ONE_LINE = /^\P{Cc}*$/u;
+const short = z.string().max(200, { abort: true }).regex(ONE_LINE);
+/** One line that people may have written at length: what a column, a class, an array or a parameter is called. */
+const name = z
   .string()
-  .max(200, { abort: true })
-  .regex(/^\P{Cc}*$/u);
+  .max(LONGEST_NAME, { abort: true, error: `more than ${LONGEST_NAME} characters` })
+  .regex(ONE_LINE, { error: "a line break, or another control character" });
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const code = z.string().regex(/^[A-Z_]{1,40}$/);
 /** What `lockstep worker --threads` allows: shards are shared out in proportion. */
@@ -52,10 +56,10 @@ const list = (item: z.ZodType, most: number, least = 0): z.ZodType =>
 
 /** Values by name. */
 const named = (item: z.ZodType, most: number): z.ZodType =>
-  each(item, `Expected values of at most ${most} names`, (value) => {
+  each(item, `Expected values of at most ${most} names, of at most ${LONGEST_NAME} characters`, (value) => {
     if (Object.prototype.toString.call(value) !== "[object Object]") return undefined;
     const entries = Object.entries(value as object);
-    return entries.length > most || entries.some(([name]) => name.length > 200) ? undefined : entries;
+    return entries.length > most || entries.some(([key]) => key.length > LONGEST_NAME) ? undefined : entries;
   });
 
 /** Steps and epochs key random streams, which take 32 bits. */
@@ -78,14 +82,16 @@ const message = <Fields extends z.core.$ZodShape>(name: string, fields: Fields) 
 const path = z.string().min(1).max(4096);
 const optionalPath = path.optional();
 const classes = positive.optional();
-const optionalName = short.optional();
+const optionalName = name.optional();
 const source = <const Kind extends string, Fields extends z.core.$ZodShape>(kind: Kind, fields: Fields) =>
   z.strictObject({ kind: z.literal(kind), ...fields });
 const table = {
   train: path,
   test: optionalPath,
-  target: z.union([short, count]),
-  classes: z.union([positive, list(short, 10_000)]).optional(),
+  target: z.union([name, count], { error: "Expected a name of one line, or a number" }),
+  classes: z
+    .union([positive, list(name, MOST_CLASS_NAMES)], { error: "Expected a number, or a list of names of one line" })
+    .optional(),
   columns: named(z.enum(["number", "standard", "category", "ignore"]), 10_000).optional(),
   standardise: z.boolean().optional(),
 };
@@ -134,10 +140,10 @@ const plan = z.strictObject({
   // Checked when they are compiled (shared/compute/check-plan.ts).
   train: z.unknown(),
   evaluate: z.unknown(),
-  parameters: list(z.strictObject({ name: short, shape, frozen: z.boolean() }), 100_000),
+  parameters: list(z.strictObject({ name, shape, frozen: z.boolean() }), 100_000),
   layoutHash: hex,
   metrics: list(short, 64),
-  evaluated: list(z.strictObject({ name: short, shape }), 64),
+  evaluated: list(z.strictObject({ name: short, shape }), MOST_METRICS),
   batch: positive,
   shards: positive,
   isLong: z.boolean(),
@@ -195,6 +201,17 @@ const coordinatorMessages = {
   end: message("end", { reason: z.enum(["completed", "stopped", "failed"]) }),
   heartbeat,
 };
+
+/** What is wrong with a plan, and where in it. */
+export interface PlanProblem {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** The first thing for which a worker would refuse a plan. */
+export function planProblem(asked: RunPlan): PlanProblem | undefined {
+  return plan.safeParse(asked).error?.issues[0];
+}
 
 /** A line that holds names which a peer chose, such that on a terminal they stay text. */
 export const printed = (sentence: string): string => sentence.replaceAll(/\p{Cc}/gu, "?");

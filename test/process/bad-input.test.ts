@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep, worker } from "../support/lockstep.ts";
@@ -21,6 +22,12 @@ async function prepared(): Promise<string> {
   await writeFile(join(folder, "ragged.csv"), "label,a,b\n0,1,2\n1,2\n");
   await writeFile(join(folder, "page.onnx"), "<!doctype html>");
   await writeFile(join(folder, "page.yaml"), "model: { layers: [{ onnx: page.onnx }, { dense: 10 }] }\n");
+  const layer = { file: fileURLToPath(new URL("../data/residual.onnx", import.meta.url)), prefix: "two\nlines" };
+  const layers = [{ onnx: layer }, { flatten: {} }, { dense: 10 }];
+  await writeFile(join(folder, "prefix.yaml"), JSON.stringify({ model: { layers } }));
+  await writeFile(join(folder, "groups.yaml"), "groups: [{ parameters: [9.weihgt], frozen: true }]\n");
+  await writeFile(join(folder, "monitor.yaml"), "data: { csv: { train: labels.csv, target: 1 } }\nmonitor: testLoss\n");
+  await writeFile(join(folder, "huge.yaml"), "model: { layers: [{ dense: 800000 }, { dense: 10 }] }\n");
   const digits = join(folder, "digits", "train-images-idx3-ubyte");
   await mkdir(join(folder, "short"));
   await writeMnistPart(join(folder, "short"), 300, 100);
@@ -71,6 +78,19 @@ const mistakes: readonly { what: string; args: string[]; says: RegExp[] }[] = [
     args: train("--weights", "no.safetensors"),
     says: [/no\.safetensors.*there is no such file/],
   },
+  {
+    what: "a name that workers refuse",
+    args: train("prefix.yaml"),
+    says: [/"two\\nlines.*": a line break/, /MODEL_INVALID/],
+  },
+  { what: "a misspelt group", args: train("groups.yaml"), says: [/9\.weihgt/, /CONFIG_INVALID/] },
+  { what: "a figure that is never known", args: ["train", "monitor.yaml"], says: [/monitor: testLoss is never known/] },
+  {
+    what: "too many epochs",
+    args: ["train", "--data", "digits", "--epochs", "999999999"],
+    says: [/999,999,999 epochs/],
+  },
+  { what: "a model too large", args: train("huge.yaml"), says: [/GiB|MiB|bytes|memory/] },
   { what: "a run folder that exists", args: train("--name", "taken"), says: [/taken/, /RUN_EXISTS/, /--resume/] },
   { what: "a run that does not exist", args: ["train", "--resume", "never"], says: [/never/, /RUN_MISSING/] },
   { what: "going on without a name", args: train("--continue"), says: [/--continue/, /--name/] },

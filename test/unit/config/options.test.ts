@@ -119,6 +119,15 @@ const options: readonly OptionCase[] = [
       ["data: {csv: {train: a, target: 0, classes: [one]}}", "data.csv.classes: found"],
       ["data: {csv: {train: a, target: 0, standardise: 1}}", "data.csv.standardise: found 1, expected true or false"],
       ["data: {jsonLines: {train: a}}", "data.jsonLines.target: missing, expected the name of a column"],
+      [
+        'data: {csv: {train: a, target: "size\\n(cm)"}}',
+        `data.csv.target: found "size\\n(cm)", expected the name of a column (one line, 1,000 characters at most), or its number`,
+      ],
+      [
+        `data: {csv: {train: a, target: 0, classes: [a, ${"b".repeat(1001)}]}}`,
+        "expected a class's name (one line, 1,000 characters at most)",
+      ],
+      ['data: {npz: {path: a, features: "a\\tb"}}', "data.npz.features: found"],
       ["data: {npy: {features: a}}", "data.npy.targets: missing, expected the path of a .npy file"],
       ["data: {npz: 3}", "data.npz: found 3, expected the path of a .npz file"],
       ["data: {images: {train: a, channels: 2}}", "data.images.channels: found 2, expected 1 for grey, 3 for colour"],
@@ -420,6 +429,7 @@ const options: readonly OptionCase[] = [
       ["metrics: confusion", `metrics: found "confusion", expected a list of metrics`],
       ["metrics: [{topK: 0}]", `metrics[0].topK: found 0, ${whole(1)}`],
       ["metrics: [confussion]", "did you mean confusion?"],
+      [`metrics: [${"confusion, ".repeat(65)}]`, "expected 64 metrics at most"],
     ],
   },
   {

@@ -125,7 +125,7 @@ describe("refuses", () => {
     ],
     [
       "an endless name",
-      (json) => void Object.assign(json.outputs[0] ?? {}, { name: "x".repeat(1000) }),
+      (json) => void Object.assign(json.outputs[0] ?? {}, { name: "x".repeat(1101) }),
       "outputs[0] is no name",
     ],
   ];

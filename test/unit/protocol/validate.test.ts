@@ -196,8 +196,8 @@ describe("a plan's data", () => {
     const where = "the coordinator sent a malformed welcome: /plan/data/columns";
     expect(message({ a: "number", b: "other", c: 5 })).toMatch(new RegExp(`^${where}/b: `));
     const tooMany = Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`c${index}`, "number"]));
-    for (const values of [[], new Map([["a", "number"]]), null, "a", tooMany, { ["x".repeat(201)]: "number" }])
-      expect(message(values)).toBe(`${where}: Expected values of at most 10000 names`);
+    for (const values of [[], new Map([["a", "number"]]), null, "a", tooMany, { ["x".repeat(1001)]: "number" }])
+      expect(message(values)).toBe(`${where}: Expected values of at most 10000 names, of at most 1000 characters`);
   });
 
   it.each([
