@@ -293,6 +293,10 @@ export function problemsBetweenFields({ data, model, optimizer, schedule, shards
   return problems;
 }
 
+/** What the monitored figure steers while a run trains. */
+export const steeredBy = ({ schedule, stopEarly }: RunConfig): string | undefined =>
+  schedule.kind === "plateau" ? "the schedule plateau" : stopEarly && "stopEarly";
+
 /** Whether only this machine can reach the address. */
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

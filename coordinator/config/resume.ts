@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { LockstepError } from "../../shared/errors.ts";
-import type { RunConfig } from "../config.ts";
+import { steeredBy, type RunConfig } from "../config.ts";
 import type { FoundRun } from "../run-folder/find.ts";
 import { readRun } from "../run-folder/folder.ts";
 import { isMap } from "./fields.ts";
@@ -50,8 +50,8 @@ function withStoredGraphs(config: RunConfig, { model: { graphs } }: RunConfig): 
 }
 
 /**
- * Not in the list, as they leave the result alone: workers, threads and addresses, audits, checkpoints and evaluations; `data`, whose
- * content the run checks by its hash wherever it lies; `exact`, which may be given up but not regained; and more epochs.
+ * Not in the list, as they leave the result alone: workers, threads and addresses, audits, checkpoints, and evaluations where nothing
+ * steers by them; `data`, whose content the run checks by its hash wherever it lies; `exact`, which may be given up but not regained; and more epochs.
  */
 function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {
   const kept: readonly PropertyKey[][] = [
@@ -73,6 +73,10 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
   ];
   const changed = kept.map((path) => firstDifference(stored, asked, path)).filter((path) => path !== undefined);
   const lines = changed.map((path) => changeAt(path, stored, asked, placeOf));
+  for (const [field, why] of keptFor(stored, asked)) {
+    const path = firstDifference(stored, asked, [field]);
+    if (path !== undefined) lines.push(`${changeAt(path, stored, asked, placeOf)}, as ${why}`);
+  }
   if (asked.epochs < stored.epochs) lines.push(changeAt(["epochs"], stored, asked, placeOf));
   if (asked.exact && !stored.exact) lines.push(changeAt(["exact"], stored, asked, placeOf));
   if (lines.length === 0) return;
@@ -81,6 +85,18 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     `the run ${stored.name} cannot go on with another config\n  ${lines.join("\n  ")}`,
     "Leave these out to go on with the run as it is, or start a new run with another --name. Epochs may grow; workers, threads, checkpoints and addresses may change.",
   );
+}
+
+/** What may change of most runs, and why not of this one. */
+function keptFor(stored: RunConfig, asked: RunConfig): [string, string][] {
+  const kept: [string, string][] = [];
+  if (stored.model.graphs !== undefined) kept.push(["metrics", "its model is kept with what computes them"]);
+  // Where nothing is said it is the test loss, if there is test data.
+  const watchesTests = stored.monitor?.startsWith("test") ?? true;
+  const watcher = steeredBy(stored) ?? (asked.checkpoint.best ? "checkpoint.best" : undefined);
+  if (watchesTests && watcher !== undefined)
+    kept.push(["evaluateEvery", `${watcher} decides by every evaluation, so that the result would be another`]);
+  return kept;
 }
 
 /** The path of the first value in which two structures differ. */

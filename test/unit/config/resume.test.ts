@@ -2,7 +2,8 @@
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { configFromFile } from "../../../coordinator/config/resolve.ts";
+import type { RunConfig } from "../../../coordinator/config.ts";
+import { configFromFile, configFromObject, type TrainConfig } from "../../../coordinator/config/resolve.ts";
 import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
@@ -12,7 +13,15 @@ import { exampleManifest } from "../../support/manifest.ts";
 
 /** A run folder as a run leaves it, started with these flags. */
 function runWith(flags: ConfigFlags, runs = configFolder(), name = "first"): FoundRun {
-  const config = configFromFile(undefined, { ...flags, runs, name });
+  return keep(configFromFile(undefined, { ...flags, runs, name }));
+}
+
+/** The same, of a run that TypeScript started. */
+const runOf = (config: TrainConfig): FoundRun =>
+  keep(configFromObject({ ...config, runs: configFolder(), name: "first" }));
+
+function keep(config: RunConfig): FoundRun {
+  const { runs, name } = config;
   const path = join(runs, name);
   mkdirSync(join(path, "checkpoints"), { recursive: true });
   writeFileSync(join(path, "config.json"), JSON.stringify(config));
@@ -87,6 +96,34 @@ describe("a resumed run", () => {
     expect(message).toContain("config.yaml:2: seed: 1 in the run, not 3");
     expect(message).toContain("config.yaml:4: model.loss.labelSmoothing: not set in the run, not 0.1");
     expect(message).not.toContain("workers");
+  });
+
+  it("may evaluate at other epochs only where nothing steers by it", async () => {
+    const every = (config: TrainConfig): Promise<unknown> =>
+      resumedFromObject(runOf(config), { ...config, evaluateEvery: 3 });
+    expect(await every({})).toMatchObject({ evaluateEvery: 3 });
+    expect(await every({ schedule: { kind: "plateau" }, monitor: "loss" })).toMatchObject({ evaluateEvery: 3 });
+    const watched: [TrainConfig, string][] = [
+      [{ schedule: { kind: "plateau" } }, "the schedule plateau"],
+      [{ stopEarly: { patience: 2, threshold: 0 }, monitor: "testAccuracy" }, "stopEarly"],
+      [{ checkpoint: { best: true } }, "checkpoint.best"],
+    ];
+    for (const [config, watcher] of watched) {
+      const { code, message } = await refused(every(config));
+      expect(code).toBe("RUN_MISMATCH");
+      expect(message).toContain(`evaluateEvery: 1 in the run, not 3, as ${watcher} decides by every evaluation`);
+    }
+  });
+
+  it("has the metrics that its model was kept with, and may have others where it is compiled anew", async () => {
+    const more: TrainConfig = { metrics: [{ kind: "confusion" }] };
+    expect(await resumedFromObject(runOf({}), more)).toMatchObject(more);
+    const graphs = {} as NonNullable<NonNullable<TrainConfig["model"]>["graphs"]>;
+    const run = runOf({ model: { layers: [{ kind: "onnx", file: "/a.onnx" }], graphs } });
+    expect((await refused(resumedFromObject(run, more))).message).toContain(
+      'metrics: not set in the run, not [{"kind":"confusion"}], as its model is kept with what computes them',
+    );
+    expect(await resumedFromObject(run, { epochs: 30 })).toMatchObject({ epochs: 30, model: { graphs } });
   });
 
   it("keeps to the same rules from TypeScript", async () => {
