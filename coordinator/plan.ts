@@ -12,7 +12,7 @@ import type { RunPlan } from "../shared/protocol/messages.ts";
 import { LONG_RUN } from "../shared/v8.ts";
 import { version } from "../shared/version.ts";
 import { LockstepError } from "../shared/errors.ts";
-import type { RunConfig } from "./config.ts";
+import { steeredBy, type RunConfig } from "./config.ts";
 import { metricsFor } from "./model.ts";
 import type { Start } from "./starting.ts";
 import { batchOf, stepsPerEpoch, totalSteps } from "./core/schedule.ts";
@@ -123,8 +123,9 @@ function checkSteps(epochs: number, steps: number): void {
   );
 }
 
-/** The figure that steers the run. Throws CONFIG_INVALID for one that is never known. */
-function monitorOf({ monitor, model }: RunConfig, isTested: boolean): Figure {
+/** The figure that steers the run. Throws CONFIG_INVALID for one that is never known, or too late. */
+function monitorOf(config: RunConfig, isTested: boolean): Figure {
+  const { monitor, model, evaluateEvery } = config;
   const figure = monitor ?? (isTested ? "testLoss" : "loss");
   const why =
     figure.startsWith("test") && !isTested
@@ -132,6 +133,13 @@ function monitorOf({ monitor, model }: RunConfig, isTested: boolean): Figure {
       : figure.endsWith("ccuracy") && model.loss.kind !== "crossEntropy"
         ? "there are no class labels"
         : undefined;
+  const steered = steeredBy(config);
+  if (why === undefined && figure.startsWith("test") && evaluateEvery === 0 && steered !== undefined)
+    throw new LockstepError(
+      "CONFIG_INVALID",
+      `config: evaluateEvery: 0 evaluates only at the end, and ${steered} goes by ${figure} before it`,
+      "Evaluate every so many epochs, or choose what is known without: monitor: loss.",
+    );
   if (why === undefined) return figure;
   throw new LockstepError(
     "CONFIG_INVALID",

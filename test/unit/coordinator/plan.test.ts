@@ -1,12 +1,14 @@
 import { expect, it } from "vitest";
 import { planOf, settingsOf } from "../../../coordinator/plan.ts";
+import type { RunConfig } from "../../../coordinator/config.ts";
 import type { Settings } from "../../../coordinator/core/state.ts";
 import { data, job } from "../../simulation/job.ts";
 
-const settingsFor = (epochs: number): Settings => {
+const settingsWith = (changes: Partial<RunConfig>): Settings => {
   const { config, model, layouts } = job;
-  return settingsOf({ config: { ...config, epochs }, data, model, layouts }, "run", 0);
+  return settingsOf({ config: { ...config, ...changes }, data, model, layouts }, "run", 0);
 };
+const settingsFor = (epochs: number): Settings => settingsWith({ epochs });
 
 it("a run of more steps than workers can be told of is refused", () => {
   // Four steps an epoch.
@@ -25,4 +27,21 @@ it("workers are told whether many steps are planned", () => {
   // Four steps an epoch, 6,000 steps in all.
   expect(isLong(1_499)).toBe(false);
   expect(isLong(1_500)).toBe(true);
+});
+
+it("a figure that is known only at the end steers nothing before it", () => {
+  const stopEarly = { patience: 2, threshold: 0 };
+  const refused: [Partial<RunConfig>, string][] = [
+    [{}, "the schedule plateau goes by testLoss"],
+    [{ schedule: { kind: "constant" }, stopEarly, monitor: "testAccuracy" }, "stopEarly goes by testAccuracy"],
+  ];
+  for (const [changes, says] of refused)
+    expect(() => settingsWith({ ...changes, evaluateEvery: 0 })).toThrow(
+      expect.objectContaining({
+        code: "CONFIG_INVALID",
+        message: `config: evaluateEvery: 0 evaluates only at the end, and ${says} before it`,
+      }),
+    );
+  expect(settingsWith({ evaluateEvery: 0, stopEarly, monitor: "loss" }).monitor).toBe("loss");
+  expect(settingsWith({ evaluateEvery: 0, schedule: { kind: "constant" } }).monitor).toBe("testLoss");
 });
