@@ -44,6 +44,7 @@ export interface RunConfig {
   /** MiB of features that each process holds in memory; of larger parts it reads samples from files when they are wanted. */
   readonly dataMemory: number;
   readonly model: {
+    /** None: the usual ones, once the data is read and says how many outputs they have. */
     readonly layers: readonly LayerSpec[];
     readonly loss: LossSpec;
     /** Values one sample is expected to have; refused when the data has another width. */
@@ -170,42 +171,44 @@ export const configSchema = strict({
 /** What the schema reads: everything filled in but what depends on other fields. */
 type WrittenConfig = z.output<typeof configSchema>;
 
-/** What the data's targets are: labels, of which the number may be known only once the data is read; or real values. */
-function targetsOf(data: DataSpec): { readonly labels: boolean; readonly classes?: number | undefined } {
+/** What the data's targets are: labels of so many classes, or so many real values; how many may be known only once it is read. */
+function targetsOf(data: DataSpec): { readonly labels: boolean; readonly outputs?: number | undefined } {
   switch (data.kind) {
     case "mnist":
-      return { labels: true, classes: 10 };
+      return { labels: true, outputs: 10 };
     case "idx":
     case "cifar":
-      return { labels: true, classes: data.classes ?? 10 };
+      return { labels: true, outputs: data.classes ?? 10 };
     case "images":
-      return { labels: true, classes: data.classes };
+      return { labels: true, outputs: data.classes };
     case "text":
-      return { labels: true, classes: data.vocabulary ?? 256 };
+      return { labels: true, outputs: data.vocabulary ?? 256 };
     case "csv":
     case "jsonLines": {
       const { classes } = data;
-      return { labels: classes !== undefined, classes: typeof classes === "object" ? classes.length : classes };
+      return { labels: classes !== undefined, outputs: typeof classes === "object" ? classes.length : (classes ?? 1) };
     }
     case "npy":
     case "npz":
     case "safetensors":
-      return { labels: data.classes !== undefined, classes: data.classes };
+      return { labels: data.classes !== undefined, outputs: data.classes };
     default:
       return unreachable(data);
   }
 }
 
+/** The network of a config that says nothing of one. */
+export const usualLayers = (outputs: number): readonly LayerSpec[] => [
+  { kind: "dense", units: 64, activation: "relu" },
+  { kind: "dense", units: outputs },
+];
+
 /** Fills in what depends on other fields: the network and the loss that suit the kind of target, and the name. */
 export function completeConfig(written: WrittenConfig, freshName: (data: DataSpec) => string): RunConfig {
   const { name, model, schedule, average, metrics, monitor, stopEarly, checkpoint, tokenFile, tls, ...others } =
     written;
-  const { labels, classes } = targetsOf(written.data);
-  const layers = model.layers ?? [
-    { kind: "dense", units: 64, activation: "relu" },
-    // Where the classes are not known yet, compiling says how many units there must be.
-    { kind: "dense", units: classes ?? 1 },
-  ];
+  const { labels, outputs } = targetsOf(written.data);
+  const layers = model.layers ?? (outputs === undefined ? [] : usualLayers(outputs));
   const loss = model.loss ?? { kind: labels ? "crossEntropy" : "meanSquaredError" };
   return {
     ...others,
@@ -266,7 +269,7 @@ export function problemsBetweenFields({ data, model, optimizer, schedule, shards
       path: ["model", "layers", softmax],
       message: "softmax can only be the last layer, under the loss crossEntropy",
     });
-  if (!layers.some(hasParameters))
+  if (layers.length > 0 && !layers.some(hasParameters))
     problems.push({ path: ["model", "layers"], message: "no layer with parameters: there is nothing to train" });
   const { labels } = targetsOf(data);
   if (loss.kind !== "custom" && labels !== (loss.kind === "crossEntropy"))

@@ -8,7 +8,7 @@ import { usualMetrics, type MetricSpec } from "../shared/nn/metrics.ts";
 import type { LossSpec } from "../shared/nn/spec.ts";
 import { needsGraphs, restoreModel, storeModel } from "../shared/nn/stored.ts";
 import { isFrozenBy } from "../shared/optim/segments.ts";
-import type { RunConfig } from "./config.ts";
+import { usualLayers, type RunConfig } from "./config.ts";
 import { onnxFilesOf } from "./starting.ts";
 
 /** Compiles the config's model. Throws SHAPE_MISMATCH or CONFIG_INVALID, or MODEL_INVALID for a file that is part of it. */
@@ -34,6 +34,14 @@ export async function modelFor(config: RunConfig, data: Dataset): Promise<Compil
     files: await onnxFilesOf(config),
   };
   return compileModel(spec, isFrozenBy(config.groups));
+}
+
+/** The config with the usual layers where it has none, as the data's targets are known by now. */
+export function withLayers(config: RunConfig, { target }: Dataset): RunConfig {
+  const { model } = config;
+  if (model.layers.length > 0) return config;
+  const layers = usualLayers(target.kind === "class" ? target.classes : target.width);
+  return { ...config, model: { ...model, layers } };
 }
 
 /** The config as a run keeps it: with the graphs where the model has functions, which JSON leaves out, or parts in other files. */

@@ -31,7 +31,7 @@ import { startLocalWorkers } from "./local-workers.ts";
 import { keepLogs } from "./logs.ts";
 import type { Audience } from "./logs.ts";
 import { machineryOf } from "./machinery.ts";
-import { modelFor, withGraphs } from "./model.ts";
+import { modelFor, withGraphs, withLayers } from "./model.ts";
 import { EVALUATION_CHUNK, firstManifest, frozenCount, parameterCount, planOf, settingsOf } from "./plan.ts";
 import type { Ingredients } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
@@ -76,11 +76,12 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
     for (const watcher of watchers) watcher(event);
   };
   await using cleanUp = new AsyncDisposableStack();
-  const asked = options.config;
-  const token = readToken(asked.tokenFile, process.env);
-  const tls = asked.tls === undefined ? undefined : readTls(asked.tls, new Date());
-  const data = await openData(asked.data, readingOf(asked));
+  const { tokenFile, tls: certificate, data: source } = options.config;
+  const token = readToken(tokenFile, process.env);
+  const tls = certificate === undefined ? undefined : readTls(certificate, new Date());
+  const data = await openData(source, readingOf(options.config));
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
+  const asked = withLayers(options.config, data.train);
   const model = await modelFor(asked, data.train);
   checkLookups(model.train, data.source);
   checkTargets(asked.model.loss, data.source);
@@ -96,7 +97,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
-  return await startAt({ server, local }, ingredients, options, { notify, watchers }, cleanUp);
+  return await startAt({ server, local }, ingredients, { ...options, config: asked }, { notify, watchers }, cleanUp);
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */

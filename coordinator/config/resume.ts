@@ -37,10 +37,14 @@ function changedConfig(stored: RunConfig, base: Written, flags: ConfigFlags): Ru
   const { name, runs } = stored;
   const layered = isMap(base.values) ? { ...base, values: { ...stored, ...base.values, name, runs } } : base;
   const asked = withFlags(layered, { ...flags, name, runs }, process.cwd());
-  const config = withStoredGraphs(settleToListen(asked), stored);
+  const config = withStoredGraphs(withStoredLayers(settleToListen(asked), stored), stored);
   refuseChanges(stored, config, asked.placeOf);
   return config;
 }
+
+/** The usual layers are those that the run's data has made. */
+const withStoredLayers = (config: RunConfig, { model: { layers } }: RunConfig): RunConfig =>
+  config.model.layers.length > 0 ? config : { ...config, model: { ...config.model, layers } };
 
 /** A model with functions goes on as the graphs it was started with, whatever the functions do by now. */
 function withStoredGraphs(config: RunConfig, { model: { graphs } }: RunConfig): RunConfig {

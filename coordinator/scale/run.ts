@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openData } from "../../shared/data/open.ts";
 import { version } from "../../shared/version.ts";
 import { duration, plural } from "../cli/format.ts";
-import { modelFor } from "../model.ts";
+import { modelFor, withLayers } from "../model.ts";
 import { makeFolders, writeAtomically } from "../run-folder/disk.ts";
 import { pointsOf, titleOf } from "./experiment.ts";
 import type { Experiment } from "./experiment.ts";
@@ -63,9 +63,10 @@ export async function measureAll(
 /** The network by its dense layers, as a plot's title names it. Throws what is wrong with data and model before anything is measured. */
 export async function jobTitle({ job }: Experiment): Promise<string> {
   const { train } = await openData(job.data);
-  await modelFor(job, train);
+  const { model } = withLayers(job, train);
+  await modelFor({ ...job, model }, train);
   const inputs = train.sampleShape.reduce((product, length) => product * length, 1);
-  const widths = job.model.layers.flatMap((layer) => (layer.kind === "dense" ? [layer.units] : []));
+  const widths = model.layers.flatMap((layer) => (layer.kind === "dense" ? [layer.units] : []));
   return `${[inputs, ...widths].join("-")} on ${job.data.kind}`;
 }
 

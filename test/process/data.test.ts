@@ -10,6 +10,8 @@ import type { CoordinatorMessage } from "../../shared/protocol/messages.ts";
 import { checkCoordinatorMessage } from "../../shared/protocol/validate.ts";
 import { randomStream } from "../../shared/random.ts";
 import { version } from "../../shared/version.ts";
+import { readRun } from "../../coordinator/run-folder/folder.ts";
+import { writeImages } from "../support/data-files.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
@@ -47,6 +49,24 @@ epochs: 20
   await writeFile(join(folder, "one.csv"), "2.4, 1.4, 0");
   const { stdout } = await lockstep(["predict", "flowers", "--input", "one.csv"], folder).finished;
   expect(stdout).toMatch(/^2 +\d+\.\d\d %\n/);
+});
+
+test("images train the usual network for as many classes as there are folders, also when a run of the same config goes on", async () => {
+  const folder = await temporaryFolder();
+  const image = (grey: number) => ({ width: 2, height: 2, channels: 1 as const, data: Array<number>(4).fill(grey) });
+  const images = ["dark", "grey", "light"].flatMap((name, label) =>
+    Array.from({ length: 8 }, (_, each) => [`${name}/${each}.png`, image(100 * label + each)] as const),
+  );
+  await writeImages(join(folder, "shades"), Object.fromEntries(images));
+  const config = "data: { images: shades }\nmodel: { loss: crossEntropy }\nbatch: 8\nworkers: 1\n";
+  await writeFile(join(folder, "shades.yaml"), config);
+  const once = train(folder, "shades", "shades.yaml", "--epochs", "1");
+  expect((await once.event("listening")).parameters).toBe(4 * 64 + 64 + 64 * 3 + 3);
+  await once.result();
+  const again = lockstep(["train", "shades.yaml", "--resume", "shades", "--epochs", "2", ...asEvents], folder);
+  expect((await again.result()).outcome).toBe("completed");
+  const { config: kept } = await readRun(join(folder, "runs", "shades"));
+  expect(kept).toMatchObject({ model: { layers: [{ units: 64 }, { kind: "dense", units: 3 }] } });
 });
 
 test("a regression from CSV finds the line, with the same bits by 1 and by 2 workers", async () => {

@@ -7,6 +7,9 @@ import { adamw, sgd } from "../../../shared/optim/builders.ts";
 import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { editDistance, nearest } from "../../../coordinator/config/suggest.ts";
+import { withLayers } from "../../../coordinator/model.ts";
+import type { Dataset } from "../../../shared/data/dataset.ts";
+import type { TargetSpec } from "../../../shared/data/target.ts";
 import { configOf, refusal, configFolder } from "../../support/config.ts";
 
 const withFlags = (flags: ConfigFlags, yaml = "") => {
@@ -61,6 +64,22 @@ describe("files", () => {
       units: 3,
     });
     expect(configOf("data: {csv: {train: a.csv, target: 0}}").model.layers.at(-1)).toEqual({ kind: "dense", units: 1 });
+    // Known once these are read.
+    for (const data of ["{images: a}", "{npy: {features: a.npy, targets: b.npy}}"])
+      expect(configOf(`data: ${data}`).model.layers).toEqual([]);
+  });
+
+  it("gets the usual layers for what the data turns out to hold, and keeps its own", () => {
+    const read = (target: TargetSpec) => ({ target }) as Dataset;
+    const usual = (units: number): object[] => [
+      { units: 64, activation: "relu" },
+      { kind: "dense", units },
+    ];
+    const images = configOf("data: {images: a}");
+    expect(withLayers(images, read({ kind: "class", classes: 7 })).model.layers).toMatchObject(usual(7));
+    expect(withLayers(images, read({ kind: "values", width: 3 })).model.layers).toMatchObject(usual(3));
+    const own = configOf("data: {images: a}\nmodel: {layers: [dense: 5]}");
+    expect(withLayers(own, read({ kind: "class", classes: 7 }))).toBe(own);
   });
 });
 
