@@ -3,7 +3,7 @@
  * the local workers, and cleans up after them however the run ends.
  */
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { systemClock } from "../shared/clock.ts";
 import { ComputePool } from "../shared/compute/pool.ts";
 import { piscinaThreads } from "../shared/compute/threads.ts";
@@ -20,6 +20,7 @@ import { readToken } from "../shared/token.ts";
 import { checkLookups } from "./check-lookups.ts";
 import { checkTargets } from "./check-targets.ts";
 import type { RunConfig } from "./config.ts";
+import { freshName } from "./config/resolve.ts";
 import { isOver } from "./core/progress.ts";
 import { totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
@@ -41,6 +42,7 @@ import { checkSendable } from "./sendable.ts";
 import { checkSameStart, startOf } from "./starting.ts";
 import { createRun, resumeRun } from "./run-folder/folder.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
+import type { Manifest } from "./run-folder/manifest.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
 import type { ListenOptions, Server } from "./server.ts";
@@ -48,6 +50,8 @@ import { TraceFile } from "./tracing/trace-file.ts";
 
 export interface StartOptions {
   readonly config: RunConfig;
+  /** Nobody chose the name of a new run: where another one has it by now, it takes the next. */
+  readonly mayRename?: boolean;
   /** Go on from the newest checkpoint of the run folder. */
   readonly resume: boolean;
   /** Worker processes to start on this machine; 0 when they join from elsewhere. */
@@ -124,20 +128,32 @@ function checkSameData({ config, data }: Ingredients, { dataSha256 }: Manifest):
   throw new LockstepError("DATA_MISMATCH", sentence, "resume with the data the run was started with");
 }
 
+/** Creates the folder of a run, under its name or, where it may be renamed, under the next that is free. */
+async function newFolder(config: RunConfig, manifest: Manifest, mayRename: boolean): Promise<RunFolder> {
+  const { runs, name } = config;
+  try {
+    return await createRun(join(runs, name), { config, manifest });
+  } catch (error) {
+    const next = freshName(config.data, runs);
+    const isTaken = error instanceof LockstepError && error.code === "RUN_EXISTS" && next !== name;
+    if (!mayRename || !isTaken) throw error;
+    return newFolder({ ...config, name: next }, manifest, mayRename);
+  }
+}
+
 async function startAt(
   { server, local }: Doors,
   ingredients: Ingredients,
-  { config, resume, localWorkers, trace: tracePath }: StartOptions,
+  { config: asked, mayRename = false, resume, localWorkers, trace: tracePath }: StartOptions,
   { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
   const { data, model, layouts } = ingredients;
   const adopted = <Open extends RunFolder | TraceFile>(open: Open): Open => cleanUp.adopt(open, () => open.close());
-  const path = join(config.runs, config.name);
-  const resumed = resume ? adopted(await resumeRun(path)) : undefined;
+  const resumed = resume ? adopted(await resumeRun(join(asked.runs, asked.name))) : undefined;
   const before = resumed?.manifest;
   if (before !== undefined) checkSameData(ingredients, before);
-  const manifest = { ...(before ?? firstManifest(ingredients)), exact: config.exact };
+  const manifest = { ...(before ?? firstManifest(ingredients)), exact: asked.exact };
   // Whatever may be wrong with the config is found before the folder has it, or has the name.
   const settings = settingsOf(ingredients, manifest.run, localWorkers);
   const plan = planOf(ingredients, settings, tracePath !== undefined);
@@ -146,12 +162,13 @@ async function startAt(
     train: settings.shards,
     evaluate: Math.max(1, Math.ceil(settings.testSamples / EVALUATION_CHUNK)),
   };
-  const machinery = machineryOf(config, layouts, shards, (done) => rateAfter(state, done));
+  const machinery = machineryOf(asked, layouts, shards, (done) => rateAfter(state, done));
   cleanUp.defer(() => machinery.crew.close());
   const { store } = machinery;
   // Nor is there a folder when the trace's file cannot be made.
   const named = typeof tracePath === "string" ? adopted(await TraceFile.create(tracePath)) : undefined;
-  const folder = resumed ?? adopted(await createRun(path, { config: ingredients.config, manifest }));
+  const folder = resumed ?? adopted(await newFolder(ingredients.config, manifest, mayRename));
+  const config = { ...asked, name: basename(folder.path) };
   if (resumed !== undefined) {
     // What may change on the way, such as more epochs, holds from here on.
     await resumed.writeConfig(ingredients.config);

@@ -31,6 +31,7 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
     : configFromObject(asked);
   const handle = await startRun({
     config: resolved,
+    mayRename: config.name === undefined,
     resume,
     localWorkers: resolved.workers,
     trace,

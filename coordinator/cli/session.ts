@@ -3,6 +3,7 @@
  * and its last lines.
  */
 import { networkInterfaces } from "node:os";
+import { basename } from "node:path";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { logSettings, openLog } from "../../shared/log.ts";
 import type { RunConfig } from "../config.ts";
@@ -26,6 +27,8 @@ const defaultRuns = "runs";
 /** A run to start: a new one, or one that goes on. */
 interface PlannedRun {
   readonly config: RunConfig;
+  /** Nobody chose its name. */
+  readonly mayRename: boolean;
   readonly resume: boolean;
 }
 
@@ -33,6 +36,7 @@ interface PlannedRun {
 async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
   const runs = flags.runs ?? (file === undefined ? undefined : textIn(file, "runs")) ?? defaultRuns;
   const name = flags.name ?? (file === undefined ? undefined : textIn(file, "name"));
+  const mayRename = name === undefined;
   if (flags.continue === true) {
     if (name === undefined)
       throw new LockstepError(
@@ -41,13 +45,13 @@ async function plannedRun(file: string | undefined, flags: RunFlags): Promise<Pl
         "Add --name NAME, so that the same command finds the run again.",
       );
     const existing = existingRun(name, runs);
-    if (existing !== undefined) return { config: await resumedConfig(existing, file, flags), resume: true };
+    if (existing !== undefined) return { config: await resumedConfig(existing, file, flags), mayRename, resume: true };
   } else if (flags.resume !== undefined) {
     const wanted = flags.resume === true ? name : flags.resume;
     const found = wanted === undefined ? latestRun(runs) : findRun(wanted, runs);
-    return { config: await resumedConfig(found, file, flags), resume: true };
+    return { config: await resumedConfig(found, file, flags), mayRename, resume: true };
   }
-  return { config: configFromFile(file, flags), resume: false };
+  return { config: configFromFile(file, flags), mayRename, resume: false };
 }
 
 /** A text at the top of a config file, such as its folder of runs. */
@@ -96,18 +100,21 @@ interface Next {
 
 /** Resolves when the run is completed or stopped by Ctrl-C; rejects with its error. */
 async function runToEnd(
-  { config, resume }: PlannedRun,
+  { config, mayRename, resume }: PlannedRun,
   renderer: Renderer,
   localWorkers: number,
   trace: RunFlags["trace"],
 ): Promise<{ result: RunResult; next: Next }> {
   const where = config.runs === defaultRuns ? "" : ` --runs ${quoted(config.runs)}`;
-  const again = commandLine(`${localWorkers === 0 ? "coordinator" : "train"} --resume ${config.name}${where}`);
-  const use = commandLine(`predict ${config.name}${where} --input FILE`);
+  const nextFor = (name: string): Next => ({
+    again: commandLine(`${localWorkers === 0 ? "coordinator" : "train"} --resume ${name}${where}`),
+    use: commandLine(`predict ${name}${where} --input FILE`),
+  });
   let release = (): void => {};
   try {
     const handle = await startRun({
       config,
+      mayRename,
       resume,
       localWorkers,
       trace,
@@ -124,7 +131,8 @@ async function runToEnd(
       handle.stop();
     };
     release = stopOnInterrupt(stop, () => renderer.close());
-    return { result: await handle.finished, next: { again, use } };
+    const result = await handle.finished;
+    return { result, next: nextFor(basename(result.folder)) };
   } finally {
     release();
     renderer.close();

@@ -88,7 +88,7 @@ function withAbsoluteFile(layer: LayerSpec, folder: string): LayerSpec {
 }
 
 /** A name after the data that no run has yet, such as mnist-3. */
-function freshName(data: DataSpec, runs: string): string {
+export function freshName(data: DataSpec, runs: string): string {
   const path = mainPath(data);
   const source = path === undefined ? data.kind : basename(path, extname(path));
   const stem =

@@ -1,10 +1,12 @@
 /** What a person's mistake gets from the real command: what is wrong, where, what to do; never a stack trace, never exit 0. */
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { readRun } from "../../coordinator/run-folder/folder.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
@@ -122,6 +124,24 @@ test("a port in use is refused with the port", async () => {
   expect(code).toBe(1);
   expect(stderr).toContain(`port ${port}`);
   expect(stderr).toContain("PORT_IN_USE");
+});
+
+test("a name that nobody chose gives way to the next where another run takes it in the meantime", async () => {
+  const folder = await prepared();
+  const runs = join(folder, "runs");
+  expect((await lockstep(train("--name", "other"), folder).finished).code).toBe(0);
+  execFileSync("mkfifo", [join(folder, "pipe.safetensors")]);
+  const run = lockstep(train("--weights", "pipe.safetensors"), folder);
+  // It reads them once it has chosen its name, and before it makes its folder.
+  const pipe = await open(join(folder, "pipe.safetensors"), "w");
+  await cp(join(runs, "other"), join(runs, "digits-1"), { recursive: true });
+  await pipe.writeFile(await readFile(join(runs, "other", "model.safetensors")));
+  await pipe.close();
+  const { code, stdout, stderr } = await run.finished;
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).toContain("predict digits-2 --input");
+  expect((await readRun(join(runs, "digits-2"))).config).toMatchObject({ name: "digits-2" });
+  expect((await readRun(join(runs, "digits-1"))).config).toMatchObject({ name: "other" });
 });
 
 test("a second coordinator on a run folder is told who has it, and the first goes on", async () => {
