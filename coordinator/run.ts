@@ -20,7 +20,6 @@ import { readToken } from "../shared/token.ts";
 import { checkLookups } from "./check-lookups.ts";
 import { checkTargets } from "./check-targets.ts";
 import type { RunConfig } from "./config.ts";
-import { freshName } from "./config/resolve.ts";
 import { isOver } from "./core/progress.ts";
 import { totalSteps } from "./core/schedule.ts";
 import { rateAfter } from "./core/steering.ts";
@@ -33,6 +32,7 @@ import { keepLogs } from "./logs.ts";
 import type { Audience } from "./logs.ts";
 import { machineryOf } from "./machinery.ts";
 import { modelFor, withGraphs, withLayers } from "./model.ts";
+import { checkSameData, newFolder } from "./opening.ts";
 import { EVALUATION_CHUNK, firstManifest, frozenCount, parameterCount, planOf, settingsOf } from "./plan.ts";
 import type { Ingredients } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
@@ -40,9 +40,8 @@ import { EngineReferee } from "./referee.ts";
 import { resultOf, secondsOf } from "./result.ts";
 import { checkSendable } from "./sendable.ts";
 import { checkSameStart, startOf } from "./starting.ts";
-import { createRun, resumeRun } from "./run-folder/folder.ts";
+import { resumeRun } from "./run-folder/folder.ts";
 import type { RunFolder } from "./run-folder/folder.ts";
-import type { Manifest } from "./run-folder/manifest.ts";
 import { CoordinatorRuntime } from "./runtime.ts";
 import { listen } from "./server.ts";
 import type { ListenOptions, Server } from "./server.ts";
@@ -121,26 +120,7 @@ async function listenForOwn(limits: Limits): Promise<Doors["local"]> {
   return { server: await listen({ host: "127.0.0.1", port: 0, token, ...limits }), token };
 }
 
-/** Throws DATA_MISMATCH where a run would go on with other data. */
-function checkSameData({ config, data }: Ingredients, { dataSha256 }: Manifest): void {
-  if (dataSha256 === data.sha256) return;
-  const sentence = `the run ${config.name} trains on data with SHA-256 ${dataSha256}, this data has ${data.sha256}`;
-  throw new LockstepError("DATA_MISMATCH", sentence, "resume with the data the run was started with");
-}
-
-/** Creates the folder of a run, under its name or, where it may be renamed, under the next that is free. */
-async function newFolder(config: RunConfig, manifest: Manifest, mayRename: boolean): Promise<RunFolder> {
-  const { runs, name } = config;
-  try {
-    return await createRun(join(runs, name), { config, manifest });
-  } catch (error) {
-    const next = freshName(config.data, runs);
-    const isTaken = error instanceof LockstepError && error.code === "RUN_EXISTS" && next !== name;
-    if (!mayRename || !isTaken) throw error;
-    return newFolder({ ...config, name: next }, manifest, mayRename);
-  }
-}
-
+/** Takes the run up at its doors; the core begins to train once workers are there. */
 async function startAt(
   { server, local }: Doors,
   ingredients: Ingredients,

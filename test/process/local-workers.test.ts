@@ -28,7 +28,7 @@ test.runIf(hasLimits)("a local worker for which there are no files left is tried
   const script =
     'old=$(ulimit -Sn); prlimit --pid "$0" --nofile=3:; echo low; sleep 1; prlimit --pid "$0" --nofile="$old":';
   const shell = spawn("sh", ["-c", script, `${process.pid}`], { stdio: ["ignore", "pipe", "inherit"] });
-  await once(shell.stdout!, "data");
+  await once(shell.stdout, "data");
   const { promise, resolve } = Promise.withResolvers<LockstepError>();
   const workers = startLocalWorkers({ url: "nowhere", token: JoinToken.none, threads: 1 }, 1, resolve);
   // Twice it cannot begin; then it can, and ends by itself.

@@ -110,7 +110,7 @@ test("a signal that comes twice at once, as npm and `timeout` pass it on, stops 
 test("without a terminal a hang-up changes nothing, for the workers neither", async () => {
   const run = await underWay();
   process.kill(-run.process.pid!, "SIGHUP");
-  const { step } = run.events.filter((event) => event.type === "step").at(-1)!;
+  const { step } = await run.event("step", (event) => event === run.events.at(-1));
   await run.event("step", (event) => event.step > step + 200);
   expect(run.events.filter(({ type }) => type === "worker-lost")).toEqual([]);
 });
