@@ -289,6 +289,20 @@ describe("lamb", () => {
     // Its padding stays zero.
     expect([...block().subarray(35, 48)].every((value) => Object.is(value, 0))).toBe(true);
   });
+
+  it("has another epsilon than adam where none is given", () => {
+    const after = (given: { readonly epsilon?: number } = {}): Uint32Array => {
+      const layout = layoutOf([{ name: "weight", shape: [16] }]);
+      const { block, step } = bench({ kind: "lamb", learningRate: 0.1, ...given }, layout.size, { layout });
+      block().set(normals(16, 0));
+      // About as small as it.
+      const gradient = normals(16, 100).map((value) => 1e-6 * value);
+      step(gradient, 1);
+      return bits(block());
+    };
+    expect(after()).toEqual(after({ epsilon: 1e-6 }));
+    expect(after()).not.toEqual(after({ epsilon: 1e-8 }));
+  });
 });
 
 describe("groups of parameters", () => {
@@ -364,6 +378,13 @@ describe("groups of parameters", () => {
     expect(found["0.bias"]).toEqual([-1, -1]);
   });
 
+  it("multiply lamb's learning rate too", () => {
+    const lamb: OptimizerSpec = { kind: "lamb", learningRate: 0.5 };
+    const fast = afterSteps({ ...lamb, learningRate: 1 }, []);
+    expect(afterSteps(lamb, [{ parameters: "*", learningRateFactor: 2 }])).toEqual(fast);
+    expect(afterSteps(lamb, [])).not.toEqual(fast);
+  });
+
   it("must name a parameter, and not freeze everything", () => {
     const refused = (groups: readonly ParameterGroup[]) => (): unknown => optimizerOf(adamw, { layout, groups });
     expect(refused([{ parameters: "1.weight" }])).toThrow('groups[0].parameters: no parameter is named "1.weight"');
@@ -388,6 +409,19 @@ describe("the average", () => {
     }
     const states = [{ name: "average", vector: block().subarray(layout.size) }];
     expect([...averageIn(states)!.subarray(0, 4)]).toEqual(wanted);
+  });
+
+  it("follows the steps of lamb too", () => {
+    const layout = layoutOf([{ name: "weight", shape: [16] }]);
+    const { block, step } = bench({ kind: "lamb", learningRate: 0.1 }, layout.size, { layout, averageDecay: 0.75 });
+    block().set(normals(16, 0));
+    const after = (t: number): { now: Float32Array; average: Float32Array } => {
+      step(normals(16, 100 * t), 1);
+      return { now: block().slice(0, 16), average: block().slice(-16) };
+    };
+    const [first, second] = [after(1), after(2)];
+    expect(first.average).toEqual(first.now);
+    second.now.forEach((now, at) => expect(second.average[at]).toBeCloseTo(0.75 * first.now[at]! + 0.25 * now, 6));
   });
 
   it("of parameters that stay is these parameters, to the bit", () => {
