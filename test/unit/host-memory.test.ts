@@ -122,6 +122,23 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     },
   );
 
+  it("that a worker has left goes to no other before nobody reads it any more", () => {
+    const [bytes, room] = [64, 2 ** 24];
+    const file = HostFile.create(HOST_PAGE)!;
+    const memory = new SharedMemory(new Arena(sharedBytes(bytes, room)), file, bytes, room);
+    const offered = (name: string): number => {
+      memory.offer(workerId(name), { onFrame: () => {}, onViolation: () => {} });
+      return memory.placeOf(workerId(name), 0)!;
+    };
+    const first = offered("w1");
+    memory.forget(workerId("w1"));
+    expect(offered("w2")).not.toBe(first);
+    memory.reuse();
+    expect(offered("w3")).toBe(first);
+    for (const worker of ["w2", "w3"]) memory.forget(workerId(worker));
+    file.close();
+  });
+
   it("that is more than there is, is none", () => {
     expect(HostFile.create(2 ** 50)).toBeUndefined();
   });

@@ -152,3 +152,15 @@ describe("tasks that are given to a thread together", () => {
     expect(bench.series).toEqual([[0], [0]]);
   });
 });
+
+it("a sum says how long it took, without what the sum before it took", async () => {
+  const bench = await PoolBench.open();
+  bench.assign(0, 1, [
+    [0, 2],
+    [2, 3],
+  ]);
+  const taken = { milliseconds: 10, announced: false, calls: [] };
+  await bench.end(taken);
+  await bench.end(taken);
+  expect(bench.sums.map(({ sum }) => sum.computeMicroseconds)).toEqual([10_000, 10_000]);
+});

@@ -69,6 +69,16 @@ it("copies the snapshot before it returns, and writes one after the other, of th
   expect(await checkpoints.readNewest(refuse)).toEqual(exampleSnapshot(4));
 });
 
+it("writes the next best one also after one that could not be written", async () => {
+  const { folder, checkpoints } = await newCheckpoints();
+  const inTheWay = join(folder, "best-00000002.safetensors");
+  await mkdir(inTheWay);
+  expect((await failureOf(() => checkpoints.saveBest(exampleSnapshot(2)))).code).toBe("DISK_FAILED");
+  await rm(inTheWay, { recursive: true });
+  await checkpoints.saveBest(exampleSnapshot(4));
+  expect(await checkpoints.readBest(4)).toEqual(exampleSnapshot(4));
+});
+
 it("writes once what comes before has settled, also where that failed", async () => {
   const { checkpoints } = await newCheckpoints();
   const before = Promise.withResolvers<void>();

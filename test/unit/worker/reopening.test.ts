@@ -11,10 +11,16 @@ import { badOffer, nonce } from "../../fuzz/coordinator-frames.ts";
 import { job } from "../../simulation/job.ts";
 import { outboxTo } from "../../support/worker-outbox.ts";
 
-type Joins = (memory?: MemoryOffer, answer?: WorkerMessage["type"]) => Promise<void>;
+interface Joining {
+  /** The types of what the worker has sent. */
+  readonly answers: WorkerMessage["type"][];
+  readonly welcome: (memory?: MemoryOffer, run?: string) => void;
+  readonly lose: () => void;
+  /** It is welcomed, and its connection is lost once it has answered. */
+  readonly join: (memory?: MemoryOffer, answer?: WorkerMessage["type"]) => Promise<void>;
+}
 
-/** A worker that is welcomed each time it is called, and leaves once it has answered. */
-function workerWith(openPool: (plan: RunPlan, isApart: boolean) => ComputePool): Joins {
+function workerWith(openPool: (plan: RunPlan, isApart: boolean) => ComputePool | Promise<ComputePool>): Joining {
   const clock = new ManualClock();
   let listener: ClientListener | undefined;
   let own = "";
@@ -35,22 +41,27 @@ function workerWith(openPool: (plan: RunPlan, isApart: boolean) => ComputePool):
     say: () => {},
   });
   runtime.finished.catch(() => {});
-  return async (memory, answer = "ready") => {
+  const welcome: Joining["welcome"] = (memory, run = "r") => {
     answers.length = 0;
     clock.advance(5_000);
     listener!.onOpen();
     const say = (message: object): void => listener!.onFrame(encodeFrame(message as CoordinatorMessage));
     say({ type: "challenge", nonce });
     const proof = token.proof("coordinator", { coordinator: nonce, worker: own });
-    say({ type: "welcome", run: "r", worker: "w", proof, plan: job.plan, packs: false, ...(memory && { memory }) });
-    await expect.poll(() => answers).toContain(answer);
-    listener!.onClose("the test says so");
+    say({ type: "welcome", run, worker: "w", proof, plan: job.plan, packs: false, ...(memory && { memory }) });
   };
+  const lose = (): void => listener!.onClose("the test says so");
+  const join: Joining["join"] = async (memory, answer = "ready") => {
+    welcome(memory);
+    await expect.poll(() => answers).toContain(answer);
+    lose();
+  };
+  return { answers, welcome, lose, join };
 }
 
 it("opens a pool for memory that is offered, another where none is, and keeps it over reconnects", async () => {
   const opened: boolean[] = [];
-  const join = workerWith((plan, isApart) => {
+  const { join } = workerWith((plan, isApart) => {
     opened.push(isApart);
     return referencePool(plan);
   });
@@ -66,7 +77,7 @@ it("opens a pool for memory that is offered, another where none is, and keeps it
 
 it("closes a pool whose arithmetic cannot be probed", async () => {
   const events: string[] = [];
-  const join = workerWith((plan) => {
+  const { join } = workerWith((plan) => {
     const pool = referencePool(plan);
     events.push("open");
     vi.spyOn(pool, "fingerprint").mockRejectedValue(new LockstepError("GRAPH_INVALID", "no such operation"));
@@ -79,4 +90,18 @@ it("closes a pool whose arithmetic cannot be probed", async () => {
   });
   await join(undefined, "failed");
   await expect.poll(() => events).toEqual(["open", "close"]);
+});
+
+it("answers only the coordinator that welcomed it last with a pool that both wait for", async () => {
+  const opened = Promise.withResolvers<ComputePool>();
+  const { answers, welcome, lose } = workerWith(() => opened.promise);
+  welcome(undefined, "first");
+  lose();
+  welcome(undefined, "second");
+  const pool = referencePool(job.plan);
+  const share = vi.spyOn(pool.memory, "share");
+  opened.resolve(pool);
+  await expect.poll(() => answers).toContain("ready");
+  expect(share.mock.calls.map(([run]) => run)).toEqual(["second"]);
+  expect(answers.filter((type) => type === "ready")).toHaveLength(1);
 });

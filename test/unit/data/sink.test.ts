@@ -1,0 +1,35 @@
+/** Features that are read row by row, and more than memory may hold. */
+import { closeSync } from "node:fs";
+import { expect, it } from "vitest";
+import { copyRows, type Features } from "../../../shared/data/features.ts";
+import { FeatureSink } from "../../../shared/data/sink.ts";
+
+const MEMORY = 10_000;
+const WIDTH = 1_000;
+
+/** Of rows of 1,000 bytes, each all its number. */
+function sunk(rows: number): Features {
+  const sink = new FeatureSink("uint8", MEMORY);
+  for (let row = 0; row < rows; row++) sink.append(new Uint8Array(WIDTH).fill(row));
+  return sink.finish(WIDTH);
+}
+
+/** The numbers of the rows that are there. */
+function numbersIn(features: Features, indices: readonly number[]): number[] {
+  const rows = new Uint8Array(indices.length * WIDTH);
+  copyRows(features, indices, WIDTH, rows);
+  return indices.flatMap((_, at) => [...new Set(rows.subarray(at * WIDTH, (at + 1) * WIDTH))]);
+}
+
+it("holds what memory may hold", () => {
+  const features = sunk(5);
+  expect(features).toBeInstanceOf(Uint8Array);
+  expect(numbersIn(features, [4, 0, 2])).toEqual([4, 0, 2]);
+});
+
+it("has a file for what is more", () => {
+  const features = sunk(30);
+  if (!("pieces" in features)) throw new Error("everything is held");
+  expect(numbersIn(features, [29, 0, 11])).toEqual([29, 0, 11]);
+  for (const { descriptor } of features.pieces) closeSync(descriptor);
+});
