@@ -6,6 +6,7 @@ import type { CoordinatorEffect, CoordinatorEvent } from "../../coordinator/core
 import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import type { CoordinatorState, Quarantine, Settings, Steering } from "../../coordinator/core/state.ts";
 import { step } from "../../coordinator/core/step.ts";
+import type { RunEvent } from "../../coordinator/events.ts";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
@@ -68,6 +69,8 @@ export class CoordinatorTrace {
   /** What workers must know. */
   token = JoinToken.none;
   now = 0;
+  /** How many samples of a work are counted as right. */
+  correct = 4;
 
   constructor(
     changes: Partial<Settings> = {},
@@ -182,17 +185,23 @@ export class CoordinatorTrace {
     return this.feed({ type: "advanced", work, from });
   }
 
-  committed(loss = 8, finite = true, isAsAdvanced = false): string[] {
-    const sums = { loss, correct: 4, samples: this.state.work!.samples };
-    return this.feed({ type: "committed", sums, finite, isAsAdvanced });
+  committed(loss?: number, finite?: boolean, isAsAdvanced?: boolean): string[] {
+    return this.feed(this.#commitment(loss, finite, isAsAdvanced));
   }
 
   /** Has all open pieces delivered by their owners and commits; returns what followed the commit. */
   finishWork(loss?: number, finite?: boolean, isAsAdvanced = false): string[] {
-    for (const piece of this.state.work!.pieces.values()) {
-      if (!piece.done) this.assembled(piece.owners[0]!, nodeKey(piece.node));
-    }
+    this.#deliver();
     return this.committed(loss, finite, isAsAdvanced);
+  }
+
+  /** The same; returns the events of one type that followed, for what their lines leave out. */
+  finishWorkFor<Type extends RunEvent["type"]>(type: Type): Extract<RunEvent, { type: Type }>[] {
+    this.#deliver();
+    const events = this.effects(this.#commitment()).flatMap((effect) =>
+      effect.type === "notify" ? [effect.event] : [],
+    );
+    return events.filter((event): event is Extract<RunEvent, { type: Type }> => event.type === type);
   }
 
   /** Time passes in small steps, in which all but `silent` send heartbeats; returns what followed. */
@@ -208,6 +217,17 @@ export class CoordinatorTrace {
       lines.push(...this.feed({ type: "tick" }));
     }
     return lines;
+  }
+
+  #deliver(): void {
+    for (const piece of this.state.work!.pieces.values()) {
+      if (!piece.done) this.assembled(piece.owners[0]!, nodeKey(piece.node));
+    }
+  }
+
+  #commitment(loss = 8, finite = true, isAsAdvanced = false): CoordinatorEvent {
+    const sums = { loss, correct: this.correct, samples: this.state.work!.samples };
+    return { type: "committed", sums, finite, isAsAdvanced };
   }
 
   /** Who computes which node of the open work, undone ones only. */

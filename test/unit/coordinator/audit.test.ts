@@ -139,6 +139,18 @@ describe("two workers that differ", () => {
     expect(run.assembled("d", "0-1")).toEqual(["compare b c d 0-1"]);
   });
 
+  it("are decided by two others where both are gone", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    run.judged("0-2", undefined);
+    run.disconnect("a");
+    run.disconnect("b");
+    run.join("c");
+    expect(run.assembled("c", "0-2")).toEqual([]);
+    run.join("d");
+    expect(run.assembled("d", "0-2")).toEqual(["compare c d 0-2"]);
+  });
+
   it("are not one worker that has come back while its old connection still counts", () => {
     const run = cluster("a b", { audit: 1, shards: 2 });
     expect(run.owners()).toEqual({ "0-1": "a b", "1-2": "b a" });

@@ -119,6 +119,26 @@ describe("a step", () => {
   });
 });
 
+describe("what is said of time", () => {
+  it("is what this run has taken, where it goes on from a checkpoint", () => {
+    const run = new CoordinatorTrace({ trainSamples: 64 }, { steps: 3 });
+    run.join("a");
+    run.now += 100;
+    const [step] = run.finishWorkFor("step");
+    // 8 samples in a tenth of a second, and 96 of 128 to go.
+    expect(step).toMatchObject({ step: 4, samplesPerSecond: 80, secondsLeft: 96 / 80 });
+  });
+
+  it("leaves out how long the first worker was waited for", () => {
+    const run = new CoordinatorTrace({ trainSamples: 8, testSamples: 0 });
+    run.now += 60_000;
+    run.join("a");
+    run.now += 100;
+    const [epoch] = run.finishWorkFor("epoch");
+    expect(epoch!.seconds).toBe(0.1);
+  });
+});
+
 describe("a run's end", () => {
   it("comes after the last epoch's evaluation, with a checkpoint", () => {
     const run = new CoordinatorTrace({ epochs: 1, trainSamples: 8 });

@@ -74,6 +74,15 @@ describe("a lost worker", () => {
     expect(run.pass(16_000, ["a"])).toContain("notify worker-lost");
   });
 
+  it("is none either where it was frozen for less than a worker may be silent", () => {
+    const run = pair();
+    run.pass(1_000);
+    run.now += 900;
+    run.feed({ type: "tick" });
+    run.now += 14_900;
+    expect(run.feed({ type: "tick" }).filter((line) => line.includes("lost"))).toEqual([]);
+  });
+
   it("makes the run wait below the minimum after the open step, and go on with the next that joins", () => {
     const run = new CoordinatorTrace({ minWorkers: 2, startWorkers: 2 });
     run.join("a");
@@ -123,11 +132,22 @@ describe("a late piece", () => {
     expect(run.owners()).toEqual({ "0-4": "a" });
   });
 
+  const copies = (run: CoordinatorTrace): string[] =>
+    Object.values(run.owners()).flatMap((owners) => owners.split(" "));
+
   it("never has more copies on their way than there are buffers for", () => {
     const run = new CoordinatorTrace({ shards: 2, startWorkers: 5 });
     for (const worker of ["a", "b", "c", "d", "e"]) run.join(worker);
     run.pass(300_000);
-    expect(Object.values(run.owners()).flatMap((owners) => owners.split(" "))).toHaveLength(mostCopies(2));
+    expect(copies(run)).toHaveLength(mostCopies(2));
+  });
+
+  it("has a copy less where another has been delivered, which is in a buffer too", () => {
+    const run = new CoordinatorTrace({ shards: 2, startWorkers: 8 });
+    for (const worker of ["a", "b", "c", "d", "e", "f", "g", "h"]) run.join(worker);
+    run.assembled(run.owners()["0-1"]!, "0-1");
+    run.pass(600_000);
+    expect(copies(run)).toHaveLength(mostCopies(2) - 1);
   });
 });
 

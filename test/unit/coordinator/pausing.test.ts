@@ -55,6 +55,21 @@ describe("a pause", () => {
     expect(trace.state.trainingSince!.at).toBe(before + 60_000);
   });
 
+  test("counts for no samples a second", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    trace.feed({ type: "pause" });
+    while (trace.state.pausedSince === undefined) {
+      trace.now += 100;
+      trace.finishWork();
+    }
+    trace.pass(60_000);
+    trace.feed({ type: "unpause" });
+    trace.now += 100;
+    const [step] = trace.finishWorkFor("step");
+    expect(step!.samplesPerSecond).toBeCloseTo(80, 6);
+  });
+
   test("lets a checkpoint be written and the run be stopped", () => {
     const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
     trace.join("a");

@@ -12,16 +12,18 @@ const schedule = (spec: Settings["schedule"]["spec"]): Settings["schedule"] => (
   epochs: 100,
 });
 
-/** Epochs of one step each, and an evaluation whose mean loss over the 6 test samples is the figure. */
+/** Epochs of one step each, and an evaluation whose mean loss over the 6 test samples is the figure; 4 are right, or as many. */
 function afterEpochs(
   figures: readonly number[],
   changes: Partial<Settings>,
+  correct: readonly number[] = [],
 ): { run: CoordinatorTrace; lines: string[] } {
   const run = new CoordinatorTrace({ trainSamples: 8, epochs: 100, ...changes });
   run.join("a");
   const lines = figures.flatMap((figure, epoch) => {
     if (run.state.phase === "ended") return [];
     run.finishWork();
+    run.correct = correct[epoch] ?? 4;
     return run.finishWork(6 * figure).map((line) => `${epoch + 1}: ${line}`);
   });
   return { run, lines };
@@ -47,6 +49,18 @@ it("stops after as many epochs without an improvement, as a completed run, with 
   expect(lines.at(-1)).toBe("6: finish completed");
   expect(lines).toContain("6: checkpoint");
   expect(run.state.steps).toBe(6);
+});
+
+it("does not wait for less than the threshold's share: of the best loss, or of the best accuracy", () => {
+  const stopEarly = { patience: 2, threshold: 0.3 };
+  const stopsBy = (losses: readonly number[], correct: readonly number[], monitor: Settings["monitor"]): string[] =>
+    having(afterEpochs(losses, { stopEarly, monitor }, correct).lines, "stopped-early");
+  const stopped = ["3: notify stopped-early"];
+  const same = [1, 1, 1];
+  expect(stopsBy([1, 0.9, 0.8], [], "testLoss")).toEqual(stopped);
+  expect(stopsBy([1, 0.9, 0.6], [], "testLoss")).toEqual([]);
+  expect(stopsBy(same, [4, 4.5, 5], "testAccuracy")).toEqual(stopped);
+  expect(stopsBy(same, [4, 5, 6], "testAccuracy")).toEqual([]);
 });
 
 it("goes on from a checkpoint with what it has waited so far", () => {

@@ -42,6 +42,20 @@ it("good behaviour is rewarded: minutes later a failure costs little again", () 
   expect(rest(run)).toBeLessThanOrEqual(600);
 });
 
+it("of a thousand names, that which failed longest ago is forgotten first", () => {
+  const run = after(1);
+  const fail = (worker: string): void => {
+    run.join(worker);
+    run.disconnect(worker);
+  };
+  for (let other = 1; other < 1_000; other++) fail(`w${other}`);
+  run.disconnect("a");
+  fail("w1000");
+  expect(["w1", "w2"].map((name) => run.state.failures.has(name))).toEqual([false, true]);
+  run.join("a");
+  expect(rest(run)).toBeGreaterThan(0);
+});
+
 it("leaving in good order costs nothing", () => {
   const run = after(0);
   const { id } = [...run.state.members.values()][0]!;
