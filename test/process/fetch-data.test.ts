@@ -1,5 +1,5 @@
 /** Workers without the data get it from the coordinator: checked, kept, and in spite of cuts; nobody else gets anything. */
-import { chmod, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
@@ -65,6 +65,45 @@ test("a worker fetches what it lacks, goes on after cuts, and the next one finds
   expect((await coordinator.result()).parametersSha256).toBe(hash);
   for (const each of [first, second]) expect((await each.finished).code).toBe(0);
   expect(requests).toHaveLength(before);
+});
+
+test("after a cut, what comes from its beginning is written anew", async () => {
+  const { coordinator, url, hash, start } = await place();
+  let taken = 0;
+  let isCut = false;
+  const { url: through, requests } = await proxyBefore(
+    url,
+    (chunk) => {
+      taken += chunk.length;
+      if (isCut || taken < 900_000) return chunk;
+      isCut = true;
+      return undefined;
+    },
+    // The coordinator is asked for everything.
+    (request) => request.replace(/^range: /im, "another: "),
+  );
+  const fetching = start("fetching", through);
+  expect((await fetching.finished).code).toBe(0);
+  expect((await coordinator.result()).parametersSha256).toBe(hash);
+  expect(requests.filter((line) => line.includes("bytes="))).toHaveLength(1);
+});
+
+test("a download to which nobody has added for a day is deleted, and no other", async () => {
+  const { coordinator, url, cache, start } = await place();
+  const folder = join(cache, "data");
+  await mkdir(folder, { recursive: true });
+  for (const [name, hours] of [
+    ["old.part", 25],
+    ["young.part", 23],
+  ] as const) {
+    await writeFile(join(folder, name), "");
+    const written = new Date(Date.now() - hours * 3_600_000);
+    await utimes(join(folder, name), written, written);
+  }
+  const tidy = start("tidy", url);
+  await coordinator.result();
+  expect((await tidy.finished).code).toBe(0);
+  expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual(["young.part"]);
 });
 
 test("data that was changed on the way, or in the cache, is not used", async () => {

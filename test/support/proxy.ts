@@ -10,10 +10,14 @@ export interface Proxy {
   readonly requests: readonly string[];
 }
 
-/** @param spoil makes of the bytes of one download's next chunk those that arrive; undefined cuts the connection */
+/**
+ * @param spoil makes of the bytes of one download's next chunk those that arrive; undefined cuts the connection
+ * @param ask makes of a request for data that which the coordinator gets
+ */
 export async function proxyBefore(
   url: string,
   spoil: (chunk: Buffer, download: number) => Buffer | undefined,
+  ask = (request: string): string => request,
 ): Promise<Proxy> {
   const { hostname, port } = new URL(url);
   const requests: string[] = [];
@@ -32,11 +36,13 @@ export async function proxyBefore(
     let download: number | undefined;
     worker.once("data", (first) => {
       const text = first.toString("latin1");
-      if (!text.startsWith("GET /data/")) return;
+      const isForData = text.startsWith("GET /data/");
+      coordinator.write(isForData ? Buffer.from(ask(text), "latin1") : first);
+      worker.pipe(coordinator);
+      if (!isForData) return;
       const range = /^range: (.*)$/im.exec(text)?.[1];
       download = requests.push([text.split("\r\n")[0], ...(range === undefined ? [] : [range])].join(" ")) - 1;
     });
-    worker.pipe(coordinator);
     coordinator.on("data", (chunk: Buffer) => {
       const passed = download === undefined ? chunk : spoil(chunk, download);
       if (passed === undefined) worker.destroy();

@@ -77,6 +77,26 @@ it.runIf(process.platform === "linux")("takes over from a dead process whose id 
   await release();
 });
 
+it.runIf(process.platform === "linux")(
+  "takes over from a process that has ended and that nobody has waited for",
+  async () => {
+    const folder = await temporaryFolder();
+    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => {
+      parent.kill("SIGKILL");
+    });
+    const [chunk] = (await once(parent.stdout, "data")) as unknown[];
+    const pid = String(chunk).trim();
+    const fields = async (): Promise<string[]> => (await readFile(`/proc/${pid}/stat`, "utf8")).split(" ");
+    await expect.poll(async () => (await fields())[2]).toBe("Z");
+    await writeFile(join(folder, `lock.${encodeURIComponent(hostname())}.${pid}.${(await fields())[21]}`), "");
+    expect(await isInUse(folder)).toBe(false);
+    const release = await lockRun(folder);
+    expect(await isInUse(folder)).toBe(true);
+    await release();
+  },
+);
+
 it("takes another machine's claim for a living one, and says which file to delete if it is not", async () => {
   const folder = await temporaryFolder();
   const name = "lock.another%20host.7.1";
