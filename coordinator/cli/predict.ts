@@ -55,8 +55,8 @@ type About = Pick<OpenedData, "classNames"> & { readonly train: Pick<OpenedData[
 export function inWords(answer: Answer, about: About): string {
   const { target } = about.train;
   if (target.kind !== "class") return Array.from(answer.values, (value) => `${answer.output} ${value}`).join("\n");
-  const ranked: { value: number; index: number }[] = [];
-  for (const [index, value] of positionsOf(answer, about).at(-1)!.entries()) ranked.push({ value, index });
+  const positions = positionsOf(answer, about);
+  const ranked = Array.from(positions[positions.length - 1]!, (value, index) => ({ value, index }));
   ranked.sort((left, right) => right.value - left.value);
   const digits = String(target.classes - 1).length;
   const lines = ranked.slice(0, MOST_CLASSES).map(({ value, index }) => {
