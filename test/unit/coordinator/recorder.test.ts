@@ -17,21 +17,10 @@ import { Arena } from "../../../shared/memory/arena.ts";
 import { memoryInUse } from "../../fuzz/memory.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 import { temporaryFolder } from "../../support/files.ts";
+import { exampleManifest } from "../../support/manifest.ts";
 import { exampleLayout } from "../../support/snapshot.ts";
 
-const manifest = {
-  run: "run",
-  lockstep: "1.0.0",
-  node: process.version,
-  created: "",
-  seed: 1,
-  batch: 8,
-  shards: 4,
-  exact: true,
-  dataSha256: "",
-  layoutHash: exampleLayout.hash,
-  parameters: 8,
-};
+const manifest = { ...exampleManifest, layoutHash: exampleLayout.hash, parameters: 8 };
 
 interface Bench {
   readonly recorder: Recorder;
