@@ -3,8 +3,8 @@
  * image becomes that image's own floats.
  */
 
-import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
 import { LockstepError } from "../errors.ts";
+import { decodePng, pixelsIn, type Png } from "./png.ts";
 
 /** A picture in grey, row by row: 0 is black, 1 is white. */
 interface GreyImage {
@@ -19,15 +19,7 @@ interface GreyImage {
  */
 export function imageSample(path: string, bytes: Uint8Array, sampleShape: readonly number[]): Float32Array {
   const [height, width] = imageSize(path, sampleShape);
-  let grey: GreyImage;
-  try {
-    grey = greyOf(decode(bytes, { checkCrc: true }));
-  } catch (cause) {
-    throw new LockstepError("DATA_INVALID", `${path} is no readable PNG: ${String(cause)}`, "Save it as PNG again.", {
-      cause,
-    });
-  }
-  return fit(lightOnDark(grey), height, width);
+  return fit(lightOnDark(greyOf(decodePng(path, bytes))), height, width);
 }
 
 /** Height and width in pixels of an image for a model whose input has this shape. */
@@ -43,38 +35,19 @@ function imageSize(path: string, shape: readonly number[]): [height: number, wid
   );
 }
 
-/** Luma by ITU-R BT.601. Transparent parts take the colour that contrasts with what is visible. */
-function greyOf(png: DecodedPng): GreyImage {
-  const { width, height, depth } = png;
-  const indexed = png.palette !== undefined;
-  const data = indexed ? convertIndexedToRgb(png) : depth < 8 ? unpacked(png) : png.data;
-  const channels = indexed ? data.length / (width * height) : png.channels;
-  const full = indexed ? 255 : 2 ** depth - 1;
-  const alphaAt = (pixel: number): number => (channels % 2 === 0 ? data[pixel * channels + channels - 1]! / full : 1);
-  const lumaAt = (pixel: number): number => {
-    const at = pixel * channels;
-    const luma = channels < 3 ? data[at]! : 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
-    return luma / full;
-  };
+/** Transparent parts take the colour that contrasts with what is visible. */
+function greyOf(png: Png): GreyImage {
+  const { width, height } = png;
+  const { greyAt, opacityAt } = pixelsIn(png);
   let visible = 0;
   let light = 0;
   for (let pixel = 0; pixel < width * height; pixel++) {
-    visible += alphaAt(pixel);
-    light += alphaAt(pixel) * lumaAt(pixel);
+    visible += opacityAt(pixel);
+    light += (opacityAt(pixel) * greyAt(pixel)) / 255;
   }
   const backdrop = light / visible > 0.5 ? 0 : 1;
-  const over = (pixel: number): number => alphaAt(pixel) * lumaAt(pixel) + (1 - alphaAt(pixel)) * backdrop;
+  const over = (pixel: number): number => (opacityAt(pixel) * greyAt(pixel)) / 255 + (1 - opacityAt(pixel)) * backdrop;
   return { width, height, values: Float32Array.from({ length: width * height }, (_, pixel) => over(pixel)) };
-}
-
-/** Samples of 1, 2 or 4 bits, which PNG packs into bytes row by row, one an element. */
-function unpacked({ width, height, depth, data }: DecodedPng): Uint8Array {
-  const rowBytes = Math.ceil((width * depth) / 8);
-  return Uint8Array.from({ length: width * height }, (_, pixel) => {
-    const bit = (pixel % width) * depth;
-    const byte = data[Math.floor(pixel / width) * rowBytes + (bit >> 3)]!;
-    return (byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
-  });
 }
 
 /** Inverts an image whose border is light: MNIST's digits are white on black. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { bytesOfFile, invalidFile } from "./files.ts";
 import type { Parts } from "./open.ts";
-import { decodePng, isGrey, pixelsOf, type Png } from "./png.ts";
+import { decodePng, isGrey, bytesOfPixels, type Png } from "./png.ts";
 import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";
@@ -63,7 +63,7 @@ async function part(
       const path = join(folder, name, file);
       const png = decodePng(path, await bytesOfFile(path));
       form ??= { path, width: png.width, height: png.height, channels: channels ?? (isGrey(png) ? 1 : 3) };
-      sink.append(pixelsOf(checked(path, png, form, channels), form.channels));
+      sink.append(bytesOfPixels(checked(path, png, form, channels), form.channels));
       targets.push(label);
     }
   }
@@ -101,7 +101,7 @@ export const imageEncoder =
   (form: Form, channels: 1 | 3 | undefined) =>
   (bytes: Uint8Array, path: string): Float32Array =>
     Float32Array.from(
-      pixelsOf(checked(path, decodePng(path, bytes), form, channels), form.channels),
+      bytesOfPixels(checked(path, decodePng(path, bytes), form, channels), form.channels),
       (value) => value / 255,
     );
 

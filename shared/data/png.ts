@@ -1,4 +1,7 @@
-/** PNG images as bytes, channel by channel. What is transparent, by opacity, by the palette or as the one colour that is, is black. */
+/**
+ * PNG images, pixel by pixel, and as bytes, channel by channel, where what is transparent is black: by opacity, by the palette or as
+ * the one colour that is.
+ */
 import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
 import { invalidFile } from "./files.ts";
 
@@ -30,9 +33,15 @@ const isPackedInterlaced = (bytes: Uint8Array): boolean =>
 
 export const isGrey = ({ channels }: Png): boolean => channels < 3;
 
-/** Bytes, channel by channel. Grey is luma by ITU-R BT.601. */
-export function pixelsOf({ width, height, depth, channels, data, transparency }: Png, wanted: 1 | 3): Uint8Array {
-  const pixels = width * height;
+/** What is at a pixel of an image, numbered row by row: values of 0 to 255, and an opacity of 0 to 1. */
+interface Pixels {
+  readonly colourAt: (pixel: number, channel: number) => number;
+  /** Luma by ITU-R BT.601. */
+  readonly greyAt: (pixel: number) => number;
+  readonly opacityAt: (pixel: number) => number;
+}
+
+export function pixelsIn({ width, depth, channels, data, transparency }: Png): Pixels {
   const rowBytes = Math.ceil((width * depth) / 8);
   const most = 2 ** depth - 1;
   const clear = transparency?.map((value) => value & most);
@@ -43,17 +52,24 @@ export function pixelsOf({ width, height, depth, channels, data, transparency }:
     const byte = data[Math.floor(pixel / width) * rowBytes + (bit >> 3)]!;
     return (byte >> (8 - depth - (bit & 7))) & most;
   };
-  /** A value of 0 to 255. */
   const valueAt = (pixel: number, channel: number): number => (storedAt(pixel, channel) * 255) / most;
-  const opacityAt = (pixel: number): number => {
-    if (clear !== undefined) return clear.every((value, channel) => storedAt(pixel, channel) === value) ? 0 : 1;
-    return channels % 2 === 0 ? valueAt(pixel, channels - 1) / 255 : 1;
+  return {
+    colourAt: (pixel, channel) => valueAt(pixel, channels < 3 ? 0 : channel),
+    greyAt: (pixel) =>
+      channels < 3
+        ? valueAt(pixel, 0)
+        : 0.299 * valueAt(pixel, 0) + 0.587 * valueAt(pixel, 1) + 0.114 * valueAt(pixel, 2),
+    opacityAt(pixel) {
+      if (clear !== undefined) return clear.every((value, channel) => storedAt(pixel, channel) === value) ? 0 : 1;
+      return channels % 2 === 0 ? valueAt(pixel, channels - 1) / 255 : 1;
+    },
   };
-  const colourAt = (pixel: number, channel: number): number => valueAt(pixel, channels < 3 ? 0 : channel);
-  const greyAt = (pixel: number): number =>
-    channels < 3
-      ? valueAt(pixel, 0)
-      : 0.299 * valueAt(pixel, 0) + 0.587 * valueAt(pixel, 1) + 0.114 * valueAt(pixel, 2);
+}
+
+/** Bytes, channel by channel, in grey or in colour. */
+export function bytesOfPixels(png: Png, wanted: 1 | 3): Uint8Array {
+  const { colourAt, greyAt, opacityAt } = pixelsIn(png);
+  const pixels = png.width * png.height;
   return Uint8Array.from({ length: wanted * pixels }, (_, at) => {
     const pixel = at % pixels;
     const value = wanted === 1 ? greyAt(pixel) : colourAt(pixel, Math.floor(at / pixels));

@@ -107,7 +107,7 @@ describe("an image", () => {
     ]) {
       const error = await failureOf(() => readFrom("d.png", damaged, [2, 2]));
       expect(error.code).toBe("DATA_INVALID");
-      expect(error.message).toContain("d.png is no readable PNG");
+      expect(error.message).toContain("d.png: no readable PNG");
     }
   });
 
