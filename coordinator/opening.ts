@@ -1,4 +1,4 @@
-/** The folder of a run, made for a new one or opened again. What is wrong is found before anything in it changes. */
+/** What a run's folder is made for, or opened again: a name that is free, and the data it was begun with. */
 import { join } from "node:path";
 import { LockstepError } from "../shared/errors.ts";
 import type { RunConfig } from "./config.ts";

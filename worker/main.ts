@@ -11,6 +11,7 @@ import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { logSettings, openLog } from "../shared/log.ts";
 import type { Log, LogSettings } from "../shared/log.ts";
+import { hasTerminal } from "../shared/terminal.ts";
 import { compileSooner, tuneGarbageCollection } from "../shared/v8.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
@@ -80,7 +81,7 @@ async function work(values: Flags, url: string, { say }: Log): Promise<void> {
   process.on("SIGTERM", leave);
   process.on("SIGINT", () => isChild || leave());
   // A terminal that is closed; without one the work goes on, as under nohup, whose wish Node does not keep.
-  process.on("SIGHUP", () => isChild || !process.stdout.isTTY || leave());
+  process.on("SIGHUP", () => isChild || !hasTerminal || leave());
   process.on("disconnect", leave);
   await runtime.finished;
 }

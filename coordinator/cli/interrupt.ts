@@ -1,11 +1,17 @@
 /**
- * Ctrl-C (SIGINT) and SIGTERM while something long is going on: the first asks it to stop, the second ends the process at once, by
- * that signal itself: `process.exit` would end threads first, and one that is loading a library then aborts the process.
- * A terminal that is closed (SIGHUP) asks too; without one the work goes on, as under nohup, whose wish Node does not keep.
+ * Ctrl-C (SIGINT) and SIGTERM while something long is going on: the first asks it to stop, the second ends the process at once. A
+ * terminal that is closed (SIGHUP) asks too; without one the work goes on, as under nohup, whose wish Node does not keep.
  */
+import { constants } from "node:os";
+import { hasTerminal } from "../../shared/terminal.ts";
 
 /** Which is the first once more: npm and `timeout` pass on what the terminal, or their group, was sent too. Milliseconds. */
 const SAME_WITHIN = 500;
+
+/** For a whole command. */
+export function ignoreHangUpsWithoutTerminal(): void {
+  if (!hasTerminal) process.on("SIGHUP", () => {});
+}
 
 /**
  * @param ask called at the first
@@ -21,13 +27,21 @@ export function stopOnInterrupt(ask: () => void, beforeEnd = (): void => {}): ()
     } else if (performance.now() - askedAt > SAME_WITHIN) {
       beforeEnd();
       release();
-      process.kill(process.pid, signal);
+      endBy(signal);
     }
   };
   const onHangUp = (): void => {
-    if (process.stdout.isTTY && askedAt === undefined) onSignal("SIGHUP");
+    if (askedAt === undefined) onSignal("SIGHUP");
   };
   const release = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal).off("SIGHUP", onHangUp);
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onHangUp);
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  if (hasTerminal) process.on("SIGHUP", onHangUp);
   return release;
+}
+
+/** Ends by the signal itself: `process.exit` would end threads first, and one that is loading a library then aborts the process. */
+function endBy(signal: NodeJS.Signals): void {
+  // The first process of a container is sent no signal that it has no handler for.
+  if (process.pid === 1) process.exit(128 + constants.signals[signal]);
+  process.kill(process.pid, signal);
 }

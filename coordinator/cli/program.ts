@@ -1,4 +1,5 @@
 /** The command line as a whole: its commands, and how its own errors end the process. */
+import { ignoreHangUpsWithoutTerminal } from "./interrupt.ts";
 import { Command, CommanderError } from "commander";
 import { version } from "../../shared/version.ts";
 import { addCoordinator } from "./coordinator.ts";
@@ -41,6 +42,7 @@ export function buildProgram(): Command {
 
 /** Runs one command; resolves to the exit code. Rejects with the command's error. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
+  ignoreHangUpsWithoutTerminal();
   // A reader that goes away, as in `lockstep train | head`, must not end the training, nor a log on a full disk.
   let lost = false;
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {

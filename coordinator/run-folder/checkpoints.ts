@@ -10,7 +10,7 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from "../../shared/chec
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { Layout } from "../../shared/memory/layout.ts";
-import { onDisk, syncFolder, writeAtomically } from "./disk.ts";
+import { onDisk, reading, syncFolder, writeAtomically } from "./disk.ts";
 
 /** A checkpoint's file and the number of steps done in it. */
 export interface CheckpointFile {
@@ -79,12 +79,7 @@ export class Checkpoints {
 
   /** All checkpoints, oldest first; or all best ones. None where there is no folder of them. */
   async list(kind: "step" | "best" = "step"): Promise<CheckpointFile[]> {
-    const names = await onDisk(this.#folder, () =>
-      readdir(this.#folder).catch((error: unknown) => {
-        if (errnoOf(error) === "ENOENT") return [];
-        throw error;
-      }),
-    );
+    const names = (await reading(this.#folder, () => readdir(this.#folder))) ?? [];
     const pattern = new RegExp(String.raw`^${kind}-(\d{8,})\.safetensors$`);
     return names
       .flatMap((name) => {

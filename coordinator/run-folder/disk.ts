@@ -59,9 +59,12 @@ export function removePartialFiles(folder: string): Promise<void> {
 }
 
 /** What a file holds; undefined where there is none. Throws DISK_FAILED for one that cannot be read. */
-export async function readIfThere(path: string): Promise<Buffer | undefined> {
+export const readIfThere = (path: string): Promise<Buffer | undefined> => reading(path, () => readFile(path));
+
+/** Reads something of `path`; undefined where there is none. Throws DISK_FAILED where it cannot be read. */
+export async function reading<T>(path: string, operation: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await readFile(path);
+    return await operation();
   } catch (cause) {
     const code = errnoOf(cause);
     if (code === "ENOENT") return undefined;
@@ -69,7 +72,7 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
     throw new LockstepError(
       "DISK_FAILED",
       `cannot read ${path}: ${nameOf(code)}`,
-      "Check that it is a file which this user may read.",
+      "Check that this user may read it, and that it is a file or folder as the run made it.",
       { cause },
     );
   }

@@ -2,10 +2,8 @@
  * The lines of a file that may be larger than memory, or than a string can be: read a chunk at a time, and whatever else the process
  * does goes on between two chunks.
  */
-import { open, type FileHandle } from "node:fs/promises";
-import { errnoOf } from "../../shared/errno.ts";
-import { LockstepError } from "../../shared/errors.ts";
-import { onDisk } from "./disk.ts";
+import { open } from "node:fs/promises";
+import { reading } from "./disk.ts";
 
 /** Some 400 lines of metrics.jsonl: to parse them takes about as long as a short step. */
 const CHUNK_BYTES = 64 * 2 ** 10;
@@ -25,7 +23,7 @@ export async function* linesIn(
   path: string,
   chunkBytes = CHUNK_BYTES,
 ): AsyncGenerator<readonly Line[], void, undefined> {
-  const file = await opened(path);
+  const file = await reading(path, () => open(path));
   if (file === undefined) return;
   try {
     const chunk = Buffer.allocUnsafe(chunkBytes);
@@ -40,7 +38,7 @@ export async function* linesIn(
       return line;
     };
     for (;;) {
-      const { bytesRead } = await onDisk(path, () => file.read(chunk, 0, chunkBytes));
+      const { bytesRead = 0 } = (await reading(path, () => file.read(chunk, 0, chunkBytes))) ?? {};
       if (bytesRead === 0) break;
       const lines: Line[] = [];
       let from = 0;
@@ -62,13 +60,4 @@ export async function* linesIn(
 function nextEnd(chunk: Buffer, from: number, length: number): number | undefined {
   const end = chunk.indexOf(LINE_END, from);
   return end === -1 || end >= length ? undefined : end;
-}
-
-async function opened(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await onDisk(path, () => open(path));
-  } catch (error) {
-    if (error instanceof LockstepError && errnoOf(error.cause) === "ENOENT") return undefined;
-    throw error;
-  }
 }

@@ -5,9 +5,8 @@ import { LockstepError } from "../../shared/errors.ts";
 const count = z.int().nonnegative();
 const quarantine = z.object({ worker: z.string(), step: count, since: count });
 
-/** Loose: what another version wrote besides is kept when the file is written again. */
 const manifest = z
-  .looseObject({
+  .object({
     run: z.string(),
     lockstep: z.string(),
     node: z.string(),
@@ -30,10 +29,12 @@ const manifest = z
   .readonly();
 
 export type Manifest = z.infer<typeof manifest>;
+/** What another version wrote besides is kept when the file is written again. */
+const asWritten = manifest.unwrap().loose();
 
 /** The manifest in `file`, given what its JSON holds. Throws CONFIG_INVALID, naming what is missing or not as it was written. */
 export function checkedManifest(found: unknown, file: string): Manifest {
-  const parsed = manifest.safeParse(found);
+  const parsed = asWritten.safeParse(found);
   if (parsed.success) return parsed.data;
   const keys = new Set(parsed.error.issues.map(({ path }) => String(path[0] ?? "all of it")));
   throw new LockstepError(

@@ -32,7 +32,7 @@ export async function openImages(spec: SpecOf<"images">, { memory }: Reading): P
       "Each class has a folder, and in it its images.",
     );
   const { dataset: train, form } = await part(spec.train, classes, spec.channels, memory);
-  const encoders = { image: imageEncoder(form, spec.channels) };
+  const encoders = { image: imageEncoder(form, form.channels) };
   const parts = { train, classNames: classes, encoders };
   if (spec.test === undefined) return parts;
   const unknown = (await foldersIn(spec.test)).find((name) => !classes.includes(name));

@@ -36,7 +36,8 @@ export function unzip(path: string, bytes: Uint8Array, wanted: readonly string[]
 function checksumsIn(bytes: Uint8Array, count: number): Map<string, number> {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const checksums = new Map<string, number>();
-  let at = directoryIn(view);
+  // An archive that is read whole is too short for the larger form of this record.
+  let at = view.readUInt32LE(view.lastIndexOf("PK\x05\x06", view.length - 22, "latin1") + 16);
   for (let entry = 0; entry < count; entry++) {
     const nameEnd = at + 46 + view.readUInt16LE(at + 28);
     const isUtf8 = (view.readUInt16LE(at + 8) & 0x800) !== 0;
@@ -44,13 +45,4 @@ function checksumsIn(bytes: Uint8Array, count: number): Map<string, number> {
     at = nameEnd + view.readUInt16LE(at + 30) + view.readUInt16LE(at + 32);
   }
   return checksums;
-}
-
-/** Where the directory begins; of an archive above 4 GiB a second record, before the last one, says it. */
-function directoryIn(view: Buffer): number {
-  const end = view.lastIndexOf("PK\x05\x06", view.length - 22, "latin1");
-  const offset = view.readUInt32LE(end + 16);
-  if (offset < 0xffffffff) return offset;
-  const large = Number(view.readBigUInt64LE(end - 12));
-  return Number(view.readBigUInt64LE(large + 48));
 }

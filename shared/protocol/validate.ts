@@ -142,7 +142,7 @@ const plan = z.strictObject({
   evaluate: z.unknown(),
   parameters: list(z.strictObject({ name, shape, frozen: z.boolean() }), 100_000),
   layoutHash: hex,
-  metrics: list(short, 64),
+  metrics: list(short, MOST_METRICS),
   evaluated: list(z.strictObject({ name: short, shape }), MOST_METRICS),
   batch: positive,
   shards: positive,

@@ -1,13 +1,16 @@
 /** What a person sees: the bar on a terminal, plain lines in a pipe, and Ctrl-C once and twice. */
-import { existsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
+import { Lockstep as LockstepProcess } from "../support/lockstep-process.ts";
 import { hasTerminal, Terminal } from "../support/terminal.ts";
 
 async function prepared(): Promise<string> {
@@ -63,10 +66,10 @@ describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal
     expect((await resumed.event("listening")).resumedAt).toBe(Number(digits));
   });
 
-  test("that is closed has the run write a checkpoint", async () => {
+  test.each(["", "| cat"])("that is closed has the run write a checkpoint %s", async (behind) => {
     const folder = await prepared();
-    const terminal = new Terminal(train(500), folder, 130);
-    await terminal.shows(/epoch 2\/500 ·/);
+    const terminal = new Terminal(train(500), folder, 130, behind);
+    await terminal.shows(/epoch 1\/500: loss/);
     const run = terminal.coordinator;
     terminal.close();
     await expect.poll(() => existsSync(`/proc/${run}`)).toBe(false);
@@ -123,6 +126,29 @@ test("a second SIGTERM ends the process by that signal", async () => {
   await run.finished;
   clearInterval(asking);
   expect(run.process.signalCode).toBe("SIGTERM");
+});
+
+/** Makes the command behind it the first of a world of processes of its own, as in a container. */
+const container = ["unshare", "--pid", "--fork", "--mount-proc"] as const;
+const hasContainers = spawnSync(container[0], [...container.slice(1), "true"]).status === 0;
+
+test.runIf(hasContainers)("a second SIGTERM ends the first process of a container too", async () => {
+  const args = [...train(500), ...asEvents];
+  const run = new LockstepProcess("coordinator/cli/main.ts", args, await prepared(), {}, container);
+  onTestFinished(() => run.killAll());
+  await run.event("step", ({ step }) => step > 10);
+  const [first] = run.children();
+  const asking = setInterval(() => {
+    try {
+      process.kill(first!, "SIGTERM");
+    } catch {
+      // It has ended.
+    }
+  }, 50);
+  const workers = readFileSync(`/proc/${first}/task/${first}/children`, "utf8").trim().split(" ");
+  for (const pid of workers) process.kill(Number(pid), "SIGSTOP");
+  expect((await run.finished).code).toBe(128 + constants.signals.SIGTERM);
+  clearInterval(asking);
 });
 
 test("a pipe gets plain lines: nothing is drawn, and the last two lines are the result", async () => {

@@ -38,10 +38,14 @@ export class Terminal {
   readonly #process: ChildProcess;
   #watchers: (() => void)[] = [];
 
-  /** `lockstep WORDS` in `folder`, on a terminal of so many columns; 0 as where nobody told it its size. */
-  constructor(words: readonly string[], folder: string, columns: number) {
+  /**
+   * `lockstep WORDS` in `folder`, on a terminal of so many columns; 0 as where nobody told it its size.
+   * @param behind what stands behind it on the command line, such as a pipe
+   */
+  constructor(words: readonly string[], folder: string, columns: number, behind = "") {
     const command = [process.execPath, program, ...words].map((word) => `'${word}'`).join(" ");
-    const options = ["-qec", `stty cols ${columns}; exec ${command}`, "/dev/null"];
+    const start = behind === "" ? `exec ${command}` : `${command} ${behind}`;
+    const options = ["-qec", `stty cols ${columns}; ${start}`, "/dev/null"];
     this.#process = spawn(script, options, { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
     this.#process.stdout!.setEncoding("utf8").on("data", (text: string) => {
       this.raw += text;
@@ -76,7 +80,9 @@ export class Terminal {
 
   /** The process that the command runs as. */
   get coordinator(): number {
-    return descendants(this.#process.pid!).find((pid) => !isWorker(pid) && commandLineOf(pid).includes(program))!;
+    return descendants(this.#process.pid!).find(
+      (pid) => !isWorker(pid) && commandLineOf(pid).split("\0")[1] === program,
+    )!;
   }
 
   /** As a window that is closed. */

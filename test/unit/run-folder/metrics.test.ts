@@ -117,7 +117,7 @@ it("fails with DISK_FAILED, naming the file", async () => {
   for (const action of [() => MetricsLog.open(run), () => cutBackMetrics(run, 1)])
     expect(await failureOf(action)).toMatchObject({
       code: "DISK_FAILED",
-      message: `cannot use ${join(run, "metrics.jsonl")}: EISDIR`,
+      message: `cannot read ${join(run, "metrics.jsonl")}: EISDIR`,
     });
 });
 
