@@ -11,7 +11,7 @@ Examples:
   lockstep predict novel-1 --input so-far.txt      what follows a text
   lockstep predict mnist-1 --input digit.png --json
 
-A row of values is a .csv, .txt or .json file with the numbers of one sample, without the target, in the unit of the
+A row of values is a .csv, .txt or .json file with the values of one sample, without header and target, in the unit of the
 training data (0 to 255 for pixels).`;
 
 /** Of so many classes all are shown; of more, the likeliest. */

@@ -60,7 +60,8 @@ async function readJson(path: string): Promise<unknown[]> {
 async function onlyRow(path: string): Promise<readonly string[]> {
   let only: readonly string[] = [];
   for await (const row of readRows(path)) {
-    if (only.length > 0) throw invalid(placeOf(row), "expected one row, found a second one", "Give one sample a file.");
+    if (only.length > 0)
+      throw invalid(placeOf(row), "expected one row, found a second one", "Give one sample a file, without a header.");
     only = row.cells;
   }
   return only;

@@ -114,10 +114,11 @@ it("cuts off the end where it is, as a full disk has no room for a copy", async 
 it("fails with DISK_FAILED, naming the file", async () => {
   const run = await temporaryFolder();
   await mkdir(join(run, "metrics.jsonl"));
-  for (const action of [() => MetricsLog.open(run), () => cutBackMetrics(run, 1)])
+  const failures = { use: () => MetricsLog.open(run), read: () => cutBackMetrics(run, 1) };
+  for (const [cannot, action] of Object.entries(failures))
     expect(await failureOf(action)).toMatchObject({
       code: "DISK_FAILED",
-      message: `cannot read ${join(run, "metrics.jsonl")}: EISDIR`,
+      message: `cannot ${cannot} ${join(run, "metrics.jsonl")}: EISDIR`,
     });
 });
 
