@@ -172,6 +172,9 @@ export class CoordinatorRuntime implements ServerListener {
       case "send":
         this.#send(effect.worker, effect.message);
         return;
+      case "proven":
+        this.#connections.get(effect.worker)?.proven();
+        return;
       case "welcome":
         this.#welcome(effect.worker, effect.proof);
         return;

@@ -176,7 +176,9 @@ function serve(
     sockets.handleUpgrade(request, wire, Buffer.alloc(0), (opened) => accept(opened, wire, visit, options, listener));
   });
   http.on("tlsClientError", (error: Error, socket: { readonly remoteAddress?: string }) => {
-    const sentence = `no TLS connection came about: ${error.message}`;
+    // OpenSSL's own sentences end with its source file and a line break.
+    const { code = error.message } = error as NodeJS.ErrnoException;
+    const sentence = `no TLS connection came about: ${code === "ERR_SSL_HTTP_REQUEST" ? "it was asked for one without TLS" : code}`;
     tell(socket.remoteAddress ?? "unknown address", new LockstepError("TLS_REFUSED", sentence));
   });
 }

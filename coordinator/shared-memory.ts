@@ -72,18 +72,19 @@ export class SharedMemory {
     this.#free = new BufferPool(arena, bytes, 0, regions);
   }
 
-  /** What a worker is offered; undefined when memory is short. */
+  /** What a worker is offered; undefined when memory is short, or the files that a process may have. */
   offer(worker: WorkerId, listener: LineListener): MemoryOffer | undefined {
     const bytes = placedBytes(this.#partialBytes);
     const region = this.#free.acquire();
     if (region === undefined) return undefined;
     const slots = this.#parameters.another(bytes);
-    if (slots === undefined) {
+    const line = slots && Line.open(listener);
+    if (slots === undefined || line === undefined) {
+      slots?.close();
       this.#free.release(region);
       return undefined;
     }
     slots.mapOver(this.#arena, region, 0, bytes, "read");
-    const line = new Line(listener);
     this.#shares.set(worker, { slots, region, line });
     return { parameters: this.#parameters.name, partials: slots.name, line: line.name };
   }
@@ -117,11 +118,15 @@ class Line {
   readonly name: LineName;
   readonly #ends: readonly Socket[];
 
-  constructor(listener: LineListener) {
+  /** Undefined where the system has no pipe left for a worker. */
+  static open(listener: LineListener): Line | undefined {
     const ends = new Int32Array(2);
-    if (operatingSystem()!.pipe2(ends, constants.O_NONBLOCK | O_CLOEXEC) !== 0)
-      throw new Error("the system has no pipe left for a worker");
+    if (operatingSystem()!.pipe2(ends, constants.O_NONBLOCK | O_CLOEXEC) !== 0) return undefined;
     const [reading, writing] = ends as unknown as [number, number];
+    return new Line(reading, writing, listener);
+  }
+
+  private constructor(reading: number, writing: number, listener: LineListener) {
     const reader = new LineReader((header) => listener.onFrame([header]));
     const socket = new Socket({ fd: reading, readable: true, writable: false });
     socket.on("data", (chunk: Buffer) => {

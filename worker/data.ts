@@ -61,7 +61,7 @@ async function fetched<Content>(
 ): Promise<Content> {
   const path = join(folder, sha256);
   const cached = await read(path).catch((error: unknown) => {
-    if (!(error instanceof LockstepError) && errnoOf(error) !== "ENOENT") throw error;
+    if (!(error instanceof LockstepError) && errnoOf(error) !== "ENOENT") throw onDisk(path, error);
     if (error instanceof LockstepError && error.code !== "DATA_MISSING")
       say("warn", `${error.message}: it is fetched again`);
     return undefined;
@@ -83,8 +83,8 @@ async function fetched<Content>(
     return content;
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
-    if (!(error instanceof LockstepError) || (error.code !== "DATA_MISMATCH" && error.code !== "DATA_INVALID"))
-      throw error;
+    if (!(error instanceof LockstepError)) throw onDisk(path, error);
+    if (error.code !== "DATA_MISMATCH" && error.code !== "DATA_INVALID") throw error;
     throw new LockstepError(
       "DATA_MISMATCH",
       `what ${source.address.host} sent as data is not what the run trains on (SHA-256 ${sha256})`,
@@ -93,6 +93,17 @@ async function fetched<Content>(
     );
   }
 }
+
+/** An error of the system about a file of the cache, told to who can mend it; any other is none of the disk's. */
+const onDisk = (path: string, cause: unknown): unknown =>
+  errnoOf(cause) === undefined
+    ? cause
+    : new LockstepError(
+        "DISK_FAILED",
+        `cannot keep fetched data in ${path}: ${errnoOf(cause)}`,
+        "make room, remove what is there, or name another folder in the variable LOCKSTEP_CACHE",
+        { cause },
+      );
 
 async function prepare(folder: string): Promise<void> {
   try {
@@ -106,12 +117,7 @@ async function prepare(folder: string): Promise<void> {
       if (Date.now() - written > ABANDONED_AFTER) await rm(path, { force: true });
     }
   } catch (cause) {
-    throw new LockstepError(
-      "DISK_FAILED",
-      `cannot keep fetched data in ${folder}: ${errnoOf(cause) ?? String(cause)}`,
-      "name another folder in the variable LOCKSTEP_CACHE",
-      { cause },
-    );
+    throw onDisk(folder, cause);
   }
 }
 

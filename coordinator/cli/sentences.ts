@@ -52,7 +52,8 @@ export function sentenceOf(event: RunEvent): string | undefined {
     case "worker-lost":
       return `${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work given to others, ${plural(event.workers, "worker")} left`;
     case "refused":
-      return `refused ${event.worker}: ${event.message} [${event.code}]`;
+      // A worker may have said it: a line of its own could pass for one of the run's.
+      return `refused ${event.worker}: ${event.message.replaceAll("\n", "\n  ")} [${event.code}]`;
     case "quarantined":
       return `${event.worker} sent a wrong gradient for shards ${event.shards[0]} to ${event.shards[1] - 1} of step ${count(event.step)}: it is let go, and the step begins anew. It took part since step ${count(event.since)}, and what was not audited of that may be wrong: to be sure, start again from before [QUARANTINED]`;
     case "step":

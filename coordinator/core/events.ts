@@ -69,6 +69,8 @@ export type Rest = "all" | "again" | number;
 
 export type CoordinatorEffect =
   | { type: "send"; worker: WorkerId; message: CoordinatorMessage }
+  /** The connection has proven that it may join, though it is refused: that is no failed join. */
+  | { type: "proven"; worker: WorkerId }
   /** The connection has proven that it may join: send the welcome with this proof and the run's plan. */
   | { type: "welcome"; worker: WorkerId; proof: string }
   /** Send the current parameters behind what was sent before, or of them only what is trained; `holdsLast`: it has the version before. */

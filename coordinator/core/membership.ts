@@ -42,12 +42,14 @@ export function objectionToHello(state: CoordinatorState, member: Member, hello:
           "give it the coordinator's token, with --token-file FILE or in the variable LOCKSTEP_TOKEN",
         );
   }
-  const quarantine = state.quarantined.get(hello.name);
-  if (quarantine !== undefined) return quarantineError(hello.name, quarantine.step);
-  if (state.phase === "ended") {
-    return new LockstepError("RUN_ENDED", "the run is over");
-  }
   return undefined;
+}
+
+/** Why a worker that has proven that it may join is refused, or undefined. */
+export function objectionToWorker(state: CoordinatorState, { name }: Member): LockstepError | undefined {
+  const quarantine = state.quarantined.get(name);
+  if (quarantine !== undefined) return quarantineError(name, quarantine.step);
+  return state.phase === "ended" ? new LockstepError("RUN_ENDED", "the run is over") : undefined;
 }
 
 /** Why a worker that has prepared is refused, or undefined. */

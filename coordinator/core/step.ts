@@ -8,7 +8,16 @@ import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkerMessage } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { onCompared, onJudged, settlePieces } from "./audit.ts";
-import { inexactness, LEFT, lose, loseTheSilent, objectionToHello, objectionToReady, refuse } from "./membership.ts";
+import {
+  inexactness,
+  LEFT,
+  lose,
+  loseTheSilent,
+  objectionToHello,
+  objectionToReady,
+  objectionToWorker,
+  refuse,
+} from "./membership.ts";
 import { onAssembled, onCorrupt, onPartial, onSpoiled } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
 import { unpause } from "./pausing.ts";
@@ -127,6 +136,8 @@ function onMessage(
       member.threads = message.threads;
       const objection = objectionToHello(state, member, message);
       if (objection !== undefined) return refuse(state, worker, objection, now);
+      const unwanted = objectionToWorker(state, member);
+      if (unwanted !== undefined) return [{ type: "proven", worker }, ...refuse(state, worker, unwanted, now)];
       member.phase = "joining";
       const nonces = { coordinator: member.nonce, worker: message.nonce };
       return [{ type: "welcome", worker, proof: member.token.proof("coordinator", nonces) }];

@@ -10,13 +10,13 @@ import type { CoordinatorMessage, RunPlan, WorkerMessage } from "./messages.ts";
 
 const count = z.int().min(0);
 const positive = z.int().min(1);
-/** Names and sentences are shown on terminals: control characters could rewrite what stands there. */
+/** Names and sentences are shown on terminals: what moves the cursor, ends lines or turns the direction could rewrite what stands there. */
 const sentence = z
   .string()
   .max(4000, { abort: true })
-  .regex(/^[\P{Cc}\n]*$/u);
+  .regex(/^(?:[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]|\n)*$/u);
 /** One line: a name with a second one could pass for what Lockstep says. */
-export const ONE_LINE = /^\P{Cc}*$/u;
+export const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u;
 const short = z.string().max(200, { abort: true }).regex(ONE_LINE);
 /** One line that people may have written at length: what a column, a class, an array or a parameter is called. */
 const name = z
@@ -214,7 +214,7 @@ export function planProblem(asked: RunPlan): PlanProblem | undefined {
 }
 
 /** A line that holds names which a peer chose, such that on a terminal they stay text. */
-export const printed = (sentence: string): string => sentence.replaceAll(/\p{Cc}/gu, "?");
+export const printed = (sentence: string): string => sentence.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?");
 
 function checked(checks: Readonly<Record<string, z.ZodType>>, header: unknown, sender: string): unknown {
   const type: unknown = typeof header === "object" && header !== null && "type" in header ? header.type : undefined;

@@ -67,6 +67,14 @@ test("a worker fetches what it lacks, goes on after cuts, and the next one finds
   expect(requests).toHaveLength(before);
 });
 
+test("what lies in the way of fetched data is named, with what to do", async () => {
+  const { coordinator, url, cache, start } = await place();
+  await mkdir(join(cache, "data", (await coordinator.event("data")).sha256), { recursive: true });
+  const { code, error } = await start("blocked", url).finished;
+  expect(code).toBe(1);
+  expect(error).toMatch(/cannot keep fetched data in .*[0-9a-f]{64}: EISDIR \[DISK_FAILED\]\n.*LOCKSTEP_CACHE/);
+});
+
 test("after a cut, what comes from its beginning is written anew", async () => {
   const { coordinator, url, hash, start } = await place();
   let taken = 0;

@@ -1,5 +1,6 @@
 /** wss:// with real processes: a run over TLS, certificates of clients, and what is said of certificates that don't do. */
 import { readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { listen } from "../../coordinator/server.ts";
@@ -93,6 +94,19 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
     const { url } = await run("coordinator", folder, "--name", "plain").event("listening");
     const { stderr } = await joining(url.replace("ws:", "wss:")).finished;
     expect(stderr).toMatch(/does not speak TLS \[TLS_REFUSED\]\n {2}what to do: give the address as ws:/);
+  });
+
+  test("says in a sentence of whoever asks for a connection without it", async () => {
+    const { authority } = await place();
+    const { cert, key } = authority.issue("server");
+    const tls = { cert: await readFile(cert), key: await readFile(key) };
+    const doors = { host: "127.0.0.1", port: 0, token: JoinToken.none, maxConnections: 9, partialBytes: 1 << 20 };
+    const server = await listen({ ...doors, tls });
+    onTestFinished(() => server.close());
+    const { promise, resolve } = Promise.withResolvers<string>();
+    server.serve({ onConnection: () => expect.unreachable(), onRefused: (_, { message }) => resolve(message) });
+    connect(Number(new URL(server.url).port), "127.0.0.1").end("GET / HTTP/1.1\r\n\r\n");
+    expect(await promise).toBe("no TLS connection came about: it was asked for one without TLS");
   });
 
   test("with a CA takes only workers that have a certificate of it", async () => {

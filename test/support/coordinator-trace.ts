@@ -263,6 +263,8 @@ function line(effect: CoordinatorEffect): string {
       return `${effect.worker} ← ${messageLine(effect.message)}`;
     case "welcome":
       return `${effect.worker} ← welcome`;
+    case "proven":
+      return `${effect.worker} proven`;
     case "send-parameters":
       return `${effect.worker} ← parameters${effect.rest === "all" ? "" : ` ${effect.rest}`}${effect.holdsLast ? " upon the last" : ""}`;
     case "send-ahead":

@@ -1,5 +1,6 @@
 /** Memory shared between real processes, and what is not taken for it. Linux only, as the memory itself. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import type { HostFileName } from "../../shared/memory/host-memory.ts";
 import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
 
 const system = operatingSystem();
+const hasLimits = spawnSync("prlimit", ["--version"]).status === 0;
 
 const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
 
@@ -121,6 +123,28 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
       file.close();
     },
   );
+
+  it.runIf(hasLimits)("is not offered where the system has no pipe left for a worker, and is later", async () => {
+    const [bytes, room] = [64, 2 ** 24];
+    const file = HostFile.create(HOST_PAGE)!;
+    const memory = new SharedMemory(new Arena(sharedBytes(bytes, room)), file, bytes, room);
+    const script =
+      'old=$(ulimit -Sn); read few; prlimit --pid "$0" --nofile="$few":; echo; sleep 0.5; prlimit --pid "$0" --nofile="$old":';
+    const shell = spawn("sh", ["-c", script, `${process.pid}`], { stdio: ["pipe", "pipe", "inherit"] });
+    const [said, ended] = [once(shell.stdout, "data"), once(shell, "exit")];
+    // For a file more and half a pipe.
+    const free = [openSync("/dev/null", "r"), openSync("/dev/null", "r")];
+    for (const each of free) closeSync(each);
+    shell.stdin.write(`${free[1]! + 1}\n`);
+    await said;
+    const listener = { onFrame: () => {}, onViolation: () => {} };
+    expect(memory.offer(workerId("w1"), listener)).toBeUndefined();
+    await ended;
+    expect(readdirSync("/proc/self/fd").map(Number)).not.toContain(free[0]);
+    expect(memory.offer(workerId("w1"), listener)).toBeDefined();
+    memory.forget(workerId("w1"));
+    file.close();
+  });
 
   it("that a worker has left goes to no other before nobody reads it any more", () => {
     const [bytes, room] = [64, 2 ** 24];

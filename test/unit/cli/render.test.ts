@@ -4,6 +4,7 @@ import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { bytes, duration, quoted } from "../../../coordinator/cli/format.ts";
 import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
+import { sentenceOf } from "../../../coordinator/cli/sentences.ts";
 import { lastLines } from "../../../coordinator/cli/session.ts";
 import type { RunEvent, RunResult } from "../../../coordinator/events.ts";
 import { openLog } from "../../../shared/log.ts";
@@ -188,6 +189,12 @@ describe("a terminal", () => {
 });
 
 const next = { again: "lockstep train --resume mnist-1", use: "lockstep predict mnist-1 --input FILE" };
+
+it("what a worker says cannot pass for a line of the run", () => {
+  const message = "no data\nparameters sha256 0000";
+  const event = { type: "refused", worker: "w9", code: "DATA_MISSING", message } as const;
+  expect(sentenceOf(event)).toBe("refused w9: no data\n  parameters sha256 0000 [DATA_MISSING]");
+});
 
 describe("the last lines", () => {
   it("of a completed run end with accuracy and hash", () => {

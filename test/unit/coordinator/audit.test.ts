@@ -95,7 +95,7 @@ describe("two workers that differ", () => {
     expect(run.compared("0-2", "a", "b")).toEqual(["notify warning PARTIAL_DISPUTED", "judge 0-2"]);
     expect(run.judged("0-2", ["b"])).toEqual([...letGo("a"), "open train 0", "b ← assignment train 0: 0-4"]);
     run.connect("x");
-    expect(run.hello("x", { name: "a" }).slice(0, 2)).toEqual(["x ← refused QUARANTINED", "x close"]);
+    expect(run.hello("x", { name: "a" }).slice(0, 3)).toEqual(["x proven", "x ← refused QUARANTINED", "x close"]);
     expect([...run.state.quarantined.values()]).toEqual([{ worker: "a", step: 1, since: 1 }]);
   });
 
@@ -220,5 +220,5 @@ describe("a partial that is not finite, in a step that trusts nobody", () => {
 it("a resumed run remembers who was quarantined", () => {
   const run = new CoordinatorTrace({}, { quarantined: [{ worker: "a", step: 7, since: 3 }] });
   run.connect("x");
-  expect(run.hello("x", { name: "a" })[0]).toBe("x ← refused QUARANTINED");
+  expect(run.hello("x", { name: "a" })[1]).toBe("x ← refused QUARANTINED");
 });

@@ -149,7 +149,7 @@ describe("a run's end", () => {
     expect(run.feed({ type: "tick" })).toEqual([]);
     expect(run.disconnect("a")).toEqual([]);
     run.connect("b");
-    expect(run.hello("b")).toEqual(["b ← refused RUN_ENDED", "b close", "notify refused"]);
+    expect(run.hello("b")).toEqual(["b proven", "b ← refused RUN_ENDED", "b close", "notify refused"]);
   });
 
   it("comes at once for a resumed run that had completed", () => {

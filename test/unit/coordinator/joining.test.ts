@@ -76,7 +76,7 @@ describe("a stranger", () => {
     run.connect("d");
     expect(run.hello("d", { proof })).toEqual(refused("TOKEN_REFUSED", "d"));
     run.connect("e");
-    expect(run.hello("e")).toEqual(refused("RUN_ENDED", "e"));
+    expect(run.hello("e")).toEqual(["e proven", ...refused("RUN_ENDED", "e")]);
   });
 
   it("cannot put sentences of its own into the log", () => {

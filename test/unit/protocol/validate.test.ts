@@ -264,16 +264,15 @@ describe("what is shown to people", () => {
   it("has no control characters: they could rewrite a terminal", () => {
     const hello = { ...workerMessages[0]!, name: "büro 2" };
     expect(checkWorkerMessage(hello)).toEqual(hello);
-    for (const name of ["\u001b[2Jgone", "a\u0007", "a\u009b31m", "a\rb", "a\nb"]) {
+    for (const name of ["\u001b[2Jgone", "a\u0007", "a\u009b31m", "a\rb", "a\nb", "a\u2028b", "a\u202eb"]) {
       expect(() => checkWorkerMessage({ ...hello, name })).toThrow(/name/);
     }
     // Nor have the sentences about what is refused.
-    for (const text of ["\u001b[2Jgone", "\u009b31m", "a\nb"]) {
+    for (const text of ["\u001b[2Jgone", "\u009b31m", "a\nb", "a\u2028b", "a\u202eb"]) {
       for (const header of [{ type: "heartbeat", [text]: 1 }, { type: text }])
-        expect(refusal(checkWorkerMessage, header).message).not.toMatch(/\p{Cc}/u);
+        expect(refusal(checkWorkerMessage, header).message).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
     }
-    expect(() => checkWorkerMessage({ type: "failed", code: "DATA_MISSING", message: "\u001b]0;x" })).toThrow(
-      /message/,
-    );
+    for (const message of ["\u001b]0;x", "a\u2029b", "a\u2066b"])
+      expect(() => checkWorkerMessage({ type: "failed", code: "DATA_MISSING", message })).toThrow(/message/);
   });
 });
