@@ -1,17 +1,25 @@
 /**
  * Takes down steps as the coordinator sees them: what it did itself, and for each worker when it was given work and what it says
  * it did (where the run is traced), or else how long it computed and when its answers came. It is told of effects as they
- * are performed, and only while somebody watches: the dashboard, or a trace file.
+ * are performed, and only while somebody watches: the dashboard, or a trace file. However much a worker says, what is kept of a
+ * step is bounded: it waits in memory until the step ends, and becomes one text.
  */
 import type { CoordinatorEffect } from "../core/events.ts";
 import type { CoordinatorState, Work } from "../core/state.ts";
 import type { Lane, Span, StepTrace } from "../dashboard/page/messages.ts";
+import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkName } from "../../shared/protocol/messages.ts";
-import { WorkerClock } from "./worker-clock.ts";
+import { WorkerClock, type Measured } from "./worker-clock.ts";
 
 /** Spans of the coordinator closer than this are one, and it did not wait between them; milliseconds. */
 const SEAM = 0.02;
+/** Spans of one worker in a step, and of the coordinator: more than a partial's calls make. Later ones are not kept. */
+const MOST_SPANS = 4_096;
+/** Spans of all workers in a step, since there may be many that say much. */
+const MOST_IN_ALL = 2 ** 16;
+/** Parts of one worker. */
+const MOST_PARTS = 512;
 
 interface Answering {
   readonly name: string;
@@ -21,6 +29,10 @@ interface Answering {
   computed: number;
   /** What it says that its parts did. */
   readonly parts: Map<string, Span[]>;
+  /** Spans of all parts. */
+  spans: number;
+  /** The nodes of whose computing it has told; what it says again counts no more. */
+  readonly told: Set<string>;
 }
 
 interface Open {
@@ -28,6 +40,8 @@ interface Open {
   readonly begin: number;
   readonly own: Span[];
   readonly workers: Map<WorkerId, Answering>;
+  /** Spans of all workers. */
+  spans: number;
 }
 
 export class StepTracer {
@@ -45,7 +59,7 @@ export class StepTracer {
   /** `begin` and `end`: when it was performed, in milliseconds of one clock. */
   observe(effect: CoordinatorEffect, begin: number, end: number): void {
     if (effect.type === "open") {
-      this.#open = { work: effect.work, begin, own: [], workers: new Map() };
+      this.#open = { work: effect.work, begin, own: [], workers: new Map(), spans: 0 };
       // Who was assigned it ahead has it from the start.
       for (const { owners } of effect.work.pieces.values())
         for (const owner of owners) this.#assigned(this.#open, owner, begin);
@@ -69,20 +83,19 @@ export class StepTracer {
         if (worker === undefined) return;
         worker.answered = end - open.begin;
         worker.computed = Math.max(worker.computed, effect.partial.computeMicroseconds / 1000);
-        const { timing } = effect.partial;
-        if (timing === undefined) return;
-        for (const { part, span } of this.#clockOf(effect.worker).place(timing, begin)) {
-          const spans = worker.parts.get(part) ?? [];
-          worker.parts.set(part, spans);
-          spans.push([span[0], span[1] - open.begin, span[2] - open.begin]);
-        }
+        const { timing, node } = effect.partial;
+        const key = nodeKey({ start: node[0], end: node[1] });
+        if (timing === undefined || worker.told.has(key)) return;
+        worker.told.add(key);
+        for (const measured of this.#clockOf(effect.worker).place(timing, begin)) keep(open, worker, measured);
         return;
       }
       case "fold":
         add(open.own, "reduce", begin - open.begin, end - open.begin);
         return;
       case "commit":
-        add(open.own, "update", begin - open.begin, end - open.begin);
+        // However many there are: it is the last.
+        open.own.push(["update", begin - open.begin, end - open.begin]);
         this.#finish(open, end - open.begin);
         return;
       default:
@@ -97,7 +110,15 @@ export class StepTracer {
   #assigned({ begin, workers }: Open, worker: WorkerId, at: number): void {
     if (workers.has(worker)) return;
     const name = this.#members.get(worker)?.name ?? worker;
-    workers.set(worker, { name, assigned: at - begin, answered: undefined, computed: 0, parts: new Map() });
+    workers.set(worker, {
+      name,
+      assigned: at - begin,
+      answered: undefined,
+      computed: 0,
+      parts: new Map(),
+      spans: 0,
+      told: new Set(),
+    });
   }
 
   #clockOf(worker: WorkerId): WorkerClock {
@@ -146,10 +167,24 @@ function guessedSpans({ assigned, answered, computed }: Answering, length: numbe
   ];
 }
 
+/** Adds what a part of a worker did, while there is room. */
+function keep(open: Open, worker: Answering, { part, span: [kind, begin, end] }: Measured): void {
+  const { parts } = worker;
+  if (worker.spans === MOST_SPANS || open.spans === MOST_IN_ALL) return;
+  const spans = parts.get(part) ?? [];
+  if (spans.length === 0) {
+    if (parts.size === MOST_PARTS) return;
+    parts.set(part, spans);
+  }
+  spans.push([kind, begin - open.begin, end - open.begin]);
+  worker.spans += 1;
+  open.spans += 1;
+}
+
 function add(spans: Span[], kind: Span[0], begin: number, end: number): void {
   const last = spans[spans.length - 1];
   if (last !== undefined && last[0] === kind && begin - last[2] < SEAM) spans[spans.length - 1] = [kind, last[1], end];
-  else spans.push([kind, begin, end]);
+  else if (spans.length < MOST_SPANS) spans.push([kind, begin, end]);
 }
 
 /** Between what the coordinator did it waited. */
