@@ -9,6 +9,8 @@ import type { EpochPoint, LogEntry, Progress, RunState, TimeShares } from "./pag
 
 /** Older entries give way to newer ones. */
 const MOST_ENTRIES = 500;
+/** Workers that are gone and still remembered: all of them are in every update of a page. */
+const MOST_GONE = 100;
 
 /** What outlives a worker's connection. */
 export interface WorkerRecord {
@@ -28,6 +30,7 @@ export class RunHistory {
   readonly log: LogEntry[] = [];
   /** Entries that the log has ever had. */
   logged = 0;
+  /** Of those that are gone the one that went last is last. */
   readonly workers = new Map<string, WorkerRecord>();
   #step = 0;
   /** Workers that are waited for. */
@@ -67,7 +70,7 @@ export class RunHistory {
         // One that goes in good order has not failed.
         const failed = event.reason === "left" ? 0 : 1;
         const state = known?.state === "quarantined" ? "quarantined" : "gone";
-        this.workers.set(event.worker, {
+        this.#hasGone({
           name: event.worker,
           failures: (known?.failures ?? 0) + failed,
           state,
@@ -77,7 +80,7 @@ export class RunHistory {
       }
       case "quarantined": {
         const failures = this.workers.get(event.worker)?.failures ?? 0;
-        this.workers.set(event.worker, {
+        this.#hasGone({
           name: event.worker,
           failures,
           state: "quarantined",
@@ -147,12 +150,28 @@ export class RunHistory {
     this.epochs.unshift(...earlier.epochs);
     this.log.unshift(...earlier.log);
     this.log.splice(0, this.log.length - MOST_ENTRIES);
-    for (const [name, { failures, reason }] of earlier.workers) {
-      const now = this.workers.get(name);
-      if (now === undefined)
-        this.workers.set(name, { name, failures, state: "gone", reason: reason ?? "not back yet" });
-      else now.failures += failures;
+    const present = new Map(this.workers);
+    this.workers.clear();
+    for (const { name, failures, reason } of earlier.workers.values())
+      if (!present.has(name)) this.#hasGone({ name, failures, state: "gone", reason: reason ?? "not back yet" });
+    for (const now of present.values()) {
+      now.failures += earlier.workers.get(now.name)?.failures ?? 0;
+      if (now.state === "here") this.workers.set(now.name, now);
+      else this.#hasGone(now);
     }
+  }
+
+  /** There is no end of names: the oldest are forgotten, first of those that left in good order, last of the quarantined. */
+  #hasGone(record: WorkerRecord): void {
+    this.workers.delete(record.name);
+    this.workers.set(record.name, record);
+    const gone = [...this.workers.values()].filter(({ state }) => state !== "here");
+    if (gone.length <= MOST_GONE) return;
+    const least =
+      gone.find(({ state, reason }) => state === "gone" && reason === "left") ??
+      gone.find(({ state }) => state === "gone") ??
+      gone[0]!;
+    this.workers.delete(least.name);
   }
 
   #epochOver(event: Extract<RunEvent, { type: "epoch" }>, at: number): void {
