@@ -13,6 +13,10 @@ import { giveAway } from "./assigning.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Piece, Work } from "./state.ts";
+import { noteFailure } from "./trust.ts";
+
+/** Workers that differ and are remembered; the first are forgotten first, and would be told of again. */
+const MOST_SAID = 1_000;
 
 /** Whether a second worker computes this node too. Drawn from a key that the workers don't know. */
 export function isAudited({ settings, auditKey }: CoordinatorState, { kind, step }: WorkName, node: TreeNode): boolean {
@@ -71,13 +75,14 @@ export function onCompared(
   name: WorkName,
   node: TreeNode,
   groups: readonly (readonly WorkerId[])[],
+  now: number,
 ): CoordinatorEffect[] {
   const { work, piece } = find(state, name, node);
   if (work === undefined || piece === undefined) return [];
   const [largest, second] = groups.toSorted((left, right) => right.length - left.length);
   if (largest === undefined) return [];
   if (second === undefined) return agreed(state, work, piece, largest[0]!);
-  if (!state.settings.exact) return [...disputed(state, work, piece), ...use(work, piece, largest[0]!)];
+  if (!state.settings.exact) return [...differ(state, work, piece, now), ...use(work, piece, largest[0]!)];
   if (largest.length > second.length) return quarantine(state, work, piece, largest);
   piece.disputed = true;
   if (piece.judge === "idle") {
@@ -130,11 +135,30 @@ function askAnother(state: CoordinatorState, work: Work, piece: Piece): Coordina
   return disputed(state, work, piece, "this coordinator's own arithmetic is another, so one more worker has to decide");
 }
 
+/**
+ * Under `exact: off` workers may differ, in every step if their arithmetic does, so it is said once of the same ones. But if
+ * one's sum is finite, whose is not has failed: it rests, or it would have every step begin anew.
+ */
+function differ(state: CoordinatorState, work: Work, piece: Piece, now: number): CoordinatorEffect[] {
+  const { held, notFinite } = piece;
+  const names = held.map((worker) => state.members.get(worker)!.name).sort();
+  const failed = held.filter((worker) => notFinite.has(worker) && held.some((other) => !notFinite.has(other)));
+  for (const worker of failed) noteFailure(state, state.members.get(worker)!, now);
+  const failedNames = failed.map((worker) => state.members.get(worker)!.name);
+  const { saidToDiffer } = state;
+  const key = JSON.stringify([names, failedNames]);
+  if (saidToDiffer.has(key)) return [];
+  saidToDiffer.add(key);
+  if (saidToDiffer.size > MOST_SAID) saidToDiffer.delete(saidToDiffer.values().next().value!);
+  const isUsed = failed.length > 0 ? `that of ${failedNames.join(" and ")} is not finite` : "the first is used";
+  return disputed(state, work, piece, `under \`exact: off\` ${isUsed}; when it happens again it is not said`);
+}
+
 function disputed(
   state: CoordinatorState,
   { name }: Work,
   { held, node }: Piece,
-  consequence = state.settings.exact ? "the coordinator computes it too" : "under `exact: off` the first is used",
+  consequence = "the coordinator computes it too",
 ): CoordinatorEffect[] {
   const names = held.map((worker) => state.members.get(worker)!.name).join(" and ");
   const message = `workers ${names} sent different bits for shards ${node.start} to ${node.end - 1} of ${name.kind} step ${name.step}: ${consequence}`;

@@ -60,6 +60,7 @@ export function onAssembled(
   if (computeMicroseconds > 0) noteDelivered(member, node.end - node.start, computeMicroseconds);
   piece.held.push(worker);
   work.unsettled.add(piece);
+  if (!finite) piece.notFinite.add(worker);
   if (!finite && piece.copies === 1) {
     // Either training has diverged, which another worker will confirm, or this one cannot compute.
     piece.copies = 2;

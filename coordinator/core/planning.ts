@@ -59,6 +59,7 @@ function plan(state: CoordinatorState, planned: readonly PlannedWork[], now: num
       node,
       owners: [owner],
       held: [],
+      notFinite: new Set(),
       copies: isAudited(state, work.name, node) ? 2 : 1,
       judge: "idle",
       disputed: false,

@@ -100,6 +100,8 @@ export interface Piece {
   owners: WorkerId[];
   /** The owners whose sum is here and waits to be compared with another's. */
   held: WorkerId[];
+  /** Those whose sum, where it was looked at, is not finite. */
+  readonly notFinite: Set<WorkerId>;
   /** Sums of different workers that must agree before one is used: 2 under audit, or when one is not finite. */
   copies: number;
   /** Whether the coordinator's own engine was asked, and cannot tell because its arithmetic is another. */
@@ -180,6 +182,8 @@ export interface CoordinatorState {
   /** By name, as everything that outlives a connection. */
   readonly failures: Map<string, FailureRecord>;
   readonly quarantined: Map<string, Quarantine>;
+  /** What has been said of workers that differ under `exact: off`, by their names: they may differ in every step. */
+  readonly saidToDiffer: Set<string>;
   /** Decides which partials are audited; workers don't know it. */
   readonly auditKey: number;
   /** Partials that were compared with another computation of them, and found equal. */
@@ -243,6 +247,7 @@ export function initialState(
     members: new Map(),
     failures: new Map(),
     quarantined: new Map(from.quarantined.map((each) => [each.worker, each])),
+    saidToDiffer: new Set(),
     auditKey: from.auditKey,
     audits: 0,
     phase: "gathering",

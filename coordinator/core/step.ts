@@ -81,7 +81,7 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "corrupt":
       return onCorrupt(state, event.worker, event.work, event.node, now);
     case "compared":
-      return onCompared(state, event.work, event.node, event.groups);
+      return onCompared(state, event.work, event.node, event.groups, now);
     case "judged":
       return onJudged(state, event.work, event.node, event.right);
     case "committed":

@@ -178,6 +178,46 @@ describe("two workers that differ", () => {
     expect(run.compared("0-2", "a", "b")).toEqual(["notify warning PARTIAL_DISPUTED", "fold a 0-2", "drop b 0-2"]);
   });
 
+  it("under `exact: off` are reported once, however often they differ, and so is every other pair", () => {
+    const run = cluster("a b c", { exact: false, audit: 1, shards: 3, epochs: 1_000, testSamples: 0 });
+    const pairs = new Set<string>();
+    let said = 0;
+    for (let step = 0; step < 20; step++) {
+      for (const [node, owners] of Object.entries(run.owners())) {
+        const workers = owners.split(" ");
+        pairs.add(workers.toSorted().join(" "));
+        for (const worker of workers) run.assembled(worker, node);
+        if (run.compared(node, ...workers).includes("notify warning PARTIAL_DISPUTED")) said += 1;
+      }
+      run.committed();
+    }
+    expect(pairs.size).toBeGreaterThan(1);
+    expect(said).toBe(pairs.size);
+    expect(run.state.failures.size).toBe(0);
+  });
+
+  it("under `exact: off` rest where one sent a sum that is not finite and the other one that is", () => {
+    const run = cluster("a b", { exact: false });
+    run.feed({ type: "spoiled", by: [] });
+    run.assembled("a", "0-2", "train 0", false);
+    run.assembled("b", "0-2");
+    expect(run.compared("0-2", "b", "a")).toEqual(["notify warning PARTIAL_DISPUTED", "fold b 0-2", "drop a 0-2"]);
+    expect([...run.state.failures.keys()]).toEqual(["a"]);
+    run.assembled("b", "2-4");
+    run.committed();
+    run.finishWork();
+    expect(new Set(Object.values(run.owners()))).toEqual(new Set(["b"]));
+  });
+
+  it("under `exact: off` have not failed where neither sum is finite, though their bits differ", () => {
+    const run = cluster("a b", { exact: false });
+    run.feed({ type: "spoiled", by: [] });
+    run.assembled("a", "0-2", "train 0", false);
+    run.assembled("b", "0-2", "train 0", false);
+    run.compared("0-2", "a", "b");
+    expect(run.state.failures.size).toBe(0);
+  });
+
   it("are judged once: what the engine says later changes nothing", () => {
     const run = differing();
     run.compared("0-2", "a", "b");
