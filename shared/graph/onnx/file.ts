@@ -39,6 +39,8 @@ export interface OnnxNode {
 export interface OnnxInput {
   readonly name: string;
   readonly shape: readonly (number | string)[];
+  /** Whether its numbers are whole, as tokens are. */
+  readonly isWhole: boolean;
 }
 
 export interface OnnxFile {
@@ -217,7 +219,7 @@ function readInput({ name, type }: ValueInfoProto, refuse: Refuse): OnnxInput {
     value.case === "dimValue" ? Number(value.value) : (value.value ?? `?${axis}`),
   );
   const wanted: readonly number[] = [Type.FLOAT, Type.INT32, Type.INT64];
-  if (wanted.includes(tensor.elemType)) return { name, shape };
+  if (wanted.includes(tensor.elemType)) return { name, shape, isWhole: tensor.elemType !== (Type.FLOAT as number) };
   return refuse(
     `its input ${name} is ${(Type[tensor.elemType] ?? "unknown").toLowerCase()}`,
     "Convert the model to float32.",

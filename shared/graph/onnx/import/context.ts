@@ -16,6 +16,8 @@ export interface Names {
   readonly batch: number | undefined;
   /** The samples' features. */
   readonly data: Tensor;
+  /** Whether the file takes them as whole numbers. */
+  readonly isDataWhole: boolean;
   /** A tensor: what a file stores becomes a parameter, a `statistic` one that never trains, and numbers a constant. */
   readonly tensor: (name: string, statistic?: boolean) => Tensor;
   /** Numbers that are known by now; `stored`: also those of a parameter. */
@@ -41,6 +43,10 @@ export class NodeContext {
 
   get data(): Tensor {
     return this.#names.data;
+  }
+
+  get isDataWhole(): boolean {
+    return this.#names.isDataWhole;
   }
 
   get inputs(): number {

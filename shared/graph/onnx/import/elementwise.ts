@@ -33,6 +33,7 @@ import {
 } from "../../operations/elementwise.ts";
 import { fill, uniformOf } from "../../operations/source.ts";
 import { type Dim, product } from "../../values.ts";
+import { cast } from "./cast.ts";
 import type { NodeContext, Rule, Rules } from "./context.ts";
 import { isNumbers, type Known, ofNumbers, ofTensor, type Value } from "./value.ts";
 
@@ -151,22 +152,6 @@ const where: Rule = (node) => {
   }
   const [mask, one, other] = [node.tensor(0), node.tensor(1), node.tensor(2)];
   return ofTensor(add(multiply(mask, one), multiply(not(mask), other)));
-};
-
-/** Whole numbers from floats, which is the identity for tokens and truth values; others would be rounded. */
-const FLOAT = 1;
-const INTEGERS: readonly number[] = [6, 7, 9];
-const cast: Rule = (node) => {
-  const to = node.number("to", FLOAT);
-  const known = node.known(0);
-  if (to !== FLOAT && !INTEGERS.includes(to) && known === undefined)
-    return node.refuse(`it converts to type ${to}`, "Convert the model to float32.");
-  if (known === undefined) return ofTensor(node.tensor(0));
-  const values =
-    to === FLOAT || to > 9
-      ? known.values
-      : known.values.map((value) => (typeof value === "number" ? Math.trunc(value) : value));
-  return ofNumbers(known.shape, values, !INTEGERS.includes(to));
 };
 
 const slopes: Rule = (node) => {

@@ -8,6 +8,7 @@ import { reshape } from "../../operations/broadcast.ts";
 import { describeShape, type Dim } from "../../values.ts";
 import type { OnnxFile, OnnxInput, OnnxNode, StoredTensor } from "../file.ts";
 import { arrangeRules } from "./arrange.ts";
+import { cutsFractions } from "./cast.ts";
 import { type Names, NodeContext, type Rule, type Rules } from "./context.ts";
 import { elementwiseRules } from "./elementwise.ts";
 import { imageRules } from "./images.ts";
@@ -109,6 +110,7 @@ class Importer {
       operatorSet: file.operatorSet,
       batch: typeof batch === "number" && batch > 0 ? batch : undefined,
       data: x,
+      isDataWhole: file.inputs[0]?.isWhole === true,
       tensor: (name, statistic = false) => this.#tensor(name, statistic),
       known: (name, stored = false) => this.#known(name, stored),
     };
@@ -164,8 +166,9 @@ class Importer {
     }
     const rule = this.#ruleFor(node);
     const given = this.#within(node, () => {
-      if (steps.has(node.type)) this.#refuseSteps(node);
-      return rule(new NodeContext(node, this.#names));
+      const context = new NodeContext(node, this.#names);
+      if (steps.has(node.type) || (node.type === "Cast" && cutsFractions(context))) this.#refuseSteps(node);
+      return rule(context);
     });
     const values = Array.isArray(given) ? (given as readonly Value[]) : [given as Value];
     node.outputs.forEach((name, place) => {

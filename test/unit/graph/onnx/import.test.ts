@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import { product } from "../../../../shared/graph/values.ts";
 import { bare, computed } from "../../../support/imported.ts";
-import { type Attribute, type FileNode, onnxFile, type Stored } from "../../../support/onnx-file.ts";
+import { type Attribute, type FileNode, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
 import { someNumbers } from "../../../support/programs.ts";
 
 interface Case {
@@ -216,6 +216,48 @@ describe("an operation of an ONNX file computes what onnxruntime computes", () =
     const samples = each.type === "Concat" ? 1 : 3;
     const features = someNumbers(samples * product(sample), 7);
     expectEqual(await computed(bytes, sample, samples, features), await bare(bytes, [samples, ...sample], features));
+  });
+});
+
+interface Chain {
+  readonly what: string;
+  readonly nodes: readonly FileNode[];
+  readonly initialisers?: Readonly<Record<string, Stored>>;
+  readonly sample?: readonly number[];
+}
+
+const toFloat = node("Cast", ["z"], ["y"], { to: 1 });
+const chains: readonly Chain[] = [
+  {
+    what: "truth values from numbers choose",
+    nodes: [node("Cast", ["x"], ["z"], { to: 9 }), node("Where", ["z", "w", "x"], ["y"])],
+    initialisers: { w: weights(4) },
+  },
+  { what: "whole numbers from fractions", nodes: [node("Cast", ["x"], ["z"], { to: 7 }), toFloat] },
+  {
+    what: "whole numbers from truth values",
+    nodes: [
+      node("Greater", ["x", "w"], ["t"]),
+      node("Not", ["t"], ["n"]),
+      node("Cast", ["n"], ["z"], { to: 6 }),
+      toFloat,
+    ],
+    initialisers: { w: scalar(0.1) },
+  },
+  {
+    what: "truth values from known fractions",
+    nodes: [node("Cast", ["w"], ["z"], { to: 9 }), node("Where", ["z", "x", "zero"], ["y"])],
+    initialisers: { w: scalar(0.5), zero: scalar(0) },
+  },
+];
+
+describe("operations together compute what onnxruntime computes", () => {
+  test.each(chains.map((chain) => [chain.what, chain] as const))("%s", async (_what, chain) => {
+    const { nodes, initialisers = {}, sample = [4] } = chain;
+    const bytes = onnxFile({ nodes, initialisers, inputs: { x: ["batch", ...sample] } });
+    // Some of them 0, and most beyond 1, as a few operations look at just that.
+    const features = someNumbers(3 * product(sample), 7).map((value, at) => (at % 3 === 0 ? 0 : 3 * value));
+    expectEqual(await computed(bytes, sample, 3, features), await bare(bytes, [3, ...sample], features));
   });
 });
 

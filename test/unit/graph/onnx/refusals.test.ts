@@ -137,6 +137,11 @@ const operations: readonly Refusal[] = [
     says: ['Floor "y": Floor has no derivative, and parameters before it are trained: w'],
   },
   {
+    what: "whole numbers from trained parameters",
+    file: { nodes: [product, node("Cast", ["z"], ["y"], { to: 7 })], initialisers: { w } },
+    says: ['Cast "y": Cast has no derivative, and parameters before it are trained: w'],
+  },
+  {
     what: "operators older than any that are known",
     file: { nodes: [node("Relu", ["x"], ["y"])], operatorSet: 5 },
     says: ["it uses version 5 of the ONNX operators"],
