@@ -8,8 +8,16 @@ import type { Tensor } from "../../shared/graph/operation.ts";
 import { importOnnx, outputOf, storedParameters } from "../../shared/graph/onnx/import/importer.ts";
 import { runOnce } from "./programs.ts";
 
-/** What a file computes, as a graph with the output "y"; its parameters are inputs "parameter:<name>". */
-export function imported(bytes: Uint8Array, sampleShape: readonly number[], output?: string): Graph {
+/**
+ * What a file computes, as a graph with the output "y"; its parameters are inputs "parameter:<name>". `onParameter` hears of
+ * each and of whether it is a statistic.
+ */
+export function imported(
+  bytes: Uint8Array,
+  sampleShape: readonly number[],
+  output?: string,
+  onParameter?: (name: string, statistic: boolean) => void,
+): Graph {
   const file = readOnnx(bytes, "test.onnx");
   const builder = new GraphBuilder();
   const x = builder.input("features", { kind: "features" }, [{ rows: 1 }, ...sampleShape]);
@@ -19,6 +27,7 @@ export function imported(bytes: Uint8Array, sampleShape: readonly number[], outp
     isTrained,
     parameter(name, shape, statistic) {
       const tensor = builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, shape);
+      onParameter?.(name, statistic);
       if (!statistic) trained.add(tensor);
       return tensor;
     },

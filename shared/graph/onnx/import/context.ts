@@ -18,8 +18,10 @@ export interface Names {
   readonly data: Tensor;
   /** Whether the file takes them as whole numbers. */
   readonly isDataWhole: boolean;
-  /** A tensor: what a file stores becomes a parameter, a `statistic` one that never trains, and numbers a constant. */
-  readonly tensor: (name: string, statistic?: boolean) => Tensor;
+  /** A tensor: what a file stores becomes a parameter, and numbers a constant. */
+  readonly tensor: (name: string) => Tensor;
+  /** One that never trains, whatever else the file uses it for. */
+  readonly statistic: (name: string) => Tensor;
   /** Numbers that are known by now; `stored`: also those of a parameter. */
   readonly known: (name: string, stored?: boolean) => Known | undefined;
 }
@@ -67,7 +69,7 @@ export class NodeContext {
 
   /** A tensor that is not for training, such as the mean a batch norm has seen. */
   statistic(place: number): Tensor {
-    return this.#names.tensor(this.#name(place), true);
+    return this.#names.statistic(this.#name(place));
   }
 
   /** What an input is known to be; undefined where it depends on the data or may be trained. */

@@ -15,6 +15,7 @@ import { imageRules } from "./images.ts";
 import { matrixRules } from "./matrices.ts";
 import { normRules } from "./norms.ts";
 import { reductionRules } from "./reductions.ts";
+import { type Statistics, statisticsIn } from "./statistics.ts";
 import { asConstant, isNumbers, type Known, ofNumbers, ofTensor, type Value } from "./value.ts";
 
 const rules: Rules = {
@@ -98,6 +99,7 @@ class Importer {
   readonly #stored: Map<string, StoredTensor>;
   readonly #trainable: ReadonlyMap<string, StoredParameter>;
   readonly #parameters = new Map<string, Tensor>();
+  readonly #statistics: Statistics;
   readonly #names: Names;
 
   constructor(file: OnnxFile, x: Tensor, context: ImportContext) {
@@ -105,13 +107,15 @@ class Importer {
     this.#context = context;
     this.#stored = new Map(file.initialisers);
     this.#trainable = storedParameters(file);
+    this.#statistics = statisticsIn(file.nodes);
     const batch = file.inputs[0]?.shape[0];
     this.#names = {
       operatorSet: file.operatorSet,
       batch: typeof batch === "number" && batch > 0 ? batch : undefined,
       data: x,
       isDataWhole: file.inputs[0]?.isWhole === true,
-      tensor: (name, statistic = false) => this.#tensor(name, statistic),
+      tensor: (name) => this.#tensor(name),
+      statistic: (name) => this.#statistic(name),
       known: (name, stored = false) => this.#known(name, stored),
     };
   }
@@ -119,7 +123,7 @@ class Importer {
   run(output: string): Tensor {
     const nodes = this.#neededFor(output);
     for (const node of nodes) this.#apply(node);
-    return this.#tensor(output, false);
+    return this.#tensor(output);
   }
 
   /** The nodes behind a tensor, in order, with the one input fed. */
@@ -209,11 +213,11 @@ class Importer {
     );
   }
 
-  #tensor(name: string, statistic: boolean): Tensor {
+  #tensor(name: string): Tensor {
     const value = this.#values.get(name);
     if (value !== undefined && "tensor" in value) return value.tensor;
     const stored = this.#stored.get(name);
-    if (stored !== undefined && this.#trainable.has(name)) return this.#parameter(name, stored.shape, statistic);
+    if (stored !== undefined && this.#trainable.has(name)) return this.#parameter(name, stored.shape);
     const known = this.#known(name, true);
     if (known === undefined) return this.#refuse(`nothing gives ${name}`, "Choose another output.");
     const { values } = known;
@@ -221,9 +225,17 @@ class Importer {
     return this.#refuse(`${name} is computed from the number of samples`, "Each sample is computed by itself.");
   }
 
-  #parameter(name: string, shape: readonly number[], statistic: boolean): Tensor {
+  /** Where the file stores a statistic and something that trains as one tensor, the statistic is a constant. */
+  #statistic(name: string): Tensor {
+    const source = this.#statistics.sourceOf(name);
+    const stored = this.#trainable.get(source);
+    if (stored === undefined || this.#statistics.isPure(source)) return this.#tensor(name);
+    return asConstant(stored.shape, [...stored.values], this.#names.data);
+  }
+
+  #parameter(name: string, shape: readonly number[]): Tensor {
     const before = this.#parameters.get(name);
-    const tensor = before ?? this.#context.parameter(name, shape, statistic);
+    const tensor = before ?? this.#context.parameter(name, shape, this.#statistics.isPure(name));
     this.#parameters.set(name, tensor);
     return tensor;
   }

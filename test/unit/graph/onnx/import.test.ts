@@ -1,10 +1,12 @@
 /** Every ONNX operation that is known computes what onnxruntime computes, in small files with one of them in it. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
+import { onnxRuntimeEngine } from "../../../../shared/engine/onnxruntime.ts";
+import { fuse } from "../../../../shared/graph/fuse.ts";
 import { product } from "../../../../shared/graph/values.ts";
-import { bare, computed } from "../../../support/imported.ts";
+import { bare, computed, imported } from "../../../support/imported.ts";
 import { type Attribute, type FileNode, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
-import { someNumbers } from "../../../support/programs.ts";
+import { runOnce, someNumbers } from "../../../support/programs.ts";
 
 interface Case {
   readonly type: string;
@@ -258,6 +260,39 @@ describe("operations together compute what onnxruntime computes", () => {
     // Some of them 0, and most beyond 1, as a few operations look at just that.
     const features = someNumbers(3 * product(sample), 7).map((value, at) => (at % 3 === 0 ? 0 : 3 * value));
     expectEqual(await computed(bytes, sample, 3, features), await bare(bytes, [3, ...sample], features));
+  });
+});
+
+describe("what a batch norm has seen never trains", () => {
+  const stored = { a: positive(4), b: weights(4), m: weights(4), v: positive(4) };
+  const alias = (name: string): FileNode => node("Identity", [name], [`${name}2`]);
+  const norm = (...inputs: string[]): FileNode => node("BatchNormalization", ["x", ...inputs], ["y"]);
+  const trained = { a: false, b: false };
+  it.each([
+    ["stored as such", [norm("a", "b", "m", "v")], { ...trained, m: true, v: true }],
+    ["named by Identity", [alias("m"), alias("v"), norm("a", "b", "m2", "v2")], { ...trained, m: true, v: true }],
+    ["stored as its scale and shift", [norm("a", "b", "b", "a")], trained],
+    ["stored as these and named by Identity", [alias("a"), alias("b"), norm("a", "b", "b2", "a2")], trained],
+    ["the other way round", [alias("a"), alias("b"), norm("a2", "b2", "b", "a")], trained],
+  ] as const)("%s", async (_what, nodes, parameters) => {
+    const names = Object.keys(parameters) as (keyof typeof stored)[];
+    const bytes = onnxFile({ nodes, initialisers: Object.fromEntries(names.map((name) => [name, stored[name]])) });
+    const found: Record<string, boolean> = {};
+    const graph = imported(bytes, [4], undefined, (name, statistic) => void (found[name] = statistic));
+    expect(found).toEqual(parameters);
+    const features = someNumbers(12, 7);
+    const wanted = await bare(bytes, [3, 4], features);
+    expectEqual(await computed(bytes, [4], 3, features), wanted);
+    // What is trained changes: the variance under the root stays what it was.
+    const doubled = (name: string): Float32Array =>
+      Float32Array.from(stored[name as "a"].values, (value) => (found[name] === false ? 2 * value : value));
+    const fed = Object.fromEntries(Object.keys(found).map((name) => [`parameter:${name}`, doubled(name)]));
+    const { y } = await runOnce(onnxRuntimeEngine(), fuse(graph, [3]), { features, ...fed });
+    // a and b are a factor of all there is, where mean and variance do not follow them.
+    expectEqual(
+      y as Float32Array,
+      wanted.map((value) => 2 * value),
+    );
   });
 });
 
