@@ -1,13 +1,13 @@
 /** Entries put in other places, of tensors and of known numbers, and what shapes are computed from. */
 import type { Tensor } from "../../operation.ts";
-import { multiply, offset, subtract } from "../../operations/arithmetic.ts";
+import { add, complement, multiply, scale, subtract } from "../../operations/arithmetic.ts";
 import { concat, lowerTriangle, pad, slice, transpose } from "../../operations/arrange.ts";
 import { expand, reshape } from "../../operations/broadcast.ts";
 import { lookup } from "../../operations/lookup.ts";
 import { fill } from "../../operations/source.ts";
 import { type Dim, product, rowsOf, type Shape } from "../../values.ts";
 import { type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
-import { type Known, ofList, ofNumbers, ofTensor, type Value } from "./value.ts";
+import { finite, type Known, ofList, ofNumbers, ofTensor, type Value } from "./value.ts";
 
 /** Entries of a shape, for each sample where they depend on the samples. */
 const entriesOf = (shape: Shape): number => product(shape.map((dim) => (typeof dim === "object" ? dim.rows : dim)));
@@ -192,6 +192,14 @@ function taken(node: NodeContext, x: Tensor, axis: number, places: Known): Tenso
   return reshape(picked, [...x.shape.slice(0, axis), ...places.shape, ...x.shape.slice(axis + 1)]);
 }
 
+/** Zeros at the ends of an axis; fewer than none take entries away. */
+function extended(x: Tensor, axis: number, before: number, after: number): Tensor {
+  if (before === 0 && after === 0) return x;
+  const size = x.shape[axis] as number;
+  const kept = before < 0 || after < 0 ? slice(x, axis, Math.max(0, -before), size - Math.max(0, -after)) : x;
+  return pad(kept, axis, Math.max(0, before), Math.max(0, after));
+}
+
 const padded: Rule = (node) => {
   node.without("mode", node.text("mode", "constant") !== "constant");
   const x = node.tensor(0);
@@ -200,10 +208,18 @@ const padded: Rule = (node) => {
   const rank = x.shape.length;
   const axes = node.has(3) ? node.numbers(3, "axes").map((axis) => node.axis(axis, rank)) : [...x.shape.keys()];
   const put = (from: Tensor, axis: number, place: number): Tensor =>
-    sides[place] === 0 && sides[place + axes.length] === 0
-      ? from
-      : pad(from, axis, sides[place]!, sides[place + axes.length]!);
-  return ofTensor(offset(axes.reduce(put, offset(x, -value)), value));
+    extended(from, axis, sides[place]!, sides[place + axes.length]!);
+  const y = axes.reduce(put, x);
+  if (value === 0) return ofTensor(y);
+  // The value is added outside alone: taking it from x and giving it back would round x.
+  const isPadded = (axis: number): boolean =>
+    axes.some((at, place) => at === axis && (sides[place] !== 0 || sides[place + axes.length] !== 0));
+  const inside = fill(
+    x,
+    x.shape.map((dim, axis) => (isPadded(axis) ? dim : 1)),
+    1,
+  );
+  return ofTensor(add(y, scale(complement(axes.reduce(put, inside)), finite(value))));
 };
 
 const repeated: Rule = (node) => {

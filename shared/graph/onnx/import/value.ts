@@ -33,11 +33,13 @@ export const isNumbers = (values: readonly Dim[]): values is readonly number[] =
 /** The largest finite float32: infinite constants become it, as masks that are multiplied by 0 would give no number. */
 const LARGEST = 3.402_823_466_385_288_6e38;
 
+export const finite = (value: number): number => Math.max(-LARGEST, Math.min(LARGEST, value));
+
 /** Known numbers as a tensor in the graph of `beside`. */
 export function asConstant(shape: readonly number[], values: readonly number[], beside: Tensor): Tensor {
-  const finite = values.map((value) => Math.max(-LARGEST, Math.min(LARGEST, value)));
-  const [first = 0] = finite;
-  if (finite.length !== product(shape) || finite.some((value) => value !== first))
-    return beside.apply(constantOperation, [], { shape, values: finite });
+  const all = values.map(finite);
+  const [first = 0] = all;
+  if (all.length !== product(shape) || all.some((value) => value !== first))
+    return beside.apply(constantOperation, [], { shape, values: all });
   return fill(beside, shape, first);
 }

@@ -164,6 +164,7 @@ const cases: readonly Case[] = [
   { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [whole(3, 0, -1)] },
   { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [{ shape: [], values: [2], type: "INT64" }] },
   { type: "Pad", sample: [3, 4], more: [whole(0, 1, 0, 0, 0, 2), scalar(1.5)] },
+  { type: "Pad", sample: [3, 4], more: [whole(0, 1, -1, 0, -1, 2)] },
   { type: "Tile", sample: [3, 4], more: [whole(1, 2, 3)] },
   { type: "Trilu", sample: [4, 4], attributes: { upper: 0 } },
   { type: "Trilu", sample: [4, 4], more: [{ shape: [], values: [1], type: "INT64" }] },
@@ -245,6 +246,17 @@ const chains: readonly Chain[] = [
       toFloat,
     ],
     initialisers: { w: scalar(0.1) },
+  },
+  {
+    what: "the largest within a border of the infinite",
+    nodes: [node("Pad", ["x", "sides", "least"], ["z"]), node("MaxPool", ["z"], ["y"], { kernel_shape: [2] })],
+    initialisers: { sides: whole(0, 0, 1, 0, 0, 1), least: scalar(-Infinity) },
+    sample: [2, 4],
+  },
+  {
+    what: "digits within a border of large numbers",
+    nodes: [node("Pad", ["x", "sides", "most"], ["z"]), node("Slice", ["z", "one", "last", "axis"], ["y"])],
+    initialisers: { sides: whole(0, 1, 0, 1), most: scalar(-1e9), one: whole(1), last: whole(-1), axis: whole(1) },
   },
   {
     what: "truth values from known fractions",
