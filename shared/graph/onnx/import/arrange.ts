@@ -306,7 +306,7 @@ const shape: Rule = (node) => {
 };
 
 const filled: Rule = (node) => {
-  const stored = node.stored("value");
+  const stored = node.storedAttribute("value");
   const [value = 0] = stored?.values ?? [];
   const isFloat = stored === undefined || stored.type === "float";
   const dims = node.dims(0, "shape");

@@ -77,9 +77,14 @@ export class NodeContext {
     return this.#names.known(this.#name(place));
   }
 
+  /** What an input is known to be, a parameter as the file stores it. */
+  stored(place: number): Known | undefined {
+    return this.#names.known(this.#name(place), true);
+  }
+
   /** Numbers that must be known, in which sizes may depend on the number of samples. */
   dims(place: number, what: string): readonly Dim[] {
-    const known = this.#names.known(this.#name(place), true);
+    const known = this.stored(place);
     if (known !== undefined) return known.values;
     return this.refuse(
       `its ${what} depends on the data`,
@@ -112,7 +117,7 @@ export class NodeContext {
     return value === undefined ? usual : typeof value === "string" ? value : this.#wrong(name, value);
   }
 
-  stored(name: string): StoredTensor | undefined {
+  storedAttribute(name: string): StoredTensor | undefined {
     const value = this.#attribute(name);
     if (value === undefined) return undefined;
     return typeof value === "object" && "shape" in value ? value : this.#wrong(name, value);

@@ -22,7 +22,6 @@ import {
   exp,
   floor,
   log,
-  power,
   relu,
   round,
   sigmoid,
@@ -31,10 +30,11 @@ import {
   sqrt,
   tanh,
 } from "../../operations/elementwise.ts";
-import { fill, uniformOf } from "../../operations/source.ts";
+import { fill } from "../../operations/source.ts";
 import { type Dim, product } from "../../values.ts";
 import { cast } from "./cast.ts";
 import type { NodeContext, Rule, Rules } from "./context.ts";
+import { raised } from "./power.ts";
 import { isNumbers, type Known, ofNumbers, ofTensor, type Value } from "./value.ts";
 
 type OfTensor = (x: Tensor, node: NodeContext) => Tensor;
@@ -74,7 +74,7 @@ function clip(x: Tensor, node: NodeContext): Tensor {
 }
 
 /** How two numbers of a shape are combined, where one may count samples. */
-type Arithmetic = (left: number, right: number) => number;
+type Arithmetic = (left: number, right: number, node: NodeContext) => number;
 
 const ofDims: Readonly<Record<string, (left: Dim, right: Dim) => Dim | undefined>> = {
   Mul: (left, right) =>
@@ -84,7 +84,7 @@ const ofDims: Readonly<Record<string, (left: Dim, right: Dim) => Dim | undefined
   Equal: (left, right) => ([left, right].some((dim) => typeof dim === "number" && dim < 1) ? 0 : undefined),
 };
 
-function scaledDim(dim: Dim, by: Dim, scaled: Arithmetic): Dim | undefined {
+function scaledDim(dim: Dim, by: Dim, scaled: (rows: number, by: number) => number): Dim | undefined {
   if (typeof dim !== "object" || typeof by !== "number") return undefined;
   const rows = scaled(dim.rows, by);
   return Number.isInteger(rows) && rows > 0 ? { rows } : undefined;
@@ -95,7 +95,7 @@ function combineKnown(left: Known, right: Known, type: string, compute: Arithmet
   const [mine, yours] = [left, right].map((known) => broadcastOffsets(known.shape, shape)) as [Int32Array, Int32Array];
   const values = Array.from({ length: product(shape) }, (_, at): Dim => {
     const [x, y] = [left.values[mine[at]!]!, right.values[yours[at]!]!];
-    if (isNumbers([x, y])) return compute(x as number, y as number);
+    if (isNumbers([x, y])) return compute(x as number, y as number, node);
     const dim = ofDims[type]?.(x, y);
     return dim ?? node.refuse("it computes with the number of samples", "Only multiples of it can be understood.");
   });
@@ -120,15 +120,6 @@ const variadic =
     const operands = Array.from({ length: node.inputs }, (_, place) => node.tensor(place));
     return ofTensor(finish(operands.reduce(combine), operands.length));
   };
-
-/** xʸ with a known y, or a trained one by way of the logarithm. */
-function raised(x: Tensor, y: Tensor): Tensor {
-  const exponent = uniformOf(y);
-  if (exponent === undefined) return exp(multiply(log(x), y));
-  if (exponent === 2) return multiply(x, x);
-  if (exponent === 0.5) return sqrt(x);
-  return power(x, exponent);
-}
 
 const truth = (isTrue: boolean): number => (isTrue ? 1 : 0);
 const not = complement;
@@ -216,9 +207,14 @@ export const elementwiseRules: Rules = {
   Mod: binary(
     "Mod",
     (_left, _right, node) => node.refuse("it divides tensors with rest", "Fold it into a constant: onnxsim does so."),
-    (x, y) => x % y,
+    // The rest has the divisor's sign, or with fmod, as in C, the dividend's.
+    (x, y, node) => (node.number("fmod", 0) === 1 ? x % y : x - y * Math.floor(x / y)),
   ),
-  Pow: binary("Pow", raised, (x, y) => x ** y),
+  Pow: (node) => {
+    const [left, right] = [node.known(0), node.known(1)];
+    if (left === undefined || right === undefined) return ofTensor(raised(node.tensor(0), node));
+    return combineKnown(left, right, "Pow", (x, y) => x ** y, node);
+  },
   Equal: binary("Equal", equal, (x, y) => truth(x === y)),
   Greater: binary("Greater", greater, (x, y) => truth(x > y)),
   Less: binary(

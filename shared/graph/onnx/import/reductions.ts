@@ -1,6 +1,6 @@
 /** Sums, means and extremes along axes, and softmax. */
 import type { Tensor } from "../../operation.ts";
-import { multiply } from "../../operations/arithmetic.ts";
+import { add, multiply, subtract } from "../../operations/arithmetic.ts";
 import { reshape, sum } from "../../operations/broadcast.ts";
 import { absolute, exp, log, sqrt } from "../../operations/elementwise.ts";
 import { largest, mean, smallest } from "../../operations/reduce.ts";
@@ -37,6 +37,13 @@ const reduction =
 
 const total = (x: Tensor, axes: readonly number[]): Tensor => sum(x, axes);
 
+/** The largest is taken out before the exponential, which would go beyond all numbers, and put back after the logarithm. */
+function logSumExp(x: Tensor, axes: readonly number[]): Tensor {
+  const most = largest(x, axes);
+  const kept = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
+  return add(log(sum(exp(subtract(x, reshape(most, kept))), axes)), most);
+}
+
 /** Before version 13 it is over everything from an axis on, from then over one axis. */
 const rowwise =
   (apply: (x: Tensor, axis?: number) => Tensor): Rule =>
@@ -62,7 +69,7 @@ export const reductionRules: Rules = {
   ReduceL1: reduction(total, absolute),
   ReduceL2: reduction(total, square, sqrt),
   ReduceLogSum: reduction(total, undefined, log),
-  ReduceLogSumExp: reduction(total, exp, log),
+  ReduceLogSumExp: reduction(logSumExp),
   Softmax: rowwise(softmax),
   LogSoftmax: rowwise(logSoftmax),
   Hardmax: (node) =>

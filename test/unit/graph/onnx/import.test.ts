@@ -71,6 +71,9 @@ const cases: readonly Case[] = [
   { type: "Pow", before: "Abs", more: [scalar(3)] },
   { type: "Pow", more: [scalar(2)] },
   { type: "Pow", before: "Exp", more: [positive(4)] },
+  { type: "Pow", more: [{ shape: [1], values: [3] }] },
+  { type: "Pow", more: [{ shape: [1, 4], values: [3, 2, 1, 4] }] },
+  { type: "Pow", sample: [4, 2], before: "Abs", more: [positive(4, 2)] },
   { type: "Expand", sample: [1, 4], more: [whole(1, 3, 1)] },
   { type: "Gemm", attributes: { transB: 1 }, more: [weights(3, 4), weights(3)] },
   { type: "Gemm", attributes: { alpha: float(0.5), beta: float(2) }, more: [weights(4, 3), weights(1, 3)] },
@@ -227,6 +230,7 @@ interface Chain {
   readonly nodes: readonly FileNode[];
   readonly initialisers?: Readonly<Record<string, Stored>>;
   readonly sample?: readonly number[];
+  readonly operatorSet?: number;
 }
 
 const toFloat = node("Cast", ["z"], ["y"], { to: 1 });
@@ -259,6 +263,21 @@ const chains: readonly Chain[] = [
     initialisers: { sides: whole(0, 1, 0, 1), most: scalar(-1e9), one: whole(1), last: whole(-1), axis: whole(1) },
   },
   {
+    what: "the logarithm of a sum of large powers",
+    nodes: [node("Mul", ["x", "w"], ["z"]), node("ReduceLogSumExp", ["z"], ["y"], { axes: [1], keepdims: 0 })],
+    initialisers: { w: scalar(500) },
+    operatorSet: 13,
+  },
+  ...[0, 1].map((fmod) => ({
+    what: `the rest of known numbers, fmod ${fmod}`,
+    nodes: [
+      node("Mod", ["from", "by"], ["m"], { fmod }),
+      node("Cast", ["m"], ["z"], { to: 1 }),
+      node("Add", ["x", "z"], ["y"]),
+    ],
+    initialisers: { from: whole(-7, 7, 5, -6), by: whole(3, -3, 3, 3) },
+  })),
+  {
     what: "truth values from known fractions",
     nodes: [node("Cast", ["w"], ["z"], { to: 9 }), node("Where", ["z", "x", "zero"], ["y"])],
     initialisers: { w: scalar(0.5), zero: scalar(0) },
@@ -267,12 +286,19 @@ const chains: readonly Chain[] = [
 
 describe("operations together compute what onnxruntime computes", () => {
   test.each(chains.map((chain) => [chain.what, chain] as const))("%s", async (_what, chain) => {
-    const { nodes, initialisers = {}, sample = [4] } = chain;
-    const bytes = onnxFile({ nodes, initialisers, inputs: { x: ["batch", ...sample] } });
+    const { nodes, initialisers = {}, sample = [4], operatorSet = 19 } = chain;
+    const bytes = onnxFile({ nodes, initialisers, operatorSet, inputs: { x: ["batch", ...sample] } });
     // Some of them 0, and most beyond 1, as a few operations look at just that.
     const features = someNumbers(3 * product(sample), 7).map((value, at) => (at % 3 === 0 ? 0 : 3 * value));
     expectEqual(await computed(bytes, sample, 3, features), await bare(bytes, [3, ...sample], features));
   });
+});
+
+it("takes a stored exponent as a constant, not as a parameter", () => {
+  const bytes = onnxFile({ nodes: [node("Pow", ["x", "e"], ["y"])], initialisers: { e: { shape: [1], values: [3] } } });
+  const names: string[] = [];
+  imported(bytes, [4], undefined, (name) => void names.push(name));
+  expect(names).toEqual([]);
 });
 
 describe("what a batch norm has seen never trains", () => {
