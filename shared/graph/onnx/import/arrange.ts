@@ -7,6 +7,7 @@ import { lookup } from "../../operations/lookup.ts";
 import { fill } from "../../operations/source.ts";
 import { type Dim, product, rowsOf, type Shape } from "../../values.ts";
 import { type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
+import { resized } from "./resize.ts";
 import { finite, type Known, ofList, ofNumbers, ofTensor, type Value } from "./value.ts";
 
 /** Entries of a shape, for each sample where they depend on the samples. */
@@ -274,29 +275,6 @@ const depthToSpace: Rule = (node) => {
       width * block,
     ]),
   );
-};
-
-/** Whole multiples by repeating pixels; other ways of resizing are not known. */
-const resized: Rule = (node) => {
-  const x = node.tensor(0);
-  node.without("mode", node.text("mode", "nearest") !== "nearest", "Only nearest is known.");
-  const given = node.operatorSet < 11 ? 1 : 2;
-  const sizes = x.shape.map((dim, axis) => {
-    if (typeof dim !== "number") return 1;
-    return node.has(3) ? Number(node.dims(3, "sizes")[axis]) / dim : node.numbers(given, "scales")[axis]!;
-  });
-  if (sizes.some((scale) => !Number.isInteger(scale) || scale < 1))
-    return node.refuse(`it scales by [${sizes.join(", ")}]`, "Only whole multiples are known.");
-  const coordinates = node.text("coordinate_transformation_mode", "half_pixel");
-  if (coordinates === "align_corners")
-    return node.refuse("its corners are aligned", "Export it with asymmetric or half-pixel coordinates.");
-  const stretched = sizes.reduce((from: Tensor, scale, axis) => {
-    if (scale === 1) return from;
-    const [front, back] = [from.shape.slice(0, axis + 1), from.shape.slice(axis + 1)];
-    const wide = expand(reshape(from, [...front, 1, ...back]), [...front, scale, ...back]);
-    return reshape(wide, [...from.shape.slice(0, axis), (from.shape[axis] as number) * scale, ...back]);
-  }, x);
-  return ofTensor(stretched);
 };
 
 const shape: Rule = (node) => {

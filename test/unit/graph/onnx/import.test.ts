@@ -180,6 +180,13 @@ const cases: readonly Case[] = [
     more: [undefined, { shape: [4], values: [1, 1, 2, 3] }],
     attributes: { coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
   },
+  { type: "Resize", sample: images, more: [undefined, { shape: [4], values: [1, 1, 2, 3] }] },
+  {
+    type: "Resize",
+    sample: images,
+    more: [undefined, { shape: [2], values: [2, 3] }],
+    attributes: { axes: [2, 3], coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+  },
 ];
 
 /** A file with one operation between x and y. */

@@ -14,6 +14,7 @@ interface Refusal {
   /** Or the bytes themselves. */
   readonly file: FileParts | Uint8Array;
   readonly output?: string;
+  readonly sample?: readonly number[];
   readonly code?: ErrorCode;
   /** All of these are in the message. */
   readonly says: readonly string[];
@@ -26,6 +27,13 @@ const ones = (...shape: number[]): Stored => ({
 });
 const product = node("MatMul", ["x", "w"], ["z"]);
 const w = ones(4, 3);
+
+const twice = { scales: { shape: [3], values: [1, 1, 2] } };
+const enlarged = (coordinate_transformation_mode: string, nearest_mode: string): FileParts => ({
+  nodes: [node("Resize", ["x", "", "scales"], ["y"], { coordinate_transformation_mode, nearest_mode })],
+  inputs: { x: ["batch", 1, 4] },
+  initialisers: twice,
+});
 
 /** Refused while the file is read. */
 const damaged: readonly Refusal[] = [
@@ -141,6 +149,19 @@ const operations: readonly Refusal[] = [
     file: { nodes: [product, node("Cast", ["z"], ["y"], { to: 7 })], initialisers: { w } },
     says: ['Cast "y": Cast has no derivative, and parameters before it are trained: w'],
   },
+  ...(
+    [
+      ["asymmetric", "ceil"],
+      ["asymmetric", "round_prefer_ceil"],
+      ["half_pixel", "floor"],
+      ["align_corners", "floor"],
+    ] as const
+  ).map(([coordinate, mode]) => ({
+    what: `pixels repeated unevenly, ${coordinate} and ${mode}`,
+    file: enlarged(coordinate, mode),
+    sample: [1, 4],
+    says: [`Resize "y": it enlarges 2 times with the coordinates ${coordinate} and the nearest mode ${mode}`],
+  })),
   {
     what: "operators older than any that are known",
     file: { nodes: [node("Relu", ["x"], ["y"])], operatorSet: 5 },
@@ -187,9 +208,9 @@ const all = {
 
 describe.each(Object.entries(all))("%s", (_kind, refusals) => {
   test.each(refusals.map((refusal) => [refusal.what, refusal] as const))("%s", async (_what, refusal) => {
-    const { file, output, code = "MODEL_INVALID", says } = refusal;
+    const { file, output, sample = [4], code = "MODEL_INVALID", says } = refusal;
     const bytes = file instanceof Uint8Array ? file : onnxFile(file);
-    const error = await failureOf(() => imported(bytes, [4], output));
+    const error = await failureOf(() => imported(bytes, sample, output));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(/^test\.onnx: /);
     for (const part of says) expect(error.message).toContain(part);

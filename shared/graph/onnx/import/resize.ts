@@ -1,0 +1,65 @@
+/** Images enlarged by whole multiples, each pixel repeated; other ways of resizing are not known. */
+import type { Tensor } from "../../operation.ts";
+import { expand, reshape } from "../../operations/broadcast.ts";
+import type { NodeContext, Rule } from "./context.ts";
+import { ofTensor } from "./value.ts";
+
+/** Where an entry of the enlarged axis lies in the axis as it was. */
+const coordinates: Readonly<Record<string, (at: number, scale: number) => number>> = {
+  asymmetric: (at, scale) => at / scale,
+  half_pixel: (at, scale) => (at + 0.5) / scale - 0.5,
+  half_pixel_symmetric: (at, scale) => (at + 0.5) / scale - 0.5,
+  pytorch_half_pixel: (at, scale) => (at + 0.5) / scale - 0.5,
+};
+
+const nearest: Readonly<Record<string, (place: number) => number>> = {
+  round_prefer_floor: (place) => Math.ceil(place - 0.5),
+  round_prefer_ceil: (place) => Math.floor(place + 0.5),
+  floor: Math.floor,
+  ceil: Math.ceil,
+};
+
+/** Throws where an axis would be more than its entries, each repeated. */
+function checkRepetition(node: NodeContext, size: number, scale: number): void {
+  // Before these attributes pixels were just repeated.
+  const coordinate = node.text("coordinate_transformation_mode", node.operatorSet < 11 ? "asymmetric" : "half_pixel");
+  const mode = node.text("nearest_mode", node.operatorSet < 11 ? "floor" : "round_prefer_floor");
+  // Places rise along the axis, so that the ends of its first and last entries' repetitions tell of all.
+  const isRepeated = [0, scale - 1, (size - 1) * scale, size * scale - 1].every((at) => {
+    const place = nearest[mode]?.(coordinates[coordinate]?.(at, scale) ?? Number.NaN) ?? Number.NaN;
+    return Math.max(0, Math.min(size - 1, place)) === Math.floor(at / scale);
+  });
+  if (!isRepeated)
+    node.refuse(
+      `it enlarges ${scale} times with the coordinates ${coordinate} and the nearest mode ${mode}, which repeats pixels unevenly`,
+      "Export it with asymmetric coordinates and floor, or with half_pixel and round_prefer_floor.",
+    );
+}
+
+/** The factor for each axis; samples keep their number. */
+function scalesOf(node: NodeContext, x: Tensor): number[] {
+  const axes = node.list("axes")?.map((axis) => node.axis(axis, x.shape.length)) ?? [...x.shape.keys()];
+  const given = node.operatorSet < 11 ? 1 : 2;
+  return x.shape.map((dim, axis) => {
+    const place = axes.indexOf(axis);
+    if (typeof dim !== "number" || place < 0) return 1;
+    return node.has(3) ? Number(node.dims(3, "sizes")[place]) / dim : node.numbers(given, "scales")[place]!;
+  });
+}
+
+export const resized: Rule = (node) => {
+  const x = node.tensor(0);
+  node.without("mode", node.text("mode", "nearest") !== "nearest", "Only nearest is known.");
+  const scales = scalesOf(node, x);
+  if (scales.some((scale) => !Number.isInteger(scale) || scale < 1))
+    return node.refuse(`it scales by [${scales.join(", ")}]`, "Only whole multiples are known.");
+  const stretched = scales.reduce((from: Tensor, scale, axis) => {
+    if (scale === 1) return from;
+    const size = from.shape[axis] as number;
+    checkRepetition(node, size, scale);
+    const [front, back] = [from.shape.slice(0, axis + 1), from.shape.slice(axis + 1)];
+    const wide = expand(reshape(from, [...front, 1, ...back]), [...front, scale, ...back]);
+    return reshape(wide, [...from.shape.slice(0, axis), size * scale, ...back]);
+  }, x);
+  return ofTensor(stretched);
+};
