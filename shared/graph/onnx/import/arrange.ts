@@ -7,6 +7,7 @@ import { lookup } from "../../operations/lookup.ts";
 import { fill } from "../../operations/source.ts";
 import { type Dim, product, rowsOf, type Shape } from "../../values.ts";
 import { type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
+import { pickedAlong, reordered, slicePlaces } from "./picked.ts";
 import { resized } from "./resize.ts";
 import { finite, type Known, ofList, ofNumbers, ofTensor, type Value } from "./value.ts";
 
@@ -86,9 +87,14 @@ function unsqueezed(node: NodeContext, shape: Shape): Shape {
 
 const transposed: Rule = (node) => {
   const known = node.known(0);
-  if (known !== undefined && known.shape.length < 2) return { known };
+  const orderOf = (shape: Shape): readonly number[] => {
+    const order = node.list("perm") ?? [...shape.keys()].toReversed();
+    const isWhole = order.length === shape.length && [...shape.keys()].every((axis) => order.includes(axis));
+    return isWhole ? order : node.refuse(`its perm is [${order.join(", ")}]`, "The file is damaged: export it again.");
+  };
+  if (known !== undefined) return reordered(known, orderOf(known.shape));
   const x = node.tensor(0);
-  const order = node.list("perm") ?? [...x.shape.keys()].toReversed();
+  const order = orderOf(x.shape);
   if (rowsOf(x.shape) !== undefined && order[0] !== 0)
     return node.refuse(`it moves the samples of ${shapeOf(x)} to axis ${order.indexOf(0)}`, LEADING);
   return ofTensor(transpose(x, order));
@@ -145,12 +151,15 @@ const sliced: Rule = (node) => {
   const given = node.has(3) ? node.numbers(3, "axes") : node.list("axes");
   const axes = given ?? starts.map((_, axis) => axis);
   const steps = node.has(4) ? node.numbers(4, "steps") : starts.map(() => 1);
-  if (steps.some((step) => step !== 1))
-    return node.refuse(`its steps are [${steps.join(", ")}]`, "Only steps of 1 are known.");
   const known = node.known(0);
-  if (known !== undefined && known.shape.length === 1) {
-    const values = known.values.slice(...bounds(starts[0]!, ends[0]!, known.values.length));
-    return ofNumbers([values.length], values, known.isFloat);
+  const isWrong = (step: number): boolean => (known === undefined ? step !== 1 : step === 0);
+  if (steps.some(isWrong)) return node.refuse(`its steps are [${steps.join(", ")}]`, "Only steps of 1 are known.");
+  if (known !== undefined) {
+    const cutKnown = (from: Known, place: number): Known => {
+      const axis = node.axis(axes[place]!, from.shape.length);
+      return pickedAlong(from, axis, slicePlaces(starts[place]!, ends[place]!, steps[place]!, from.shape[axis]!));
+    };
+    return { known: starts.map((_, place) => place).reduce(cutKnown, known) };
   }
   const cut = (x: Tensor, place: number): Tensor => {
     const axis = node.axis(axes[place]!, x.shape.length);

@@ -285,6 +285,42 @@ const chains: readonly Chain[] = [
     initialisers: { from: whole(-7, 7, 5, -6), by: whole(3, -3, 3, 3) },
   })),
   {
+    // As torch.onnx.export(dynamo=False) writes torch's pads, which it has from the last axis to the first.
+    what: "pads that are turned",
+    nodes: [
+      node("Concat", ["pads", "zeros"], ["all"], { axis: 0 }),
+      node("Reshape", ["all", "pairs"], ["rows"]),
+      node("Slice", ["rows", "last", "first", "zero", "last"], ["turned"]),
+      node("Transpose", ["turned"], ["sides"], { perm: [1, 0] }),
+      node("Reshape", ["sides", "last"], ["flat"]),
+      node("Cast", ["flat"], ["whole"], { to: 7 }),
+      node("Pad", ["x", "whole"], ["y"]),
+    ],
+    initialisers: {
+      pads: whole(1, 2, 0, 3),
+      zeros: whole(0, 0),
+      pairs: whole(-1, 2),
+      last: whole(-1),
+      first: whole(1 - 2 ** 53),
+      zero: whole(0),
+    },
+    sample: [2, 3],
+  },
+  {
+    what: "every other one of known numbers",
+    nodes: [
+      node("Slice", ["places", "from", "to", "axes", "steps"], ["some"]),
+      node("Gather", ["x", "some"], ["y"], { axis: 1 }),
+    ],
+    initialisers: {
+      places: { shape: [2, 4], values: [0, 1, 2, 3, 3, 2, 0, 1], type: "INT64" },
+      from: whole(-1, 3),
+      to: whole(-5, 0),
+      axes: whole(0, -1),
+      steps: whole(-1, -2),
+    },
+  },
+  {
     what: "truth values from known fractions",
     nodes: [node("Cast", ["w"], ["z"], { to: 9 }), node("Where", ["z", "x", "zero"], ["y"])],
     initialisers: { w: scalar(0.5), zero: scalar(0) },

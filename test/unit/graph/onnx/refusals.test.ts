@@ -122,6 +122,14 @@ const shapes: readonly Refusal[] = [
     says: ['MatMul "z": ', "[samples, 4]", "[5, 3]"],
   },
   {
+    what: "an order of axes that has one of them twice",
+    file: {
+      nodes: [node("Transpose", ["k"], ["z"], { perm: [0, 0] }), node("Add", ["x", "z"], ["y"])],
+      initialisers: { k: { shape: [1, 4], values: [1, 2, 3, 4], type: "INT64" } },
+    },
+    says: ['Transpose "z": its perm is [0, 0]'],
+  },
+  {
     what: "an axis that is not there",
     file: { nodes: [node("Softmax", ["x"], ["y"], { axis: 3 })] },
     says: ['Softmax "y": it has an axis 3, its input has 2'],
