@@ -36,6 +36,10 @@ function wantedShape(node: NodeContext, from: Shape, wanted: readonly Dim[]): Sh
 const LEADING =
   "Samples stay the first axis: export the model with the batch in front (batch_first) and a free batch size.";
 
+/** PyTorch's own attention does this whatever batch_first says. */
+const MOVED =
+  "Samples stay the first axis of every tensor inside the model too. nn.MultiheadAttention and nn.TransformerEncoderLayer move them, with batch_first as well: write attention with F.scaled_dot_product_attention.";
+
 const reshaped: Rule = (node) => {
   const wanted = node.has(1) ? node.dims(1, "shape") : (node.list("shape") ?? []);
   const known = node.known(0);
@@ -96,7 +100,7 @@ const transposed: Rule = (node) => {
   const x = node.tensor(0);
   const order = orderOf(x.shape);
   if (rowsOf(x.shape) !== undefined && order[0] !== 0)
-    return node.refuse(`it moves the samples of ${shapeOf(x)} to axis ${order.indexOf(0)}`, LEADING);
+    return node.refuse(`it moves the samples of ${shapeOf(x)} to axis ${order.indexOf(0)}`, MOVED);
   return ofTensor(transpose(x, order));
 };
 

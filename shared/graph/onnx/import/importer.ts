@@ -92,6 +92,9 @@ export function importOnnx(file: OnnxFile, output: string, x: Tensor, context: I
   return new Importer(file, x, context).run(output);
 }
 
+const IMPOSSIBLE =
+  "Samples are the first axis of every tensor inside the model, and all sizes are at least 1: take an output before it, or write that part of the model so.";
+
 class Importer {
   readonly #file: OnnxFile;
   readonly #context: ImportContext;
@@ -122,6 +125,7 @@ class Importer {
 
   run(output: string): Tensor {
     const nodes = this.#neededFor(output);
+    this.#checkTypes(nodes);
     for (const node of nodes) this.#apply(node);
     return this.#tensor(output);
   }
@@ -168,7 +172,7 @@ class Importer {
       this.#stored.set(node.outputs[0] as string, stored);
       return;
     }
-    const rule = this.#ruleFor(node);
+    const rule = rules[node.type] as Rule;
     const given = this.#within(node, () => {
       const context = new NodeContext(node, this.#names);
       if (steps.has(node.type) || (node.type === "Cast" && cutsFractions(context))) this.#refuseSteps(node);
@@ -181,10 +185,14 @@ class Importer {
     });
   }
 
-  #ruleFor({ type, called }: OnnxNode): Rule {
-    if (Object.hasOwn(rules, type)) return rules[type] as Rule;
-    return this.#refuse(
-      `${called}: Lockstep does not know the operation ${type}`,
+  /** Before anything is computed: what stands around an unknown node, such as its states, would be refused for what it isn't. */
+  #checkTypes(nodes: readonly OnnxNode[]): void {
+    const unknown = nodes.filter(({ type }) => !Object.hasOwn(rules, type));
+    const [first] = unknown;
+    if (first === undefined) return;
+    const types = [...new Set(unknown.map(({ type }) => type))];
+    this.#refuse(
+      `${first.called}: Lockstep does not know the operation${types.length > 1 ? "s" : ""} ${types.join(", ")}`,
       "Export the model without it, or take an output before it. The README lists what is known.",
     );
   }
@@ -195,9 +203,10 @@ class Importer {
       return action();
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      throw new LockstepError(error.code, `${this.#file.source}: ${called}: ${error.message}`, error.hint, {
-        cause: error,
-      });
+      // It is the file that asks for a graph that cannot be.
+      const [code, hint] =
+        error.code === "GRAPH_INVALID" ? (["MODEL_INVALID", IMPOSSIBLE] as const) : [error.code, error.hint];
+      throw new LockstepError(code, `${this.#file.source}: ${called}: ${error.message}`, hint, { cause: error });
     }
   }
 

@@ -18,6 +18,8 @@ interface Refusal {
   readonly code?: ErrorCode;
   /** All of these are in the message. */
   readonly says: readonly string[];
+  /** This is in the hint. */
+  readonly hints?: string;
 }
 
 const whole = (...values: number[]): Stored => ({ shape: [values.length], values, type: "INT64" });
@@ -130,6 +132,26 @@ const shapes: readonly Refusal[] = [
     says: ['Transpose "z": its perm is [0, 0]'],
   },
   {
+    what: "samples moved behind another axis, as PyTorch's own attention does",
+    file: { nodes: [node("Transpose", ["x"], ["y"], { perm: [1, 0] })] },
+    says: ['Transpose "y": it moves the samples of [samples, 4] to axis 1'],
+    hints: "F.scaled_dot_product_attention",
+  },
+  {
+    what: "a graph that cannot be",
+    file: {
+      nodes: [
+        node("Shape", ["x"], ["n"], { end: 1 }),
+        node("Concat", ["one", "n"], ["states"], { axis: 0 }),
+        node("ConstantOfShape", ["states"], ["z"]),
+        node("MatMul", ["z", "x"], ["y"]),
+      ],
+      initialisers: { one: whole(1) },
+    },
+    says: ['ConstantOfShape "z": fill: [1, samples] has its samples at axis 1, not 0'],
+    hints: "Samples are the first axis of every tensor",
+  },
+  {
     what: "an axis that is not there",
     file: { nodes: [node("Softmax", ["x"], ["y"], { axis: 3 })] },
     says: ['Softmax "y": it has an axis 3, its input has 2'],
@@ -146,6 +168,18 @@ const operations: readonly Refusal[] = [
     what: "one that every object has a property of the name of",
     file: { nodes: [node("constructor", ["x"], ["y"])] },
     says: ["does not know the operation constructor"],
+  },
+  {
+    what: "unknown ones behind what is made for them, named all at once",
+    file: {
+      nodes: [
+        node("Transpose", ["x"], ["t"], { perm: [1, 0] }),
+        node("LSTM", ["t"], ["h"]),
+        node("GRU", ["h"], ["g"]),
+        node("LSTM", ["g"], ["y"]),
+      ],
+    },
+    says: ['LSTM "h": Lockstep does not know the operations LSTM, GRU'],
   },
   {
     what: "one without derivative behind trained parameters",
@@ -216,12 +250,13 @@ const all = {
 
 describe.each(Object.entries(all))("%s", (_kind, refusals) => {
   test.each(refusals.map((refusal) => [refusal.what, refusal] as const))("%s", async (_what, refusal) => {
-    const { file, output, sample = [4], code = "MODEL_INVALID", says } = refusal;
+    const { file, output, sample = [4], code = "MODEL_INVALID", says, hints = "" } = refusal;
     const bytes = file instanceof Uint8Array ? file : onnxFile(file);
     const error = await failureOf(() => imported(bytes, sample, output));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(/^test\.onnx: /);
     for (const part of says) expect(error.message).toContain(part);
+    expect(error.hint).toContain(hints);
     if (code === "MODEL_INVALID") expect(error.hint).toMatch(/\.$/);
   });
 });
