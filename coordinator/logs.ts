@@ -1,7 +1,7 @@
 /** Who writes down what a run tells: its event log, TensorBoard's curves and the trace of its steps, as far as they are wanted. */
 import { LockstepError } from "../shared/errors.ts";
+import type { Audience } from "./audience.ts";
 import type { CoordinatorState } from "./core/state.ts";
-import type { RunEvent } from "./events.ts";
 import type { Recorder } from "./recorder.ts";
 import { EventLog } from "./run-folder/event-log.ts";
 import { TensorBoardLog } from "./run-folder/tensorboard.ts";
@@ -24,12 +24,6 @@ interface Source {
   readonly state: CoordinatorState;
   readonly runtime: CoordinatorRuntime;
   readonly recorder: Recorder;
-}
-
-/** Who hears of the run's events. */
-export interface Audience {
-  readonly notify: (event: RunEvent) => void;
-  readonly watchers: Set<(event: RunEvent) => void>;
 }
 
 /** They are closed with `cleanUp`. A log that cannot be written is warned of, and training goes on. */

@@ -17,6 +17,7 @@ import { initialParameters } from "../shared/nn/model.ts";
 import { JoinToken } from "../shared/protocol/handshake.ts";
 import { readTls } from "../shared/tls.ts";
 import { readToken } from "../shared/token.ts";
+import { Audience } from "./audience.ts";
 import { checkLookups } from "./check-lookups.ts";
 import { checkTargets } from "./check-targets.ts";
 import type { RunConfig } from "./config.ts";
@@ -29,7 +30,6 @@ import type { RunEvent, RunProfile, RunResult } from "./events.ts";
 import { siteOf } from "./http/routes.ts";
 import { startLocalWorkers } from "./local-workers.ts";
 import { keepLogs } from "./logs.ts";
-import type { Audience } from "./logs.ts";
 import { machineryOf } from "./machinery.ts";
 import { modelFor, withGraphs, withLayers } from "./model.ts";
 import { checkSameData, newFolder } from "./opening.ts";
@@ -63,7 +63,7 @@ export interface StartOptions {
 export interface RunHandle {
   /** ws://host:port for workers. */
   readonly url: string;
-  /** Rejects with the LockstepError that ended the run. */
+  /** Rejects with the LockstepError that ended the run, or with what `onEvent` threw. */
   readonly finished: Promise<RunResult>;
   /** Where the time of the steps went so far. */
   profile(): RunProfile;
@@ -74,10 +74,8 @@ export interface RunHandle {
 /** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
 export async function startRun(options: StartOptions): Promise<RunHandle> {
   tuneGarbageCollection();
-  const watchers = new Set(options.onEvent === undefined ? [] : [options.onEvent]);
-  const notify = (event: RunEvent): void => {
-    for (const watcher of watchers) watcher(event);
-  };
+  const audience = new Audience(options.onEvent);
+  const { notify } = audience;
   await using cleanUp = new AsyncDisposableStack();
   const { tokenFile, tls: certificate, data: source } = options.config;
   const token = readToken(tokenFile, process.env);
@@ -100,7 +98,7 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const ownDoor = tls !== undefined && options.localWorkers > 0;
   const local = ownDoor ? await listenForOwn(limits) : { server, token };
   if (ownDoor) cleanUp.defer(() => local.server.close());
-  return await startAt({ server, local }, ingredients, { ...options, config: asked }, { notify, watchers }, cleanUp);
+  return await startAt({ server, local }, ingredients, { ...options, config: asked }, audience, cleanUp);
 }
 
 /** Where workers connect: those from elsewhere, and those that the run starts itself. */
@@ -125,9 +123,10 @@ async function startAt(
   { server, local }: Doors,
   ingredients: Ingredients,
   { config: asked, mayRename = false, resume, localWorkers, trace: tracePath }: StartOptions,
-  { notify, watchers }: Audience,
+  audience: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
+  const { notify, watchers } = audience;
   const { data, model, layouts } = ingredients;
   const adopted = <Open extends RunFolder | TraceFile>(open: Open): Open => cleanUp.adopt(open, () => open.close());
   const resumed = resume ? adopted(await resumeRun(join(asked.runs, asked.name))) : undefined;
@@ -221,7 +220,7 @@ async function startAt(
   keepLogs(
     { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
     { state, runtime, recorder },
-    { notify, watchers },
+    audience,
     cleanUp,
   );
   for (const door of new Set([server, local.server])) door.serve(runtime, site);
@@ -235,6 +234,7 @@ async function startAt(
     resumedAt: snapshot?.step,
   });
   if (trace !== undefined) notify({ type: "tracing", file: trace.path });
+  audience.onFailure(() => runtime.stop("user"));
   const workers = startLocalWorkers(
     { url: local.server.url, token: local.token, threads: config.threads },
     isOver(state) ? 0 : localWorkers,
@@ -252,6 +252,7 @@ async function startAt(
     await referee.close();
     const unsaved = await recorder.close();
     if (outcome instanceof LockstepError) throw outcome;
+    audience.check();
     // Whoever stops a run counts on the checkpoint that it ends with.
     if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
     const { profile } = runtime.profiler;
@@ -262,6 +263,7 @@ async function startAt(
       folder: folder.path,
     });
     notify({ type: "finished", result });
+    audience.check();
     return result;
   };
   return {

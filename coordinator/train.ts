@@ -7,7 +7,10 @@ import { findRun } from "./run-folder/find.ts";
 import { LockstepError } from "../shared/errors.ts";
 
 export interface TrainOptions {
-  /** Hears of everything that happens; the last event is `finished`. */
+  /**
+   * Hears of everything that happens; the last event is `finished`. What it throws stops the run, with a checkpoint, and `train`
+   * rejects with it.
+   */
   readonly onEvent?: (event: RunEvent) => void;
   /** Go on with the run of the config's name, where it stopped, to the bits of an uninterrupted run. */
   readonly resume?: boolean;

@@ -2,6 +2,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { train } from "../../coordinator/index.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
@@ -118,3 +119,30 @@ metrics: [confusion]
   const evaluated = await lockstep(["evaluate", folder, "--json"]).finished;
   expect(JSON.parse(evaluated.stdout)).toMatchObject({ samples: 300, parametersSha256 });
 }, 300_000);
+
+test.each(["data", "listening", "worker-joined", "step", "epoch", "checkpoint", "finished"])(
+  "what onEvent throws at %s is what train rejects with, and the steps so far are in a checkpoint",
+  async (type) => {
+    const runs = await temporaryFolder();
+    await writeMnistPart(join(runs, "digits"), 300, 100);
+    const data = { kind: "idx", path: join(runs, "digits") } as const;
+    const mistake = new TypeError("a mistake of the program's");
+    let [thrown, steps] = [0, 0];
+    const training = train(
+      { name: "run", runs, data, workers: 1, epochs: 3, batch: 30, checkpoint: { everySteps: 4 } },
+      {
+        onEvent(event) {
+          if (event.type === "step") steps = event.step;
+          if (event.type !== type) return;
+          thrown++;
+          throw mistake;
+        },
+      },
+    );
+    await expect(training).rejects.toBe(mistake);
+    expect(thrown).toBe(1);
+    if (steps === 0) return;
+    const saved = await readdir(join(runs, "run", "checkpoints"));
+    expect(Math.max(...saved.map((name) => Number(/\d+/.exec(name))))).toBeGreaterThanOrEqual(steps);
+  },
+);
