@@ -13,7 +13,7 @@ import { Arena } from "../shared/memory/arena.ts";
 import { slotView } from "../shared/memory/layout.ts";
 import { figuresOf, type Figures } from "../shared/nn/metrics.ts";
 import { checkSample } from "./check-lookups.ts";
-import { metricsFor } from "./model.ts";
+import { measuredBy } from "./model.ts";
 import { EVALUATION_CHUNK } from "./plan.ts";
 import { testDataOf, type TrainedRun } from "./trained.ts";
 
@@ -48,7 +48,7 @@ export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
     sums[0]![metric]!.map((_, at) => treeSum(sums.map((sum) => sum[metric]![at]!)));
   const mean = (metric: string): number => total(metric)[0]! / test.length;
   const totals = Object.fromEntries(evaluated.map(({ name }) => [name, total(name)]));
-  const wanted = metricsFor(trained.config, test);
+  const wanted = measuredBy(trained.model, trained.config, test);
   return {
     samples: test.length,
     testLoss: mean("loss"),

@@ -4,7 +4,7 @@ import { imageOf } from "../shared/data/augment.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
 import { compileModel } from "../shared/nn/model.ts";
 import type { CompiledModel } from "../shared/nn/model.ts";
-import { usualMetrics, type MetricSpec } from "../shared/nn/metrics.ts";
+import { figureName, usualMetrics, type MetricSpec } from "../shared/nn/metrics.ts";
 import type { LossSpec } from "../shared/nn/spec.ts";
 import { needsGraphs, restoreModel, storeModel } from "../shared/nn/stored.ts";
 import { isFrozenBy } from "../shared/optim/segments.ts";
@@ -31,6 +31,7 @@ export async function modelFor(config: RunConfig, data: Dataset): Promise<Compil
     layers,
     loss: withClassWeights(loss, data),
     metrics: metricsFor(config, data),
+    metricsAreUsual: config.metrics === undefined,
     files: await onnxFilesOf(config),
   };
   return compileModel(spec, isFrozenBy(config.groups));
@@ -51,7 +52,10 @@ export function withGraphs(config: RunConfig, model: CompiledModel): RunConfig {
 }
 
 /** What the run's evaluations measure besides the loss and the accuracy. */
-export const metricsFor = ({ metrics }: RunConfig, { target }: Dataset): readonly MetricSpec[] =>
+export const measuredBy = ({ evaluated }: CompiledModel, config: RunConfig, data: Dataset): readonly MetricSpec[] =>
+  metricsFor(config, data).filter((metric) => evaluated.some(({ name }) => name === figureName(metric)));
+
+const metricsFor = ({ metrics }: RunConfig, { target }: Dataset): readonly MetricSpec[] =>
   metrics ?? usualMetrics(target);
 
 /** Balanced class weights as numbers: samples / (classes × samples of the label), 0 for a label without any. */

@@ -13,7 +13,7 @@ import { LONG_RUN } from "../shared/v8.ts";
 import { version } from "../shared/version.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { steeredBy, type RunConfig } from "./config.ts";
-import { metricsFor } from "./model.ts";
+import { measuredBy } from "./model.ts";
 import type { Start } from "./starting.ts";
 import { batchOf, stepsPerEpoch, totalSteps } from "./core/schedule.ts";
 import type { Settings } from "./core/state.ts";
@@ -90,7 +90,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     testSamples: data.test?.length ?? 0,
     evaluationChunk: EVALUATION_CHUNK,
     evaluateEvery: config.evaluateEvery,
-    measured: { metrics: metricsFor(config, data.train), target: data.train.target },
+    measured: { metrics: measuredBy(model, config, data.train), target: data.train.target },
     countsCorrect: model.metrics.includes("correct"),
     schedule: {
       spec: config.schedule,

@@ -13,7 +13,7 @@ import { crossEntropy, oneHot } from "../graph/operations/labels.ts";
 import { matmul } from "../graph/operations/matmul.ts";
 import { hardmax } from "../graph/operations/softmax.ts";
 import { fill } from "../graph/operations/source.ts";
-import type { Dim } from "../graph/values.ts";
+import { describeShape, type Dim, sameShape } from "../graph/values.ts";
 import type { TargetSpec } from "../data/target.ts";
 
 export type MetricSpec =
@@ -59,6 +59,22 @@ export function checkMetrics(metrics: readonly MetricSpec[], target: TargetSpec)
     if (problem !== undefined)
       throw new LockstepError("CONFIG_INVALID", `metrics: ${metric.kind} ${problem}`, "Leave it out.");
   }
+}
+
+/** Why a metric cannot compare the prediction, which under a custom loss may have any shape, with the targets; undefined: it can. */
+export function misfitOf(
+  metric: MetricSpec,
+  prediction: Tensor,
+  targets: Tensor,
+  target: TargetSpec,
+): LockstepError | undefined {
+  const wanted = target.kind === "class" ? [...targets.shape, target.classes] : targets.shape;
+  if (sameShape(prediction.shape, wanted) && wanted.length === 2) return undefined;
+  const classes = target.kind === "class" ? ` of ${target.classes} classes` : "";
+  const compares = `compares ${describeShape(prediction.shape)} with targets ${describeShape(targets.shape)}${classes}`;
+  const shape = classes === "" ? "the targets' shape" : `shape ${describeShape(wanted)}`;
+  const hint = wanted.length === 2 ? `Give the loss a \`predict\` of ${shape}, or metrics: [].` : "Set metrics: [].";
+  return new LockstepError("CONFIG_INVALID", `metrics: ${metric.kind} ${compares}`, hint);
 }
 
 /** The sums over samples behind a metric: a scalar, or the table. `prediction` is the model's, of the scores. */

@@ -14,7 +14,7 @@ import { randomStream } from "../random.ts";
 import { checkModelSpec } from "./check-spec.ts";
 import { initialisers } from "./initialisers.ts";
 import { correctOf, lossOf } from "./losses.ts";
-import { figureName, sumsOf } from "./metrics.ts";
+import { figureName, misfitOf, sumsOf } from "./metrics.ts";
 import { type IsFrozen, Network, type Parameter } from "./network.ts";
 import type { ModelSpec } from "./spec.ts";
 
@@ -57,9 +57,12 @@ function evaluatedOf(network: Network, spec: ModelSpec): Record<string, Tensor> 
   const prediction = predictionOf(network, spec);
   const { targets, positions } = network;
   const scores = spec.loss.kind === "custom" ? prediction : network.scores;
-  const sums = (spec.metrics ?? []).map((metric) => {
+  const sums = (spec.metrics ?? []).flatMap((metric) => {
+    const misfit = misfitOf(metric, scores, targets, spec.target);
+    if (misfit !== undefined && spec.metricsAreUsual === true) return [];
+    if (misfit !== undefined) throw misfit;
     const total = sumsOf(metric, scores, prediction, targets);
-    return [figureName(metric), scale(total, 1 / positions)] as const;
+    return [[figureName(metric), scale(total, 1 / positions)] as const];
   });
   return Object.fromEntries(sums);
 }

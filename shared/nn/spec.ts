@@ -172,6 +172,8 @@ export interface ModelSpec {
   readonly loss: LossSpec;
   /** What evaluations measure besides the loss and, for labels, the accuracy. */
   readonly metrics?: readonly MetricSpec[];
+  /** Nobody asked for these metrics: those that cannot be measured are left out, not refused. */
+  readonly metricsAreUsual?: boolean;
   /** The ONNX files that layers name, by path: whoever compiles a model reads them first. */
   readonly files?: ReadonlyMap<string, OnnxFile>;
 }

@@ -1,8 +1,12 @@
 /** The sums behind metrics through the real engine, cut into shards, against plain counting. */
 import { describe, expect, it } from "vitest";
+import { configFromObject } from "../../../coordinator/config/resolve.ts";
+import { measuredBy, modelFor } from "../../../coordinator/model.ts";
+import { dense, loss, ops, type Tensor } from "../../../coordinator/index.ts";
+import type { Dataset } from "../../../shared/data/dataset.ts";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";
-import { figuresOf, type MetricSpec } from "../../../shared/nn/metrics.ts";
+import { figureName, figuresOf, type MetricSpec } from "../../../shared/nn/metrics.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { LossSpec } from "../../../shared/nn/spec.ts";
 import type { TargetSpec } from "../../../shared/data/target.ts";
@@ -121,5 +125,52 @@ describe("of real values", () => {
     const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
     expect(figures["meanAbsoluteError"]).toBeCloseTo(mean(errors.map(Math.abs)), 6);
     expect(figures["rootMeanSquaredError"]).toBeCloseTo(Math.sqrt(mean(errors.map((error) => error * error))), 6);
+  });
+});
+
+describe("under a loss of one's own whose output is no prediction", () => {
+  /** Mean and logarithm of the variance of each target. */
+  const gaussian = (width: number, predict?: (output: Tensor) => Tensor): LossSpec =>
+    loss(
+      "gaussian",
+      (output, targets) => {
+        const [mean, spread] = [ops.slice(output, 1, 0, width), ops.slice(output, 1, width, 2 * width)];
+        const error = ops.subtract(targets, mean);
+        const likelihood = ops.multiply(ops.multiply(error, error), ops.exp(ops.scale(spread, -1)));
+        return ops.sum(ops.add(spread, likelihood), [1]);
+      },
+      predict,
+    );
+  const measures = async (
+    target: TargetSpec,
+    outputs: number,
+    own: LossSpec,
+    metrics?: readonly MetricSpec[],
+  ): Promise<string[]> => {
+    const model = { layers: [dense(outputs)], loss: own };
+    const config = configFromObject({ model, ...(metrics === undefined ? {} : { metrics }) });
+    const data = { sampleShape: [3], target } as unknown as Dataset;
+    return measuredBy(await modelFor(config, data), config, data).map(figureName);
+  };
+  const values = (width: number): TargetSpec => ({ kind: "values", width });
+
+  it.each([1, 2])("the usual ones are left out, with %d targets", async (width) => {
+    expect(await measures(values(width), 2 * width, gaussian(width))).toEqual([]);
+    const predicted = gaussian(width, (output) => ops.slice(output, 1, 0, width));
+    expect(await measures(values(width), 2 * width, predicted)).toEqual(["meanAbsoluteError", "rootMeanSquaredError"]);
+  });
+
+  it("those asked for are refused by name", async () => {
+    await expect(measures(values(2), 4, gaussian(2), [{ kind: "meanAbsoluteError" }])).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: "metrics: meanAbsoluteError compares [samples, 4] with targets [samples, 2]",
+      hint: "Give the loss a `predict` of the targets' shape, or metrics: [].",
+    });
+    const first = loss("first", (output) => ops.sum(output, [1]));
+    await expect(measures({ kind: "class", classes: 7 }, 5, first, [{ kind: "confusion" }])).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: "metrics: confusion compares [samples, 5] with targets [samples] of 7 classes",
+      hint: "Give the loss a `predict` of shape [samples, 7], or metrics: [].",
+    });
   });
 });
