@@ -90,7 +90,7 @@ function shareAt(
     case "constant":
       return 1;
     case "step":
-      return integerPower(spec.factor ?? 0.1, Math.floor(step / Math.max(1, Math.round(spec.every * stepsPerEpoch))));
+      return integerPower(spec.factor ?? 0.1, intervalsIn(step, spec.every * stepsPerEpoch));
     case "exponential":
       return power(spec.factor, step / stepsPerEpoch);
     case "cosine":
@@ -112,6 +112,12 @@ function shareAt(
       return unreachable(spec);
   }
 }
+
+/**
+ * The intervals that are over at a step. They need not be whole steps: each is over at the first step at or behind its end. The
+ * slack makes up for the rounding of `length`, and is less than a step however many steps a run has.
+ */
+const intervalsIn = (step: number, length: number): number => Math.floor((step * (1 + 1e-12)) / length);
 
 /** From one value to another along half a cosine. */
 const between = (from: number, to: number, t: number): number => to + ((from - to) * (1 + cosineOfHalfTurns(t))) / 2;

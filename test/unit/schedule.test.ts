@@ -1,5 +1,6 @@
 /** Schedules against their published formulas, in Node's own cos and pow. */
 import { describe, expect, it } from "vitest";
+import { integerPower } from "../../shared/elementary.ts";
 import { learningRateAt, type Schedule, type ScheduleSpec } from "../../shared/optim/schedule.ts";
 
 const stepsPerEpoch = 10;
@@ -61,6 +62,38 @@ describe("plateau", () => {
     const spec: ScheduleSpec = { kind: "plateau", factor: 0.5, final: 0.2 };
     expect([0, 1, 2, 3].map((reductions) => rates(spec, 1, reductions)[0])).toEqual([0.4, 0.2, 0.1, 0.4 * 0.2]);
   });
+});
+
+it.each([
+  [1.5, 3, 9, 2],
+  [1.5, 3, 900, 200],
+  [0.5, 3, 3, 2],
+  [0.25, 2, 2, 4],
+  [1 / 3, 10, 1_000, 300],
+  [1.1, 10, 110_000, 10_000],
+])(
+  "step every %d epochs of %d steps: after %d steps the rate is down %d times, and not before",
+  (every, steps, at, times) => {
+    const spec: ScheduleSpec = { kind: "step", every, factor: 1 - 2 ** -20 };
+    const rateAt = (step: number): number => learningRateAt({ ...run(spec), stepsPerEpoch: steps }, step, 0);
+    expect(rateAt(at)).toBe(0.4 * integerPower(1 - 2 ** -20, times));
+    expect(rateAt(at - 1)).toBeGreaterThan(rateAt(at));
+  },
+);
+
+it("step of whole intervals has exactly the rates of counting them", () => {
+  for (const [every, stepsPerEpoch] of [
+    [1, 7],
+    [0.7, 10],
+    [1.1, 10],
+    [3, 1_000_003],
+  ] as const) {
+    const length = Math.round(every * stepsPerEpoch);
+    const schedule = { ...run({ kind: "step", every, factor: 1 - 2 ** -20 }), stepsPerEpoch };
+    for (const count of [1, 2, 3, 100, Math.floor(2 ** 29 / length)])
+      for (const step of [count * length - 1, count * length])
+        expect(learningRateAt(schedule, step, 0)).toBe(0.4 * integerPower(1 - 2 ** -20, Math.floor(step / length)));
+  }
 });
 
 it("has edges: a warm-up longer than the schedule, a cycle of one step", () => {
