@@ -1,6 +1,7 @@
 /** Training from TypeScript: the same runs as the command's `train`, with the same checks. */
 import { join } from "node:path";
 import type { RunEvent, RunResult } from "./events.ts";
+import { isMap } from "./config/fields.ts";
 import { configFromObject, type TrainConfig } from "./config/resolve.ts";
 import { resumedFromObject } from "./config/resume.ts";
 import { findRun } from "./run-folder/find.ts";
@@ -28,6 +29,8 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
   const { onEvent, resume = false, trace, signal } = options;
   // Loaded here, so that importing the package for its builders stays light and the version check comes first.
   const { startRun } = await import("./run.ts");
+  // A call from plain JavaScript may give anything: this says what is wrong with it.
+  if (!isMap(config)) configFromObject(config);
   const asked = await withOwnData(config);
   const resolved = resume
     ? await resumedFromObject(findRun(nameOf(asked), asked.runs ?? "runs"), asked)
@@ -53,7 +56,7 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
 /** Datasets of one's own become files beside the runs, which workers can read. */
 async function withOwnData(config: TrainConfig): Promise<TrainConfig> {
   const { data, runs = "runs" } = config;
-  if (data === undefined || "kind" in data) return config;
+  if (!isMap(data) || "kind" in data || !(isMap(data.train) || isMap(data.test))) return config;
   const { writeOwn } = await import("../shared/data/own.ts");
   return { ...config, data: await writeOwn(data, join(runs, ".data")) };
 }

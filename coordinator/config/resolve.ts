@@ -15,7 +15,7 @@ import { configInvalid, opening, problemsOf } from "./problems.ts";
 /** A config as TypeScript gives it: every part may be left out. */
 export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint" | "data">> & {
   /** What a config names, or datasets of one's own. */
-  readonly data?: DataSpec | { readonly train: OwnDataset; readonly test?: OwnDataset };
+  readonly data?: "mnist" | DataSpec | { readonly train: OwnDataset; readonly test?: OwnDataset };
   readonly model?: Partial<RunConfig["model"]>;
   readonly checkpoint?: Partial<RunConfig["checkpoint"]>;
 };

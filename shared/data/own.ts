@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { checkAlike } from "./alike.ts";
@@ -33,6 +34,8 @@ export async function writeOwn(
   folder: string,
 ): Promise<SpecOf<"safetensors">> {
   const { train, test } = parts;
+  checkOwn("train", train);
+  if (test !== undefined) checkOwn("test", test);
   // What is written says no longer how many classes the targets had.
   if (test !== undefined) checkAlike("the datasets given as data", train, test);
   const { target } = train;
@@ -44,6 +47,25 @@ export async function writeOwn(
     ...(test === undefined ? {} : { test: await written(test, folder) }),
     ...classes,
   };
+}
+
+/** A program in plain JavaScript may give anything. */
+function checkOwn(part: string, dataset: unknown): void {
+  const { sampleShape, target, batch } = Object(dataset) as Partial<OwnDataset>;
+  const isShape = Array.isArray(sampleShape) && sampleShape.every((side) => Number.isSafeInteger(side));
+  const isTarget =
+    (target?.kind === "class" && Number.isSafeInteger(target.classes)) ||
+    (target?.kind === "values" && Number.isSafeInteger(target.width));
+  const problem = !isShape
+    ? `sampleShape: found ${inspect(sampleShape)}, expected a list of whole numbers such as [28, 28]`
+    : !isTarget
+      ? `target: found ${inspect(target)}, expected { kind: "class", classes: 10 } or { kind: "values", width: 1 }`
+      : typeof batch !== "function"
+        ? `batch: found ${inspect(batch)}, expected a function of indices, features and targets`
+        : undefined;
+  if (problem === undefined) return;
+  const hint = "A dataset of one's own is { length, sampleShape, target, batch }: see the type Dataset.";
+  throw new LockstepError("DATA_INVALID", `data.${part}.${problem}`, hint);
 }
 
 async function written(dataset: OwnDataset, folder: string): Promise<string> {

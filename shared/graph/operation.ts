@@ -2,6 +2,8 @@
  * What an operation is. One object holds its shape rule, its derivative, its ONNX form and its reference evaluation, so
  * that they are read and changed together. A new operation is one such object and its line in operations/registry.ts.
  */
+import { inspect } from "node:util";
+import { LockstepError } from "../errors.ts";
 import type { Shape, TensorType } from "./values.ts";
 
 /** What an attribute may be; JSON-able, and checked against the schema when a graph arrives from elsewhere. */
@@ -33,6 +35,23 @@ export interface Tensor extends TensorType {
     inputs: readonly Tensor[],
     attributes: AttributesOf<Schema>,
   ) => Tensor;
+}
+
+const isTensor = (value: unknown): value is Tensor =>
+  typeof value === "object" && value !== null && "operation" in value && "apply" in value;
+
+/** Throws CONFIG_INVALID where an operation is given something else, as plain JavaScript lets one. */
+export function checkTensor(operand: unknown): void {
+  if (isTensor(operand)) return;
+  const hint = "ops.scale(x, 2) multiplies by a number, ops.offset(x, 2) adds one, and ops.fill makes a tensor of one.";
+  throw new LockstepError("CONFIG_INVALID", `an operation was given ${inspect(operand)}, expected a tensor`, hint);
+}
+
+/** What a function of one's own returned. Throws CONFIG_INVALID, naming the function, where that is no tensor. */
+export function returnedBy(name: string, result: unknown): Tensor {
+  if (isTensor(result)) return result;
+  const message = `${name} returned ${inspect(result)}, expected a tensor`;
+  throw new LockstepError("CONFIG_INVALID", message, "Let the function return what its last operation gives.");
 }
 
 /** What a derivative rule sees. `gradient` has the output's shape. */

@@ -1,5 +1,5 @@
 /** Layers as functions of tensors. Each takes parameters and masks from its context and returns its output. */
-import { type Tensor } from "../graph/operation.ts";
+import { returnedBy, type Tensor } from "../graph/operation.ts";
 import { multiply } from "../graph/operations/arithmetic.ts";
 import { flatten, reshape } from "../graph/operations/broadcast.ts";
 import { linear, matmul } from "../graph/operations/matmul.ts";
@@ -36,7 +36,7 @@ const layers: Layers = {
   activation: (x, { activation }) => activations[activation](x),
   dropout: (x, { rate }, { training, mask }) => (training && rate > 0 ? multiply(x, mask(rate, x.shape)) : x),
   softmax: (x) => x, // crossEntropy takes scores, and the prediction applies the softmax
-  custom: (x, { apply }, context) => (apply as LayerFunction)(x, context),
+  custom: (x, { name, apply }, context) => returnedBy(`the layer ${name}`, (apply as LayerFunction)(x, context)),
 };
 
 export const applyLayer = (x: Tensor, layer: LayerSpec, context: NetworkContext): Tensor =>

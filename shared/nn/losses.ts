@@ -1,5 +1,5 @@
 /** Losses and what is counted beside them, per sample: [samples]. */
-import type { Tensor } from "../graph/operation.ts";
+import { returnedBy, type Tensor } from "../graph/operation.ts";
 import { add, multiply, scale, subtract } from "../graph/operations/arithmetic.ts";
 import { sum } from "../graph/operations/broadcast.ts";
 import { sigmoid, softplus } from "../graph/operations/elementwise.ts";
@@ -47,12 +47,16 @@ const losses: Losses = {
   },
   custom: {
     perSample(output, targets, { name, perSample }) {
-      const loss = (perSample as LossFunctions["perSample"])(output, targets);
+      const loss = returnedBy(`the loss ${name}`, (perSample as LossFunctions["perSample"])(output, targets));
       const wanted = [{ rows: 1 }];
       if (sameShape(loss.shape, wanted)) return loss;
       throw shapeMismatch(`the loss ${name}`, "a function whose result is [samples], one number for each", [loss]);
     },
-    prediction: { name: "output", of: (output, { predict }) => (predict === undefined ? output : predict(output)) },
+    prediction: {
+      name: "output",
+      of: (output, { name, predict }) =>
+        predict === undefined ? output : returnedBy(`predict of the loss ${name}`, predict(output)),
+    },
   },
 };
 

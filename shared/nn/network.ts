@@ -6,7 +6,7 @@ import { flatten, reshape } from "../graph/operations/broadcast.ts";
 import type { OnnxFile } from "../graph/onnx/file.ts";
 import { type DataType, describeShape, product, sameShape, type Shape } from "../graph/values.ts";
 import { layerName } from "./check-spec.ts";
-import type { Initialiser } from "./initialisers.ts";
+import { type Initialiser, initialisers } from "./initialisers.ts";
 import { checkScores } from "./imported.ts";
 import { applyLayer, layersCounted } from "./layers.ts";
 import { remedies } from "./remedies.ts";
@@ -173,12 +173,18 @@ export class Network {
     }
     const [out = 1, inputs = 1, ...inner] = shape;
     const fans = { fanIn: inputs * product(inner), fanOut: out * product(inner) };
-    const initialiser = shape.length < 2 ? "zeros" : "xavier";
+    const { initialiser = shape.length < 2 ? "zeros" : "xavier" } = options;
+    if (!Object.hasOwn(initialisers, initialiser))
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        `parameter ${name}: initialiser: found ${JSON.stringify(initialiser)}`,
+        `Give one of ${Object.keys(initialisers).join(", ")}.`,
+      );
     const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, shape);
     const frozen = options.frozen === true || this.#isFrozen({ name, shape });
     const number = this.parameters.length;
     this.parameters.push({
-      parameter: { initialiser, ...fans, ...options, name, shape, frozen, number, stored },
+      parameter: { ...fans, ...options, initialiser, name, shape, frozen, number, stored },
       tensor,
     });
     this.#trained.set(tensor, !frozen);

@@ -8,8 +8,10 @@ import { configFromFile, configFromObject } from "../../../coordinator/config/re
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { editDistance, nearest } from "../../../coordinator/config/suggest.ts";
 import { withLayers } from "../../../coordinator/model.ts";
+import { train } from "../../../coordinator/train.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
 import type { TargetSpec } from "../../../shared/data/target.ts";
+import { LockstepError } from "../../../shared/errors.ts";
 import { configOf, refusal, configFolder } from "../../support/config.ts";
 
 const withFlags = (flags: ConfigFlags, yaml = "") => {
@@ -272,5 +274,23 @@ describe("suggestions", () => {
     expect(nearest("learning-rate", ["seed", "learningRate"])).toBe("learningRate");
     expect(nearest("epoch", ["epochs", "port"])).toBe("epochs");
     expect(nearest("banana", ["epochs", "port"])).toBeUndefined();
+  });
+});
+
+describe("train, called from plain JavaScript", () => {
+  it.each<[unknown, string, string]>([
+    [null, "CONFIG_INVALID", "the config: found null, expected a map of options"],
+    [{ data: null }, "CONFIG_INVALID", "data: found null, expected one of mnist, idx"],
+    [{ data: {} }, "CONFIG_INVALID", "data: found {}, expected one of mnist, idx"],
+    [{ data: "minst" }, "CONFIG_INVALID", 'data: found "minst", expected one of'],
+    [{ data: { train: {} } }, "DATA_INVALID", "data.train.sampleShape: found undefined"],
+    [{ data: { test: {} } }, "DATA_INVALID", "data.train.sampleShape: found undefined"],
+    // The name of data is taken, and the next mistake is told.
+    [{ data: "mnist", epochs: "x" }, "CONFIG_INVALID", 'epochs: found "x"'],
+  ])("with %j says what is wrong", async (config, code, message) => {
+    const error = await train(config as never).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(LockstepError);
+    expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
+    expect((error as LockstepError).hint).not.toBe("");
   });
 });

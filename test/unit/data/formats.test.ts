@@ -600,6 +600,23 @@ describe("a dataset of one's own", () => {
     expect((await failureOf(() => openData(spec))).message).toContain("feature 1 of row 2 of");
   });
 
+  it.each<[string, unknown, string]>([
+    ["sampleShape", { target: own.target }, "sampleShape: found undefined, expected a list of whole numbers"],
+    ["target", { sampleShape: [2] }, "target: found undefined, expected {"],
+    ["a number in its target", { ...own, target: { kind: "class" } }, "target: found { kind: 'class' }, expected {"],
+    ["batch", own, "batch: found undefined, expected a function"],
+    ["anything", 3, "sampleShape: found undefined"],
+  ])("without %s is refused by name", async (_, dataset, message) => {
+    const whole = { ...own, batch: (): void => {} };
+    for (const parts of [{ train: dataset }, { train: whole, test: dataset }]) {
+      const write = async (): Promise<unknown> => writeOwn(parts as never, await temporaryFolder());
+      const error = await failureOf(write);
+      expect([error.code, error.message]).toEqual(["DATA_INVALID", expect.stringContaining(message)]);
+      expect(error.message).toContain("test" in parts ? "data.test." : "data.train.");
+      expect(error.hint).toContain("{ length, sampleShape, target, batch }");
+    }
+  });
+
   it("keeps its name while its content is the same, and leaves nothing behind when it fails", async () => {
     const folder = await temporaryFolder();
     const batch = (): void => {};

@@ -2,10 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";
+import type { Tensor } from "../../../shared/graph/operation.ts";
+import * as ops from "../../../shared/graph/operations/ops.ts";
 import { describeShape } from "../../../shared/graph/values.ts";
 import { layoutOf, slotView } from "../../../shared/memory/layout.ts";
 import { compileModel, initialParameters } from "../../../shared/nn/model.ts";
-import type { LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
+import type { LayerContext, LayerFunction, LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
 import { runOnce, someNumbers } from "../../support/programs.ts";
 
 const classes = (layers: readonly LayerSpec[], more: Partial<ModelSpec> = {}): ModelSpec => ({
@@ -249,6 +251,38 @@ describe("refuses", () => {
     expect(() => compileModel(spec)).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining(message) as string }),
     );
+  });
+});
+
+describe("functions of one's own, in plain JavaScript", () => {
+  const layer = (apply: (x: Tensor, context: LayerContext) => unknown): ModelSpec =>
+    classes([{ kind: "custom", name: "mine", apply: apply as LayerFunction }]);
+  const loss = (functions: object): ModelSpec =>
+    classes([dense(3)], { loss: { kind: "custom", name: "mine", ...functions } });
+  const perSample = (output: Tensor): Tensor => ops.sum(output, [1]);
+  const number = "an operation was given 2, expected a tensor";
+
+  test.each<[string, ModelSpec, string]>([
+    ["a layer", layer(() => undefined), "the layer mine returned undefined, expected a tensor"],
+    ["a promise", layer((x) => Promise.resolve(x)), "the layer mine returned Promise {"],
+    ["a loss", loss({ perSample: () => undefined }), "the loss mine returned undefined, expected a tensor"],
+    ["predict", loss({ perSample, predict: () => 1 }), "predict of the loss mine returned 1, expected a tensor"],
+    ["multiply", layer((x) => ops.multiply(x, 2 as never)), number],
+    ["multiply from the left", layer((x) => ops.multiply(2 as never, x)), number],
+    ["subtract", layer((x) => ops.subtract(x, 2 as never)), number],
+    ["maximum", layer((x) => ops.maximum(x, 2 as never)), number],
+    [
+      "an initialiser",
+      layer((_, { parameter }) => parameter({ name: "w", shape: [3], initialiser: "foo" as never })),
+      'parameter w: initialiser: found "foo"',
+    ],
+  ])("%s: what is wrong is said", (_, spec, message) => {
+    const refused = {
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining(message),
+      hint: expect.stringMatching(/./),
+    };
+    expect(() => compileModel(spec)).toThrow(expect.objectContaining(refused));
   });
 });
 
