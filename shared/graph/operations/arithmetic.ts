@@ -187,9 +187,11 @@ export const minimum = (left: Tensor, right: Tensor): Tensor => left.apply(minim
 export const greater = (left: Tensor, right: Tensor): Tensor => left.apply(greaterOperation, [left, right], {});
 /** 1 where both are equal, else 0; no gradient flows through it. */
 export const equal = (left: Tensor, right: Tensor): Tensor => left.apply(equalOperation, [left, right], {});
-/** x kept within bounds; where it is beyond them, no gradient flows. */
-export const clamp = (x: Tensor, least: number, most: number): Tensor =>
-  minimum(maximum(x, fill(x, [], least)), fill(x, [], most));
+/** x kept within bounds, of which either may be infinite; where it is beyond them, no gradient flows. */
+export function clamp(x: Tensor, least: number, most: number): Tensor {
+  const above = least === -Infinity ? x : maximum(x, fill(x, [], least));
+  return most === Infinity ? above : minimum(above, fill(x, [], most));
+}
 
 export const arithmeticOperations = [
   addOperation,

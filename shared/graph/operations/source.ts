@@ -36,8 +36,15 @@ export const fillOperation = defineOperation({
   name: "fill",
   rows: "independent",
   attributes: { shape: "shape", value: "number" },
-  infer(inputs, { shape }) {
+  infer(inputs, { shape, value }) {
     if (inputs.length > 0) throw shapeMismatch("fill", "no input", inputs);
+    // JSON, in which graphs travel and are compared, has no others.
+    if (!Number.isFinite(value))
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        `fill: found ${value}, expected a finite number`,
+        "Give a large finite number, such as 1e30, or compute without it.",
+      );
     return { shape, dtype: "float32" };
   },
   gradient: () => [],

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { gradientsOf } from "../../../shared/graph/autodiff.ts";
 import { GraphBuilder } from "../../../shared/graph/graph.ts";
 import type { Tensor } from "../../../shared/graph/operation.ts";
-import { add, multiply, scale } from "../../../shared/graph/operations/arithmetic.ts";
+import { add, clamp, multiply, offset, scale } from "../../../shared/graph/operations/arithmetic.ts";
 import { concat, lowerTriangle, pad, slice, transpose } from "../../../shared/graph/operations/arrange.ts";
 import { averagePool } from "../../../shared/graph/operations/average-pool.ts";
 import { batchMatmul } from "../../../shared/graph/operations/batch-matmul.ts";
@@ -16,6 +16,7 @@ import { linear, matmul } from "../../../shared/graph/operations/matmul.ts";
 import { maxPool } from "../../../shared/graph/operations/max-pool.ts";
 import { normalise } from "../../../shared/graph/operations/normalise.ts";
 import { largest, mean } from "../../../shared/graph/operations/reduce.ts";
+import { fill } from "../../../shared/graph/operations/source.ts";
 import { softmax } from "../../../shared/graph/operations/softmax.ts";
 import { describeShape } from "../../../shared/graph/values.ts";
 import { Sources } from "../../support/operations.ts";
@@ -191,4 +192,33 @@ test("known numbers are computed while the graph is built", () => {
     shape: [{ rows: 1 }, 2],
     value: 7,
   });
+});
+
+test.each([
+  ["no bound", -Infinity, Infinity, ["input"]],
+  ["one below", 0, Infinity, ["maximum", "input", "fill"]],
+  ["one above", -Infinity, 1, ["minimum", "input", "fill"]],
+])("clamp with %s leaves out what is infinite", (_, least, most, operations) => {
+  const namesOf = ({ operation, inputs }: Tensor): string[] => [operation.name, ...inputs.flatMap(namesOf)];
+  expect(namesOf(clamp(new Sources().rows(4), least, most))).toEqual(operations);
+});
+
+test.each([Infinity, -Infinity, NaN])(
+  "a tensor of %d everywhere is refused with a sentence, and not taken for another",
+  (value) => {
+    const x = new Sources().rows(4);
+    for (const build of [() => fill(x, [4], value), () => scale(x, value), () => offset(x, value)])
+      expect(build).toThrow(
+        expect.objectContaining({
+          code: "CONFIG_INVALID",
+          message: `fill: found ${value}, expected a finite number`,
+          hint: expect.stringContaining("finite"),
+        }),
+      );
+  },
+);
+
+test("bounds that nothing can be within are refused", () => {
+  expect(() => clamp(new Sources().rows(4), Infinity, Infinity)).toThrow("fill: found Infinity");
+  expect(() => clamp(new Sources().rows(4), NaN, 1)).toThrow("fill: found NaN");
 });
