@@ -35,17 +35,21 @@ export async function* readRows(path: string): AsyncGenerator<Row> {
   }
 }
 
-/** A cell as a float32 divided by `scale`. */
-export function numberAt(row: Row, column: number, names: readonly string[] | undefined, scale: number): number {
+/** A cell as a float32 divided by `scale`; `forTexts` says what to do where all cells of the column are texts. */
+export function numberAt(
+  row: Row,
+  column: number,
+  names: readonly string[] | undefined,
+  scale: number,
+  forTexts = "for a column of texts set its type to category in data.columns.",
+): number {
   const cell = row.cells[column]!;
   const value = Math.fround(parseNumber(cell) / scale);
   if (Number.isFinite(value)) return value;
   throw invalid(
     placeOf(row, column, names),
     `expected a number, found ${shown(cell)}`,
-    Number.isNaN(parseNumber(cell)) && cell.trim() !== "" && !/^(nan|[+-]?inf(inity)?)$/i.test(cell.trim())
-      ? "Correct the cell or remove the row; for a column of texts set its type to category in data.columns."
-      : "Correct the cell or remove the row.",
+    isText(cell) ? `Correct the cell or remove the row; ${forTexts}` : "Correct the cell or remove the row.",
   );
 }
 
@@ -57,7 +61,9 @@ export function labelAt(row: Row, column: number, names: readonly string[] | und
   throw invalid(
     placeOf(row, column, names),
     `expected a label from 0 to ${classes - 1}, found ${shown(cell)}`,
-    "Correct the label, or set data.classes to the number of classes.",
+    isText(cell)
+      ? "Correct the label; for labels that are texts list them in data.classes."
+      : "Correct the label, or set data.classes to the number of classes.",
   );
 }
 
@@ -66,6 +72,10 @@ export function parseNumber(cell: string): number {
   const value = Number(cell);
   return value === 0 ? (/\d/.test(cell) && !/[xob]/i.test(cell) ? 0 : NaN) : /^\s*0[xob]/i.test(cell) ? NaN : value;
 }
+
+/** Whether a cell is neither a number, however written, nor empty. */
+const isText = (cell: string): boolean =>
+  Number.isNaN(parseNumber(cell)) && cell.trim() !== "" && !/^(nan|[+-]?inf(inity)?)$/i.test(cell.trim());
 
 const shown = (cell: string): string =>
   cell.trim() === "" ? "an empty cell" : JSON.stringify(cell.length > 40 ? `${cell.slice(0, 40)}…` : cell);

@@ -114,7 +114,7 @@ async function encoded(
 }
 
 function targetOf(row: Row, { target, names }: Columns, classes: TableSpec["classes"]): number {
-  if (classes === undefined) return numberAt(row, target, names, 1);
+  if (classes === undefined) return numberAt(row, target, names, 1, "for a target of texts list them in data.classes.");
   if (typeof classes === "number") return labelAt(row, target, names, classes);
   const label = classes.indexOf(row.cells[target]!.trim());
   if (label >= 0) return label;

@@ -118,6 +118,19 @@ it.each<[what: string, text: string, options: CsvOptions, message: string]>([
   expect(error.hint).not.toBe("");
 });
 
+it.each<[what: string, text: string, options: CsvOptions, hint: string]>([
+  ["a feature", "y,a\n1,dry\n", {}, "for a column of texts set its type to category in data.columns"],
+  ["the target", "y,a\nrain,1\n", {}, "for a target of texts list them in data.classes"],
+  ["a label", "y,a\nrain,1\n", { classes: 2 }, "for labels that are texts list them in data.classes"],
+  ["a label out of range", "y,a\n2,1\n", { classes: 2 }, "set data.classes to the number of classes"],
+])("says of a text in %s what helps there", async (_, text, options, hint) => {
+  expect((await failureOf(() => openText(text, options))).hint).toContain(hint);
+});
+
+it("takes what it tells of a target of texts", async () => {
+  expect(rowsOf(await openText("y,a\nrain,1\nsun,2\n", { classes: ["sun", "rain"] })).targets).toEqual([1, 0]);
+});
+
 it.each([
   ["another name", "y,b\n1,2\n", "test.csv:1: expected 2 columns y, a, as in"],
   ["another number of columns", "y,a,b\n1,2,3\n", "found 3 columns y, a, b"],
