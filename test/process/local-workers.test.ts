@@ -1,6 +1,4 @@
 /** The worker processes that a run starts itself: where they run, and when they cannot start at all. */
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -8,6 +6,7 @@ import { startLocalWorkers } from "../../coordinator/local-workers.ts";
 import type { LockstepError } from "../../shared/errors.ts";
 import type { LocalWorkers } from "../../coordinator/local-workers.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
+import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
 import { canChoose, processorsOf } from "../support/processors.ts";
 
 test("a local worker that ends again and again ends the run with what it said last", async () => {
@@ -22,19 +21,13 @@ test("a local worker that ends again and again ends the run with what it said la
   expect(error.hint).toContain("--resume");
 });
 
-const hasLimits = spawnSync("prlimit", ["--version"]).status === 0;
-
 test.runIf(hasLimits)("a local worker for which there are no files left is tried again and again", async () => {
-  const script =
-    'old=$(ulimit -Sn); prlimit --pid "$0" --nofile=3:; echo low; sleep 5; prlimit --pid "$0" --nofile="$old":';
-  const shell = spawn("sh", ["-c", script, `${process.pid}`], { stdio: ["ignore", "pipe", "inherit"] });
-  const ended = once(shell, "exit");
-  await once(shell.stdout, "data");
+  const restored = await lowerFileLimit(() => 3, 5);
   const { promise, resolve } = Promise.withResolvers<LockstepError>();
   const workers = startLocalWorkers({ url: "nowhere", token: JoinToken.none, threads: 1 }, 1, resolve);
   const error = await promise;
   await workers.close();
-  await ended;
+  await restored();
   expect(error.message).toMatch(/worker-1 ended 4 times in a row, last before it began: spawn .* EMFILE/);
 });
 

@@ -6,7 +6,7 @@ import { temporaryFolder } from "../support/files.ts";
 import { lockstep, worker } from "../support/lockstep.ts";
 import type { Finished } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
-import { hasTerminal, Terminal } from "../support/terminal.ts";
+import { hasScript, Terminal } from "../support/terminal.ts";
 
 const secret = "this token must be in no log";
 /** As under a supervisor: nobody has chosen a format. */
@@ -102,7 +102,7 @@ test("a format that there is not is refused by coordinator and worker, in senten
   expect((await other.finished).stderr).toMatch(/^error: the variable LOCKSTEP_LOG: found xml/);
 });
 
-test("a coordinator on a terminal speaks in sentences", { skip: !hasTerminal }, async () => {
+test("a coordinator on a terminal speaks in sentences", { skip: !hasScript }, async () => {
   const terminal = new Terminal(coordinate(100), await prepared(), 130);
   await terminal.shows(/\nstart workers with: npm run lockstep -- worker ws:[^]*waiting for workers: 0 of 1/);
   terminal.interrupt();

@@ -11,7 +11,7 @@ import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 import { Lockstep as LockstepProcess } from "../support/lockstep-process.ts";
-import { hasTerminal, Terminal } from "../support/terminal.ts";
+import { hasScript, Terminal } from "../support/terminal.ts";
 
 async function prepared(): Promise<string> {
   const folder = await temporaryFolder();
@@ -25,7 +25,7 @@ const train = (epochs: number): string[] => `train --data digits --batch 20 --na
 const bar =
   /\n[█░]+ +\d+ % epoch \d\/2 · loss \d[\d.e+-]* · accuracy \d+\.\d % · [\d,]+ samples\/s · 2 workers · (\d+ min )?\d+(\.\d)? s left\n/;
 
-describe("a terminal, by way of `script` from util-linux,", { skip: !hasTerminal }, () => {
+describe("a terminal, by way of `script` from util-linux,", { skip: !hasScript }, () => {
   test("shows a bar that tells all, and the last two lines the result", async () => {
     const folder = await prepared();
     const terminal = new Terminal(train(2), folder, 130);

@@ -13,7 +13,7 @@ const script = "script";
 const toFirstColumn = "\u001B[1G";
 
 /** Whether this machine has the `script` that the options below are for. */
-export const hasTerminal = spawnSync(script, ["--version"]).stdout?.includes("util-linux") ?? false;
+export const hasScript = spawnSync(script, ["--version"]).stdout?.includes("util-linux") ?? false;
 
 /** The process ids of everything a process has started (Linux). */
 function descendants(pid: number): number[] {

@@ -1,6 +1,5 @@
 /** Memory shared between real processes, and what is not taken for it. Linux only, as the memory itself. */
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +10,9 @@ import { Arena } from "../../shared/memory/arena.ts";
 import { HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
 import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
+import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
 
 const system = operatingSystem();
-const hasLimits = spawnSync("prlimit", ["--version"]).status === 0;
 
 const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
 
@@ -128,18 +127,16 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     const [bytes, room] = [64, 2 ** 24];
     const file = HostFile.create(HOST_PAGE)!;
     const memory = new SharedMemory(new Arena(sharedBytes(bytes, room)), file, bytes, room);
-    const script =
-      'old=$(ulimit -Sn); read few; prlimit --pid "$0" --nofile="$few":; echo; sleep 0.5; prlimit --pid "$0" --nofile="$old":';
-    const shell = spawn("sh", ["-c", script, `${process.pid}`], { stdio: ["pipe", "pipe", "inherit"] });
-    const [said, ended] = [once(shell.stdout, "data"), once(shell, "exit")];
-    // For a file more and half a pipe.
-    const free = [openSync("/dev/null", "r"), openSync("/dev/null", "r")];
-    for (const each of free) closeSync(each);
-    shell.stdin.write(`${free[1]! + 1}\n`);
-    await said;
+    let free: number[] = [];
+    const restored = await lowerFileLimit(() => {
+      // For a file more and half a pipe.
+      free = [openSync("/dev/null", "r"), openSync("/dev/null", "r")];
+      for (const each of free) closeSync(each);
+      return free[1]! + 1;
+    }, 0.5);
     const listener = { onFrame: () => {}, onViolation: () => {} };
     expect(memory.offer(workerId("w1"), listener)).toBeUndefined();
-    await ended;
+    await restored();
     expect(readdirSync("/proc/self/fd").map(Number)).not.toContain(free[0]);
     expect(memory.offer(workerId("w1"), listener)).toBeDefined();
     memory.forget(workerId("w1"));
