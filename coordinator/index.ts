@@ -8,7 +8,7 @@ checkNodeVersion();
 
 export { train, type TrainOptions } from "./train.ts";
 export type { TrainConfig } from "./config/resolve.ts";
-export type { RunConfig } from "./config.ts";
+export type { RunConfig } from "./config/config.ts";
 export type { RunEvent, RunProfile, RunResult } from "./events.ts";
 export {
   averagePool,

@@ -1,5 +1,5 @@
 /**
- * Performs what the coordinator's core asks for: sends and receives (a step's bytes: exchange.ts), adds, updates. It holds the
+ * Performs what the coordinator's core asks for: sends and receives (a step's bytes: exchange/), adds, updates. It holds the
  * sockets; the core decides. Events are handled one after the other, never one inside another.
  */
 import { randomBytes } from "node:crypto";
@@ -8,32 +8,28 @@ import { LockstepError, unreachable } from "../shared/errors.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
-import type { Kernels } from "../shared/kernels/index.ts";
-import type { Arena } from "../shared/memory/arena.ts";
 import { bytesOf, decodeFrame, encodeFrame, packsFor } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
-import type { CoordinatorMessage, RunPlan } from "../shared/protocol/messages.ts";
+import type { CoordinatorMessage } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
-import { commit } from "./commit.ts";
+import { commit } from "./exchange/commit.ts";
+import type { CommitParts } from "./exchange/commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import type { Work } from "./core/state.ts";
 import { step } from "./core/step.ts";
 import type { RunEvent } from "./events.ts";
-import { Exchange } from "./exchange.ts";
-import type { ExchangeParts } from "./exchange.ts";
-import { Profiler } from "./profiler.ts";
-import type { Referee } from "./referee.ts";
-import type { Connection, Link, ServerListener } from "./server.ts";
-import type { LineListener } from "./shared-memory.ts";
+import { Exchange } from "./exchange/exchange.ts";
+import type { ExchangeParts } from "./exchange/exchange.ts";
+import { Profiler } from "./exchange/profiler.ts";
+import type { Referee } from "./exchange/referee.ts";
+import type { Connection, Link, ServerListener } from "./server/server.ts";
+import type { LineListener } from "./exchange/shared-memory.ts";
 
 const TICK_EVERY = 100;
 const HEARTBEAT_EVERY = 1_000;
 
-export interface RuntimeParts extends ExchangeParts {
-  readonly plan: RunPlan;
-  readonly arena: Arena;
-  readonly kernels: Kernels;
+export interface RuntimeParts extends ExchangeParts, CommitParts {
   readonly referee: Referee;
   readonly clock: Clock;
   readonly notify: (event: RunEvent) => void;

@@ -28,7 +28,7 @@ export interface TrainOptions {
 export async function train(config: TrainConfig = {}, options: TrainOptions = {}): Promise<RunResult> {
   const { onEvent, resume = false, trace, signal } = options;
   // Loaded here, so that importing the package for its builders stays light and the version check comes first.
-  const { startRun } = await import("./run.ts");
+  const { startRun } = await import("./run/run.ts");
   // A call from plain JavaScript may give anything: this says what is wrong with it.
   if (!isMap(config)) configFromObject(config);
   const asked = await withOwnData(config);

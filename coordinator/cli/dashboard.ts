@@ -29,7 +29,7 @@ export function addDashboard(program: Command): void {
     .option("--insecure", "allow a host other than loopback without a token: anyone may look")
     .addHelpText("after", examples)
     .action(async (runs: string, flags: DashboardFlags) => {
-      const { isLoopback } = await import("../config.ts");
+      const { isLoopback } = await import("../config/config.ts");
       const { serveLibrary } = await import("../dashboard/serve.ts");
       const { readToken } = await import("../../shared/token.ts");
       const { host, tokenFile, insecure = false } = flags;

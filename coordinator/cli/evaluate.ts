@@ -17,9 +17,9 @@ export function addEvaluate(program: Command): void {
     .option("--json", "print one JSON object")
     .addHelpText("after", examples)
     .action(async (wanted: string, flags: { runs: string; json?: boolean }) => {
-      const { evaluate } = await import("../evaluate.ts");
+      const { evaluate } = await import("../trained/evaluate.ts");
       const { findRun } = await import("../run-folder/find.ts");
-      const { loadTrained } = await import("../trained.ts");
+      const { loadTrained } = await import("../trained/trained.ts");
       const { parametersSha256 } = await import("../../shared/memory/layout.ts");
       const { count, loss } = await import("./format.ts");
       const { verdict } = await import("./sentences.ts");

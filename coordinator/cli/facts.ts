@@ -32,7 +32,7 @@ export async function factsOfThisMachine(runs: string): Promise<Facts> {
 /** The engine's name, after it has run a program whose answer is known. Rejects where it cannot be loaded or is wrong. */
 async function engine(): Promise<string> {
   const { onnxRuntimeEngine } = await import("../../shared/engine/onnxruntime.ts");
-  const { answerOf } = await import("../evaluate.ts");
+  const { answerOf } = await import("../trained/evaluate.ts");
   const { layoutOf } = await import("../../shared/memory/layout.ts");
   const { compileModel } = await import("../../shared/nn/model.ts");
   const target = { kind: "values", width: 1 } as const;

@@ -1,6 +1,6 @@
 /** `lockstep predict`: what a trained network says about one image, one text or one row of values. */
 import type { Command } from "commander";
-import type { Answer } from "../evaluate.ts";
+import type { Answer } from "../trained/evaluate.ts";
 import type { OpenedData } from "../../shared/data/open.ts";
 
 const examples = `
@@ -34,9 +34,9 @@ export function addPredict(program: Command): void {
     .option("--json", "print one JSON object")
     .addHelpText("after", examples)
     .action(async (wanted: string, flags: PredictFlags) => {
-      const { predict } = await import("../evaluate.ts");
+      const { predict } = await import("../trained/evaluate.ts");
       const { findRun } = await import("../run-folder/find.ts");
-      const { loadTrained } = await import("../trained.ts");
+      const { loadTrained } = await import("../trained/trained.ts");
       const { readSample } = await import("../../shared/data/sample.ts");
       const trained = await loadTrained(findRun(wanted, flags.runs), (error) =>
         process.stderr.write(`warning: ${error.message}\n`),

@@ -3,7 +3,7 @@
  * right is the schema's business, so a flag and a file get the same kind of message.
  */
 import { resolve } from "node:path";
-import { defaultOptimizer } from "../config.ts";
+import { defaultOptimizer } from "./schema.ts";
 import { isMap, readChoice } from "./fields.ts";
 import type { Written } from "./file.ts";
 import { keyPath } from "./problems.ts";

@@ -6,7 +6,6 @@ import type { MetricSpec } from "../../shared/nn/metrics.ts";
 import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "../../shared/nn/spec.ts";
 import type { StoredModel } from "../../shared/nn/stored.ts";
 import { MOST_METRICS } from "../../shared/protocol/messages.ts";
-import type { WeightsSpec } from "../config.ts";
 import {
   choice,
   fraction,
@@ -20,6 +19,16 @@ import {
   yesOrNo,
   type Forms,
 } from "./fields.ts";
+
+/** Where a model's parameters start. */
+export interface WeightsSpec {
+  /** Absolute. */
+  readonly file: string;
+  /** Beginnings of names in the file, and what they are in the model: the longest that fits is replaced. */
+  readonly rename?: Readonly<Record<string, string>>;
+  /** Parameters that the file doesn't have, or has in another shape, start as if there were no file (false: that is an error). */
+  readonly partial?: boolean;
+}
 
 const namesOf = <Name extends string>(registry: Readonly<Record<Name, unknown>>): Name[] =>
   Object.keys(registry) as Name[];

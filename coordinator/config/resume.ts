@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { LockstepError } from "../../shared/errors.ts";
-import { steeredBy, type RunConfig } from "../config.ts";
+import { steeredBy, type RunConfig } from "./config.ts";
 import type { FoundRun } from "../run-folder/find.ts";
 import { readRun } from "../run-folder/folder.ts";
 import { isMap } from "./fields.ts";

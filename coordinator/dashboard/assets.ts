@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Pages } from "../http/routes.ts";
+import type { Pages } from "../server/edge.ts";
 
 /** What the page is of: one run that goes on, or a folder of runs. */
 export type PageKind = "run" | "library";

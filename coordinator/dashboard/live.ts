@@ -1,9 +1,9 @@
 /** The dashboard of a run that goes on, on the coordinator's own port. */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { LockstepError } from "../../shared/errors.ts";
-import { fail } from "../http/answers.ts";
-import type { Pages } from "../http/routes.ts";
 import type { RunView } from "../http/view.ts";
+import { fail } from "../server/answers.ts";
+import type { Pages } from "../server/edge.ts";
 import { pageFiles } from "./assets.ts";
 import { Feed } from "./feed.ts";
 import { RunHistory } from "./history.ts";

@@ -3,7 +3,7 @@ import type { TargetSpec } from "../../shared/data/target.ts";
 import { decodeGraph } from "../../shared/graph/serialise.ts";
 import type { GraphJson } from "../../shared/graph/serialise.ts";
 import { layoutOf } from "../../shared/memory/layout.ts";
-import { answerOf } from "../evaluate.ts";
+import { answerOf } from "../trained/evaluate.ts";
 
 export interface PredictTask {
   readonly graph: GraphJson;

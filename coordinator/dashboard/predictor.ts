@@ -2,9 +2,9 @@
  * Answers what a network says to a drawn digit, on a thread of its own, so that neither training nor the page waits for it. The
  * thread is started with the first question.
  */
-import { encodeGraph } from "../../shared/graph/serialise.ts";
-import { LockstepError } from "../../shared/errors.ts";
 import type { TargetSpec } from "../../shared/data/target.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { encodeGraph } from "../../shared/graph/serialise.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
 import { threadFile, ThreadPool } from "../../shared/thread-pool.ts";
 import type { PredictTask } from "./predictor-thread.ts";

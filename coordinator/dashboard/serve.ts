@@ -1,9 +1,9 @@
 /** Serves the dashboard of a folder of runs: the same pages and the same rules of who may see them as at a coordinator's port. */
 import { createServer } from "node:http";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
-import { Gate } from "../gate.ts";
-import { httpEdge } from "../http/edge.ts";
-import { listenAt } from "../listening.ts";
+import { httpEdge } from "../server/edge.ts";
+import { Gate } from "../server/gate.ts";
+import { listenAt } from "../server/listening.ts";
 import { Library } from "./library.ts";
 
 export interface ServeOptions {

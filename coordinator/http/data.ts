@@ -3,16 +3,16 @@
  * name: the training part, the test part, and the text that names both (shared/data/open.ts). No path of a file is ever
  * asked for. `Range: bytes=N-` goes on after a cut.
  */
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { contentBytes, contentLength } from "../../shared/data/dataset.ts";
 import type { Dataset } from "../../shared/data/dataset.ts";
 import { namesOf } from "../../shared/data/open.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import { fail } from "./answers.ts";
-import type { Pages } from "./routes.ts";
+import { fail } from "../server/answers.ts";
+import type { Pages } from "../server/edge.ts";
 import type { RunView } from "./view.ts";
 
 /** The others come again: so many share the line at a time. */

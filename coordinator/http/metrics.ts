@@ -7,7 +7,7 @@ import { version } from "../../shared/version.ts";
 import { samplesIn } from "../core/schedule.ts";
 import { readyMembers } from "../core/state.ts";
 import type { RunEvent } from "../events.ts";
-import type { Pages } from "./routes.ts";
+import type { Pages } from "../server/edge.ts";
 import type { RunView } from "./view.ts";
 
 export function metricsPage(run: RunView): (pages: Pages) => void {

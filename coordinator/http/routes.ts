@@ -1,16 +1,13 @@
 /**
  * What a run shows over HTTP: the one place where pages are mounted. To add some, write a file beside this one with a
  * function of the run that returns what calls `pages.get("/path", handler)`, and name it in `parts`. Who may ask, where from
- * and how often is settled before a handler is called (edge.ts): GET for whoever may look, other methods for operators.
+ * and how often is settled before a handler is called (server/edge.ts): GET for whoever may look, other methods for operators.
  */
-import type { Hono } from "hono";
 import { dashboardPages } from "../dashboard/live.ts";
-import type { SiteEnv, Site } from "./edge.ts";
+import type { Pages, Site } from "../server/edge.ts";
 import { dataPages } from "./data.ts";
 import { metricsPage } from "./metrics.ts";
 import type { RunView } from "./view.ts";
-
-export type Pages = Hono<SiteEnv>;
 
 /** A part of the site: made once for a run, mounted at every port that the run listens at. */
 type Part = (run: RunView) => (pages: Pages) => void;

@@ -3,12 +3,12 @@ import type { OpenedData } from "../../shared/data/open.ts";
 import type { TargetSpec } from "../../shared/data/target.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
-import type { RunConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { RunEvent, RunProfile } from "../events.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
 import type { EffectObserver } from "../runtime.ts";
-import type { Link } from "../server.ts";
+import type { Link } from "../server/server.ts";
 
 export interface RunView {
   readonly config: RunConfig;

@@ -1,5 +1,5 @@
 /** A scaling experiment: one job, measured at every point of a grid, several times. */
-import type { RunConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 
 export interface Experiment {
   /** What is trained at every point; its own workers, threads, shards and batch give way to the grid's. */

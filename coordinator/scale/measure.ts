@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
 import type { RunEvent, RunProfile } from "../events.ts";
-import { startRun } from "../run.ts";
-import type { RunHandle } from "../run.ts";
+import { startRun } from "../run/run.ts";
+import type { RunHandle } from "../run/run.ts";
 import { configOf } from "./experiment.ts";
 import type { Experiment, Point } from "./experiment.ts";
 

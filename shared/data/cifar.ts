@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { bytesOfFile, featuresOf, invalidFile } from "./files.ts";
 import { imageEncoder } from "./images.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { unreadable } from "./unreadable.ts";

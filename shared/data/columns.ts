@@ -1,7 +1,6 @@
 /** The columns of a table: how many, their names where there is a header, which one is the target, and of what type the others are. */
 import { invalid, parseNumber, placeOf, type Row } from "./csv-rows.ts";
-import type { ColumnType } from "./spec.ts";
-import type { TableSpec } from "./table.ts";
+import type { ColumnType, TableSpec } from "./spec.ts";
 
 export interface Columns {
   readonly count: number;

@@ -3,7 +3,7 @@
  * error names file:line and the column (both from 1).
  */
 import { readRows } from "./csv-rows.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { openTable } from "./table.ts";

@@ -1,7 +1,7 @@
 /** How the columns of a table become values, and what is fitted for it: the categories of a column, its mean and its deviation. */
 import type { Columns } from "./columns.ts";
 import { invalid, numberAt, placeOf, type Row } from "./csv-rows.ts";
-import type { TableSpec } from "./table.ts";
+import type { TableSpec } from "./spec.ts";
 
 /** More categories are usually names or numbers of things, which say nothing about other ones. */
 const MOST_CATEGORIES = 1000;

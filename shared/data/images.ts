@@ -6,7 +6,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { bytesOfFile, invalidFile } from "./files.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import { decodePng, isGrey, bytesOfPixels, type Png } from "./png.ts";
 import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";

@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { invalid, type Row } from "./csv-rows.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { openTable } from "./table.ts";

@@ -6,7 +6,7 @@
 import { createDataset, type Dataset } from "./dataset.ts";
 import type { Features } from "./features.ts";
 import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetsFrom } from "./targets.ts";

@@ -4,30 +4,9 @@ import { createHash } from "node:crypto";
 import { unreachable } from "../errors.ts";
 import { checkAlike } from "./alike.ts";
 import { partOf, type Dataset } from "./dataset.ts";
+import type { Parts } from "./parts.ts";
 import { split, wholeReading, type Reading } from "./reading.ts";
 import { mainPath, type DataSpec } from "./spec.ts";
-
-/** The parts of a data source, as its reader has them. */
-export interface Parts {
-  readonly train: Dataset;
-  readonly test?: Dataset;
-  /** What the classes are called, where they have names: as many as there are classes. */
-  readonly classNames?: readonly string[];
-  readonly encoders?: Encoders;
-}
-
-/**
- * How what a trained model is asked about becomes a sample, as the training data did; where there is none for it, sample.ts says
- * what is done. `place` is what errors call it.
- */
-export interface Encoders {
-  /** Of a row: cells without the target's. */
-  readonly row?: (cells: readonly string[], place: string) => Float32Array;
-  /** Of a PNG. */
-  readonly image?: (bytes: Uint8Array, place: string) => Float32Array;
-  /** Of a plain text. */
-  readonly text?: (bytes: Uint8Array, place: string) => Float32Array;
-}
 
 /** The parts of a run; `sha256` names them together: coordinator and workers compare it at join. */
 export interface OpenedData extends Parts {

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetsFrom } from "./targets.ts";

@@ -6,7 +6,7 @@ import { LockstepError } from "../errors.ts";
 import { invalid, parseNumber, placeOf, readRows } from "./csv-rows.ts";
 import type { Dataset } from "./dataset.ts";
 import { imageSample } from "./image.ts";
-import type { Encoders } from "./open.ts";
+import type { Encoders } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** What is known of the data that a model was trained on. */

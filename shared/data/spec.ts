@@ -4,7 +4,7 @@
 export type ColumnType = "number" | "standard" | "category" | "ignore";
 
 /** Rows of named columns. */
-interface TableSpec {
+interface AnyTable {
   readonly train: string;
   readonly test?: string;
   /** Names the target's column, by its name or by position from 0; all other columns are features. */
@@ -26,9 +26,9 @@ export type DataSpec =
    * Comma-separated files. Numbers are divided by `scale` (1 unless given; 255 for pixels). `header`: whether the first row holds
    * names; found out where absent.
    */
-  | (TableSpec & { readonly kind: "csv"; readonly header?: boolean; readonly scale?: number })
+  | (AnyTable & { readonly kind: "csv"; readonly header?: boolean; readonly scale?: number })
   /** Files with a JSON object a line; a list of numbers counts as columns `name[0]`, `name[1]`, … */
-  | (TableSpec & { readonly kind: "jsonLines" })
+  | (AnyTable & { readonly kind: "jsonLines" })
   /** NumPy arrays: features [samples, …] and targets, labels if `classes` is given. Bytes are divided by 255. */
   | {
       readonly kind: "npy";
@@ -106,5 +106,7 @@ export function withPaths(spec: DataSpec, change: (path: string) => string): Dat
   return { ...spec, ...Object.fromEntries(changed) };
 }
 
-type SpecOf<Kind extends DataSpec["kind"]> = Extract<DataSpec, { kind: Kind }>;
-export type { SpecOf };
+export type SpecOf<Kind extends DataSpec["kind"]> = Extract<DataSpec, { kind: Kind }>;
+
+/** A table of either kind. */
+export type TableSpec = Omit<SpecOf<"csv">, "kind">;

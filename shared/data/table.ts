@@ -6,14 +6,11 @@ import { invalid, labelAt, numberAt, placeOf, type Row } from "./csv-rows.ts";
 import { columnsOf, describe, hasHeader, type Columns } from "./columns.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { fitEncoding, widthOf, type Encoding } from "./encoding.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import { split, type Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
-import type { SpecOf } from "./spec.ts";
+import type { TableSpec } from "./spec.ts";
 import type { TargetSpec } from "./target.ts";
-
-/** A table as its format's spec describes it. */
-export type TableSpec = Omit<SpecOf<"csv">, "kind">;
 
 /** Reads the rows of a file, the header among them. */
 export type ReadRows = (path: string) => AsyncIterable<Row>;

@@ -5,7 +5,7 @@
  */
 import { createDataset, type Dataset } from "./dataset.ts";
 import { bytesOfFile, invalidFile } from "./files.ts";
-import type { Parts } from "./open.ts";
+import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";

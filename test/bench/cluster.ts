@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import type { TrainConfig } from "../../coordinator/config/resolve.ts";
 import type { RunProfile } from "../../coordinator/events.ts";
-import { startRun } from "../../coordinator/run.ts";
+import { startRun } from "../../coordinator/run/run.ts";
 import { adviceOn } from "../../coordinator/scale/advice.ts";
 import { stepTimes } from "./measure.ts";
 import { configOf, titleOf, warmUpOf } from "./workloads.ts";

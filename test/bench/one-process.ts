@@ -4,10 +4,10 @@
  * No socket, no second process, no thread: what distribution costs is measured against this.
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
-import { modelFor } from "../../coordinator/model.ts";
+import { modelFor } from "../../coordinator/run/model.ts";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
-import { optimizerParts } from "../../coordinator/plan.ts";
-import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
+import { optimizerParts } from "../../coordinator/run/plan.ts";
+import { ParameterStore, parameterBytes } from "../../coordinator/exchange/parameters.ts";
 import { openData } from "../../shared/data/open.ts";
 import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";

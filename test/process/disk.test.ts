@@ -16,7 +16,7 @@ import type { RunResult } from "../../coordinator/events.ts";
 import type { Manifest } from "../../coordinator/run-folder/manifest.ts";
 import { Checkpoints } from "../../coordinator/run-folder/checkpoints.ts";
 import { findRun } from "../../coordinator/run-folder/find.ts";
-import { loadTrained } from "../../coordinator/trained.ts";
+import { loadTrained } from "../../coordinator/trained/trained.ts";
 import { decodeSnapshot } from "../../shared/checkpoint/snapshot.ts";
 import type { Layout } from "../../shared/memory/layout.ts";
 import { cannotDrop, cannotInject, cannotMount, inject, SmallDisk, unprivileged } from "../support/disks.ts";

@@ -2,9 +2,9 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { startLocalWorkers } from "../../coordinator/local-workers.ts";
+import { startLocalWorkers } from "../../coordinator/local-workers/local-workers.ts";
 import type { LockstepError } from "../../shared/errors.ts";
-import type { LocalWorkers } from "../../coordinator/local-workers.ts";
+import type { LocalWorkers } from "../../coordinator/local-workers/local-workers.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
 import { canChoose, processorsOf } from "../support/processors.ts";

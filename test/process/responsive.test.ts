@@ -9,8 +9,8 @@ import { decodeFrame, encodeFrame } from "../../shared/protocol/codec.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../shared/protocol/validate.ts";
-import { listen } from "../../coordinator/server.ts";
-import type { Connection } from "../../coordinator/server.ts";
+import { listen } from "../../coordinator/server/server.ts";
+import type { Connection } from "../../coordinator/server/server.ts";
 import { worker } from "../support/lockstep.ts";
 import { segmentsOf, vectorOf } from "../support/vector.ts";
 

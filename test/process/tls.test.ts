@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { listen } from "../../coordinator/server.ts";
+import { listen } from "../../coordinator/server/server.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { Authority, hasOpenssl } from "../support/certificates.ts";
 import type { Pair } from "../support/certificates.ts";

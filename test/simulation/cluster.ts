@@ -5,7 +5,6 @@ import type { WorkerRuntime } from "../../worker/runtime.ts";
 import { SimulatedCoordinator } from "./coordinator.ts";
 import type { Outcome } from "./coordinator.ts";
 import { Disk } from "./disk.ts";
-import { cause } from "./faults.ts";
 import { job } from "./job.ts";
 import { Ledger } from "./ledger.ts";
 import { Network } from "./network.ts";
@@ -44,7 +43,7 @@ export class Cluster {
   #stoppedFor = 0;
 
   constructor(world: World, schedule: Schedule, restored: (snapshot: Snapshot) => Snapshot) {
-    const { minWorkers, checkpointSteps, audit, referee, workers, faults } = schedule;
+    const { minWorkers, checkpointSteps, audit, referee, workers } = schedule;
     this.world = world;
     this.network = new Network(world);
     this.#restored = restored;
@@ -57,14 +56,6 @@ export class Cluster {
       const host: Host = { part, speed, process: undefined, runtime: undefined, dismissed: false, back: undefined };
       this.#hosts.set(part.name, host);
       world.at(part.joinsAt, () => this.#startWorker(host));
-    }
-    for (const fault of faults) {
-      world.at(fault.at, () => {
-        if (this.result !== undefined) return;
-        const { at: _, ...what } = fault;
-        world.tell?.(`FAULT ${JSON.stringify(what)}`);
-        cause(this, fault);
-      });
     }
   }
 

@@ -3,11 +3,22 @@ import { decodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
 import type { WriteFrame } from "../../shared/protocol/outbox.ts";
-import type { Network } from "./network.ts";
 import type { SimulatedProcess } from "./process.ts";
+import type { World } from "./world.ts";
 
 /** What travels from one end to the other. */
 export type Item = { readonly kind: "open" | "close" } | { readonly kind: "frame"; frame: Frame };
+
+/** The network between two ends. */
+interface Wire {
+  readonly world: World;
+  /** Nothing passes to and from a host before this moment. */
+  conditionsOf(host: string): { readonly partitionedUntil: number };
+  /** When something sent now arrives. */
+  arrival(host: string): number;
+  /** What becomes of an item on its way. */
+  spoiled(from: End, item: Item): Item;
+}
 
 interface Listener {
   onOpen?(): void;
@@ -30,12 +41,12 @@ export class End {
   listener: Listener | undefined;
   /** What this end sends vanishes. */
   isMute = false;
-  readonly #network: Network;
+  readonly #network: Wire;
   readonly #underWay: Item[] = [];
   #lastFlush = 0;
   #lastArrival = 0;
 
-  constructor(network: Network, process: SimulatedProcess, host: string) {
+  constructor(network: Wire, process: SimulatedProcess, host: string) {
     this.#network = network;
     this.process = process;
     this.host = host;

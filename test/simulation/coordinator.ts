@@ -3,9 +3,9 @@ import type { CoordinatorState, Settings, Steering, Work } from "../../coordinat
 import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
 import { batchOf } from "../../coordinator/core/schedule.ts";
 import { rateAfter } from "../../coordinator/core/steering.ts";
-import { ParameterStore, parameterBytes } from "../../coordinator/parameters.ts";
+import { ParameterStore, parameterBytes } from "../../coordinator/exchange/parameters.ts";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
-import { optimizerParts } from "../../coordinator/plan.ts";
+import { optimizerParts } from "../../coordinator/run/plan.ts";
 import { Reduction, reductionBytes } from "../../coordinator/reduction/reduction.ts";
 import type { Total } from "../../coordinator/reduction/reduction.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";

@@ -1,12 +1,25 @@
-/** Makes a fault of a schedule happen. */
+/** Makes the faults of a schedule happen. */
 import { unreachable } from "../../shared/errors.ts";
 import type { Cluster } from "./cluster.ts";
-import type { Fault } from "./schedule.ts";
+import type { Fault, Schedule } from "./schedule.ts";
 
 /** How often a fault happens to a frame while it lasts. */
 const SHARE = 0.4;
 
-export function cause(cluster: Cluster, fault: Fault): void {
+/** Each at its time, unless the run is over by then. */
+export function causeAll(cluster: Cluster, { faults }: Schedule): void {
+  const { world } = cluster;
+  for (const fault of faults) {
+    world.at(fault.at, () => {
+      if (cluster.result !== undefined) return;
+      const { at: _, ...what } = fault;
+      world.tell?.(`FAULT ${JSON.stringify(what)}`);
+      cause(cluster, fault);
+    });
+  }
+}
+
+function cause(cluster: Cluster, fault: Fault): void {
   const { world, network, disk } = cluster;
   switch (fault.kind) {
     case "kill":

@@ -4,8 +4,8 @@
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import type { Settings } from "../../coordinator/core/state.ts";
-import { planOf, settingsOf } from "../../coordinator/plan.ts";
-import type { Ingredients } from "../../coordinator/plan.ts";
+import { planOf, settingsOf, shardsOf } from "../../coordinator/run/plan.ts";
+import type { Ingredients } from "../../coordinator/run/ingredients.ts";
 import { createDataset } from "../../shared/data/dataset.ts";
 import type { Dataset } from "../../shared/data/dataset.ts";
 import { forRun } from "../../shared/data/open.ts";
@@ -79,5 +79,5 @@ export const job = {
   layouts,
   settings,
   plan: planOf(ingredients, settings, false),
-  shards: { train: SHARDS, evaluate: Math.ceil(TEST_SAMPLES / EVALUATION_CHUNK) },
+  shards: shardsOf(settings),
 };

@@ -6,7 +6,7 @@
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { decodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
-import type { ServerListener } from "../../coordinator/server.ts";
+import type { ServerListener } from "../../coordinator/server/server.ts";
 import type { Client, ClientListener } from "../../worker/client.ts";
 import { copyOf, End } from "./connection.ts";
 import type { Item } from "./connection.ts";

@@ -1,5 +1,5 @@
 /** The coordinator's own engine in a simulation: right after a while, or of another arithmetic and unable to tell. */
-import type { Referee } from "../../coordinator/referee.ts";
+import type { Referee } from "../../coordinator/exchange/referee.ts";
 import type { Work } from "../../coordinator/core/state.ts";
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";

@@ -1,6 +1,7 @@
 /** Runs one schedule and says what did not hold: nothing, if Lockstep keeps its promise. */
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import { Cluster } from "./cluster.ts";
+import { causeAll } from "./faults.ts";
 import type { MetricsLine } from "./disk.ts";
 import { faultsEnd } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -28,6 +29,7 @@ async function simulate(schedule: Schedule, options: SimulationOptions = {}): Pr
   const timed = tell && ((line: string) => tell(`${(world.now / 1000).toFixed(4).padStart(9)}  ${line}`));
   const world: World = new World(schedule.seed, timed);
   const cluster = new Cluster(world, schedule, restored);
+  causeAll(cluster, schedule);
   const deadline = faultsEnd(schedule) + PATIENCE;
   const inTime = await world.run(() => cluster.result !== undefined, deadline);
   if (!inTime) throw new Error(`the run was not over ${PATIENCE / 1000} s after the last fault`);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { configFromFile } from "../../coordinator/config/resolve.ts";
-import type { RunConfig } from "../../coordinator/config.ts";
+import type { RunConfig } from "../../coordinator/config/config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 
 const folders: string[] = [];

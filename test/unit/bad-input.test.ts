@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { reportError } from "../../coordinator/cli/report-error.ts";
 import { configFromFile } from "../../coordinator/config/resolve.ts";
-import { startRun } from "../../coordinator/run.ts";
+import { startRun } from "../../coordinator/run/run.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { bytesOf, npyBytes, npzBytes, safetensorsBytes, writeImages } from "../support/data-files.ts";
 import { temporaryFolder } from "../support/files.ts";

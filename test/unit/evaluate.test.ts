@@ -1,6 +1,6 @@
 /** The sum of an evaluation has one order, the canonical tree's, and is rounded to float32 at every addition. */
 import { expect, it } from "vitest";
-import { treeSum } from "../../coordinator/evaluate.ts";
+import { treeSum } from "../../coordinator/trained/evaluate.ts";
 
 it("adds along the canonical tree in float32", () => {
   // Half the distance from 1 to the next float32: added to 1 alone it is lost, as a tie to even; two of them are not.

@@ -4,7 +4,7 @@ import { closeSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SharedMemory, sharedBytes } from "../../coordinator/shared-memory.ts";
+import { SharedMemory, sharedBytes } from "../../coordinator/exchange/shared-memory.ts";
 import { workerId } from "../../shared/ids.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";

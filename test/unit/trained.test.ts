@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
-import { loadTrained } from "../../coordinator/trained.ts";
+import { loadTrained } from "../../coordinator/trained/trained.ts";
 import { failureOf, temporaryFolder, writeIdxFolder } from "../support/files.ts";
 import { exampleManifest } from "../support/manifest.ts";
 

@@ -1,5 +1,5 @@
 /** Lockstep's connections without the cores that decide what is sent: the production server, client, codec and checks. */
-import { listen } from "../../../coordinator/server.ts";
+import { listen } from "../../../coordinator/server/server.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../../shared/protocol/messages.ts";

@@ -3,7 +3,7 @@
  * has them, and a signal in that memory says which are there; gradients stay where
  * they are, both sides take their checksum, and a line says that they are there.
  */
-import { sharedBytes, SharedMemory } from "../../../coordinator/shared-memory.ts";
+import { sharedBytes, SharedMemory } from "../../../coordinator/exchange/shared-memory.ts";
 import { Announcer } from "../../../shared/compute/announcer.ts";
 import { ComputeMemory } from "../../../shared/compute/memory.ts";
 import { partialLayouts } from "../../../shared/gradient/partial.ts";

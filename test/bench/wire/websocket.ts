@@ -3,7 +3,7 @@ import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame, extentsBackFrom, extentsUntil, segmentOf } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
-import { Outgoing } from "../../../coordinator/outgoing.ts";
+import { Outgoing } from "../../../coordinator/exchange/outgoing.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
 import { allocateVector, Arrivals } from "./path.ts";
 import type { WirePath } from "./path.ts";

@@ -1,7 +1,7 @@
 /** What is printed of a network's answer, and what it is not asked. */
 import { describe, expect, it } from "vitest";
 import { inJson, inWords } from "../../../coordinator/cli/predict.ts";
-import { predict } from "../../../coordinator/evaluate.ts";
+import { predict } from "../../../coordinator/trained/evaluate.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import { failureOf } from "../../support/files.ts";

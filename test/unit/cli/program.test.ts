@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { template } from "../../../coordinator/cli/init.ts";
-import { configSchema } from "../../../coordinator/config.ts";
+import { configSchema } from "../../../coordinator/config/schema.ts";
 import { augmentForms, dataForms } from "../../../coordinator/config/data.ts";
 import { layerForms } from "../../../coordinator/config/model.ts";
 import { buildProgram } from "../../../coordinator/cli/program.ts";

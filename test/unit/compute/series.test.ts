@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { SharedMemory, sharedBytes } from "../../../coordinator/shared-memory.ts";
+import { SharedMemory, sharedBytes } from "../../../coordinator/exchange/shared-memory.ts";
 import { ComputePool, readHere } from "../../../shared/compute/pool.ts";
 import type { Sum } from "../../../shared/compute/queue.ts";
 import type { ComputeResult, ComputeTask } from "../../../shared/compute/task.ts";

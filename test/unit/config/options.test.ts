@@ -1,8 +1,8 @@
 /** Every option of a config: its default, a value that is accepted, and one that is refused, with the message. */
 import { describe, expect, it } from "vitest";
 import { configOf, refusal } from "../../support/config.ts";
-import { configSchema } from "../../../coordinator/config.ts";
-import type { RunConfig } from "../../../coordinator/config.ts";
+import { configSchema } from "../../../coordinator/config/schema.ts";
+import type { RunConfig } from "../../../coordinator/config/config.ts";
 
 interface OptionCase {
   readonly key: string;

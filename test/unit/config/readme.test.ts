@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it, test } from "vitest";
 import { parse } from "yaml";
-import { configSchema } from "../../../coordinator/config.ts";
+import { configSchema } from "../../../coordinator/config/schema.ts";
 import { scheduleForms } from "../../../coordinator/config/optimizer.ts";
 
 const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");

@@ -2,7 +2,7 @@
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import type { RunConfig } from "../../../coordinator/config.ts";
+import type { RunConfig } from "../../../coordinator/config/config.ts";
 import { configFromFile, configFromObject, type TrainConfig } from "../../../coordinator/config/resolve.ts";
 import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";

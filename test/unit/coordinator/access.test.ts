@@ -1,6 +1,6 @@
 /** Who is taken for a reader, an operator or nobody: tokens, and the cookies that stand for them. */
 import { describe, expect, it } from "vitest";
-import { Access, SESSION_LIFE } from "../../../coordinator/http/access.ts";
+import { Access, SESSION_LIFE } from "../../../coordinator/server/access.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 
 const token = JoinToken.from("correct-horse-battery-staple", "test");

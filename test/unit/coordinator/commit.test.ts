@@ -1,8 +1,8 @@
 /** The end of a training step whose partials lie in memory that is shared. */
 import { expect, it } from "vitest";
-import { commit } from "../../../coordinator/commit.ts";
+import { commit } from "../../../coordinator/exchange/commit.ts";
 import { Crew, CREW_BYTES } from "../../../coordinator/crew/crew.ts";
-import { ParameterStore, parameterBytes } from "../../../coordinator/parameters.ts";
+import { ParameterStore, parameterBytes } from "../../../coordinator/exchange/parameters.ts";
 import { Reduction, reductionBytes } from "../../../coordinator/reduction/reduction.ts";
 import { partialLayouts, vectorBytes } from "../../../shared/gradient/partial.ts";
 import { runId, workerId } from "../../../shared/ids.ts";

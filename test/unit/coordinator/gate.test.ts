@@ -1,7 +1,7 @@
 /** How many may connect, and from where: counted without sockets, under a clock of the test's own. */
 import { describe, expect, it } from "vitest";
-import { Gate } from "../../../coordinator/gate.ts";
-import type { Visit } from "../../../coordinator/gate.ts";
+import { Gate } from "../../../coordinator/server/gate.ts";
+import type { Visit } from "../../../coordinator/server/gate.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 
 function admitted(gate: Gate, address = "10.0.0.1", now = 0): Visit {

@@ -3,9 +3,9 @@ import { request } from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import type { Site } from "../../../coordinator/http/edge.ts";
-import { listen } from "../../../coordinator/server.ts";
-import type { ServerListener } from "../../../coordinator/server.ts";
+import type { Site } from "../../../coordinator/server/edge.ts";
+import { listen } from "../../../coordinator/server/server.ts";
+import type { ServerListener } from "../../../coordinator/server/server.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 
 const secret = "correct-horse-battery-staple";

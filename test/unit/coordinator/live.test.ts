@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { dashboardPages } from "../../../coordinator/dashboard/live.ts";
 import type { RunView } from "../../../coordinator/http/view.ts";
-import { listen } from "../../../coordinator/server.ts";
+import { listen } from "../../../coordinator/server/server.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { temporaryFolder } from "../../support/files.ts";
 

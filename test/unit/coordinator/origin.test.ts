@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isForeignOrigin } from "../../../coordinator/origin.ts";
+import { isForeignOrigin } from "../../../coordinator/server/origin.ts";
 
 it.each([
   [undefined, "127.0.0.1:7000", false],

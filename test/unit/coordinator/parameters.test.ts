@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Crew, CREW_BYTES } from "../../../coordinator/crew/crew.ts";
-import { ParameterStore, parameterBytes } from "../../../coordinator/parameters.ts";
+import { ParameterStore, parameterBytes } from "../../../coordinator/exchange/parameters.ts";
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { planOf, settingsOf } from "../../../coordinator/plan.ts";
-import type { RunConfig } from "../../../coordinator/config.ts";
+import { planOf, settingsOf } from "../../../coordinator/run/plan.ts";
+import type { RunConfig } from "../../../coordinator/config/config.ts";
 import type { Settings } from "../../../coordinator/core/state.ts";
 import { data, job } from "../../simulation/job.ts";
 

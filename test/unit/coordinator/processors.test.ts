@@ -1,6 +1,6 @@
 /** Which processors a worker of this machine gets. That it runs there: test/process/local-workers.test.ts. */
 import { describe, expect, it } from "vitest";
-import { processorsFor, startOn } from "../../../coordinator/processors.ts";
+import { processorsFor, startOn } from "../../../coordinator/local-workers/processors.ts";
 import { canChoose, processorsOf } from "../../support/processors.ts";
 
 /** A process may be kept to some of a machine's processors. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Work } from "../../../coordinator/core/state.ts";
-import { EngineReferee } from "../../../coordinator/referee.ts";
+import { EngineReferee } from "../../../coordinator/exchange/referee.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 import { vectorBytes } from "../../../shared/gradient/partial.ts";
 import { stepNumber } from "../../../shared/ids.ts";

@@ -1,6 +1,6 @@
 /** Plans that workers would refuse again and again are refused before there is a run, by the same limits. */
 import { expect, it } from "vitest";
-import { checkSendable } from "../../../coordinator/sendable.ts";
+import { checkSendable } from "../../../coordinator/run/sendable.ts";
 import { partialLayouts } from "../../../shared/gradient/partial.ts";
 import { LONGEST_NAME } from "../../../shared/ids.ts";
 import type { RunPlan } from "../../../shared/protocol/messages.ts";

@@ -1,0 +1,189 @@
+/**
+ * A run from its config to its model files: reads the data, listens, makes or opens the run folder, starts the runtime and
+ * the local workers, and cleans up after them however the run ends.
+ */
+import { randomBytes } from "node:crypto";
+import { systemClock } from "../../shared/clock.ts";
+import { ComputePool } from "../../shared/compute/pool.ts";
+import { piscinaThreads } from "../../shared/compute/threads.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { vectorBytes } from "../../shared/gradient/partial.ts";
+import { readTls } from "../../shared/tls.ts";
+import { readToken } from "../../shared/token.ts";
+import { compileSooner, tuneGarbageCollection } from "../../shared/v8.ts";
+import type { RunConfig } from "../config/config.ts";
+import { isOver } from "../core/progress.ts";
+import { totalSteps } from "../core/schedule.ts";
+import { initialState } from "../core/state.ts";
+import { rateAfter } from "../core/steering.ts";
+import type { RunEvent, RunProfile, RunResult } from "../events.ts";
+import { machineryOf } from "../exchange/machinery.ts";
+import { EngineReferee } from "../exchange/referee.ts";
+import { siteOf } from "../http/routes.ts";
+import { startLocalWorkers } from "../local-workers/local-workers.ts";
+import { CoordinatorRuntime } from "../runtime.ts";
+import { Audience } from "./audience.ts";
+import { openDoors } from "./doors.ts";
+import type { Doors } from "./doors.ts";
+import { ingredientsOf } from "./ingredients.ts";
+import type { Ingredients } from "./ingredients.ts";
+import { keepLogs } from "./logs.ts";
+import { openFolder, reopen } from "./opening.ts";
+import { firstManifest, frozenCount, parameterCount, planOf, settingsOf, shardsOf } from "./plan.ts";
+import { takePosition } from "./position.ts";
+import { Recorder } from "./recorder.ts";
+import { resultOf, secondsOf } from "./result.ts";
+import { checkSendable } from "./sendable.ts";
+
+export interface StartOptions {
+  readonly config: RunConfig;
+  /** Nobody chose the name of a new run: where another one has it by now, it takes the next. */
+  readonly mayRename?: boolean;
+  /** Go on from the newest checkpoint of the run folder. */
+  readonly resume: boolean;
+  /** Worker processes to start on this machine; 0 when they join from elsewhere. */
+  readonly localWorkers: number;
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Writes down when who did what in every step: into this new file, or `true`: into trace.json of the run folder. */
+  readonly trace?: string | true | undefined;
+}
+
+export interface RunHandle {
+  /** ws://host:port for workers. */
+  readonly url: string;
+  /** Rejects with the LockstepError that ended the run, or with what `onEvent` threw. */
+  readonly finished: Promise<RunResult>;
+  /** Where the time of the steps went so far. */
+  profile(): RunProfile;
+  /** Ends the run after the open step, with a checkpoint; `finished` resolves with the outcome `stopped`. */
+  stop(): void;
+}
+
+/** Starts a run. Rejects with a LockstepError when it can't be started; nothing is then left behind. */
+export async function startRun(options: StartOptions): Promise<RunHandle> {
+  tuneGarbageCollection();
+  const { config, resume, localWorkers, onEvent } = options;
+  const audience = new Audience(onEvent);
+  await using cleanUp = new AsyncDisposableStack();
+  const token = readToken(config.tokenFile, process.env);
+  const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
+  const ingredients = await ingredientsOf(config, resume, audience.notify);
+  // The port first: when it is in use there is no run, and no folder of one.
+  const { host, port, maxConnections } = config;
+  const partialBytes = vectorBytes(ingredients.layouts.partial.train);
+  const doors = await openDoors({ host, port, token, tls, maxConnections, partialBytes }, localWorkers, cleanUp);
+  return await startAt(doors, ingredients, options, audience, cleanUp);
+}
+
+/** Takes the run up at its doors; the core begins to train once workers are there. */
+async function startAt(
+  doors: Doors,
+  ingredients: Ingredients,
+  { mayRename = false, resume, localWorkers, trace: wantsTrace }: StartOptions,
+  audience: Audience,
+  cleanUp: AsyncDisposableStack,
+): Promise<RunHandle> {
+  const { notify, watchers } = audience;
+  const { config: asked, data, model, layouts } = ingredients;
+  const resumed = resume ? await reopen(ingredients, cleanUp) : undefined;
+  const manifest = { ...(resumed?.manifest ?? firstManifest(ingredients)), exact: asked.exact };
+  // Whatever may be wrong with the config is found before the folder has it, or has the name.
+  const settings = settingsOf(ingredients, manifest.run, localWorkers);
+  const plan = planOf(ingredients, settings, wantsTrace !== undefined);
+  checkSendable(plan, layouts);
+  const machinery = machineryOf(asked, layouts, shardsOf(settings), (done) => rateAfter(state, done));
+  cleanUp.defer(() => machinery.crew.close());
+  const { store } = machinery;
+  const opened = await openFolder(ingredients, { manifest, resumed, mayRename, trace: wantsTrace }, cleanUp);
+  const { folder, config, trace } = opened;
+  const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
+  const { steps, steering, resumedAt } = await takePosition(ingredients, manifest, { store, recorder }, resume);
+  const { fingerprint, quarantined = [] } = manifest;
+  // Which partials are audited must not be foreseen by those who know the seed.
+  const auditKey = randomBytes(6).readUIntBE(0, 6);
+  const state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, systemClock.now());
+  await recorder.open(steps);
+
+  const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
+  compileSooner({ well: plan.isLong && machinery.memory === undefined });
+  const runtime = new CoordinatorRuntime({
+    ...machinery,
+    state,
+    plan,
+    referee,
+    clock: systemClock,
+    notify(event) {
+      if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);
+      if (event.type === "quarantined") workers.abandon(event.worker);
+      notify(event);
+    },
+    record: (line) => recorder.append(line),
+    checkpoint: (onFailed) => recorder.checkpoint(state, onFailed),
+    keepBest: () => recorder.keepBest(state),
+  });
+  cleanUp.defer(() => runtime.close());
+  const figures = { parameters: parameterCount(layouts), steps: totalSteps(settings) };
+  const site = siteOf({
+    ...figures,
+    config,
+    manifest,
+    data,
+    model,
+    state,
+    sampleShape: data.train.sampleShape,
+    target: data.train.target,
+    folder: folder.path,
+    profile: () => runtime.profiler.profile,
+    parametersNow: () => Float32Array.from(store.vector),
+    now: () => systemClock.now(),
+    observe: (observer) => runtime.observe(observer),
+    link: (worker) => runtime.link(worker),
+    ping: (worker) => runtime.ping(worker),
+    command: (command) => (command === "stop" ? runtime.stop("user") : runtime.command(command)),
+    onClose: (action) => cleanUp.defer(action),
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => void watchers.delete(watcher);
+    },
+  });
+  keepLogs(
+    { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
+    { state, runtime, recorder },
+    audience,
+    cleanUp,
+  );
+  const { outer, own } = doors;
+  for (const { server } of new Set([outer, own])) server.serve(runtime, site);
+  const { url } = outer.server;
+  notify({ type: "listening", url, folder: folder.path, ...figures, frozen: frozenCount(layouts), resumedAt });
+  if (trace !== undefined) notify({ type: "tracing", file: trace.path });
+  audience.onFailure(() => runtime.stop("user"));
+  const workers = startLocalWorkers(
+    { url: own.server.url, token: own.token, threads: config.threads },
+    isOver(state) ? 0 : localWorkers,
+    (error) => runtime.stop(error),
+  );
+  cleanUp.defer(() => workers.close());
+  const open = cleanUp.move();
+
+  const finish = async (): Promise<RunResult> => {
+    await using _ = open;
+    const outcome = await runtime.finished;
+    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
+    const seconds = secondsOf(state);
+    await workers.close();
+    await referee.close();
+    const unsaved = await recorder.close();
+    if (outcome instanceof LockstepError) throw outcome;
+    audience.check();
+    // Whoever stops a run counts on the checkpoint that it ends with.
+    if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
+    const { profile } = runtime.profiler;
+    const ended = { state, store, recorder, folder: folder.path };
+    const result = await resultOf({ outcome, seconds, profile }, ingredients, ended);
+    notify({ type: "finished", result });
+    audience.check();
+    return result;
+  };
+  return { url, finished: finish(), profile: () => runtime.profiler.profile, stop: () => runtime.stop("user") };
+}

@@ -1,0 +1,24 @@
+/** Has an HTTP server listen, and says where, or in words why it cannot. */
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { LockstepError } from "../../shared/errors.ts";
+
+/** Resolves to the authority of its URLs, HOST:PORT. Throws PORT_IN_USE or BIND_REFUSED. */
+export async function listenAt(http: Server, host: string, port: number): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));
+    http.listen(port, host, resolve);
+  });
+  const address = http.address() as AddressInfo;
+  return `${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): LockstepError {
+  const cause = { cause: error };
+  if (error.code === "EADDRINUSE") {
+    const sentence = `port ${port} on ${host} is in use`;
+    return new LockstepError("PORT_IN_USE", sentence, "choose another --port, or 0 for any free one", cause);
+  }
+  const sentence = `cannot listen on ${host}:${port}: ${error.message}`;
+  return new LockstepError("BIND_REFUSED", sentence, "choose an address of this machine and a port above 1023", cause);
+}
