@@ -23,7 +23,8 @@ import { Exchange } from "./exchange/exchange.ts";
 import type { ExchangeParts } from "./exchange/exchange.ts";
 import { Profiler } from "./exchange/profiler.ts";
 import type { Referee } from "./exchange/referee.ts";
-import type { Connection, Link, ServerListener } from "./server/server.ts";
+import type { Connection, Link } from "./server/connection.ts";
+import type { ServerListener } from "./server/server.ts";
 import type { LineListener } from "./exchange/shared-memory.ts";
 
 const TICK_EVERY = 100;

@@ -2,7 +2,7 @@
 import type { WorkerId } from "../../shared/ids.ts";
 import type { CoordinatorState, Member } from "../core/state.ts";
 import type { RunView } from "../http/view.ts";
-import type { Link } from "../server/server.ts";
+import type { Link } from "../server/connection.ts";
 import type { RunHistory, WorkerRecord } from "./history.ts";
 import type { WorkerRow } from "./page/messages.ts";
 

@@ -12,7 +12,7 @@ import type { CoordinatorEffect, CoordinatorEvent } from "../core/events.ts";
 import { sendsAhead } from "../core/sending.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { Reduction } from "../reduction/reduction.ts";
-import type { Connection } from "../server/server.ts";
+import type { Connection } from "../server/connection.ts";
 import type { Lent } from "./outgoing.ts";
 import type { ParameterStore } from "./parameters.ts";
 import type { Profiler } from "./profiler.ts";

@@ -8,7 +8,7 @@ import type { CoordinatorState } from "../core/state.ts";
 import type { RunEvent, RunProfile } from "../events.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
 import type { EffectObserver } from "../runtime.ts";
-import type { Link } from "../server/server.ts";
+import type { Link } from "../server/connection.ts";
 
 export interface RunView {
   readonly config: RunConfig;

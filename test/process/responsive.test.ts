@@ -10,7 +10,7 @@ import { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../shared/protocol/validate.ts";
 import { listen } from "../../coordinator/server/server.ts";
-import type { Connection } from "../../coordinator/server/server.ts";
+import type { Connection } from "../../coordinator/server/connection.ts";
 import { worker } from "../support/lockstep.ts";
 import { segmentsOf, vectorOf } from "../support/vector.ts";
 

@@ -1,5 +1,5 @@
 /** A connection of which nothing is known but that it is there. */
-import type { Connection } from "../../coordinator/server/server.ts";
+import type { Connection } from "../../coordinator/server/connection.ts";
 
 export const unknownLink: Pick<Connection, "link" | "ping"> = {
   link: () => ({ address: "", bytesSent: 0, bytesReceived: 0, roundTrip: undefined, load: undefined }),
