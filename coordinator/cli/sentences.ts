@@ -3,7 +3,7 @@ import { unreachable } from "../../shared/errors.ts";
 import type { LogLevel } from "../../shared/log.ts";
 import type { RunEvent, RunResult } from "../events.ts";
 import type { Figures } from "../../shared/nn/metrics.ts";
-import { reportLines } from "../run/starting.ts";
+import { reportLines } from "../model/initial-weights.ts";
 import { bytes, count, duration, loss, percent, plural } from "./format.ts";
 
 const accuracyPart = (what: string, accuracy: number | undefined): string =>

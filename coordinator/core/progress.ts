@@ -1,19 +1,19 @@
 /** What comes next: the one place that decides between evaluating, checkpointing, stopping, waiting and the next step. */
 import { LockstepError } from "../../shared/errors.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
-import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
+import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
+import { batchOf, endsEpoch, evaluationDue, evaluationShards, samplesIn, stepsPerEpoch, totalSteps } from "./epochs.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { pause, unpause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
 import type { PlannedWork } from "./planning.ts";
-import { batchOf, endsEpoch, evaluationDue, samplesIn, stepsPerEpoch, totalSteps } from "./schedule.ts";
 import { updateSpeeds } from "./speed.ts";
-import { decide, rateAfter } from "./steering.ts";
 import { noSums, readyMembers } from "./state.ts";
 import type { CoordinatorState, Evaluation, Settings, Sums, Work } from "./state.ts";
+import { decide, rateAfter } from "./steering.ts";
 
 /** Milliseconds of training that are assigned ahead, or one step. */
 const AHEAD = 100;
@@ -134,7 +134,7 @@ function stepWork(settings: Settings, step: StepNumber): PlannedWork {
 
 function openEvaluation(state: CoordinatorState, now: number): CoordinatorEffect[] {
   const { testSamples, evaluationChunk } = state.settings;
-  const shards = cutIntoShards(testSamples, Math.ceil(testSamples / evaluationChunk)).sizes.length;
+  const shards = evaluationShards(testSamples, evaluationChunk).sizes.length;
   const epoch = batchOf(state.settings, state.steps - 1).epoch;
   return openWork(
     state,

@@ -3,7 +3,7 @@ import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import type { CoordinatorEffect, Rest } from "./events.ts";
 import type { WorkName } from "../../shared/protocol/messages.ts";
-import { evaluationDue, totalSteps } from "./schedule.ts";
+import { evaluationDue, totalSteps } from "./epochs.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState, Member, Piece, Work } from "./state.ts";
 

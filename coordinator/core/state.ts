@@ -2,14 +2,14 @@
  * What the coordinator's core knows: who is there, which work is open, how far the run is. Ids and counters only; big
  * buffers stay with the runtime. The core alone changes it, event by event (see step.ts).
  */
-import type { RunId, StepNumber, WorkerId } from "../../shared/ids.ts";
-import type { TreeNode } from "../../shared/gradient/tree.ts";
-import type { JoinToken } from "../../shared/protocol/handshake.ts";
-import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
-import type { LockstepError } from "../../shared/errors.ts";
 import type { TargetSpec } from "../../shared/data/target.ts";
+import type { LockstepError } from "../../shared/errors.ts";
+import type { TreeNode } from "../../shared/gradient/tree.ts";
+import type { RunId, StepNumber, WorkerId } from "../../shared/ids.ts";
 import type { Figures, MetricSpec } from "../../shared/nn/metrics.ts";
 import type { Schedule } from "../../shared/optim/schedule.ts";
+import type { JoinToken } from "../../shared/protocol/handshake.ts";
+import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
 import { freshWatch } from "./watch.ts";
 import type { Figure, Watch } from "./watch.ts";
 
@@ -25,7 +25,7 @@ export interface Settings {
   readonly trainSamples: number;
   /** 0 where there is no test data. */
   readonly testSamples: number;
-  /** Samples of one shard of an evaluation. */
+  /** Samples of one shard of an evaluation, at most. */
   readonly evaluationChunk: number;
   /** Epochs between evaluations; 0 for one at the very end. */
   readonly evaluateEvery: number;

@@ -4,7 +4,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 import { version } from "../../shared/version.ts";
-import { samplesIn } from "../core/schedule.ts";
+import { samplesIn } from "../core/epochs.ts";
 import { readyMembers } from "../core/state.ts";
 import type { RunEvent } from "../events.ts";
 import type { Pages } from "../server/edge.ts";

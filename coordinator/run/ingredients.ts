@@ -7,11 +7,11 @@ import type { PartialLayouts } from "../../shared/gradient/partial.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
 import type { RunConfig } from "../config/config.ts";
 import type { RunEvent } from "../events.ts";
-import { checkLookups } from "./check-lookups.ts";
-import { checkTargets } from "./check-targets.ts";
-import { modelFor, withLayers } from "./model.ts";
-import { startOf } from "./starting.ts";
-import type { Start } from "./starting.ts";
+import { checkLookups } from "../model/check-lookups.ts";
+import { checkTargets } from "../model/check-targets.ts";
+import { startOf } from "../model/initial-weights.ts";
+import type { Start } from "../model/initial-weights.ts";
+import { modelFor, withLayers } from "../model/model.ts";
 
 export interface Ingredients {
   readonly config: RunConfig;

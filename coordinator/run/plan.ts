@@ -10,16 +10,14 @@ import type { RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
 import { LONG_RUN } from "../../shared/v8.ts";
 import { version } from "../../shared/version.ts";
 import { steeredBy, type RunConfig } from "../config/config.ts";
-import { batchOf, stepsPerEpoch, totalSteps } from "../core/schedule.ts";
+import { batchOf, EVALUATION_CHUNK, evaluationShards, stepsPerEpoch, totalSteps } from "../core/epochs.ts";
 import type { Settings } from "../core/state.ts";
 import type { Figure } from "../core/watch.ts";
 import type { OptimizerParts } from "../crew/crew.ts";
+import { measuredBy } from "../model/model.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
 import type { Ingredients } from "./ingredients.ts";
-import { measuredBy } from "./model.ts";
 
-/** Samples of one shard of an evaluation: part of the arithmetic, so it never changes. */
-export const EVALUATION_CHUNK = 250;
 /** How long a run waits for all its local workers before it starts with those it has, in milliseconds. */
 const GATHER_FOR = 20_000;
 
@@ -103,7 +101,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
 /** Into how many shards works are cut. */
 export const shardsOf = ({ shards, testSamples, evaluationChunk }: Settings): Readonly<Record<WorkKind, number>> => ({
   train: shards,
-  evaluate: Math.max(1, Math.ceil(testSamples / evaluationChunk)),
+  evaluate: testSamples === 0 ? 1 : evaluationShards(testSamples, evaluationChunk).sizes.length,
 });
 
 /** Throws CONFIG_INVALID where there are more steps than those who wait for parameters can be told of. */

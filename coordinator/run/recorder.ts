@@ -9,7 +9,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import { encodeInferenceOnnx } from "../../shared/graph/onnx/encode.ts";
 import { slotView } from "../../shared/memory/layout.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
-import { batchOf } from "../core/schedule.ts";
+import { batchOf } from "../core/epochs.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { RunEvent } from "../events.ts";
 import type { ParameterStore } from "../exchange/parameters.ts";

@@ -1,7 +1,7 @@
 /** What a run that has ended well leaves and says: its model, written to files if it is completed, and its figures. */
 import { systemClock } from "../../shared/clock.ts";
 import { parametersSha256 } from "../../shared/memory/layout.ts";
-import { batchOf, samplesIn } from "../core/schedule.ts";
+import { batchOf, samplesIn } from "../core/epochs.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { RunResult } from "../events.ts";
 import type { ParameterStore } from "../exchange/parameters.ts";
@@ -10,7 +10,7 @@ import type { Ingredients } from "./ingredients.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** The run as it stands at its end. */
-interface Ended {
+export interface Ended {
   readonly state: CoordinatorState;
   readonly store: ParameterStore;
   readonly recorder: Recorder;

@@ -12,27 +12,32 @@ import { readTls } from "../../shared/tls.ts";
 import { readToken } from "../../shared/token.ts";
 import { compileSooner, tuneGarbageCollection } from "../../shared/v8.ts";
 import type { RunConfig } from "../config/config.ts";
+import { totalSteps } from "../core/epochs.ts";
 import { isOver } from "../core/progress.ts";
-import { totalSteps } from "../core/schedule.ts";
 import { initialState } from "../core/state.ts";
 import { rateAfter } from "../core/steering.ts";
 import type { RunEvent, RunProfile, RunResult } from "../events.ts";
-import { machineryOf } from "../exchange/machinery.ts";
 import { EngineReferee } from "../exchange/referee.ts";
+import type { Referee } from "../exchange/referee.ts";
 import { siteOf } from "../http/routes.ts";
+import type { RunView } from "../http/view.ts";
 import { startLocalWorkers } from "../local-workers/local-workers.ts";
+import type { LocalWorkers } from "../local-workers/local-workers.ts";
+import type { Manifest } from "../run-folder/manifest.ts";
 import { CoordinatorRuntime } from "../runtime.ts";
 import { Audience } from "./audience.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
+import { openFolder, reopen } from "./folder.ts";
 import { ingredientsOf } from "./ingredients.ts";
 import type { Ingredients } from "./ingredients.ts";
 import { keepLogs } from "./logs.ts";
-import { openFolder, reopen } from "./opening.ts";
+import { machineryOf } from "./machinery.ts";
 import { firstManifest, frozenCount, parameterCount, planOf, settingsOf, shardsOf } from "./plan.ts";
-import { takePosition } from "./position.ts";
 import { Recorder } from "./recorder.ts";
+import { restore } from "./restore.ts";
 import { resultOf, secondsOf } from "./result.ts";
+import type { Ended } from "./result.ts";
 import { checkSendable } from "./sendable.ts";
 
 export interface StartOptions {
@@ -77,14 +82,14 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
 
 /** Takes the run up at its doors; the core begins to train once workers are there. */
 async function startAt(
-  doors: Doors,
+  { outer, own }: Doors,
   ingredients: Ingredients,
   { mayRename = false, resume, localWorkers, trace: wantsTrace }: StartOptions,
   audience: Audience,
   cleanUp: AsyncDisposableStack,
 ): Promise<RunHandle> {
-  const { notify, watchers } = audience;
-  const { config: asked, data, model, layouts } = ingredients;
+  const { notify } = audience;
+  const { config: asked, data, layouts } = ingredients;
   const resumed = resume ? await reopen(ingredients, cleanUp) : undefined;
   const manifest = { ...(resumed?.manifest ?? firstManifest(ingredients)), exact: asked.exact };
   // Whatever may be wrong with the config is found before the folder has it, or has the name.
@@ -97,7 +102,7 @@ async function startAt(
   const opened = await openFolder(ingredients, { manifest, resumed, mayRename, trace: wantsTrace }, cleanUp);
   const { folder, config, trace } = opened;
   const recorder = new Recorder({ folder, manifest, store, keep: config.checkpoint.keep, notify });
-  const { steps, steering, resumedAt } = await takePosition(ingredients, manifest, { store, recorder }, resume);
+  const { steps, steering, resumedAt } = await restore(ingredients, manifest, { store, recorder }, resume);
   const { fingerprint, quarantined = [] } = manifest;
   // Which partials are audited must not be foreseen by those who know the seed.
   const auditKey = randomBytes(6).readUIntBE(0, 6);
@@ -122,17 +127,62 @@ async function startAt(
     keepBest: () => recorder.keepBest(state),
   });
   cleanUp.defer(() => runtime.close());
-  const figures = { parameters: parameterCount(layouts), steps: totalSteps(settings) };
-  const site = siteOf({
-    ...figures,
+  const running = { ingredients, config, manifest, folder: folder.path, state, store, recorder, referee, runtime };
+  const site = siteOf(viewOf(running, audience, cleanUp));
+  keepLogs(
+    { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
+    { state, runtime, recorder },
+    audience,
+    cleanUp,
+  );
+  for (const { server } of new Set([outer, own])) server.serve(runtime, site);
+  const { url } = outer.server;
+  const [parameters, frozen] = [parameterCount(layouts), frozenCount(layouts)];
+  const all = totalSteps(settings);
+  notify({ type: "listening", url, folder: folder.path, parameters, frozen, steps: all, resumedAt });
+  if (trace !== undefined) notify({ type: "tracing", file: trace.path });
+  audience.onFailure(() => runtime.stop("user"));
+  const workers = startLocalWorkers(
+    { url: own.server.url, token: own.token, threads: config.threads },
+    isOver(state) ? 0 : localWorkers,
+    (error) => runtime.stop(error),
+  );
+  cleanUp.defer(() => workers.close());
+  return {
+    url,
+    finished: finish(running, workers, audience, cleanUp.move()),
+    profile: () => runtime.profiler.profile,
+    stop: () => runtime.stop("user"),
+  };
+}
+
+/** A run that has been started. */
+interface Running extends Ended {
+  readonly ingredients: Ingredients;
+  /** With the name that the run has now. */
+  readonly config: RunConfig;
+  readonly manifest: Manifest;
+  readonly referee: Referee;
+  readonly runtime: CoordinatorRuntime;
+}
+
+/** The run as its pages see it. */
+function viewOf(
+  { ingredients: { data, model, layouts }, config, manifest, folder, state, store, runtime }: Running,
+  { watchers }: Audience,
+  cleanUp: AsyncDisposableStack,
+): RunView {
+  return {
     config,
     manifest,
     data,
     model,
     state,
+    folder,
+    parameters: parameterCount(layouts),
+    steps: totalSteps(state.settings),
     sampleShape: data.train.sampleShape,
     target: data.train.target,
-    folder: folder.path,
     profile: () => runtime.profiler.profile,
     parametersNow: () => Float32Array.from(store.vector),
     now: () => systemClock.now(),
@@ -145,45 +195,31 @@ async function startAt(
       watchers.add(watcher);
       return () => void watchers.delete(watcher);
     },
-  });
-  keepLogs(
-    { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
-    { state, runtime, recorder },
-    audience,
-    cleanUp,
-  );
-  const { outer, own } = doors;
-  for (const { server } of new Set([outer, own])) server.serve(runtime, site);
-  const { url } = outer.server;
-  notify({ type: "listening", url, folder: folder.path, ...figures, frozen: frozenCount(layouts), resumedAt });
-  if (trace !== undefined) notify({ type: "tracing", file: trace.path });
-  audience.onFailure(() => runtime.stop("user"));
-  const workers = startLocalWorkers(
-    { url: own.server.url, token: own.token, threads: config.threads },
-    isOver(state) ? 0 : localWorkers,
-    (error) => runtime.stop(error),
-  );
-  cleanUp.defer(() => workers.close());
-  const open = cleanUp.move();
-
-  const finish = async (): Promise<RunResult> => {
-    await using _ = open;
-    const outcome = await runtime.finished;
-    if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
-    const seconds = secondsOf(state);
-    await workers.close();
-    await referee.close();
-    const unsaved = await recorder.close();
-    if (outcome instanceof LockstepError) throw outcome;
-    audience.check();
-    // Whoever stops a run counts on the checkpoint that it ends with.
-    if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
-    const { profile } = runtime.profiler;
-    const ended = { state, store, recorder, folder: folder.path };
-    const result = await resultOf({ outcome, seconds, profile }, ingredients, ended);
-    notify({ type: "finished", result });
-    audience.check();
-    return result;
   };
-  return { url, finished: finish(), profile: () => runtime.profiler.profile, stop: () => runtime.stop("user") };
+}
+
+/** Waits for the end of training, then for everything that the run leaves. */
+async function finish(
+  { ingredients, state, store, recorder, referee, runtime, folder }: Running,
+  workers: LocalWorkers,
+  audience: Audience,
+  open: AsyncDisposableStack,
+): Promise<RunResult> {
+  const { notify } = audience;
+  await using _ = open;
+  const outcome = await runtime.finished;
+  if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
+  const seconds = secondsOf(state);
+  await workers.close();
+  await referee.close();
+  const unsaved = await recorder.close();
+  if (outcome instanceof LockstepError) throw outcome;
+  audience.check();
+  // Whoever stops a run counts on the checkpoint that it ends with.
+  if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
+  const { profile } = runtime.profiler;
+  const result = await resultOf({ outcome, seconds, profile }, ingredients, { state, store, recorder, folder });
+  notify({ type: "finished", result });
+  audience.check();
+  return result;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openData } from "../../shared/data/open.ts";
 import { version } from "../../shared/version.ts";
 import { duration, plural } from "../cli/format.ts";
-import { modelFor, withLayers } from "../run/model.ts";
+import { modelFor, withLayers } from "../model/model.ts";
 import { makeFolders, writeAtomically } from "../run-folder/disk.ts";
 import { pointsOf, titleOf } from "./experiment.ts";
 import type { Experiment } from "./experiment.ts";

@@ -1,7 +1,7 @@
 /**
  * Everything that comes to the coordinator's port over HTTP and is no worker's WebSocket. In this order: how much may be asked at
  * all, so that nobody who asks slows the training; probes, which learn a word; where the request comes from; who
- * asks (access.ts); and then what a run shows, mounted by whoever serves it (routes.ts). Errors are JSON:
+ * asks (access.ts); and then what a run shows, mounted by whoever serves it (http/routes.ts). Errors are JSON:
  * `{ error: { code, message, hint } }`.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -43,8 +43,8 @@ export interface Site {
   readonly mount: (pages: Pages) => void;
 }
 
-/** What of a port matters to those who ask there. */
-export interface Door {
+/** Who may come to a port, and how. */
+export interface PortRules {
   readonly host: string;
   readonly token: JoinToken;
   readonly tls?: TlsMaterial | undefined;
@@ -56,7 +56,7 @@ const LONGEST_BODY = 16_384;
 /** What answers the requests at a door. */
 export function httpEdge(
   site: Site,
-  door: Door,
+  door: PortRules,
   gate: Gate,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const access = new Access(door.token);

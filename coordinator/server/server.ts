@@ -15,7 +15,7 @@ import type { TlsMaterial } from "../../shared/tls.ts";
 import { accept } from "./connection.ts";
 import type { Connection, ConnectionHandlers, Entrance } from "./connection.ts";
 import { httpEdge } from "./edge.ts";
-import type { Door, Site } from "./edge.ts";
+import type { PortRules, Site } from "./edge.ts";
 import { Gate } from "./gate.ts";
 import { listenAt } from "./listening.ts";
 import { isForeignOrigin } from "./origin.ts";
@@ -26,7 +26,7 @@ export interface ServerListener {
   onRefused(address: string, error: LockstepError): void;
 }
 
-export interface ListenOptions extends Door, Entrance {
+export interface ListenOptions extends PortRules, Entrance {
   /** 0: any free one. */
   readonly port: number;
   readonly maxConnections: number;

@@ -5,16 +5,15 @@
 import type { Dataset } from "../../shared/data/dataset.ts";
 import { alignment } from "../../shared/engine/engine.ts";
 import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
-import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import { childrenOf, type TreeNode } from "../../shared/gradient/tree.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import type { Graph } from "../../shared/graph/graph.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { slotView } from "../../shared/memory/layout.ts";
 import { figuresOf, type Figures } from "../../shared/nn/metrics.ts";
-import { checkSample } from "../run/check-lookups.ts";
-import { measuredBy } from "../run/model.ts";
-import { EVALUATION_CHUNK } from "../run/plan.ts";
+import { EVALUATION_CHUNK, evaluationShards } from "../core/epochs.ts";
+import { checkSample } from "../model/check-lookups.ts";
+import { measuredBy } from "../model/model.ts";
 import { testDataOf, type TrainedRun } from "./trained.ts";
 
 export interface Evaluated {
@@ -32,7 +31,7 @@ export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
   const test = testDataOf(trained);
   const { metrics, evaluated } = trained.model;
   const named = [...metrics, ...evaluated.map(({ name }) => name)];
-  const { sizes, starts } = cutIntoShards(test.length, Math.ceil(test.length / EVALUATION_CHUNK));
+  const { sizes, starts } = evaluationShards(test.length, EVALUATION_CHUNK);
   const programs = new Map<number, Loaded>();
   const sums: Record<string, number[]>[] = [];
   for (const [chunk, size] of sizes.entries()) {

@@ -10,11 +10,11 @@ import type { CompiledModel } from "../../shared/nn/model.ts";
 import { averageIn } from "../../shared/optim/optimizer.ts";
 import type { RunConfig } from "../config/config.ts";
 import { configOfRun } from "../config/resume.ts";
+import { modelFor } from "../model/model.ts";
 import { Checkpoints } from "../run-folder/checkpoints.ts";
 import { readIfThere } from "../run-folder/disk.ts";
 import type { FoundRun } from "../run-folder/find.ts";
 import { readRun } from "../run-folder/folder.ts";
-import { modelFor } from "../run/model.ts";
 
 export interface TrainedRun {
   readonly config: RunConfig;

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
-import { modelFor } from "../../coordinator/run/model.ts";
+import { modelFor } from "../../coordinator/model/model.ts";
 import { startRun } from "../../coordinator/run/run.ts";
 import { encodeSafetensors } from "../../shared/checkpoint/safetensors.ts";
 import { openData } from "../../shared/data/open.ts";

@@ -4,7 +4,7 @@
  * No socket, no second process, no thread: what distribution costs is measured against this.
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
-import { modelFor } from "../../coordinator/run/model.ts";
+import { modelFor } from "../../coordinator/model/model.ts";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
 import { optimizerParts } from "../../coordinator/run/plan.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/exchange/parameters.ts";

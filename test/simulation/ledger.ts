@@ -3,7 +3,7 @@
  * folded into the open work, and which steps were taken. Whatever does not add up throws.
  */
 import type { Work } from "../../coordinator/core/state.ts";
-import { totalSteps } from "../../coordinator/core/schedule.ts";
+import { totalSteps } from "../../coordinator/core/epochs.ts";
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { ComputeTask } from "../../shared/compute/task.ts";

@@ -3,7 +3,7 @@
  * samples. Prints the processor time a step took, as JSON.
  */
 import { configFromObject } from "../../../coordinator/config/resolve.ts";
-import { modelFor } from "../../../coordinator/run/model.ts";
+import { modelFor } from "../../../coordinator/model/model.ts";
 import { openData } from "../../../shared/data/open.ts";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";

@@ -7,7 +7,7 @@ import { adamw, sgd } from "../../../shared/optim/builders.ts";
 import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { editDistance, nearest } from "../../../coordinator/config/suggest.ts";
-import { withLayers } from "../../../coordinator/run/model.ts";
+import { withLayers } from "../../../coordinator/model/model.ts";
 import { train } from "../../../coordinator/train.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
 import type { TargetSpec } from "../../../shared/data/target.ts";

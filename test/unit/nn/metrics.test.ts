@@ -1,7 +1,7 @@
 /** The sums behind metrics through the real engine, cut into shards, against plain counting. */
 import { describe, expect, it } from "vitest";
 import { configFromObject } from "../../../coordinator/config/resolve.ts";
-import { measuredBy, modelFor } from "../../../coordinator/run/model.ts";
+import { measuredBy, modelFor } from "../../../coordinator/model/model.ts";
 import { dense, loss, ops, type Tensor } from "../../../coordinator/index.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";

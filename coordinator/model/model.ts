@@ -10,7 +10,7 @@ import { needsGraphs, restoreModel, storeModel } from "../../shared/nn/stored.ts
 import { isFrozenBy } from "../../shared/optim/segments.ts";
 import type { RunConfig } from "../config/config.ts";
 import { usualLayers } from "../config/schema.ts";
-import { onnxFilesOf } from "./starting.ts";
+import { onnxFilesOf } from "./initial-weights.ts";
 
 /** Compiles the config's model. Throws SHAPE_MISMATCH or CONFIG_INVALID, or MODEL_INVALID for a file that is part of it. */
 export async function modelFor(config: RunConfig, data: Dataset): Promise<CompiledModel> {

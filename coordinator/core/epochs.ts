@@ -1,5 +1,10 @@
 /** Which samples each step takes and when an epoch, an evaluation or the whole training is over: arithmetic, no state. */
+import { cutIntoShards } from "../../shared/gradient/plan.ts";
+import type { ShardCut } from "../../shared/gradient/plan.ts";
 import type { Settings } from "./state.ts";
+
+/** Samples of one shard of an evaluation, at most: part of the arithmetic, so it never changes. */
+export const EVALUATION_CHUNK = 250;
 
 /** One training step's place in its epoch. */
 export interface Batch {
@@ -43,3 +48,7 @@ export function evaluationDue(settings: Settings, steps: number): boolean {
   const epochs = steps / stepsPerEpoch(settings);
   return epochs === settings.epochs || (settings.evaluateEvery > 0 && epochs % settings.evaluateEvery === 0);
 }
+
+/** The shards of an evaluation of so many samples. */
+export const evaluationShards = (samples: number, chunk: number): ShardCut =>
+  cutIntoShards(samples, Math.ceil(samples / chunk));

@@ -6,11 +6,11 @@ import { Arena } from "../../shared/memory/arena.ts";
 import type { WorkKind } from "../../shared/protocol/messages.ts";
 import type { RunConfig } from "../config/config.ts";
 import { Crew, CREW_BYTES } from "../crew/crew.ts";
+import { ParameterStore, parameterBytes } from "../exchange/parameters.ts";
+import { sharedBytes, SharedMemory } from "../exchange/shared-memory.ts";
 import { Reduction, reductionBytes } from "../reduction/reduction.ts";
-import { optimizerParts } from "../run/plan.ts";
 import type { RuntimeParts } from "../runtime.ts";
-import { ParameterStore, parameterBytes } from "./parameters.ts";
-import { sharedBytes, SharedMemory } from "./shared-memory.ts";
+import { optimizerParts } from "./plan.ts";
 
 export type Machinery = Pick<RuntimeParts, "layouts" | "arena" | "kernels" | "store" | "reduction" | "memory"> & {
   readonly crew: Crew;

@@ -3,12 +3,12 @@ import { basename, join } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
 import type { RunConfig } from "../config/config.ts";
 import { freshName } from "../config/resolve.ts";
+import { withGraphs } from "../model/model.ts";
 import { createRun, resumeRun } from "../run-folder/folder.ts";
 import type { RunFolder } from "../run-folder/folder.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
 import { TraceFile } from "../tracing/trace-file.ts";
 import type { Ingredients } from "./ingredients.ts";
-import { withGraphs } from "./model.ts";
 
 interface OpenedRun {
   readonly folder: RunFolder;

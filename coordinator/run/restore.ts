@@ -5,10 +5,10 @@ import { initialParameters } from "../../shared/nn/model.ts";
 import { steeringFrom } from "../core/state.ts";
 import type { Steering } from "../core/state.ts";
 import type { ParameterStore } from "../exchange/parameters.ts";
+import { checkSameStart, startOf } from "../model/initial-weights.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
 import type { Ingredients } from "./ingredients.ts";
 import type { Recorder } from "./recorder.ts";
-import { checkSameStart, startOf } from "./starting.ts";
 
 interface Position {
   /** Steps taken so far. */
@@ -23,7 +23,7 @@ interface Position {
  * @param resume whether there may be checkpoints
  * @throws LockstepError CHECKPOINT_DAMAGED; RUN_MISMATCH where a run without a checkpoint would start from other files than it did
  */
-export async function takePosition(
+export async function restore(
   { config, model, layouts, start }: Ingredients,
   { startedFrom }: Manifest,
   { store, recorder }: { readonly store: ParameterStore; readonly recorder: Recorder },
