@@ -1,10 +1,10 @@
 /**
  * Fetches what a coordinator serves at `/data/SHA256` into a file, and goes on where it stopped when the connection is
- * cut. Whoever uses the file checks that it has that SHA-256.
+ * cut. No more is written than the first answer says that there is. Whoever uses the file checks that it has that SHA-256.
  */
 import { createWriteStream } from "node:fs";
 import { request as plainRequest } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -45,6 +45,7 @@ export async function download(
   onProgress: (received: number, size: number) => void,
 ): Promise<void> {
   let received = 0;
+  let size: number | undefined;
   let failures = 0;
   for (let busy = 0; ;) {
     const before = received;
@@ -55,14 +56,22 @@ export async function download(
       if (status === 200 || status === 206) {
         // Whoever knows no ranges begins anew.
         const start = status === 200 ? 0 : received;
+        const whole = start + Number(headers["content-length"]);
+        const objection = objectionTo(headers, status === 200 ? undefined : start, whole, size);
+        if (objection !== undefined) {
+          response.destroy();
+          throw unbounded(source, objection);
+        }
+        size = whole;
         const cut = await save(response, path, start, (bytes) => {
           received = start + bytes;
-          onProgress(received, start + Number(headers["content-length"]));
+          onProgress(received, whole);
         });
         if (cut === undefined) return;
         throw cut;
       }
-      response.resume();
+      // What it has to say is not read, however long that is.
+      response.destroy();
       if (status === 401 || status === 404) throw refusal(source, status);
       if ((status === 503 || status === 429) && (busy += 1) < MOST_BUSY) {
         await sleep(1_000, undefined, { signal: source.signal });
@@ -85,6 +94,25 @@ export async function download(
       );
     await sleep(Math.min(10_000, FIRST_PAUSE * 2 ** failures), undefined, { signal: source.signal });
   }
+}
+
+/**
+ * Why an answer is not written to the disk, or undefined: Node ends it where its content-length says, and what all of it
+ * comes to must be what the first answer said, or many short ones would go on for ever. The coordinator always says both lengths.
+ * @param start where it should go on, undefined if it begins anew
+ */
+function objectionTo(
+  { "content-range": range }: IncomingHttpHeaders,
+  start: number | undefined,
+  whole: number,
+  size: number | undefined,
+): string | undefined {
+  if (Number.isNaN(whole)) return "does not say in a content-length how long its answer is";
+  if (size !== undefined && whole !== size) return `said that the data has ${size} bytes, and then ${whole}`;
+  if (start === undefined || range === `bytes ${start}-${whole - 1}/${whole}`) return undefined;
+  // From the network to a terminal: nothing but printable characters, and not many.
+  const said = range?.replaceAll(/[^ -~]/g, "").slice(0, 100) ?? "no content-range";
+  return `was asked for the rest of ${whole} bytes from byte ${start} on, and sends ${said}`;
 }
 
 function ask({ address, tls, token, signal }: Source, sha256: string, start: number): Promise<IncomingMessage> {
@@ -129,6 +157,13 @@ async function save(
     { cause: failed },
   );
 }
+
+const unbounded = ({ address }: Source, objection: string): LockstepError =>
+  new LockstepError(
+    "DATA_MISSING",
+    `the run's data cannot be fetched: ${address.host} ${objection}`,
+    "check what lies between this machine and the coordinator: a proxy must hand lengths and ranges on as they are; or give this machine a copy of the data at the same path",
+  );
 
 const refusal = ({ address }: Source, status: 401 | 404): LockstepError =>
   status === 401
