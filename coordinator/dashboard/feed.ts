@@ -22,6 +22,13 @@ const MOST_TRACES = 8;
 /** Milliseconds that a watcher may leave everything unread. A long run's snapshot may have to cross a slow network. */
 const PATIENCE = 60_000;
 
+export const eventHeaders = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // Proxies such as nginx would hold them back.
+  "x-accel-buffering": "no",
+};
+
 interface Watcher {
   readonly response: ServerResponse;
   readonly mayCommand: boolean;
@@ -88,12 +95,7 @@ export class Feed {
   add(response: ServerResponse, mayCommand: boolean): void {
     // Its end has been told, and would never be heard of again.
     if (response.destroyed) return;
-    response.writeHead(200, {
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-      // Proxies such as nginx would hold them back.
-      "x-accel-buffering": "no",
-    });
+    response.writeHead(200, eventHeaders);
     // The others are told what this one finds in its snapshot.
     if (this.#watchers.size > 0) this.#tick();
     else this.#begin();

@@ -5,7 +5,7 @@ import type { RunView } from "../http/view.ts";
 import { fail } from "../server/answers.ts";
 import type { Pages } from "../server/edge.ts";
 import { pageFiles } from "./assets.ts";
-import { Feed } from "./feed.ts";
+import { eventHeaders, Feed } from "./feed.ts";
 import { RunHistory } from "./history.ts";
 import type { RunFacts } from "./page/messages.ts";
 import { imageSide, Predictor } from "./predictor.ts";
@@ -42,6 +42,8 @@ export function dashboardPages(run: RunView): (pages: Pages) => void {
     pages.get("/api/events", async (context) => {
       await readEarlier();
       if (feed.watchers >= MOST_WATCHERS) return fail(context, 503, tooMany);
+      // Without a body there is nothing to wait for.
+      if (context.req.method === "HEAD") return context.body(null, 200, eventHeaders);
       feed.add(context.env.outgoing, context.get("role") === "operator");
       return RESPONSE_ALREADY_SENT;
     });

@@ -3,7 +3,7 @@
  * name: the training part, the test part, and the text that names both (shared/data/open.ts). No path of a file is ever
  * asked for. `Range: bytes=N-` goes on after a cut.
  */
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -41,13 +41,20 @@ export function dataPages({ data: { sha256, source } }: RunView): (pages: Pages)
     pages.get("/data/:sha256", async (context) => {
       const content = contents.get(context.req.param("sha256"))?.();
       if (content === undefined) return fail(context, 404, unknown);
+      const { outgoing } = context.env;
+      const start = startOf(context.req.header("range"));
+      // Who asks only how long it is takes nothing from the others.
+      if (context.req.method === "HEAD") {
+        outgoing.writeHead(...headOf(content, start)).end();
+        return RESPONSE_ALREADY_SENT;
+      }
       if (downloads >= MOST_DOWNLOADS) {
         context.header("retry-after", "1");
         return fail(context, 503, busy);
       }
       downloads += 1;
       try {
-        await send(context.env.outgoing, content, startOf(context.req.header("range")));
+        await send(outgoing, content, start);
       } finally {
         downloads -= 1;
       }
@@ -58,20 +65,23 @@ export function dataPages({ data: { sha256, source } }: RunView): (pages: Pages)
 /** Where a download begins: of ranges, only those to the end are known, and others mean the whole. */
 const startOf = (range = ""): number => Number(/^bytes=(\d{1,15})-$/.exec(range)?.[1] ?? 0);
 
-async function send(response: ServerResponse, { size, blocks }: Content, start: number): Promise<void> {
-  if (start > size) {
-    response.writeHead(416, { "content-range": `bytes */${size}` }).end();
-    return;
-  }
-  const partial = start === 0 ? {} : { "content-range": `bytes ${start}-${size - 1}/${size}` };
-  response.writeHead(start === 0 ? 200 : 206, {
+/** Status and headers of the answer from `start` on. */
+function headOf({ size }: Content, start: number): [status: 200 | 206 | 416, headers: OutgoingHttpHeaders] {
+  if (start > size) return [416, { "content-range": `bytes */${size}`, "content-length": 0 }];
+  const headers = {
     "content-type": "application/octet-stream",
     "content-length": size - start,
     "cache-control": "private, immutable",
-    ...partial,
-  });
+  };
+  return start === 0 ? [200, headers] : [206, { ...headers, "content-range": `bytes ${start}-${size - 1}/${size}` }];
+}
+
+async function send(response: ServerResponse, content: Content, start: number): Promise<void> {
+  const [status, headers] = headOf(content, start);
+  response.writeHead(status, headers);
+  const chunks = status === 416 ? [] : chunksOf(content.blocks, start);
   // One that goes away has cut the connection, which is all there is to say.
-  await pipeline(Readable.from(chunksOf(blocks, start)), response).catch(() => response.destroy());
+  await pipeline(Readable.from(chunks), response).catch(() => response.destroy());
 }
 
 /** The bytes from `start` on, copied, since a block is gone when the next one is read. */

@@ -95,3 +95,12 @@ test("a history that cannot be read is told of without a stack, and is read once
   for (const path of ["/api/events", "/api/curve"]) expect((await ask(url, path)).status).toBe(200);
   expect(log).not.toHaveBeenCalled();
 });
+
+test("who asks for the events' head alone gets it with an end, however many ask", async () => {
+  const url = await servePages(resumedRun(await temporaryFolder()));
+  for (let count = 0; count < MANY; count++) {
+    const answer = await fetch(new URL("/api/events", url), { method: "HEAD", signal: AbortSignal.timeout(5_000) });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-type")).toBe("text/event-stream");
+  }
+});

@@ -1,0 +1,59 @@
+/** A run's dataset over HTTP, over real connections: to those who only ask how long it is, and while others read slowly. */
+import { connect } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { dataPages } from "../../../coordinator/http/data.ts";
+import type { RunView } from "../../../coordinator/http/view.ts";
+import { listen } from "../../../coordinator/server/server.ts";
+import { contentLength, createDataset } from "../../../shared/data/dataset.ts";
+import { JoinToken } from "../../../shared/protocol/handshake.ts";
+
+/** As many downloads as there may be at a time. */
+const MANY = 8;
+/** More bytes than the system's buffers of a connection hold. */
+const LONG = 32_000_000;
+
+const train = createDataset({
+  sampleShape: [LONG / 4],
+  target: { kind: "class", classes: 2 },
+  features: new Uint8Array(LONG),
+  targets: Int32Array.of(0, 1, 0, 1),
+});
+const size = contentLength(train.transfer());
+
+async function serveData(): Promise<URL> {
+  const server = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    token: JoinToken.none,
+    maxConnections: 99,
+    partialBytes: 1 << 20,
+  });
+  onTestFinished(() => server.close());
+  const nobody = { onConnection: () => ({ onFrame() {}, onBytes() {}, onClose() {} }), onRefused() {} };
+  const run = { data: { sha256: "0".repeat(64), source: { train } } } as unknown as RunView;
+  server.serve(nobody, { health: () => ({ alive: true, ready: true }), mount: dataPages(run) });
+  return new URL(`/data/${train.sha256}`, server.url.replace("ws", "http"));
+}
+
+/** Begins a download and reads no more than its first bytes. */
+const hang = ({ hostname, port, host, pathname }: URL): Promise<void> =>
+  new Promise((resolve) => {
+    const socket = connect(Number(port), hostname);
+    onTestFinished(() => void socket.destroy());
+    socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    socket.once("data", () => resolve(void socket.pause()));
+  });
+
+test.each([
+  ["of the whole", undefined, 200, size, null],
+  ["of what is left", "bytes=9-", 206, size - 9, `bytes 9-${size - 1}/${size}`],
+  ["of more than there is", `bytes=${size + 1}-`, 416, 0, `bytes */${size}`],
+] as const)("the head %s says how long it is, also while no download more is let in", async (_, range, ...said) => {
+  const url = await serveData();
+  await Promise.all(Array.from({ length: MANY }, () => hang(url)));
+  expect((await fetch(url)).status).toBe(503);
+  const answer = await fetch(url, { method: "HEAD", headers: range === undefined ? {} : { range } });
+  const length = Number(answer.headers.get("content-length"));
+  expect([answer.status, length, answer.headers.get("content-range")]).toEqual(said);
+  expect(await answer.text()).toBe("");
+});
