@@ -24,15 +24,14 @@ export async function readHistory(
 ): Promise<{ history: RunHistory; steps: number | undefined }> {
   const history = new RunHistory();
   let steps: number | undefined;
-  for (const event of await readEvents(path)) {
-    if (event.at > bounds.at) break;
+  await readEvents(path, bounds.at, (event) => {
     if (event.type === "listening") steps = event.steps;
     // Its figures are in metrics.jsonl, from which steps that are done again were removed.
     if (event.type === "epoch") {
       history.goesOn();
       history.say(event.at, "plain", sentenceOf(event)!);
     } else history.accept(event, event.at);
-  }
+  });
   await readMetrics(path, (line) => {
     if (line.step <= bounds.step) addLine(history, line, steps ?? Number.NaN);
   });

@@ -5,7 +5,8 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunEvent } from "../events.ts";
-import { onDisk, readIfThere } from "./disk.ts";
+import { onDisk } from "./disk.ts";
+import { linesIn } from "./lines.ts";
 
 /** An event with its time in milliseconds since 1970. */
 export type LoggedEvent = RunEvent & { readonly at: number };
@@ -48,13 +49,18 @@ export class EventLog {
   }
 }
 
-/** The events of a run so far; none where it has no log. A line that is torn is left out. Throws DISK_FAILED. */
-export async function readEvents(runPath: string): Promise<LoggedEvent[]> {
-  const bytes = await readIfThere(eventsPath(runPath));
-  return (bytes?.toString() ?? "").split("\n").flatMap((line) => {
-    const event = eventOf(line);
-    return event === undefined ? [] : [event];
-  });
+/**
+ * Hands over the events of a run up to a time, oldest first; none where it has no log. A line that is torn is left out. Throws
+ * DISK_FAILED.
+ */
+export async function readEvents(runPath: string, until: number, take: (event: LoggedEvent) => void): Promise<void> {
+  for await (const lines of linesIn(eventsPath(runPath)))
+    for (const { text } of lines) {
+      const event = eventOf(text);
+      if (event === undefined) continue;
+      if (event.at > until) return;
+      take(event);
+    }
 }
 
 const eventsPath = (runPath: string): string => join(runPath, "events.jsonl");
