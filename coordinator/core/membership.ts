@@ -103,6 +103,19 @@ export function refuse(
   ];
 }
 
+/**
+ * Lets go whoever is here under a name that has been quarantined since: a worker that comes again while its old connection still
+ * counts has several, and its sums are worth no more over another one.
+ */
+export function refuseTheQuarantined(state: CoordinatorState, now: number): CoordinatorEffect[] {
+  if (state.quarantined.size === 0) return [];
+  return [...state.members.values()].flatMap(({ id, name, phase }): CoordinatorEffect[] => {
+    // Who has said no hello has no name yet but its connection's own.
+    const quarantine = phase === "connected" ? undefined : state.quarantined.get(name);
+    return quarantine === undefined ? [] : refuse(state, id, quarantineError(name, quarantine.step), now);
+  });
+}
+
 /** The reason of a worker that goes in good order. */
 export const LEFT = "left";
 

@@ -17,6 +17,7 @@ import {
   objectionToReady,
   objectionToWorker,
   refuse,
+  refuseTheQuarantined,
 } from "./membership.ts";
 import { onAssembled, onCorrupt, onPartial, onSpoiled } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
@@ -81,9 +82,9 @@ function react(state: CoordinatorState, event: CoordinatorEvent, now: number): C
     case "corrupt":
       return onCorrupt(state, event.worker, event.work, event.node, now);
     case "compared":
-      return onCompared(state, event.work, event.node, event.groups, now);
+      return [...onCompared(state, event.work, event.node, event.groups, now), ...refuseTheQuarantined(state, now)];
     case "judged":
-      return onJudged(state, event.work, event.node, event.right);
+      return [...onJudged(state, event.work, event.node, event.right), ...refuseTheQuarantined(state, now)];
     case "committed":
       return onCommitted(state, event, now);
     case "advanced":

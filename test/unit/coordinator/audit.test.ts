@@ -99,6 +99,46 @@ describe("two workers that differ", () => {
     expect([...run.state.quarantined.values()]).toEqual([{ worker: "a", step: 1, since: 1 }]);
   });
 
+  /** Also here: another connection of worker a that is ready, one that is joining, a stranger, and another worker. */
+  function alsoThere(): CoordinatorTrace {
+    const run = differing();
+    for (const [connection, name] of Object.entries({ again: "a", joining: "a", other: "other" })) {
+      run.connect(connection);
+      run.hello(connection, { name });
+    }
+    run.ready("again");
+    run.connect("a-stranger");
+    run.compared("0-2", "a", "b");
+    return run;
+  }
+  const allLetGo = [
+    ...letGo("a"),
+    "again ← refused QUARANTINED",
+    "again close",
+    "notify refused",
+    "notify worker-lost",
+    "joining ← refused QUARANTINED",
+    "joining close",
+    "notify refused",
+    "open train 0",
+  ];
+
+  it("are told apart, and with the liar every other connection of its name is let go, and nobody else", () => {
+    const run = alsoThere();
+    expect(run.judged("0-2", ["b"]).slice(0, allLetGo.length)).toEqual(allLetGo);
+    expect([...run.state.members.keys()]).toEqual(["b", "other", "a-stranger"]);
+    expect(run.ready("joining")).toEqual([]);
+  });
+
+  it("are told apart by a third, and every other connection of the liar's name is let go too", () => {
+    const run = alsoThere();
+    run.judged("0-2", undefined);
+    run.join("c");
+    run.assembled("c", "0-2");
+    expect(run.compared("0-2", "b c", "a").slice(0, allLetGo.length)).toEqual(allLetGo);
+    expect([...run.state.members.keys()]).toEqual(["b", "other", "a-stranger", "c"]);
+  });
+
   it("may both be wrong", () => {
     const run = differing();
     run.compared("0-2", "a", "b");
