@@ -9,6 +9,11 @@ import { noteFailure } from "./trust.ts";
 import { noteDelivered } from "./speed.ts";
 import type { CoordinatorState, Piece } from "./state.ts";
 
+/** So many spoiled steps of a kind are told one by one. */
+const EACH_TOLD = 3;
+/** Kinds that are counted; those that happened last are kept, and would be told of anew. */
+const MOST_SPOILINGS = 1_000;
+
 const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
 
 /** The piece a partial answers, or the code of why it is not wanted. */
@@ -91,15 +96,35 @@ export function onSpoiled(state: CoordinatorState, by: readonly WorkerId[], now:
     const member = state.members.get(worker);
     // It may be gone: what it had left is kept until the work is over.
     if (member !== undefined) noteFailure(state, member, now);
-    const message = `the sum that worker ${member?.name ?? worker} left in shared memory for step ${work.name.step + 1} is damaged: the step begins anew, and the worker rests a while`;
-    return [{ type: "notify", event: { type: "warning", code: "PARTIAL_CORRUPT", message } }];
+    const name = member?.name ?? worker;
+    const sentence = `the sum that worker ${name} left in shared memory for step ${work.name.step + 1} is damaged: the step begins anew, and the worker rests a while`;
+    return sayHowOften(state, "PARTIAL_CORRUPT", name, sentence);
   });
   if (by.length === 0) {
-    const message = `the sums of step ${work.name.step + 1}, or the parameters they lead to, are not all finite: the step begins anew, and each worker's is looked at`;
-    effects.push({ type: "notify", event: { type: "warning", code: "LOSS_NOT_FINITE", message } });
+    const sentence = `the sums of step ${work.name.step + 1}, or the parameters they lead to, are not all finite: the step begins anew, and each worker's is looked at`;
+    effects.push(...sayHowOften(state, "LOSS_NOT_FINITE", "", sentence));
   }
   // It is opened again, and every partial looked at before it is added to others.
   state.distrusted = work.name.step;
   state.work = undefined;
   return effects;
+}
+
+/** A machine that is about to break may spoil every step for days: the first few are told, and then the tenth, the hundredth, … */
+function sayHowOften(
+  { spoilings }: CoordinatorState,
+  code: "PARTIAL_CORRUPT" | "LOSS_NOT_FINITE",
+  by: string,
+  sentence: string,
+): CoordinatorEffect[] {
+  const key = `${code} ${by}`;
+  const count = (spoilings.get(key) ?? 0) + 1;
+  // Set anew, it is the youngest of the map.
+  spoilings.delete(key);
+  spoilings.set(key, count);
+  if (spoilings.size > MOST_SPOILINGS) spoilings.delete(spoilings.keys().next().value!);
+  if (count > EACH_TOLD && !/^10+$/.test(String(count))) return [];
+  const next = count === EACH_TOLD ? 10 : 10 * count;
+  const summary = count < EACH_TOLD ? "" : ` (it has happened ${count} times, and is told again the ${next}th time)`;
+  return [{ type: "notify", event: { type: "warning", code, message: `${sentence}${summary}` } }];
 }

@@ -184,6 +184,8 @@ export interface CoordinatorState {
   readonly quarantined: Map<string, Quarantine>;
   /** What has been said of workers that differ under `exact: off`, by their names: they may differ in every step. */
   readonly saidToDiffer: Set<string>;
+  /** Steps whose sums were spoiled, by what and by whom. */
+  readonly spoilings: Map<string, number>;
   /** Decides which partials are audited; workers don't know it. */
   readonly auditKey: number;
   /** Partials that were compared with another computation of them, and found equal. */
@@ -248,6 +250,7 @@ export function initialState(
     failures: new Map(),
     quarantined: new Map(from.quarantined.map((each) => [each.worker, each])),
     saidToDiffer: new Set(),
+    spoilings: new Map(),
     auditKey: from.auditKey,
     audits: 0,
     phase: "gathering",

@@ -329,6 +329,38 @@ describe("a step whose sums are spoiled", () => {
     expect(run.feed({ type: "spoiled", by: [workerId("a")] })).toContain("open train 0");
   });
 
+  it.each([
+    ["whose numbers are not finite", [], "LOSS_NOT_FINITE", "the sums of step"],
+    ["that a worker damages", ["b"], "PARTIAL_CORRUPT", "the sum that worker b left"],
+  ] as const)("%s is told of one by one at first, then with how often it has happened", (_, by, code, beginning) => {
+    const run = new CoordinatorTrace({ startWorkers: 2, epochs: 1_000, testSamples: 0 });
+    run.join("a");
+    run.join("b");
+    const told: string[] = [];
+    for (let step = 1; step <= 1_200; step++) {
+      // Rests are over.
+      run.pass(31_000);
+      for (const effect of run.effects({ type: "spoiled", by: by.map(workerId) })) {
+        if (effect.type !== "notify" || effect.event.type !== "warning") continue;
+        expect(effect.event).toMatchObject({ code, message: expect.stringContaining(`step ${step}`) });
+        expect(effect.event.message).toMatch(beginning);
+        const [, summary = ""] = /\((.*)\)$/.exec(effect.event.message) ?? [];
+        told.push(`${step} ${summary}`.trim());
+      }
+      run.finishWork();
+    }
+    expect(told).toEqual([
+      "1",
+      "2",
+      "3 it has happened 3 times, and is told again the 10th time",
+      "10 it has happened 10 times, and is told again the 100th time",
+      "100 it has happened 100 times, and is told again the 1000th time",
+      "1000 it has happened 1000 times, and is told again the 10000th time",
+    ]);
+    // What another one does is another matter.
+    expect(run.feed({ type: "spoiled", by: [workerId("a")] })).toContain("notify warning PARTIAL_CORRUPT");
+  });
+
   it("was no evaluation, and no step of which a partial is audited", () => {
     const run = new CoordinatorTrace({ audit: 1, startWorkers: 2 });
     run.join("a");
