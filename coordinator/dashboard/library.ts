@@ -5,11 +5,12 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Context } from "hono";
+import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import type { RunConfig } from "../config/config.ts";
 import { configOfRun } from "../config/resume.ts";
-import { runNames } from "../run-folder/find.ts";
+import { existingRun, runNames } from "../run-folder/find.ts";
 import type { FoundRun } from "../run-folder/find.ts";
 import { readRun } from "../run-folder/folder.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
@@ -19,7 +20,7 @@ import { loadTrained } from "../trained/trained.ts";
 import type { TrainedRun } from "../trained/trained.ts";
 import { pageFiles } from "./assets.ts";
 import type { RunHistory } from "./history.ts";
-import type { RunSnapshot, RunSummary } from "./page/messages.ts";
+import type { DamagedRun, Failure, ListedRun, RunSnapshot, RunSummary } from "./page/messages.ts";
 import { imageSide, Predictor } from "./predictor.ts";
 import { readHistory, stateOf } from "./read-run.ts";
 import { goneRow } from "./workers.ts";
@@ -54,7 +55,7 @@ export class Library {
 
   mount(pages: Pages): void {
     pageFiles("library", pages);
-    pages.get("/api/runs", async (context) => context.json(await this.#summaries()));
+    pages.get("/api/runs", async (context) => context.json(await this.#list()));
     pages.get("/api/run", (context) => this.#answer(context, async (run) => context.json(await this.#snapshot(run))));
     pages.get("/api/curve", (context) =>
       this.#answer(context, (run) => {
@@ -108,16 +109,17 @@ export class Library {
     return reading;
   }
 
-  async #summaries(): Promise<RunSummary[]> {
-    const summaries: RunSummary[] = [];
+  async #list(): Promise<ListedRun[]> {
+    const listed: ListedRun[] = [];
     for (const name of runNames(this.#runs)) {
-      // A folder that cannot be read is told of when it is opened; it must not hide the others.
-      const summary = await this.#run(name)
-        .then(summaryOf)
-        .catch(() => undefined);
-      if (summary !== undefined) summaries.push(summary);
+      try {
+        listed.push(await summaryOf(await this.#run(name)));
+      } catch (error) {
+        // It must not hide the others. One that is gone by now was not damaged.
+        if (existingRun(name, this.#runs) !== undefined) listed.push(damaged(name, error));
+      }
     }
-    return summaries;
+    return listed;
   }
 
   async #snapshot(run: ReadRun): Promise<RunSnapshot> {
@@ -187,8 +189,13 @@ export class Library {
 function stampOf(path: string): string {
   return ["config.json", "metrics.jsonl", "events.jsonl", "model.safetensors"]
     .map((file) => {
-      const found = statSync(join(path, file), { throwIfNoEntry: false });
-      return found === undefined ? "none" : `${found.size} ${found.mtimeMs}`;
+      try {
+        const { size, mtimeMs } = statSync(join(path, file));
+        return `${size} ${mtimeMs}`;
+      } catch (error) {
+        // Whoever reads it says what is wrong with it.
+        return String(errnoOf(error));
+      }
     })
     .join(", ");
 }
@@ -222,5 +229,17 @@ async function summaryOf({ name, path, config, manifest, history }: ReadRun): Pr
     testAccuracy: tested?.testAccuracy,
   };
 }
+
+function damaged(name: string, error: unknown): DamagedRun {
+  const { code, message, hint } = error instanceof LockstepError ? error : notForeseen(error);
+  return { name, state: "damaged", error: { code, message, hint } };
+}
+
+/** When it is opened its stack goes to the log (answers.ts); the list is asked for all the time. */
+const notForeseen = (error: unknown): Failure["error"] => ({
+  code: "DEFECT",
+  message: `its folder cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+  hint: "open it, and see what this dashboard's terminal says",
+});
 
 const optimizerText = ({ kind, learningRate }: OptimizerSpec): string => `${kind} ${learningRate}`;

@@ -1,6 +1,6 @@
 /** A folder of runs in a real browser: runs beside one another, and one of 100,000 steps. */
 import { once } from "node:events";
-import { cp, writeFile } from "node:fs/promises";
+import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, describe, expect, test } from "vitest";
@@ -12,7 +12,7 @@ import { writeMnistPart } from "../support/mnist.ts";
 const STEPS = 100_000;
 
 /** A short run, the same again, one with a curve of 100,000 steps, and one whose loss falls tenfold every 500. */
-async function library(): Promise<string> {
+async function library(): Promise<{ url: string; runs: string }> {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 600, 100);
   const job = ["--data", "digits", "--epochs", "2", "--batch", "60", "--workers", "1", "--name", "short"];
@@ -31,7 +31,7 @@ async function library(): Promise<string> {
   await write("steep", 2_000, (index) => 2 * 10 ** (-index / 500));
   const served = lockstep(["dashboard", "runs", "--port", "0"], folder);
   const [line] = (await once(served.process.stdout!, "data")) as [Buffer];
-  return /http:\S+/.exec(line.toString())![0];
+  return { url: /http:\S+/.exec(line.toString())![0], runs: join(folder, "runs") };
 }
 
 /** Milliseconds between frames while something is done with every one of them: median, and what one in twenty exceeds. */
@@ -92,7 +92,7 @@ describe(`the dashboard of a folder${because},`, { skip: noBrowser !== undefined
   afterAll(closeBrowser);
 
   test("opens a run of 100,000 points at once, scrolls and zooms it smoothly, and sets runs beside one another", async () => {
-    const url = await library();
+    const { url } = await library();
     const page = await openPage();
     // The list has read every run, as it has for a person who comes from there.
     await page.goto(url);
@@ -129,7 +129,7 @@ describe(`the dashboard of a folder${because},`, { skip: noBrowser !== undefined
   });
 
   test("puts the loss on a logarithmic axis at a switch, and back", async () => {
-    const url = await library();
+    const { url } = await library();
     const page = await openPage();
     await page.addInitScript(keepTexts);
     await page.goto(`${url}?run=steep`);
@@ -147,5 +147,30 @@ describe(`the dashboard of a folder${because},`, { skip: noBrowser !== undefined
     expect((await losses(page)).at(-1).loss).toBeLessThanOrEqual(0.001);
     await page.getByRole("checkbox", { name: "Log loss" }).uncheck();
     await expect.poll(() => bends(even)).toBeLessThan(2);
+  });
+
+  test("lists a damaged run with what is wrong, behind the others, which are as usable as ever", async () => {
+    const { url, runs } = await library();
+    await rm(join(runs, "again", "manifest.json"));
+    const page = await openPage();
+    await page.goto(url);
+    const damaged = page.getByRole("row", { name: "damaged" });
+    await expect.poll(() => damaged.innerText()).toMatch(/again.*damaged.*cannot read manifest\.json: ENOENT: /s);
+    expect(await damaged.getByRole("checkbox").count()).toBe(0);
+    const names = (): Promise<string[]> => page.locator("tbody a").allInnerTexts();
+    for (let way = 0; way < 2; way++) {
+      await page.getByRole("button", { name: "Run" }).click();
+      expect((await names()).at(-1)).toBe("again");
+    }
+    await page.getByRole("searchbox").fill("manifest");
+    expect(await names()).toEqual(["again"]);
+    await page.getByRole("searchbox").fill("");
+    await page.getByRole("checkbox", { name: "Compare short" }).check();
+    await page.locator(".chart canvas").nth(2).waitFor();
+
+    const phone = await openPage({ width: 390 });
+    await phone.goto(url);
+    await phone.getByText("manifest.json").waitFor();
+    expect(await phone.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
   });
 });

@@ -63,8 +63,12 @@ test("damaged runs hide no other, and each command names the file that is damage
   await mkdir(model);
 
   const { served, ask } = await dashboardOf(folder);
-  const shown = (await ask("api/runs")) as { name: string }[];
-  expect(shown.map(({ name }) => name).sort()).toEqual(["no-model", "whole"]);
+  const shown = (await ask("api/runs")) as { name: string; state: string }[];
+  expect(Object.fromEntries(shown.map(({ name, state }) => [name, state]))).toEqual({
+    ...Object.fromEntries(damages.map(([name]) => [name, "damaged"])),
+    "no-model": "completed",
+    whole: "completed",
+  });
   for (const [name] of damages)
     expect(await ask(`api/run?name=${name}`)).toMatchObject({ error: { code: "CONFIG_INVALID" } });
   expect(await ask("api/run?name=no-model")).toMatchObject({ facts: { name: "no-model" } });

@@ -23,9 +23,11 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
   if (response.ok) return response;
   const failure = (await response.json().catch(() => undefined)) as Partial<Failure> | undefined;
   if (failure?.error === undefined) throw new AskFailed(notLockstep(path, response.status), response.status);
-  const { message, hint } = failure.error;
-  throw new AskFailed(`${message}: ${hint}`, response.status);
+  throw new AskFailed(sentenceOf(failure.error), response.status);
 }
+
+/** What is wrong, and what to do. */
+export const sentenceOf = ({ message, hint }: Failure["error"]): string => `${message}: ${hint}`;
 
 /** Throws AskFailed. */
 export async function askJson<Answer>(path: string, init: RequestInit = {}): Promise<Answer> {

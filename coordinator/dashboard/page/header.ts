@@ -1,9 +1,9 @@
 /** The top of a run's page: its name and state, how far it is, and the figures of this moment. */
 import { count, duration, loss, percent, plural } from "../../cli/format.ts";
 import { h, setText } from "./dom.ts";
-import type { EpochPoint, Progress, RunFacts, RunState, WorkerRow } from "./messages.ts";
+import type { EpochPoint, ListedRun, Progress, RunFacts, RunState, WorkerRow } from "./messages.ts";
 
-const badges: Readonly<Record<RunState, string>> = {
+const badges: Readonly<Record<ListedRun["state"], string>> = {
   waiting: "warn",
   running: "good",
   paused: "warn",
@@ -11,10 +11,12 @@ const badges: Readonly<Record<RunState, string>> = {
   stopped: "plain",
   failed: "bad",
   interrupted: "bad",
+  damaged: "bad",
 };
 
 /** A word about a run, in its colour. */
-export const stateBadge = (state: RunState): HTMLElement => h("span", { class: `badge ${badges[state]}` }, state);
+export const stateBadge = (state: ListedRun["state"]): HTMLElement =>
+  h("span", { class: `badge ${badges[state]}` }, state);
 
 const figures = ["Epoch", "Step", "Loss", "Accuracy", "Test accuracy", "Samples/s", "Time left", "Workers"] as const;
 type Figure = (typeof figures)[number];

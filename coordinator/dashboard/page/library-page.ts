@@ -1,14 +1,14 @@
 /** A folder of runs: a table of all, and the curves of those that are ticked over one another. */
 import uPlot from "uplot";
 import { count, loss, percent } from "../../cli/format.ts";
-import { ask, AskFailed, askJson } from "./api.ts";
+import { ask, AskFailed, askJson, sentenceOf } from "./api.ts";
 import { Chart, ChartGroup, shortLoss } from "./chart.ts";
 import type { Line } from "./chart.ts";
 import { Curve } from "./curve.ts";
 import { zoomTools } from "./curves.ts";
 import { card, h } from "./dom.ts";
 import { mark, stateBadge } from "./header.ts";
-import type { EpochPoint, RunSnapshot, RunSummary } from "./messages.ts";
+import type { DamagedRun, EpochPoint, ListedRun, RunSnapshot, RunSummary } from "./messages.ts";
 import { smoothed } from "./smooth.ts";
 
 /** Colours there are; more runs than that are not told apart. */
@@ -30,12 +30,10 @@ interface Column {
   readonly cell: (run: RunSummary) => Node | string;
 }
 
+const linkTo = (name: string): HTMLElement => h("a", { href: `?run=${encodeURIComponent(name)}` }, name);
+
 const columns: readonly Column[] = [
-  {
-    title: "Run",
-    key: ({ name }) => name,
-    cell: ({ name }) => h("a", { href: `?run=${encodeURIComponent(name)}` }, name),
-  },
+  { title: "Run", key: ({ name }) => name, cell: ({ name }) => linkTo(name) },
   { title: "State", key: ({ state }) => state, cell: ({ state }) => stateBadge(state) },
   { title: "Network", key: ({ model }) => model, cell: ({ model }) => model },
   { title: "Optimizer", key: ({ optimizer }) => optimizer, cell: ({ optimizer }) => optimizer },
@@ -85,6 +83,8 @@ class LibraryPage {
   readonly #comparison = new Comparison();
   readonly #ticked = new Set(new URLSearchParams(location.search).getAll("compare"));
   #runs: readonly RunSummary[] = [];
+  /** They have no figures to be ordered by, and stand behind the others. */
+  #damaged: readonly DamagedRun[] = [];
   #order: { column: Column; isDescending: boolean } = { column: columns.at(-1)!, isDescending: true };
 
   constructor(root: HTMLElement) {
@@ -112,7 +112,9 @@ class LibraryPage {
 
   load(): Promise<void> {
     return this.#telling(async () => {
-      this.#runs = await askJson<RunSummary[]>("api/runs");
+      const listed = await askJson<ListedRun[]>("api/runs");
+      this.#runs = listed.filter((run) => run.state !== "damaged");
+      this.#damaged = listed.filter((run) => run.state === "damaged");
       this.#list();
       await this.#compare();
     });
@@ -139,10 +141,10 @@ class LibraryPage {
   #list(): void {
     const { column, isDescending } = this.#order;
     const wanted = this.#search.value.toLowerCase();
+    const isWanted = (...texts: readonly string[]): boolean =>
+      texts.some((text) => text.toLowerCase().includes(wanted));
     const shown = this.#runs
-      .filter((run) =>
-        [run.name, run.model, run.optimizer, run.state].some((text) => text.toLowerCase().includes(wanted)),
-      )
+      .filter((run) => isWanted(run.name, run.model, run.optimizer, run.state))
       .sort((left, right) => {
         const [one, other] = [column.key(left), column.key(right)];
         const order =
@@ -155,10 +157,11 @@ class LibraryPage {
         each === column ? (isDescending ? "descending" : "ascending") : "none",
       ),
     );
-    this.#empty.hidden = this.#runs.length > 0;
+    const damaged = this.#damaged.filter((run) => isWanted(run.name, run.state, sentenceOf(run.error)));
+    this.#empty.hidden = this.#runs.length + this.#damaged.length > 0;
     // A tick that has the focus keeps it.
     const focused = document.activeElement?.getAttribute("data-run");
-    this.#body.replaceChildren(...shown.map((run) => this.#row(run)));
+    this.#body.replaceChildren(...shown.map((run) => this.#row(run)), ...damaged.map(damagedRow));
     if (focused != null) this.#body.querySelector<HTMLElement>(`[data-run="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -186,6 +189,16 @@ class LibraryPage {
     return this.#comparison.show(this.#runs.filter(({ name }) => this.#ticked.has(name)));
   }
 }
+
+const damagedRow = ({ name, state, error }: DamagedRun): HTMLElement =>
+  h(
+    "tr",
+    {},
+    h("td"),
+    h("td", { "data-title": "Run" }, linkTo(name)),
+    h("td", { "data-title": "State" }, stateBadge(state)),
+    h("td", { class: "problem", colspan: columns.length - 2 }, sentenceOf(error)),
+  );
 
 class Comparison {
   readonly element: HTMLElement;

@@ -144,6 +144,8 @@ export type SpanKind =
   | "update";
 
 /** A line in the list of runs. */
+export type ListedRun = RunSummary | DamagedRun;
+
 export interface RunSummary {
   readonly name: string;
   readonly state: RunState;
@@ -160,6 +162,12 @@ export interface RunSummary {
   readonly loss: number | undefined;
   readonly testLoss: number | undefined;
   readonly testAccuracy: number | undefined;
+}
+
+/** A run whose folder cannot be read, and why. */
+export interface DamagedRun extends Failure {
+  readonly name: string;
+  readonly state: "damaged";
 }
 
 /** How every request that fails is answered. */
