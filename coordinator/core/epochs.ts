@@ -1,7 +1,8 @@
 /** Which samples each step takes and when an epoch, an evaluation or the whole training is over: arithmetic, no state. */
 import { cutIntoShards } from "../../shared/gradient/plan.ts";
 import type { ShardCut } from "../../shared/gradient/plan.ts";
-import type { Settings } from "./state.ts";
+import type { Settings } from "./settings.ts";
+import type { CoordinatorState } from "./state.ts";
 
 /** Samples of one shard of an evaluation, at most: part of the arithmetic, so it never changes. */
 export const EVALUATION_CHUNK = 250;
@@ -52,3 +53,11 @@ export function evaluationDue(settings: Settings, steps: number): boolean {
 /** The shards of an evaluation of so many samples. */
 export const evaluationShards = (samples: number, chunk: number): ShardCut =>
   cutIntoShards(samples, Math.ceil(samples / chunk));
+
+/** Whether the epoch that has just ended is still to be evaluated: its sums are reset when it is closed. A run may end meanwhile. */
+export const owesEvaluation = ({
+  settings,
+  steps,
+  steering,
+}: Pick<CoordinatorState, "settings" | "steps" | "steering">): boolean =>
+  endsEpoch(settings, steps) && steering.epochSums.samples > 0;

@@ -5,14 +5,25 @@ import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { figuresOf } from "../../shared/nn/metrics.ts";
 import { MOST_WORKS_AHEAD } from "../../shared/protocol/messages.ts";
-import { batchOf, endsEpoch, evaluationDue, evaluationShards, samplesIn, stepsPerEpoch, totalSteps } from "./epochs.ts";
+import {
+  batchOf,
+  endsEpoch,
+  evaluationDue,
+  evaluationShards,
+  owesEvaluation,
+  samplesIn,
+  stepsPerEpoch,
+  totalSteps,
+} from "./epochs.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { pause, unpause } from "./pausing.ts";
 import { openWork, planAhead } from "./planning.ts";
 import type { PlannedWork } from "./planning.ts";
 import { updateSpeeds } from "./speed.ts";
-import { noSums, readyMembers } from "./state.ts";
-import type { CoordinatorState, Evaluation, Settings, Sums, Work } from "./state.ts";
+import { noSums } from "./initial-state.ts";
+import { readyMembers } from "./state.ts";
+import type { CoordinatorState, Evaluation, Sums, Work } from "./state.ts";
+import type { Settings } from "./settings.ts";
 import { decide, rateAfter } from "./steering.ts";
 
 /** Milliseconds of training that are assigned ahead, or one step. */
@@ -54,10 +65,6 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
 export const isOver = (state: CoordinatorState): boolean =>
   !owesEvaluation(state) && (state.steps >= totalSteps(state.settings) || state.steering.watch.stopped);
 
-/** A run that ended during an evaluation takes it up again: the epoch's sums are reset when the epoch is closed. */
-const owesEvaluation = ({ settings, steps, steering }: CoordinatorState): boolean =>
-  endsEpoch(settings, steps) && steering.epochSums.samples > 0;
-
 function enoughWorkers(state: CoordinatorState, ready: number, now: number): boolean {
   const { startWorkers, minWorkers, gatherFor } = state.settings;
   const gathering = state.phase === "gathering" && now - state.startedAt < gatherFor;
@@ -85,11 +92,13 @@ function end(
   return [...checkpoint(state, state.lastCheckpoint.at), ...farewells, { type: "finish", outcome }];
 }
 
-/** Asks for a checkpoint unless the last one already holds these parameters, or will. */
+/** Asks for a checkpoint unless the last one already holds these parameters and what is known of them, or will. */
 function checkpoint(state: CoordinatorState, now: number): CoordinatorEffect[] {
   state.saveRequested = false;
-  if (state.lastCheckpoint.step === state.steps && !state.lastCheckpoint.failed) return [];
-  state.lastCheckpoint = { at: now, step: state.steps, failed: false };
+  const { steps, lastCheckpoint } = state;
+  const owes = owesEvaluation(state);
+  if (lastCheckpoint.step === steps && lastCheckpoint.owesEvaluation === owes && !lastCheckpoint.failed) return [];
+  state.lastCheckpoint = { at: now, step: steps, owesEvaluation: owes, failed: false };
   return [{ type: "checkpoint" }];
 }
 
@@ -230,7 +239,7 @@ function stepTaken(state: CoordinatorState, work: Work, sums: Sums, now: number)
 function evaluated(state: CoordinatorState, work: Work, sums: Sums, now: number): CoordinatorEffect[] {
   const { metrics, target } = state.settings.measured;
   const figures = figuresOf(metrics, target, sums.evaluated ?? {}, work.samples);
-  const evaluation = { loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums), figures };
+  const evaluation = { step: state.steps, loss: sums.loss / work.samples, accuracy: accuracyOf(state, sums), figures };
   state.steering.lastEvaluation = evaluation;
   return epochOver(state, evaluation, now);
 }

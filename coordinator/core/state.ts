@@ -2,57 +2,14 @@
  * What the coordinator's core knows: who is there, which work is open, how far the run is. Ids and counters only; big
  * buffers stay with the runtime. The core alone changes it, event by event (see step.ts).
  */
-import type { TargetSpec } from "../../shared/data/target.ts";
 import type { LockstepError } from "../../shared/errors.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
-import type { RunId, StepNumber, WorkerId } from "../../shared/ids.ts";
-import type { Figures, MetricSpec } from "../../shared/nn/metrics.ts";
-import type { Schedule } from "../../shared/optim/schedule.ts";
+import type { StepNumber, WorkerId } from "../../shared/ids.ts";
+import type { Figures } from "../../shared/nn/metrics.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
-import { freshWatch } from "./watch.ts";
-import type { Figure, Watch } from "./watch.ts";
-
-/** What does not change during a run. Times are milliseconds. */
-export interface Settings {
-  readonly run: RunId;
-  readonly version: string;
-  readonly dataSha256: string;
-  readonly layoutHash: string;
-  readonly batch: number;
-  readonly shards: number;
-  readonly epochs: number;
-  readonly trainSamples: number;
-  /** 0 where there is no test data. */
-  readonly testSamples: number;
-  /** Samples of one shard of an evaluation, at most. */
-  readonly evaluationChunk: number;
-  /** Epochs between evaluations; 0 for one at the very end. */
-  readonly evaluateEvery: number;
-  /** What evaluations measure besides, and of which targets. */
-  readonly measured: { readonly metrics: readonly MetricSpec[]; readonly target: TargetSpec };
-  /** Whether the metrics count correct answers (classification). */
-  readonly countsCorrect: boolean;
-  readonly schedule: Schedule;
-  /** The figure that decides on plateaus, early stopping and the best checkpoint. */
-  readonly monitor: Figure;
-  /** Training stops once the figure has not improved by that share for as many epochs in which it was known. */
-  readonly stopEarly: { readonly patience: number; readonly threshold: number } | undefined;
-  /** Whether the checkpoint with the best figure is kept. */
-  readonly keepBest: boolean;
-  /** Training goes on with at least this many workers… */
-  readonly minWorkers: number;
-  /** …and starts once this many are ready, or with fewer after `gatherFor`. */
-  readonly startWorkers: number;
-  readonly gatherFor: number;
-  /** Checkpoint after so many steps, or so long after the last one; 0 for never. */
-  readonly checkpointSteps: number;
-  readonly checkpointEvery: number;
-  /** Whether a worker whose arithmetic differs is refused. */
-  readonly exact: boolean;
-  /** Share of the partials that a second worker computes too, before they are used. */
-  readonly audit: number;
-}
+import type { Settings } from "./settings.ts";
+import type { Watch } from "./watch.ts";
 
 /** A worker's connection. `joining`: welcomed, reading its data and probing its engine. */
 export interface Member {
@@ -148,6 +105,8 @@ export interface Sums {
 
 /** Means on the test data after an epoch. */
 export interface Evaluation {
+  /** Steps that were taken to the parameters it is of. */
+  readonly step: number;
   readonly loss: number;
   readonly accuracy: number | undefined;
   /** The other metrics, by name. */
@@ -214,65 +173,18 @@ export interface CoordinatorState {
   saveRequested: boolean;
   waitingSaid: boolean;
   /** The one that was asked for last; `failed`: it could not be written. */
-  lastCheckpoint: { readonly at: number; readonly step: number; readonly failed: boolean };
+  lastCheckpoint: {
+    readonly at: number;
+    readonly step: number;
+    /** Whether the epoch that it ends was still to be evaluated. */
+    readonly owesEvaluation: boolean;
+    readonly failed: boolean;
+  };
   /** When and with how many steps taken this process began to train, for the rate. */
   trainingSince: { readonly at: number; readonly steps: number } | undefined;
   epochStartedAt: number;
   /** Running means of the durations of steps and of evaluations, for deadlines. */
   readonly meanDuration: Partial<Record<WorkKind, number>>;
-}
-
-export const noSums: Sums = { loss: 0, correct: 0, samples: 0 };
-
-/** Before the first step, or as a checkpoint has it. */
-export const steeringFrom = (checkpoint: Partial<Steering> = {}): Steering => ({
-  epochSums: noSums,
-  lastEvaluation: undefined,
-  watch: freshWatch,
-  ...checkpoint,
-});
-
-/** The state a run starts from, fresh or from a checkpoint. */
-export function initialState(
-  settings: Settings,
-  from: {
-    readonly steps: StepNumber;
-    readonly steering: Steering;
-    readonly fingerprint: string | undefined;
-    readonly quarantined: readonly Quarantine[];
-    readonly auditKey: number;
-  },
-  now: number,
-): CoordinatorState {
-  return {
-    settings,
-    members: new Map(),
-    failures: new Map(),
-    quarantined: new Map(from.quarantined.map((each) => [each.worker, each])),
-    saidToDiffer: new Set(),
-    spoilings: new Map(),
-    auditKey: from.auditKey,
-    audits: 0,
-    phase: "gathering",
-    lastTick: now,
-    startedAt: now,
-    steps: from.steps,
-    isAsAdvanced: false,
-    steering: from.steering,
-    work: undefined,
-    ahead: [],
-    distrusted: undefined,
-    fingerprint: from.fingerprint,
-    stopRequested: undefined,
-    pauseRequested: false,
-    pausedSince: undefined,
-    saveRequested: false,
-    waitingSaid: false,
-    lastCheckpoint: { at: now, step: from.steps, failed: false },
-    trainingSince: undefined,
-    epochStartedAt: now,
-    meanDuration: {},
-  };
 }
 
 /** The workers that can compute, in the order they joined. */

@@ -24,6 +24,7 @@ import { assignLatePieces } from "./planning.ts";
 import { unpause } from "./pausing.ts";
 import { onCommitted, proceed } from "./progress.ts";
 import { sendAhead } from "./sending.ts";
+import { newMember } from "./initial-state.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState } from "./state.ts";
 import { restsUntil } from "./trust.ts";
@@ -41,29 +42,7 @@ export function step(state: CoordinatorState, event: CoordinatorEvent, now: numb
 function react(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
   switch (event.type) {
     case "connected":
-      state.members.set(event.worker, {
-        id: event.worker,
-        name: event.worker,
-        threads: 1,
-        phase: "connected",
-        connectedAt: now,
-        nonce: event.nonce,
-        token: event.token,
-        isLocal: event.isLocal,
-        lastHeard: now,
-        sharesMemory: false,
-        since: state.steps,
-        restsUntil: 0,
-        sentVersion: undefined,
-        sentAhead: undefined,
-        holds: undefined,
-        hasWhole: [false, false],
-        effort: { shards: 0, microseconds: 0 },
-        isCold: true,
-        idleSince: undefined,
-        trial: { samples: 0, microseconds: 0 },
-        speed: undefined,
-      });
+      state.members.set(event.worker, newMember(event, state.steps, now));
       return [{ type: "send", worker: event.worker, message: { type: "challenge", nonce: event.nonce } }];
     case "message":
       return onMessage(state, event.worker, event.message, now);

@@ -112,12 +112,16 @@ export class MetricsLog {
 /**
  * Keeps the lines of steps below `step`, at once or not at all; a line that is torn is dropped. Resolves to the numbers of lines
  * kept and dropped, and of steps that have their line. Throws DISK_FAILED.
+ * @param owesEvaluation the last of these steps ended an epoch that will be evaluated again, and then gets its line
  */
 export async function cutBackMetrics(
   runPath: string,
   step: number,
+  owesEvaluation = false,
 ): Promise<{ kept: number; dropped: number; steps: number }> {
   const path = metricsPath(runPath);
+  const stays = (record: MetricsRecord): boolean =>
+    record.step < step && !(owesEvaluation && record["type"] === "epoch" && record.step === step - 1);
   const counts = { kept: 0, dropped: 0, steps: 0 };
   let newest = -Infinity;
   /** Where the first line begins that cannot stay as it is. */
@@ -126,7 +130,7 @@ export async function cutBackMetrics(
   for await (const lines of linesIn(path))
     for (const { text, at, isEnded } of lines) {
       const record = recordOf(text);
-      const isKept = record.step < step;
+      const isKept = stays(record);
       if (!isKept || !isEnded) cutAt ??= at;
       if (isKept && cutAt !== undefined) isKeptBehind = true;
       if (isKept) counts.kept += 1;
@@ -137,15 +141,15 @@ export async function cutBackMetrics(
         newest = record.step;
       }
     }
-  if (isKeptBehind) await writeAtomically(path, linesBelow(path, step));
+  if (isKeptBehind) await writeAtomically(path, linesThat(path, stays));
   // Nearly always it is only the end that goes, and a disk that is full has no room for a copy.
   else if (cutAt !== undefined) await cutOff(path, cutAt);
   return counts;
 }
 
-async function* linesBelow(path: string, step: number): AsyncGenerator<string> {
+async function* linesThat(path: string, stay: (record: MetricsRecord) => boolean): AsyncGenerator<string> {
   for await (const lines of linesIn(path))
-    yield lines.flatMap(({ text }) => (recordOf(text).step < step ? [`${text}\n`] : [])).join("");
+    yield lines.flatMap(({ text }) => (stay(recordOf(text)) ? [`${text}\n`] : [])).join("");
 }
 
 const cutOff = (path: string, size: number): Promise<void> =>

@@ -32,10 +32,12 @@ export async function finalModel(
   const last = { parameters: store.vector, state: store.state, step: state.steps };
   const { parameters: plain, state: states, step } = best ?? last;
   const parameters = averageIn(states) ?? plain;
-  if (parameters === last.parameters || data.test === undefined)
+  if (data.test === undefined) return { parameters, step, evaluation: undefined };
+  // Training that stops early may do so between two evaluations.
+  if (parameters === last.parameters && lastEvaluation?.step === step)
     return { parameters, step, evaluation: lastEvaluation };
   const { layout } = store;
   const trained = { config, data, dataSha256: data.sha256, model, layout, parameters, source: `step ${step}` };
   const { testLoss, testAccuracy, testFigures } = await evaluate(trained);
-  return { parameters, step, evaluation: { loss: testLoss, accuracy: testAccuracy, figures: testFigures } };
+  return { parameters, step, evaluation: { step, loss: testLoss, accuracy: testAccuracy, figures: testFigures } };
 }

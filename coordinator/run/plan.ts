@@ -11,7 +11,7 @@ import { LONG_RUN } from "../../shared/v8.ts";
 import { version } from "../../shared/version.ts";
 import { steeredBy, type RunConfig } from "../config/config.ts";
 import { batchOf, EVALUATION_CHUNK, evaluationShards, stepsPerEpoch, totalSteps } from "../core/epochs.ts";
-import type { Settings } from "../core/state.ts";
+import type { Settings } from "../core/settings.ts";
 import type { Figure } from "../core/watch.ts";
 import type { OptimizerParts } from "../crew/crew.ts";
 import { measuredBy } from "../model/model.ts";

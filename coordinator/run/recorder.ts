@@ -56,10 +56,13 @@ export class Recorder {
     return this.#checkpoints.readNewest((error) => this.#warn(error));
   }
 
-  /** Opens metrics.jsonl for what follows `steps` taken steps; lines of later steps are cut off, missing ones reported. */
-  async open(steps: number): Promise<void> {
+  /**
+   * Opens metrics.jsonl for what follows `steps` taken steps; lines of later steps are cut off, and that of an epoch whose
+   * evaluation is owed; missing ones are reported.
+   */
+  async open(steps: number, owesEvaluation: boolean): Promise<void> {
     const { path } = this.#parts.folder;
-    const { steps: found } = await cutBackMetrics(path, steps + 1);
+    const { steps: found } = await cutBackMetrics(path, steps + 1, owesEvaluation);
     if (found < steps) this.#warn(linesMissing(`the lines of ${steps - found} of ${steps} steps`));
     this.#metrics = await MetricsLog.open(path);
   }

@@ -2,7 +2,7 @@
 import { stepNumber } from "../../shared/ids.ts";
 import type { StepNumber } from "../../shared/ids.ts";
 import { initialParameters } from "../../shared/nn/model.ts";
-import { steeringFrom } from "../core/state.ts";
+import { steeringFrom } from "../core/initial-state.ts";
 import type { Steering } from "../core/state.ts";
 import type { ParameterStore } from "../exchange/parameters.ts";
 import { checkSameStart, startOf } from "../model/initial-weights.ts";

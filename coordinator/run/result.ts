@@ -2,7 +2,7 @@
 import { systemClock } from "../../shared/clock.ts";
 import { parametersSha256 } from "../../shared/memory/layout.ts";
 import { batchOf, samplesIn } from "../core/epochs.ts";
-import type { CoordinatorState } from "../core/state.ts";
+import type { CoordinatorState, Evaluation } from "../core/state.ts";
 import type { RunResult } from "../events.ts";
 import type { ParameterStore } from "../exchange/parameters.ts";
 import { finalModel } from "./final-model.ts";
@@ -26,7 +26,7 @@ export async function resultOf(
   const isCompleted = outcome === "completed";
   const final = isCompleted
     ? await finalModel(config, data, model, { state, store, recorder })
-    : { parameters: store.vector, step: state.steps, evaluation: state.steering.lastEvaluation };
+    : { parameters: store.vector, step: state.steps, evaluation: lastKnown(state) };
   const models = isCompleted
     ? await recorder.writeModels(model, data.train.sampleShape, final.parameters, state.steps)
     : [];
@@ -49,6 +49,10 @@ export async function resultOf(
     profile,
   };
 }
+
+/** The last evaluation, if it is of the parameters as they are. */
+const lastKnown = ({ steps, steering: { lastEvaluation } }: CoordinatorState): Evaluation | undefined =>
+  lastEvaluation?.step === steps ? lastEvaluation : undefined;
 
 /** For how long this process has trained. */
 export const secondsOf = ({ trainingSince }: CoordinatorState): number =>

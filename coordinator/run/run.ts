@@ -12,9 +12,9 @@ import { readTls } from "../../shared/tls.ts";
 import { readToken } from "../../shared/token.ts";
 import { compileSooner, tuneGarbageCollection } from "../../shared/v8.ts";
 import type { RunConfig } from "../config/config.ts";
-import { totalSteps } from "../core/epochs.ts";
+import { owesEvaluation, totalSteps } from "../core/epochs.ts";
 import { isOver } from "../core/progress.ts";
-import { initialState } from "../core/state.ts";
+import { initialState } from "../core/initial-state.ts";
 import { rateAfter } from "../core/steering.ts";
 import type { RunEvent, RunProfile, RunResult } from "../events.ts";
 import { EngineReferee } from "../exchange/referee.ts";
@@ -107,7 +107,7 @@ async function startAt(
   // Which partials are audited must not be foreseen by those who know the seed.
   const auditKey = randomBytes(6).readUIntBE(0, 6);
   const state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, systemClock.now());
-  await recorder.open(steps);
+  await recorder.open(steps, owesEvaluation(state));
 
   const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
   compileSooner({ well: plan.isLong && machinery.memory === undefined });

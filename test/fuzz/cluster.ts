@@ -2,7 +2,7 @@
  * A small run inside this process: the production coordinator and worker runtimes on a clock that the test moves, over
  * connections that deliver a frame when the test says so. Hostile connections stand beside it.
  */
-import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/initial-state.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import type { CoordinatorState } from "../../coordinator/core/state.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/exchange/parameters.ts";

@@ -1,8 +1,11 @@
 /** Everything that steers training, with real processes: the same bits with any number of workers and after a kill. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { train } from "../../coordinator/index.ts";
+import { findRun } from "../../coordinator/run-folder/find.ts";
+import { evaluate } from "../../coordinator/trained/evaluate.ts";
+import { loadTrained } from "../../coordinator/trained/trained.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
@@ -144,5 +147,26 @@ test.each(["data", "listening", "worker-joined", "step", "epoch", "checkpoint", 
     if (steps === 0) return;
     const saved = await readdir(join(runs, "run", "checkpoints"));
     expect(Math.max(...saved.map((name) => Number(/\d+/.exec(name))))).toBeGreaterThanOrEqual(steps);
+  },
+);
+
+test.each([0, 2])(
+  "a run that stops early with evaluateEvery: %i tells the figures of the parameters it ends with",
+  async (every) => {
+    const train = await place(`
+model: { layers: [dense: { units: 8, activation: relu }, dense: 10] }
+batch: 20
+epochs: 30
+evaluateEvery: ${every}
+monitor: loss
+stopEarly: { patience: 2, threshold: 0.99 }
+checkpoint: { best: false }
+`);
+    const run = train("early", "--workers", "1");
+    const { folder, outcome, steps, testLoss, testAccuracy } = await run.result();
+    // No loss gets so much better: it ends with the third epoch, which was not evaluated.
+    expect({ outcome, steps }).toEqual({ outcome: "completed", steps: 150 });
+    const evaluated = await evaluate(await loadTrained(findRun("early", dirname(folder)), () => {}));
+    expect({ testLoss, testAccuracy }).toEqual({ testLoss: evaluated.testLoss, testAccuracy: evaluated.testAccuracy });
   },
 );

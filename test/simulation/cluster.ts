@@ -1,5 +1,5 @@
 /** The simulated cluster of one schedule: starts, ends and restarts its processes, until the run is over. */
-import type { Settings } from "../../coordinator/core/state.ts";
+import type { Settings } from "../../coordinator/core/settings.ts";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import type { WorkerRuntime } from "../../worker/runtime.ts";
 import { SimulatedCoordinator } from "./coordinator.ts";

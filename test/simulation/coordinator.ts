@@ -1,6 +1,7 @@
 /** A simulated coordinator process: the production parts, wired as a run wires them, on a virtual clock, network and disk. */
-import type { CoordinatorState, Settings, Steering, Work } from "../../coordinator/core/state.ts";
-import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
+import type { CoordinatorState, Steering, Work } from "../../coordinator/core/state.ts";
+import type { Settings } from "../../coordinator/core/settings.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/initial-state.ts";
 import { batchOf } from "../../coordinator/core/epochs.ts";
 import { rateAfter } from "../../coordinator/core/steering.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/exchange/parameters.ts";

@@ -5,7 +5,10 @@
  */
 import { encodeSnapshot, decodeSnapshot } from "../../shared/checkpoint/snapshot.ts";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
-import type { Quarantine } from "../../coordinator/core/state.ts";
+import { owesEvaluation } from "../../coordinator/core/epochs.ts";
+import { steeringFrom } from "../../coordinator/core/initial-state.ts";
+import type { Quarantine, Steering } from "../../coordinator/core/state.ts";
+import { stepNumber } from "../../shared/ids.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { job } from "./job.ts";
 import type { SimulatedProcess } from "./process.ts";
@@ -36,9 +39,9 @@ export class Disk {
   open(tell: (line: string) => void): Snapshot | undefined {
     this.#pending = 0;
     this.#freeAt = 0;
-    const steps = [...this.#files.keys()].sort((left, right) => right - left);
+    const files = [...this.#files.keys()].sort((left, right) => right - left);
     let found: Snapshot | undefined;
-    for (const step of steps) {
+    for (const step of files) {
       try {
         found = decodeSnapshot(job.layouts.parameters, this.#files.get(step)!, `checkpoint ${step}`);
         break;
@@ -47,8 +50,13 @@ export class Disk {
         tell(`disk: ${error.message}`);
       }
     }
-    if (found === undefined && steps.length > 0) throw new Error("no checkpoint is whole");
-    this.metrics = this.metrics.filter((line) => line.step <= (found?.step ?? 0));
+    if (found === undefined && files.length > 0) throw new Error("no checkpoint is whole");
+    const steps = stepNumber(found?.step ?? 0);
+    const steering = steeringFrom(found?.steering as Partial<Steering> | undefined);
+    const owes = owesEvaluation({ settings: job.settings, steps, steering });
+    this.metrics = this.metrics.filter(
+      (line) => line.step <= steps && !(owes && line["type"] === "epoch" && line.step === steps),
+    );
     return found;
   }
 

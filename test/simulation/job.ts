@@ -3,7 +3,7 @@
  * evaluation on 11 samples in chunks of 3 after each epoch. Small, so that thousands of schedules take a minute.
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
-import type { Settings } from "../../coordinator/core/state.ts";
+import type { Settings } from "../../coordinator/core/settings.ts";
 import { planOf, settingsOf, shardsOf } from "../../coordinator/run/plan.ts";
 import type { Ingredients } from "../../coordinator/run/ingredients.ts";
 import { createDataset } from "../../shared/data/dataset.ts";

@@ -3,8 +3,9 @@
  * Workers are called a, b, c; times are milliseconds of a clock that only the test moves.
  */
 import type { CoordinatorEffect, CoordinatorEvent } from "../../coordinator/core/events.ts";
-import { initialState, steeringFrom } from "../../coordinator/core/state.ts";
-import type { CoordinatorState, Quarantine, Settings, Steering } from "../../coordinator/core/state.ts";
+import { initialState, steeringFrom } from "../../coordinator/core/initial-state.ts";
+import type { CoordinatorState, Quarantine, Steering } from "../../coordinator/core/state.ts";
+import type { Settings } from "../../coordinator/core/settings.ts";
 import { step } from "../../coordinator/core/step.ts";
 import type { RunEvent } from "../../coordinator/events.ts";
 import { LockstepError, unreachable } from "../../shared/errors.ts";

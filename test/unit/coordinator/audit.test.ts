@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Settings } from "../../../coordinator/core/state.ts";
+import type { Settings } from "../../../coordinator/core/settings.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 /** Workers that wait for each other; with two, a has 0-2 and b has 2-4 of the open step. */

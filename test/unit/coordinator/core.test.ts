@@ -218,7 +218,7 @@ describe("a checkpoint", () => {
     const { steering, steps } = run.state;
     expect(steering).toEqual({
       epochSums: { loss: 0, correct: 0, samples: 0 },
-      lastEvaluation: { loss: 8 / 6, accuracy: 4 / 6, figures: {} },
+      lastEvaluation: { step: 1, loss: 8 / 6, accuracy: 4 / 6, figures: {} },
       watch: { ...freshWatch, best: { value: 8 / 6, step: 1 } },
     });
     const resumed = new CoordinatorTrace({ trainSamples: 8 }, { steps, steering });
@@ -240,6 +240,21 @@ describe("a checkpoint", () => {
       expect(told).toEqual(["record epoch 1", "notify epoch"]);
       expect(resumed.state.steering.epochSums.samples).toBe(0);
     }
+  });
+
+  it("of an evaluation that was owed is taken although the parameters are on disk already", () => {
+    const settings = { epochs: 1, trainSamples: 8 };
+    const run = new CoordinatorTrace(settings);
+    run.join("a");
+    run.finishWork(16);
+    run.feed({ type: "stop", reason: "user" });
+    run.disconnect("a");
+    const { steps, steering } = run.state;
+    const resumed = new CoordinatorTrace(settings, { steps, steering });
+    resumed.join("a");
+    expect(resumed.finishWork()).toContain("checkpoint");
+    const again = new CoordinatorTrace(settings, { steps, steering: resumed.state.steering });
+    expect(again.feed({ type: "tick" })).toContain("finish completed");
   });
 
   it("sends no parameters to who shares its memory, and takes what is placed there as what is sent", () => {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { planOf, settingsOf } from "../../../coordinator/run/plan.ts";
 import type { RunConfig } from "../../../coordinator/config/config.ts";
-import type { Settings } from "../../../coordinator/core/state.ts";
+import type { Settings } from "../../../coordinator/core/settings.ts";
 import { data, job } from "../../simulation/job.ts";
 
 const settingsWith = (changes: Partial<RunConfig>): Settings => {

@@ -39,7 +39,7 @@ async function bench(): Promise<Bench> {
   const store = new ParameterStore(arena, kernels, exampleLayout, new Crew(arena, kernels, optimizer), () => 1);
   const told: RunEvent["type"][] = [];
   const recorder = new Recorder({ folder, manifest, store, keep: 1, notify: ({ type }) => told.push(type) });
-  await recorder.open(0);
+  await recorder.open(0, false);
   const run = new CoordinatorTrace();
   run.join("a");
   return { recorder, folder, state: run.state, told };

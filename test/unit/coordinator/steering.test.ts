@@ -1,7 +1,7 @@
 /** What the core decides at the end of an epoch, by the figures of every epoch so far. */
 import { expect, it } from "vitest";
 import { rateAfter } from "../../../coordinator/core/steering.ts";
-import type { Settings } from "../../../coordinator/core/state.ts";
+import type { Settings } from "../../../coordinator/core/settings.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 const schedule = (spec: Settings["schedule"]["spec"]): Settings["schedule"] => ({

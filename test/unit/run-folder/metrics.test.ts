@@ -76,6 +76,15 @@ it("cuts back nothing where there is no file", async () => {
   expect(await readdir(run)).toEqual([]);
 });
 
+it("cuts back the line of an epoch that is evaluated again, and no other epoch's", async () => {
+  const run = await temporaryFolder();
+  const epochLine = (step: number): string => `${JSON.stringify({ type: "epoch", step })}\n`;
+  const before = stepLine(1) + epochLine(1) + stepLine(2);
+  await writeFile(join(run, "metrics.jsonl"), before + epochLine(2) + stepLine(3));
+  expect(await cutBackMetrics(run, 3, true)).toEqual({ kept: 3, dropped: 2, steps: 2 });
+  expect(await read(run)).toBe(before);
+});
+
 it("counts the steps that have their line", async () => {
   const run = await temporaryFolder();
   const other = `${JSON.stringify({ type: "epoch", step: 3 })}\n`;
