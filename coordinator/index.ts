@@ -58,7 +58,7 @@ export type {
   LossSpec,
   ParameterSpec,
 } from "../shared/nn/spec.ts";
-export * as ops from "../shared/graph/operations/ops.ts";
+export { ops } from "../shared/graph/operations/checked.ts";
 export type { Tensor } from "../shared/graph/operation.ts";
 export type { Shape } from "../shared/graph/values.ts";
 export {

@@ -5,6 +5,7 @@ import { isMap } from "./config/fields.ts";
 import { configFromObject, type TrainConfig } from "./config/resolve.ts";
 import { resumedFromObject } from "./config/resume.ts";
 import { findRun } from "./run-folder/find.ts";
+import { checkGiven, type Form, form, type Forms, mapOf, optional, text, truth } from "../shared/arguments.ts";
 import { LockstepError } from "../shared/errors.ts";
 
 export interface TrainOptions {
@@ -26,6 +27,7 @@ export interface TrainOptions {
  * are the classic 784-64-10 network on MNIST. Rejects with a LockstepError: its `code` says what kind, `hint` what to do.
  */
 export async function train(config: TrainConfig = {}, options: TrainOptions = {}): Promise<RunResult> {
+  checkGiven("train: ", { options }, forms, "See the type TrainOptions; what is trained is in the config.");
   const { onEvent, resume = false, trace, signal } = options;
   // Loaded here, so that importing the package for its builders stays light and the version check comes first.
   const { startRun } = await import("./run/run.ts");
@@ -52,6 +54,14 @@ export async function train(config: TrainConfig = {}, options: TrainOptions = {}
     signal?.removeEventListener("abort", stop);
   }
 }
+
+const trainOptions: { readonly [Name in keyof TrainOptions]-?: Form } = {
+  onEvent: optional(form("a function of an event", (value) => typeof value === "function")),
+  resume: optional(truth),
+  trace: optional(form("the name of a file, or true", (value) => value === true || text.fits(value))),
+  signal: optional(form("the signal of an AbortController", (value) => value instanceof AbortSignal)),
+};
+const forms: Forms = { options: mapOf(trainOptions) };
 
 /** Datasets of one's own become files beside the runs, which workers can read. */
 async function withOwnData(config: TrainConfig): Promise<TrainConfig> {

@@ -3,7 +3,6 @@
  * graph has named inputs, each with its purpose, and named outputs; it says nothing about batch size or shards.
  */
 import { LockstepError } from "../errors.ts";
-import { checkTensor } from "./operation.ts";
 import type { Attributes, AttributeSchema, AttributesOf, Operation, Tensor } from "./operation.ts";
 import { constantOperation, fillOperation, inputOperation } from "./operations/source.ts";
 import { checkShape, type DataType, type Shape, type TensorType } from "./values.ts";
@@ -61,7 +60,6 @@ export class GraphBuilder {
     inputs: readonly Tensor[],
     attributes: AttributesOf<Schema>,
   ): Tensor => {
-    inputs.forEach(checkTensor);
     const key = JSON.stringify([operation.name, inputs.map((input) => input.index), attributes]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;

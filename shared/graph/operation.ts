@@ -3,6 +3,7 @@
  * that they are read and changed together. A new operation is one such object and its line in operations/registry.ts.
  */
 import { inspect } from "node:util";
+import { form, listOf, size } from "../arguments.ts";
 import { LockstepError } from "../errors.ts";
 import type { Shape, TensorType } from "./values.ts";
 
@@ -39,13 +40,15 @@ export interface Tensor extends TensorType {
 
 const isTensor = (value: unknown): value is Tensor =>
   typeof value === "object" && value !== null && "operation" in value && "apply" in value;
+const isDim = (value: unknown): boolean => size.fits(value) || size.fits(Object(value).rows);
 
-/** Throws CONFIG_INVALID where an operation is given something else, as plain JavaScript lets one. */
-export function checkTensor(operand: unknown): void {
-  if (isTensor(operand)) return;
-  const hint = "ops.scale(x, 2) multiplies by a number, ops.offset(x, 2) adds one, and ops.fill makes a tensor of one.";
-  throw new LockstepError("CONFIG_INVALID", `an operation was given ${inspect(operand)}, expected a tensor`, hint);
-}
+/** What functions of tensors take. */
+export const tensor = form("a tensor", isTensor);
+export const tensors = form(
+  "a list of at least one tensor",
+  (value) => Array.isArray(value) && value.length > 0 && value.every(isTensor),
+);
+export const shape = listOf("sizes, of which the first may be { rows: 1 }, as x.shape has it", isDim);
 
 /** What a function of one's own returned. Throws CONFIG_INVALID, naming the function, where that is no tensor. */
 export function returnedBy(name: string, result: unknown): Tensor {

@@ -1,4 +1,5 @@
 /** Layers, losses and models in TypeScript: thin builders of the plain-data specs a config file resolves to. */
+import { checkGiven, type Form, mapOf, optional, share, size, truth } from "../arguments.ts";
 import type { Activation } from "./activations.ts";
 import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "./spec.ts";
 
@@ -64,11 +65,23 @@ export const selfAttention = (heads: number, options: AttentionOptions = {}): La
 /** x + f(x), f being these layers, whose output has the shape of their input. */
 export const residual = (layers: readonly LayerSpec[]): LayerSpec => ({ kind: "residual", layers });
 
+const transformerOptions: { readonly [Name in keyof TransformerOptions]-?: Form } = {
+  heads: size,
+  hidden: optional(size),
+  causal: optional(truth),
+  dropout: optional(share),
+};
+const transformerForms = { width: size, options: mapOf(transformerOptions) };
+
 /** Attention and a perceptron of `hidden` units (4 · width unless given), each behind a layer norm and with a branch around it. */
-export const transformerBlock = (
-  width: number,
-  { heads, hidden = 4 * width, causal = false, dropout: rate = 0 }: TransformerOptions,
-): LayerSpec[] => {
+export const transformerBlock = (width: number, options: TransformerOptions): LayerSpec[] => {
+  checkGiven(
+    "transformerBlock: ",
+    { width, options },
+    transformerForms,
+    "It is called as transformerBlock(64, { heads: 4 }).",
+  );
+  const { heads, hidden = 4 * width, causal = false, dropout: rate = 0 } = options;
   const dropped = rate > 0 ? [dropout(rate)] : [];
   return [
     residual([layerNorm(), selfAttention(heads, { causal }), ...dropped]),

@@ -39,6 +39,9 @@ const layers: Layers = {
   custom: (x, { name, apply }, context) => returnedBy(`the layer ${name}`, (apply as LayerFunction)(x, context)),
 };
 
+/** Whether a value says that it is a layer of a known kind. */
+export const isLayer = (value: unknown): value is LayerSpec => Object.hasOwn(layers, Object(value).kind);
+
 export const applyLayer = (x: Tensor, layer: LayerSpec, context: NetworkContext): Tensor =>
   (layers[layer.kind] as (x: Tensor, layer: LayerSpec, context: NetworkContext) => Tensor)(x, layer, context);
 

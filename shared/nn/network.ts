@@ -5,8 +5,9 @@ import type { Tensor } from "../graph/operation.ts";
 import { flatten, reshape } from "../graph/operations/broadcast.ts";
 import type { OnnxFile } from "../graph/onnx/file.ts";
 import { type DataType, describeShape, product, sameShape, type Shape } from "../graph/values.ts";
+import { checkMask, checkParameter, checkUse } from "./check-context.ts";
 import { layerName } from "./check-spec.ts";
-import { type Initialiser, initialisers } from "./initialisers.ts";
+import type { Initialiser } from "./initialisers.ts";
 import { checkScores } from "./imported.ts";
 import { applyLayer, layersCounted } from "./layers.ts";
 import { remedies } from "./remedies.ts";
@@ -129,15 +130,20 @@ export class Network {
     let used = 0;
     return {
       training: this.#training,
-      parameter: (parameter) => this.#parameter({ ...parameter, name: `${prefix}${parameter.name}` }, false),
+      parameter: (parameter) => {
+        checkParameter(parameter);
+        return this.#parameter({ ...parameter, name: `${prefix}${parameter.name}` }, false);
+      },
       stored: (parameter) => this.#parameter(parameter, true),
       fileOf: (layer) => this.#fileOf(layer),
       isTrained: (tensor) => this.#isTrained(tensor),
       mask: (rate, shape) => {
+        checkMask(rate, shape);
         const number = mask ?? FIRST_INNER_MASK + this.#innerMasks++;
         return this.builder.input(`mask:${number}`, { kind: "mask", rate, layer: number }, shape);
       },
       use: (layer, x, name = String(used)) => {
+        checkUse(layer, x, name);
         used += layersCounted(layer);
         return this.#apply(
           layer,
@@ -174,12 +180,6 @@ export class Network {
     const [out = 1, inputs = 1, ...inner] = shape;
     const fans = { fanIn: inputs * product(inner), fanOut: out * product(inner) };
     const { initialiser = shape.length < 2 ? "zeros" : "xavier" } = options;
-    if (!Object.hasOwn(initialisers, initialiser))
-      throw new LockstepError(
-        "CONFIG_INVALID",
-        `parameter ${name}: initialiser: found ${JSON.stringify(initialiser)}`,
-        `Give one of ${Object.keys(initialisers).join(", ")}.`,
-      );
     const tensor = this.builder.input(`parameter:${name}`, { kind: "parameter", parameter: name }, shape);
     const frozen = options.frozen === true || this.#isFrozen({ name, shape });
     const number = this.parameters.length;

@@ -1,6 +1,6 @@
 /** Values without inputs: what is fed, small known tensors, and tensors that hold one number everywhere. */
 import { LockstepError } from "../../errors.ts";
-import { checkTensor, defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
+import { defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
 import { product, type Shape, shapeMismatch } from "../values.ts";
 
 /** Fed at every run. Its type comes from the graph's list of inputs, not from a rule. */
@@ -61,9 +61,7 @@ export const fill = (beside: Tensor, shape: Shape, value: number): Tensor =>
   beside.apply(fillOperation, [], { shape, value });
 
 /** The number a tensor holds everywhere, where that is known while the graph is built. */
-export function uniformOf(tensor: Tensor): number | undefined {
-  checkTensor(tensor);
-  return tensor.operation.name === fillOperation.name ? (tensor.attributes["value"] as number) : undefined;
-}
+export const uniformOf = (tensor: Tensor): number | undefined =>
+  tensor.operation.name === fillOperation.name ? (tensor.attributes["value"] as number) : undefined;
 
 export const sourceOperations = [inputOperation, constantOperation, fillOperation];

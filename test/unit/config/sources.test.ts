@@ -293,4 +293,20 @@ describe("train, called from plain JavaScript", () => {
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
     expect((error as LockstepError).hint).not.toBe("");
   });
+
+  it.each<[unknown, string]>([
+    [null, "train: options: found null, expected a map of onEvent, resume, trace, signal"],
+    [3, "train: options: found 3"],
+    [{ onEvent: "log" }, "train: options.onEvent: found 'log', expected a function"],
+    [{ resume: "yes" }, "train: options.resume: found 'yes', expected true or false"],
+    [{ trace: 1 }, "train: options.trace: found 1, expected the name of a file, or true"],
+    [{ signal: {} }, "train: options.signal: found {}, expected the signal of an AbortController"],
+    [{ onevent: 1 }, "train: options.onevent: found 1, expected one of onEvent, resume, trace, signal"],
+  ])("with the options %j says what is wrong", async (options, message) => {
+    // The config would be refused too: what is wrong with the options is said first.
+    const error = await train({ epochs: "x" } as never, options as never).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(LockstepError);
+    expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
+    expect((error as LockstepError).hint).not.toBe("");
+  });
 });

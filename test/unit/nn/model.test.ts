@@ -3,9 +3,10 @@ import { describe, expect, test } from "vitest";
 import { onnxRuntimeEngine } from "../../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../../shared/graph/fuse.ts";
 import type { Tensor } from "../../../shared/graph/operation.ts";
-import * as ops from "../../../shared/graph/operations/ops.ts";
+import { ops } from "../../../shared/graph/operations/checked.ts";
 import { describeShape } from "../../../shared/graph/values.ts";
 import { layoutOf, slotView } from "../../../shared/memory/layout.ts";
+import { transformerBlock } from "../../../shared/nn/builders.ts";
 import { compileModel, initialParameters } from "../../../shared/nn/model.ts";
 import type { LayerContext, LayerFunction, LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
 import { runOnce, someNumbers } from "../../support/programs.ts";
@@ -260,22 +261,84 @@ describe("functions of one's own, in plain JavaScript", () => {
   const loss = (functions: object): ModelSpec =>
     classes([dense(3)], { loss: { kind: "custom", name: "mine", ...functions } });
   const perSample = (output: Tensor): Tensor => ops.sum(output, [1]);
-  const number = "an operation was given 2, expected a tensor";
+  const asked = (ask: (context: Record<keyof LayerContext, (...given: unknown[]) => Tensor>, x: Tensor) => unknown) =>
+    layer((x, context) => ask(context as never, x));
+  /** The operations, as plain JavaScript sees them. */
+  const { relu, add, subtract, multiply, maximum, concat, sum, slice, conv2d, maxPool, fill, power } =
+    ops as unknown as Record<keyof typeof ops, (...given: unknown[]) => Tensor>;
 
   test.each<[string, ModelSpec, string]>([
     ["a layer", layer(() => undefined), "the layer mine returned undefined, expected a tensor"],
     ["a promise", layer((x) => Promise.resolve(x)), "the layer mine returned Promise {"],
     ["a loss", loss({ perSample: () => undefined }), "the loss mine returned undefined, expected a tensor"],
     ["predict", loss({ perSample, predict: () => 1 }), "predict of the loss mine returned 1, expected a tensor"],
-    ["multiply", layer((x) => ops.multiply(x, 2 as never)), number],
-    ["multiply from the left", layer((x) => ops.multiply(2 as never, x)), number],
-    ["subtract", layer((x) => ops.subtract(x, 2 as never)), number],
-    ["maximum", layer((x) => ops.maximum(x, 2 as never)), number],
+    ["relu", layer(() => relu(2)), "ops.relu: x: found 2, expected a tensor"],
+    [
+      "relu of a layer",
+      layer(() => relu(dense(2))),
+      "ops.relu: x: found { kind: 'dense', units: 2 }, expected a tensor",
+    ],
+    ["nothing", layer(() => relu()), "ops.relu: x: found undefined, expected a tensor"],
+    ["add", layer((x) => add(x)), "ops.add: right: found undefined, expected a tensor"],
+    ["multiply", layer((x) => multiply(x, 2)), "ops.multiply: right: found 2, expected a tensor"],
+    ["multiply from the left", layer((x) => multiply(2, x)), "ops.multiply: left: found 2, expected a tensor"],
+    ["subtract", layer((x) => subtract(x, 2)), "ops.subtract: right: found 2, expected a tensor"],
+    ["maximum", layer((x) => maximum(x, 2)), "ops.maximum: right: found 2, expected a tensor"],
+    ["concat", layer((x) => concat(x, x)), "ops.concat: parts: found {"],
+    [
+      "concat of nothing",
+      layer(() => concat([])),
+      "ops.concat: parts: found [], expected a list of at least one tensor",
+    ],
+    ["axes", layer((x) => sum(x, 1)), "ops.sum: axes: found 1, expected a list of whole numbers"],
+    ["no axes", layer((x) => sum(x)), "ops.sum: axes: found undefined, expected a list of whole numbers"],
+    ["keep", layer((x) => sum(x, [1], 1)), "ops.sum: keep: found 1, expected true or false"],
+    ["an end", layer((x) => slice(x, 1, 0)), "ops.slice: end: found undefined, expected a whole number"],
+    ["an option", layer((x) => maxPool(x, { kernel: 2 })), "ops.maxPool: options.kernel: found 2, expected a list"],
+    ["no options", layer((x) => maxPool(x)), "ops.maxPool: options: found undefined, expected a map of kernel, stride"],
+    [
+      "an option there is not",
+      layer((x) => conv2d(x, x, undefined, { pad: 1 })),
+      "ops.conv2d: options.pad: found 1, expected one of stride, padding, dilation, groups",
+    ],
+    [
+      "a shape",
+      layer((x) => fill(x, ["samples"], 1)),
+      "ops.fill: shape: found [ 'samples' ], expected a list of sizes",
+    ],
+    ["no number", layer((x) => power(x, Number.NaN)), "ops.power: exponent: found NaN, expected a finite number"],
+    ["no parameter", asked(({ parameter }) => parameter()), "parameter: found undefined, expected a map"],
+    ["a parameter's name alone", asked(({ parameter }) => parameter("w")), "parameter: found 'w', expected a map"],
+    [
+      "no name",
+      asked(({ parameter }) => parameter({ shape: [3] })),
+      "parameter: name: found undefined, expected a text",
+    ],
+    ["no shape", asked(({ parameter }) => parameter({ name: "w" })), "parameter w: shape: found undefined, expected a"],
+    [
+      "a width",
+      asked(({ parameter }) => parameter({ name: "w", shape: 3 })),
+      "parameter w: shape: found 3, expected a",
+    ],
+    [
+      "sizes that are none",
+      asked(({ parameter }) => parameter({ name: "w", shape: [3, 0.5] })),
+      "parameter w: shape: found [ 3, 0.5 ], expected a list of whole numbers of at least 1",
+    ],
     [
       "an initialiser",
-      layer((_, { parameter }) => parameter({ name: "w", shape: [3], initialiser: "foo" as never })),
-      'parameter w: initialiser: found "foo"',
+      asked(({ parameter }) => parameter({ name: "w", shape: [3], initialiser: "foo" })),
+      "parameter w: initialiser: found 'foo', expected one of",
     ],
+    [
+      "an option of a parameter that there is not",
+      asked(({ parameter }) => parameter({ name: "w", shape: [3], init: "zeros" })),
+      "parameter w: init: found 'zeros', expected one of name, shape",
+    ],
+    ["no rate", asked(({ mask }) => mask()), "mask: rate: found undefined, expected a number from 0 up to"],
+    ["a mask without shape", asked(({ mask }) => mask(0.5)), "mask: shape: found undefined, expected a list of sizes"],
+    ["use without layer", asked(({ use }, x) => use(x, dense(3))), "use: layer: found {"],
+    ["use without x", asked(({ use }) => use(dense(3))), "use: x: found undefined, expected a tensor"],
   ])("%s: what is wrong is said", (_, spec, message) => {
     const refused = {
       code: "CONFIG_INVALID",
@@ -284,6 +347,14 @@ describe("functions of one's own, in plain JavaScript", () => {
     };
     expect(() => compileModel(spec)).toThrow(expect.objectContaining(refused));
   });
+});
+
+test("a transformer block without heads is refused by name", () => {
+  const build = transformerBlock as (...given: unknown[]) => unknown;
+  const refused = (message: string) =>
+    expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringContaining(message) as string });
+  expect(() => build(8)).toThrow(refused("transformerBlock: options: found undefined, expected a map of heads"));
+  expect(() => build(8, {})).toThrow(refused("transformerBlock: options.heads: found undefined, expected a whole"));
 });
 
 describe("initial parameters", () => {
