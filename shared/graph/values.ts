@@ -73,3 +73,11 @@ export function shapeMismatch(operation: string, wanted: string, inputs: readonl
   const given = inputs.map(({ shape, dtype }) => `${dtype} ${describeShape(shape)}`).join(" and ");
   return new LockstepError("SHAPE_MISMATCH", `${operation} wants ${wanted}, but was given ${given || "nothing"}`);
 }
+
+/** The error of an operation of a layer in which one sample would depend on others. */
+export const samplesMixed = (operation: string, inputs: readonly TensorType[]): LockstepError =>
+  new LockstepError(
+    "SHAPE_MISMATCH",
+    `${operation} would mix the samples of ${inputs.map(({ shape }) => describeShape(shape)).join(" and ")}`,
+    "What is computed of a sample must not depend on which others are in its minibatch or shard: leave axis 0 as it is. Losses and gradients are summed over the samples by the step.",
+  );

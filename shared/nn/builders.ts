@@ -90,8 +90,8 @@ export const transformerBlock = (width: number, options: TransformerOptions): La
 };
 
 /**
- * A layer of one's own: a function of the operations in `ops` from x [samples, …] to its output [samples, …]. The second
- * argument gives parameters, masks and other layers.
+ * A layer of one's own: a function of the operations in `ops` from x [samples, …] to its output [samples, …], of which no row
+ * depends on another sample. The second argument gives parameters, masks and other layers.
  */
 export const layer = (name: string, apply: LayerFunction): LayerSpec => ({ kind: "custom", name, apply });
 

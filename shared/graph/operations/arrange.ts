@@ -53,11 +53,13 @@ const transposeOperation = defineOperation({
   },
 });
 
-/** The axes in another order: axis `order[i]` of x becomes axis i. */
-export const transpose = (x: Tensor, order: readonly number[]): Tensor =>
-  order.every((axis, place) => axis === place) && order.length === x.shape.length
+/** The axes in another order: axis `order[i]` of x becomes axis i; negative axes count from the end. */
+export function transpose(x: Tensor, order: readonly number[]): Tensor {
+  const places = order.map((axis) => axisOf(x.shape, axis));
+  return places.every((axis, place) => axis === place) && places.length === x.shape.length
     ? x
-    : x.apply(transposeOperation, [x], { order });
+    : x.apply(transposeOperation, [x], { order: places });
+}
 
 /** The last two axes exchanged. */
 export function swapLast(x: Tensor): Tensor {

@@ -1,9 +1,10 @@
 /**
  * The operations as functions of one's own call them, the package's `ops`: what is no argument is refused by the function's name
- * and the argument's.
+ * and the argument's, and so is what would make a sample's output depend on other samples.
  */
 import { checkGiven, form, type Forms, mapOf, number, optional, size, truth, whole, wholes } from "../../arguments.ts";
 import { shape, tensor, type Tensor, tensors } from "../operation.ts";
+import { rowsOf, samplesMixed } from "../values.ts";
 import * as operations from "./ops.ts";
 
 const bound = form("a number", (value) => typeof value === "number" && !Number.isNaN(value));
@@ -88,7 +89,10 @@ function checked(name: string, apply: Apply, forms: Forms): Apply {
   return (...given) => {
     const values = Object.fromEntries(names.map((argument, place) => [argument, given[place]]));
     checkGiven(`ops.${name}: `, values, forms, hint);
-    return apply(...given);
+    const result = apply(...given);
+    const isSampled = ({ shape: of }: Tensor): boolean => rowsOf(of) !== undefined;
+    if (!isSampled(result) && result.inputs.some(isSampled)) throw samplesMixed(`ops.${name}`, result.inputs);
+    return result;
   };
 }
 

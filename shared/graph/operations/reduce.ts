@@ -1,6 +1,6 @@
-/** Reductions besides the sum: means, and the largest and smallest entries along axes. */
+/** Reductions as layers have them: sums, means, and the largest and smallest entries along axes that are not the samples'. */
 import { defineOperation, type GradientContext, type NumericTensor, type Tensor } from "../operation.ts";
-import { product, type Shape, shapeMismatch, type TensorType } from "../values.ts";
+import { product, rowsOf, samplesMixed, type Shape, shapeMismatch, type TensorType } from "../values.ts";
 import { divide, equal, multiply, scale } from "./arithmetic.ts";
 import { broadcastOffsets, expand, reshape, sum } from "./broadcast.ts";
 
@@ -11,12 +11,18 @@ const withoutAxes = (shape: Shape, axes: readonly number[]): Shape => shape.filt
 /** Ascending axes from axes of which negative ones count from the end; the samples' axis is not for reducing here. */
 function innerAxes(name: string, x: Tensor, axes: readonly number[]): number[] {
   const places = axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)).sort((left, right) => left - right);
+  if (places.includes(0) && rowsOf(x.shape) !== undefined)
+    throw samplesMixed(`${name} over axes [${axes.join(", ")}]`, [x]);
   const fits = places.every((axis, place) => typeof x.shape[axis] === "number" && axis !== places[place + 1]);
   if (!fits) throw shapeMismatch(`${name} over axes [${axes.join(", ")}]`, "axes of known sizes, each once", [x]);
   return places;
 }
 
-/** The mean over some axes; over samples there are only sums, which the step divides by their number. */
+/** The sum over some axes, but not over the samples; negative axes count from the end. */
+export const sumInner = (x: Tensor, axes: readonly number[], keep = false): Tensor =>
+  sum(x, innerAxes("sum", x, axes), keep);
+
+/** The mean over some axes, but not over the samples; negative axes count from the end. */
 export function mean(x: Tensor, axes: readonly number[], keep = false): Tensor {
   const places = innerAxes("mean", x, axes);
   return scale(sum(x, places, keep), 1 / product(places.map((axis) => x.shape[axis] as number)));
@@ -65,11 +71,11 @@ const extreme = (name: string, onnx: string, isBetter: (value: number, best: num
 const largestOperation = extreme("largest", "ReduceMax", (value, best) => value > best);
 const smallestOperation = extreme("smallest", "ReduceMin", (value, best) => value < best);
 
-/** The largest entry along axes; the gradient is shared evenly by equal ones, as by PyTorch's amax. */
+/** The largest entry along axes, of which negative ones count from the end; the gradient is shared evenly by equal ones, as by PyTorch's amax. */
 export const largest = (x: Tensor, axes: readonly number[]): Tensor =>
   x.apply(largestOperation, [x], { axes: innerAxes("largest", x, axes) });
 
-/** The smallest entry along axes; the gradient is shared evenly by equal ones. */
+/** The smallest entry along axes, of which negative ones count from the end; the gradient is shared evenly by equal ones. */
 export const smallest = (x: Tensor, axes: readonly number[]): Tensor =>
   x.apply(smallestOperation, [x], { axes: innerAxes("smallest", x, axes) });
 

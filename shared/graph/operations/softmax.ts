@@ -1,6 +1,6 @@
 /** Functions of one row of scores: softmax, its logarithm, and the one-hot row of the largest score. */
 import { defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
-import { shapeMismatch, type TensorType } from "../values.ts";
+import { rowsOf, samplesMixed, shapeMismatch, type TensorType } from "../values.ts";
 import { multiply, subtract } from "./arithmetic.ts";
 import { transpose } from "./arrange.ts";
 import { expand, sum } from "./broadcast.ts";
@@ -79,9 +79,10 @@ const hardmaxOperation = rowwise({
 });
 
 /** Applies a function of the last axis along another one. */
-function along(x: Tensor, axis: number, apply: (x: Tensor) => Tensor): Tensor {
+function along(name: string, x: Tensor, axis: number, apply: (x: Tensor) => Tensor): Tensor {
   const last = x.shape.length - 1;
   const at = axis < 0 ? axis + x.shape.length : axis;
+  if (at === 0 && rowsOf(x.shape) !== undefined) throw samplesMixed(`${name} along axis ${axis}`, [x]);
   if (at === last) return apply(x);
   const order = [...x.shape.keys()].map((place) => (place === at ? last : place === last ? at : place));
   return transpose(apply(transpose(x, order)), order);
@@ -89,10 +90,10 @@ function along(x: Tensor, axis: number, apply: (x: Tensor) => Tensor): Tensor {
 
 /** eˣ divided by the sum of eˣ along an axis, by default the last; negative axes count from the end. */
 export const softmax = (x: Tensor, axis = -1): Tensor =>
-  along(x, axis, (rows) => rows.apply(softmaxOperation, [rows], {}));
+  along("softmax", x, axis, (rows) => rows.apply(softmaxOperation, [rows], {}));
 /** The logarithm of the softmax. */
 export const logSoftmax = (x: Tensor, axis = -1): Tensor =>
-  along(x, axis, (rows) => rows.apply(logSoftmaxOperation, [rows], {}));
+  along("logSoftmax", x, axis, (rows) => rows.apply(logSoftmaxOperation, [rows], {}));
 /** 1 at the first largest entry of a row, 0 elsewhere; no gradient flows through it. */
 export const hardmax = (x: Tensor): Tensor => x.apply(hardmaxOperation, [x], {});
 

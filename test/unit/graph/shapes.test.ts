@@ -7,6 +7,7 @@ import { add, clamp, multiply, offset, scale } from "../../../shared/graph/opera
 import { concat, lowerTriangle, pad, slice, transpose } from "../../../shared/graph/operations/arrange.ts";
 import { averagePool } from "../../../shared/graph/operations/average-pool.ts";
 import { batchMatmul } from "../../../shared/graph/operations/batch-matmul.ts";
+import { ops } from "../../../shared/graph/operations/checked.ts";
 import { expand, flatten, reshape, sum } from "../../../shared/graph/operations/broadcast.ts";
 import { conv2d } from "../../../shared/graph/operations/convolution.ts";
 import { power, relu } from "../../../shared/graph/operations/elementwise.ts";
@@ -44,6 +45,10 @@ const shapes: readonly (readonly [string, (from: Sources) => Tensor, string])[] 
   ["slice", (from) => slice(from.rows(5), -1, 1, 4), "[samples, 3]"],
   ["pad", (from) => pad(from.rows(5), -1, 1, 4), "[samples, 10]"],
   ["lookup", (from) => lookup(from.weights(9, 4), from.rows(2)), "[samples, 2, 4]"],
+  ["sum in a layer", (from) => ops.sum(from.rows(5, 2), [-1]), "[samples, 5]"],
+  ["sum in a layer, kept", (from) => ops.sum(from.rows(5, 2, 3), [-1, 1], true), "[samples, 1, 2, 1]"],
+  ["sum of weights in a layer", (from) => ops.sum(from.weights(5, 2), [0]), "[2]"],
+  ["transpose, counted from the end", (from) => transpose(from.rows(2, 3), [0, -1, 1]), "[samples, 3, 2]"],
   ["mean", (from) => mean(from.rows(5, 2), [-1], true), "[samples, 5, 1]"],
   ["largest", (from) => largest(from.rows(5, 2), [1]), "[samples, 2]"],
   [
@@ -118,7 +123,8 @@ const refusals: readonly (readonly [string, (from: Sources) => unknown, string])
     "numbers [n, …] and float32 values [n, …, width]",
   ],
   ["norms of other shapes", (from) => normalise(from.weights(4)), "normalise wants float32 rows [n, …, width]"],
-  ["means over samples", (from) => mean(from.rows(4), [0]), "mean over axes [0] wants axes of known sizes"],
+  ["means over samples", (from) => mean(from.rows(4), [0]), "mean over axes [0] would mix the samples of [samples, 4]"],
+  ["an axis that is not there", (from) => ops.sum(from.rows(4), [-3]), "sum over axes [-3] wants axes of known sizes"],
   ["an axis twice", (from) => largest(from.rows(4), [1, -1]), "largest over axes [1, -1]"],
   [
     "a second derivative of a norm",

@@ -349,6 +349,31 @@ describe("functions of one's own, in plain JavaScript", () => {
   });
 });
 
+describe("a layer of one's own in which a sample would depend on others is refused", () => {
+  const samples = "would mix the samples of [samples, 6]";
+  test.each<[string, (x: Tensor) => Tensor, string]>([
+    ["sum", (x) => ops.sum(x, [0]), `sum over axes [0] ${samples}`],
+    ["sum, kept", (x) => ops.sum(x, [0], true), `sum over axes [0] ${samples}`],
+    ["sum, counted from the end", (x) => ops.sum(x, [-2]), `sum over axes [-2] ${samples}`],
+    ["mean", (x) => ops.mean(x, [0, 1]), `mean over axes [0, 1] ${samples}`],
+    ["largest", (x) => ops.largest(x, [0]), `largest over axes [0] ${samples}`],
+    ["softmax", (x) => ops.softmax(x, 0), `softmax along axis 0 ${samples}`],
+    ["logSoftmax", (x) => ops.logSoftmax(x, -2), `logSoftmax along axis -2 ${samples}`],
+    ["matmul", (x) => ops.matmul(x, x, { transposeLeft: true }), `ops.matmul ${samples} and [samples, 6]`],
+    ["sumByRow", (x) => ops.sumByRow(ops.sum(x, [1]), x, 4), "ops.sumByRow would mix the samples of [samples] and"],
+  ])("%s", (_, mixed, message) => {
+    const apply = (x: Tensor): Tensor => ops.add(x, ops.scale(mixed(x), 2));
+    const refused = {
+      code: "SHAPE_MISMATCH",
+      message: expect.stringContaining(`layers[0] (custom), given [samples, 6] by the data: ${message}`) as string,
+      hint: expect.stringContaining("must not depend on which others") as string,
+    };
+    expect(() => compileModel(classes([{ kind: "custom", name: "mine", apply }]))).toThrow(
+      expect.objectContaining(refused),
+    );
+  });
+});
+
 test("a transformer block without heads is refused by name", () => {
   const build = transformerBlock as (...given: unknown[]) => unknown;
   const refused = (message: string) =>
