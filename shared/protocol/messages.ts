@@ -18,7 +18,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 15;
+export const PROTOCOL_VERSION = 16;
 
 /**
  * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while

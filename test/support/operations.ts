@@ -13,6 +13,7 @@ import {
   minimum,
   multiply,
   scale,
+  select,
   subtract,
 } from "../../shared/graph/operations/arithmetic.ts";
 import { concat, lowerTriangle, pad, slice, transpose } from "../../shared/graph/operations/arrange.ts";
@@ -149,6 +150,11 @@ export const examples: readonly Example[] = [
       const x = from.rows(width);
       return multiply(x, equal(x, relu(x)));
     },
+  },
+  {
+    operation: "select",
+    title: "select",
+    output: (from, width) => select(greater(from.rows(width), from.weights(width)), from.rows(1), from.weights(width)),
   },
   unary("sum", (x) => sum(x, [0])),
   { operation: "sum", title: "sum over columns", output: (from, width) => sum(from.rows(width), [1]) },

@@ -1,4 +1,4 @@
-/** Arithmetic and comparison of two operands, entry by entry, with NumPy's broadcasting. */
+/** Arithmetic, comparison and choice of operands, entry by entry, with NumPy's broadcasting. */
 import {
   defineOperation,
   type GradientContext,
@@ -7,7 +7,7 @@ import {
   type Tensor,
 } from "../operation.ts";
 import { sameShape, type Shape, shapeMismatch, type TensorType } from "../values.ts";
-import { broadcastOffsets, broadcastShapes, sumTo } from "./broadcast.ts";
+import { broadcastOffsets, broadcastShapes, expand, sumTo } from "./broadcast.ts";
 import { fill, uniformOf } from "./source.ts";
 
 interface Rule {
@@ -114,13 +114,46 @@ const equalOperation = binary({
   gradient: () => undefined,
 });
 
+const selectOperation = defineOperation({
+  name: "select",
+  rows: "independent",
+  attributes: {},
+  infer(inputs: readonly TensorType[]) {
+    if (inputs.length !== 3 || inputs.some(({ dtype }) => dtype !== "float32"))
+      throw shapeMismatch("select", "three float32 tensors", inputs);
+    const shape = inputs.map((input) => input.shape).reduce((one, other) => broadcastShapes(one, other, "select"));
+    return { shape, dtype: "float32" };
+  },
+  gradient({ inputs: [condition, left, right], gradient }) {
+    if (condition === undefined || left === undefined || right === undefined) return [];
+    const zero = fill(gradient, [], 0);
+    return [
+      undefined,
+      sumTo(select(condition, gradient, zero), left.shape),
+      sumTo(select(condition, zero, gradient), right.shape),
+    ];
+  },
+  emit({ inputs: [condition, left, right], node, output }) {
+    node("Where", [node("Cast", [condition as string], { to: 9 }), left as string, right as string], {}, output);
+  },
+  evaluate(inputs, output) {
+    const [condition, left, right] = inputs.map(({ shape, data }) => {
+      const offsets = broadcastOffsets(shape, output.shape);
+      return (entry: number): number => data[offsets[entry] as number] as number;
+    });
+    output.data.forEach((_, entry) => {
+      output.data[entry] = (condition?.(entry) === 0 ? right?.(entry) : left?.(entry)) as number;
+    });
+  },
+});
+
 /** The gradient to the right where `right` is 1, to the left elsewhere. */
 function chosen(right: Tensor, gradient: Tensor): readonly [Tensor, Tensor] {
   const toRight = multiply(gradient, right);
   return [subtract(gradient, toRight), toRight];
 }
 
-const joint = (left: Tensor, right: Tensor): Shape => broadcastShapes(left.shape, right.shape, "arithmetic");
+const joint = (left: TensorType, right: TensorType): Shape => broadcastShapes(left.shape, right.shape, "arithmetic");
 
 /** A known number as a scalar, where that leaves the result's shape as it is: the engine broadcasts a scalar for nothing. */
 function slim(operand: Tensor, other: Tensor): Tensor {
@@ -187,6 +220,12 @@ export const minimum = (left: Tensor, right: Tensor): Tensor => left.apply(minim
 export const greater = (left: Tensor, right: Tensor): Tensor => left.apply(greaterOperation, [left, right], {});
 /** 1 where both are equal, else 0; no gradient flows through it. */
 export const equal = (left: Tensor, right: Tensor): Tensor => left.apply(equalOperation, [left, right], {});
+/** The left where the condition is not 0, else the right, whatever the other one is there; no gradient flows to the condition. */
+export function select(condition: Tensor, left: Tensor, right: Tensor): Tensor {
+  const known = uniformOf(condition);
+  if (known === undefined) return condition.apply(selectOperation, [condition, left, right], {});
+  return expand(known === 0 ? right : left, joint(condition, { ...left, shape: joint(left, right) }));
+}
 /** x kept within bounds, of which either may be infinite; where it is beyond them, no gradient flows. */
 export function clamp(x: Tensor, least: number, most: number): Tensor {
   const above = least === -Infinity ? x : maximum(x, fill(x, [], least));
@@ -202,4 +241,5 @@ export const arithmeticOperations = [
   minimumOperation,
   greaterOperation,
   equalOperation,
+  selectOperation,
 ];

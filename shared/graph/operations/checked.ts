@@ -62,6 +62,7 @@ const argumentsOf: { readonly [Name in keyof typeof operations]: Forms } = {
   round: unary,
   scale: { x: tensor, factor: number },
   scaleToUnit: { x: tensor, epsilon: optional(number) },
+  select: { condition: tensor, ...binary },
   sigmoid: unary,
   sign: unary,
   slice: { x: tensor, axis: whole, start: whole, end: whole },

@@ -15,6 +15,7 @@ export {
   multiply,
   offset,
   scale,
+  select,
   subtract,
 } from "./arithmetic.ts";
 export { concat, lowerTriangle, pad, slice, swapLast, transpose } from "./arrange.ts";

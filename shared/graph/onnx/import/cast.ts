@@ -16,7 +16,7 @@ const comparisons: ReadonlySet<string> = new Set(["greater", "equal"]);
 const giveWhole: ReadonlySet<string> = new Set([...comparisons, "floor", "ceil", "round", "sign"]);
 /** Whole wherever what they are given is. */
 const keepWhole: ReadonlySet<string> = new Set(
-  "add subtract multiply maximum minimum absolute relu reshape expand transpose slice concat pad".split(" "),
+  "add subtract multiply maximum minimum select absolute relu reshape expand transpose slice concat pad".split(" "),
 );
 
 /** Whether a tensor holds whole numbers by the way it is computed: an index or a comparison is not rounded again. */

@@ -12,6 +12,7 @@ import {
   multiply,
   offset,
   scale,
+  select,
   subtract,
 } from "../../operations/arithmetic.ts";
 import { broadcastOffsets, broadcastShapes, expand } from "../../operations/broadcast.ts";
@@ -142,7 +143,7 @@ const where: Rule = (node) => {
     return ofNumbers(shape, values, left.isFloat);
   }
   const [mask, one, other] = [node.tensor(0), node.tensor(1), node.tensor(2)];
-  return ofTensor(add(multiply(mask, one), multiply(not(mask), other)));
+  return ofTensor(select(mask, one, other));
 };
 
 const slopes: Rule = (node) => {

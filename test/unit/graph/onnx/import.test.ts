@@ -241,11 +241,23 @@ interface Chain {
 }
 
 const toFloat = node("Cast", ["z"], ["y"], { to: 1 });
+/** Where x is above 0. */
+const isPositive = node("Greater", ["x", "zero"], ["p"]);
 const chains: readonly Chain[] = [
   {
     what: "truth values from numbers choose",
     nodes: [node("Cast", ["x"], ["z"], { to: 9 }), node("Where", ["z", "w", "x"], ["y"])],
     initialisers: { w: weights(4) },
+  },
+  {
+    what: "the logarithm where there is one",
+    nodes: [isPositive, node("Log", ["x"], ["l"]), node("Where", ["p", "l", "zero"], ["y"])],
+    initialisers: { zero: scalar(0) },
+  },
+  {
+    what: "the quotient where there is one, chosen last",
+    nodes: [node("Equal", ["x", "zero"], ["e"]), node("Div", ["w", "x"], ["q"]), node("Where", ["e", "x", "q"], ["y"])],
+    initialisers: { zero: scalar(0), w: weights(4) },
   },
   { what: "whole numbers from fractions", nodes: [node("Cast", ["x"], ["z"], { to: 7 }), toFloat] },
   {
