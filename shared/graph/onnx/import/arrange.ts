@@ -1,6 +1,6 @@
 /** Entries put in other places, of tensors and of known numbers, and what shapes are computed from. */
 import type { Tensor } from "../../operation.ts";
-import { add, complement, multiply, scale, subtract } from "../../operations/arithmetic.ts";
+import { add, complement, scale, select } from "../../operations/arithmetic.ts";
 import { concat, lowerTriangle, pad, slice, transpose } from "../../operations/arrange.ts";
 import { expand, reshape } from "../../operations/broadcast.ts";
 import { lookup } from "../../operations/lookup.ts";
@@ -149,6 +149,9 @@ function bounds(start: number, end: number, size: number): readonly [number, num
   return [within(start), within(end)];
 }
 
+/** The largest int32: exporters write it, or a larger number, where a slice has no end. */
+const TO_THE_END = 2 ** 31 - 1;
+
 const sliced: Rule = (node) => {
   const starts = node.has(1) ? node.numbers(1, "starts") : (node.list("starts") ?? []);
   const ends = node.has(2) ? node.numbers(2, "ends") : (node.list("ends") ?? []);
@@ -170,7 +173,7 @@ const sliced: Rule = (node) => {
     const size = x.shape[axis];
     const [start, end] = [starts[place]!, ends[place]!];
     if (typeof size === "number") return slice(x, axis, ...bounds(start, end, size));
-    const isWhole = start === 0 && end > 2 ** 31;
+    const isWhole = start === 0 && end >= TO_THE_END;
     return isWhole ? x : node.refuse("it takes some of the samples", LEADING);
   };
   return ofTensor(starts.map((_, place) => place).reduce(cut, node.tensor(0)));
@@ -251,6 +254,14 @@ const repeated: Rule = (node) => {
   return ofTensor(repeats.reduce(times, x));
 };
 
+/** 1 in the lower triangle of a matrix, up to the diagonal that lies `k` to the right, else 0. */
+function lowerOnes(x: Tensor, rows: number, columns: number, k: number): Tensor {
+  // The triangle of a matrix with more rows above or more columns to the left, of which these are cut away.
+  const [above, left] = [Math.max(0, k), Math.max(0, -k)];
+  const ones = lowerTriangle(fill(x, [rows + above, columns + left], 1));
+  return slice(slice(ones, 0, above, rows + above), 1, left, columns + left);
+}
+
 /** Triangles of matrices, the diagonal moved by `k`. */
 const triangle: Rule = (node) => {
   const isUpper = node.number("upper", 1) === 1;
@@ -263,12 +274,15 @@ const triangle: Rule = (node) => {
     return ofNumbers(known.shape, values, known.isFloat);
   }
   const x = node.tensor(0);
+  const [rows, columns] = x.shape.slice(-2);
+  if (typeof rows !== "number" || typeof columns !== "number")
+    return node.refuse(`its input is ${shapeOf(x)}, in which samples are rows of one matrix`, LEADING);
   if (!isUpper && k === 0) return ofTensor(lowerTriangle(x));
-  const ones = fill(x, x.shape.slice(-2), 1);
-  if (isUpper && k === 1) return ofTensor(subtract(x, lowerTriangle(x)));
-  return isUpper && k === 0
-    ? ofTensor(multiply(x, transpose(lowerTriangle(ones), [1, 0])))
-    : node.refuse(`its diagonal is moved by ${k}`, "");
+  // The upper triangle is what the lower one, up to the diagonal before, leaves.
+  const last = Math.max(-rows, Math.min(columns, isUpper ? k - 1 : k));
+  const lower = lowerOnes(x, rows, columns, last);
+  const zero = fill(x, [], 0);
+  return ofTensor(isUpper ? select(lower, zero, x) : select(lower, x, zero));
 };
 
 /** Channels to blocks of pixels (Shi et al., 2016). */

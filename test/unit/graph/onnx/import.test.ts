@@ -164,6 +164,9 @@ const cases: readonly Case[] = [
     operatorSet: 9,
     attributes: { starts: [0, 1], ends: [2 ** 31 + 1, -1], axes: [0, 1] },
   },
+  // To the end, as exporters write it: the largest int32 and the largest int64.
+  { type: "Slice", sample: [5], more: [whole(0, 2), whole(2 ** 31 - 1, 2 ** 31 - 1), whole(0, 1)] },
+  { type: "Slice", sample: [5], more: [whole(0, 2), whole(2 ** 53 - 1, 2 ** 53 - 1), whole(0, 1)] },
   { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [whole(3, 0, -1)] },
   { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [{ shape: [], values: [2], type: "INT64" }] },
   { type: "Pad", sample: [3, 4], more: [whole(0, 1, 0, 0, 0, 2), scalar(1.5)] },
@@ -172,6 +175,19 @@ const cases: readonly Case[] = [
   { type: "Trilu", sample: [4, 4], attributes: { upper: 0 } },
   { type: "Trilu", sample: [4, 4], more: [{ shape: [], values: [1], type: "INT64" }] },
   { type: "Trilu", sample: [4, 4] },
+  ...[
+    [3, 5],
+    [5, 3],
+  ].flatMap((sample) =>
+    [0, 1].flatMap((upper) =>
+      [-7, -2, -1, 0, 1, 2, 7].map((k) => ({
+        type: "Trilu",
+        sample,
+        attributes: { upper },
+        more: [{ shape: [], values: [k], type: "INT64" as const }],
+      })),
+    ),
+  ),
   { type: "DepthToSpace", sample: [8, 2, 3], attributes: { blocksize: 2 } },
   { type: "DepthToSpace", sample: [8, 2, 3], attributes: { blocksize: 2, mode: "CRD" } },
   {
@@ -248,6 +264,12 @@ const chains: readonly Chain[] = [
     what: "truth values from numbers choose",
     nodes: [node("Cast", ["x"], ["z"], { to: 9 }), node("Where", ["z", "w", "x"], ["y"])],
     initialisers: { w: weights(4) },
+  },
+  {
+    what: "the triangle above what is infinite",
+    nodes: [node("Div", ["x", "w"], ["q"]), node("Trilu", ["q"], ["y"])],
+    initialisers: { w: { shape: [2, 2], values: [1, 1, 0, 1] } },
+    sample: [2, 2],
   },
   {
     what: "the logarithm where there is one",
