@@ -1,7 +1,8 @@
 /** Images enlarged by whole multiples, each pixel repeated; other ways of resizing are not known. */
 import type { Tensor } from "../../operation.ts";
 import { expand, reshape } from "../../operations/broadcast.ts";
-import type { NodeContext, Rule } from "./context.ts";
+import { type Dim, rowsOf } from "../../values.ts";
+import { type NodeContext, type Rule, shapeOf } from "./context.ts";
 import { ofTensor } from "./value.ts";
 
 /** Where an entry of the enlarged axis lies in the axis as it was. */
@@ -36,20 +37,35 @@ function checkRepetition(node: NodeContext, size: number, scale: number): void {
     );
 }
 
-/** The factor for each axis; samples keep their number. */
+/** The factor for each axis; samples keep their number, which a file that was exported for a batch of one size counts. */
 function scalesOf(node: NodeContext, x: Tensor): number[] {
   const axes = node.list("axes")?.map((axis) => node.axis(axis, x.shape.length)) ?? [...x.shape.keys()];
   const given = node.operatorSet < 11 ? 1 : 2;
-  return x.shape.map((dim, axis) => {
+  const ofSizes = (dim: Dim, size: Dim): number => {
+    if (typeof dim === "number") return typeof size === "number" ? size / dim : Number.NaN;
+    return (typeof size === "number" ? size / (node.batch ?? Number.NaN) : size.rows) / dim.rows;
+  };
+  const scales = x.shape.map((dim, axis) => {
     const place = axes.indexOf(axis);
-    if (typeof dim !== "number" || place < 0) return 1;
-    return node.has(3) ? Number(node.dims(3, "sizes")[place]) / dim : node.numbers(given, "scales")[place]!;
+    if (place < 0) return 1;
+    return node.has(3) ? ofSizes(dim, node.dims(3, "sizes")[place]!) : node.numbers(given, "scales")[place]!;
   });
+  if (rowsOf(x.shape) !== undefined && scales[0] !== 1)
+    return node.refuse(
+      `it scales the samples, axis 0 of ${shapeOf(x)}`,
+      "Samples keep their number: export the model with a scale of 1 in front, or with the batch's own size.",
+    );
+  return scales;
 }
 
 export const resized: Rule = (node) => {
   const x = node.tensor(0);
   node.without("mode", node.text("mode", "nearest") !== "nearest", "Only nearest is known.");
+  node.without(
+    "keep_aspect_ratio_policy",
+    node.text("keep_aspect_ratio_policy", "stretch") !== "stretch",
+    "Export it with the sizes that come of it.",
+  );
   const scales = scalesOf(node, x);
   if (scales.some((scale) => !Number.isInteger(scale) || scale < 1))
     return node.refuse(`it scales by [${scales.join(", ")}]`, "Only whole multiples are known.");

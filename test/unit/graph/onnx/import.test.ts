@@ -355,6 +355,17 @@ const chains: readonly Chain[] = [
     },
   },
   {
+    what: "pixels repeated to sizes that are computed from the data's own",
+    nodes: [
+      node("Shape", ["x"], ["all"]),
+      node("Slice", ["all", "zero", "two"], ["front"]),
+      node("Concat", ["front", "wide"], ["sizes"], { axis: 0 }),
+      node("Resize", ["x", "", "", "sizes"], ["y"]),
+    ],
+    initialisers: { zero: whole(0), two: whole(2), wide: whole(8) },
+    sample: [2, 4],
+  },
+  {
     what: "truth values from known fractions",
     nodes: [node("Cast", ["w"], ["z"], { to: 9 }), node("Where", ["z", "x", "zero"], ["y"])],
     initialisers: { w: scalar(0.5), zero: scalar(0) },

@@ -204,6 +204,45 @@ const operations: readonly Refusal[] = [
     sample: [1, 4],
     says: [`Resize "y": it enlarges 2 times with the coordinates ${coordinate} and the nearest mode ${mode}`],
   })),
+  ...(
+    [
+      ["scales", { scales: { shape: [3], values: [2, 1, 2] } }, ["x", "", "scales"], {}],
+      ["sizes", { sizes: whole(6, 1, 8) }, ["x", "", "", "sizes"], {}],
+      ["scales of two axes", { scales: { shape: [2], values: [2, 2] } }, ["x", "", "scales"], { axes: [2, 0] }],
+    ] as const
+  ).map(([kind, initialisers, inputs, attributes]) => ({
+    what: `samples enlarged by ${kind}`,
+    file: {
+      nodes: [node("Resize", [...inputs], ["y"], attributes)],
+      inputs: { x: [3, 1, 4] },
+      initialisers,
+    },
+    sample: [1, 4],
+    says: ['Resize "y": it scales the samples, axis 0 of [samples, 1, 4]'],
+    hints: "a scale of 1 in front",
+  })),
+  {
+    what: "sizes for a batch that is not said",
+    file: {
+      nodes: [node("Resize", ["x", "", "", "sizes"], ["y"])],
+      inputs: { x: ["batch", 1, 4] },
+      initialisers: { sizes: whole(3, 1, 8) },
+    },
+    sample: [1, 4],
+    says: ['Resize "y": it scales the samples'],
+    hints: "the batch's own size",
+  },
+  {
+    what: "sizes of which an axis has less",
+    file: {
+      nodes: [node("Resize", ["x", "", "", "sizes"], ["y"], { keep_aspect_ratio_policy: "not_larger" })],
+      inputs: { x: ["batch", 2, 4] },
+      initialisers: { sizes: whole(1, 4, 12) },
+    },
+    sample: [2, 4],
+    says: ['Resize "y": its keep_aspect_ratio_policy is "not_larger"'],
+    hints: "the sizes that come of it",
+  },
   {
     what: "operators older than any that are known",
     file: { nodes: [node("Relu", ["x"], ["y"])], operatorSet: 5 },
