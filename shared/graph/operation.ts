@@ -23,6 +23,9 @@ export type AttributesOf<Schema extends AttributeSchema> = {
 };
 export type Attributes = AttributesOf<AttributeSchema>;
 
+/** Inputs that a value may have; a graph from elsewhere with more is refused. */
+export const MOST_INPUTS = 64;
+
 /** A value of a graph under construction. Functions such as `add` and `relu` take and return these. */
 export interface Tensor extends TensorType {
   readonly operation: Operation;

@@ -5,7 +5,7 @@
 import { LockstepError } from "../errors.ts";
 import { LONGEST_NAME } from "../ids.ts";
 import { type Graph, GraphBuilder, type GraphInput, type InputPurpose } from "./graph.ts";
-import type { AttributeKind, Attributes, Tensor } from "./operation.ts";
+import { type AttributeKind, type Attributes, MOST_INPUTS, type Tensor } from "./operation.ts";
 import { operationNamed } from "./operations/registry.ts";
 import { inputOperation } from "./operations/source.ts";
 import type { DataType, Dim, Shape } from "./values.ts";
@@ -151,7 +151,7 @@ export function decodeGraph(json: unknown): Graph {
     const where = `values[${number}]`;
     const fields = fieldsOf(entry, ["operation", "inputs", "attributes"], where);
     const operation = operationNamed(textOf(fields["operation"], where));
-    const from = listOf(fields["inputs"], 64, where).map((input) => earlier(input, tensors, where));
+    const from = listOf(fields["inputs"], MOST_INPUTS, where).map((input) => earlier(input, tensors, where));
     const given = fieldsOf(fields["attributes"], Object.keys(operation.attributes), `${where}.attributes`);
     const attributes = Object.fromEntries(
       Object.entries(operation.attributes).map(([name, kind]) => [

@@ -2,7 +2,7 @@
  * Entries put in other places: axes exchanged, tensors joined and cut, borders of zeros, the part above the diagonal
  * cleared. Nothing is computed, so rows are independent; the sample axis stays in front and whole.
  */
-import { defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
+import { defineOperation, MOST_INPUTS, type NumericTensor, type Tensor } from "../operation.ts";
 import { type Dim, product, rowsOf, sameDim, type Shape, shapeMismatch, type TensorType } from "../values.ts";
 
 /** Counted from the end where negative. */
@@ -124,7 +124,12 @@ const concatOperation = defineOperation({
 /** Tensors joined along an axis, by default the last; negative axes count from the end. */
 export function concat(parts: readonly [Tensor, ...Tensor[]], axis = -1): Tensor {
   const [first, ...others] = parts;
-  return others.length === 0 ? first : first.apply(concatOperation, parts, { axis: axisOf(first.shape, axis) });
+  if (others.length === 0) return first;
+  if (parts.length <= MOST_INPUTS) return first.apply(concatOperation, parts, { axis: axisOf(first.shape, axis) });
+  const groups = Array.from({ length: Math.ceil(parts.length / MOST_INPUTS) }, (_, group) =>
+    concat(parts.slice(group * MOST_INPUTS, (group + 1) * MOST_INPUTS) as [Tensor, ...Tensor[]], axis),
+  );
+  return concat(groups as [Tensor, ...Tensor[]], axis);
 }
 
 const sliceOperation = defineOperation({

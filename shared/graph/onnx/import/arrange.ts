@@ -196,15 +196,17 @@ const gathered: Rule = (node) => {
   return ofTensor(taken(node, x, axis, places));
 };
 
-/** Known entries of an axis: a stretch where they follow one another. */
+/** Known entries of an axis, as stretches of those that follow one another. */
 function taken(node: NodeContext, x: Tensor, axis: number, places: Known): Tensor {
   const size = x.shape[axis];
   if (typeof size !== "number") return node.refuse("it takes some of the samples", LEADING);
   const at = node.numbers(1, "indices").map((place) => (place < 0 ? place + size : place));
-  const isStretch = at.every((place, entry) => place === at[0]! + entry);
-  const parts = isStretch
-    ? [slice(x, axis, at[0]!, at[0]! + at.length)]
-    : at.map((place) => slice(x, axis, place, place + 1));
+  if (at.length === 0) return node.refuse("it takes no entries", "All sizes are at least 1: take an output before it.");
+  const starts = [...at.keys()].filter((entry) => at[entry] !== at[entry - 1]! + 1);
+  const parts = starts.map((entry, stretch) => {
+    const length = (starts[stretch + 1] ?? at.length) - entry;
+    return slice(x, axis, at[entry]!, at[entry]! + length);
+  });
   const picked = concat(parts as [Tensor, ...Tensor[]], axis);
   return reshape(picked, [...x.shape.slice(0, axis), ...places.shape, ...x.shape.slice(axis + 1)]);
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import { onnxRuntimeEngine } from "../../../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../../../shared/graph/fuse.ts";
+import { decodeGraph, encodeGraph } from "../../../../shared/graph/serialise.ts";
 import { product } from "../../../../shared/graph/values.ts";
 import { bare, computed, imported } from "../../../support/imported.ts";
 import { type Attribute, type FileNode, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
@@ -168,6 +169,7 @@ const cases: readonly Case[] = [
   { type: "Slice", sample: [5], more: [whole(0, 2), whole(2 ** 31 - 1, 2 ** 31 - 1), whole(0, 1)] },
   { type: "Slice", sample: [5], more: [whole(0, 2), whole(2 ** 53 - 1, 2 ** 53 - 1), whole(0, 1)] },
   { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [whole(3, 0, -1)] },
+  { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [whole(3, 4, 4, 1, 2, 3)] },
   { type: "Gather", sample: [5, 4], attributes: { axis: 1 }, more: [{ shape: [], values: [2], type: "INT64" }] },
   { type: "Pad", sample: [3, 4], more: [whole(0, 1, 0, 0, 0, 2), scalar(1.5)] },
   { type: "Pad", sample: [3, 4], more: [whole(0, 1, -1, 0, -1, 2)] },
@@ -378,6 +380,40 @@ describe("operations together compute what onnxruntime computes", () => {
     const bytes = onnxFile({ nodes, initialisers, operatorSet, inputs: { x: ["batch", ...sample] } });
     // Some of them 0, and most beyond 1, as a few operations look at just that.
     const features = someNumbers(3 * product(sample), 7).map((value, at) => (at % 3 === 0 ? 0 : 3 * value));
+    expectEqual(await computed(bytes, sample, 3, features), await bare(bytes, [3, ...sample], features));
+  });
+});
+
+const manyPlaces = Array.from({ length: 200 }, (_, at) => (at * 7) % 9);
+const many: readonly Chain[] = [
+  {
+    what: "entries taken",
+    nodes: [node("Gather", ["x", "places"], ["y"], { axis: 1 })],
+    initialisers: { places: whole(...manyPlaces) },
+    sample: [9],
+  },
+  {
+    what: "tensors joined",
+    nodes: [
+      node("Relu", ["x"], ["r"]),
+      node(
+        "Concat",
+        manyPlaces.map((at) => (at > 4 ? "x" : "r")),
+        ["y"],
+        { axis: 1 },
+      ),
+    ],
+  },
+  { what: "repetitions", nodes: [node("Tile", ["x", "times"], ["y"])], initialisers: { times: whole(1, 100) } },
+];
+
+describe("more parts than a value may have inputs compute what onnxruntime computes, and travel to workers", () => {
+  it.each(many.map((chain) => [chain.what, chain] as const))("%s", async (_what, chain) => {
+    const { nodes, initialisers = {}, sample = [4] } = chain;
+    const bytes = onnxFile({ nodes, initialisers, inputs: { x: ["batch", ...sample] } });
+    const graph = imported(bytes, sample);
+    expect(decodeGraph(structuredClone(encodeGraph(graph)))).toEqual(graph);
+    const features = someNumbers(3 * product(sample), 7);
     expectEqual(await computed(bytes, sample, 3, features), await bare(bytes, [3, ...sample], features));
   });
 });

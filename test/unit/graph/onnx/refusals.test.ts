@@ -152,6 +152,11 @@ const shapes: readonly Refusal[] = [
     hints: "Samples are the first axis of every tensor",
   },
   {
+    what: "none of the entries",
+    file: { nodes: [node("Gather", ["x", "places"], ["y"], { axis: 1 })], initialisers: { places: whole() } },
+    says: ['Gather "y": it takes no entries'],
+  },
+  {
     what: "an axis that is not there",
     file: { nodes: [node("Softmax", ["x"], ["y"], { axis: 3 })] },
     says: ['Softmax "y": it has an axis 3, its input has 2'],
