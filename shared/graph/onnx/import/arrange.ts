@@ -6,7 +6,7 @@ import { expand, reshape } from "../../operations/broadcast.ts";
 import { lookup } from "../../operations/lookup.ts";
 import { fill } from "../../operations/source.ts";
 import { type Dim, product, rowsOf, type Shape } from "../../values.ts";
-import { type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
+import { DAMAGED, type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
 import { pickedAlong, reordered, slicePlaces } from "./picked.ts";
 import { resized } from "./resize.ts";
 import { finite, type Known, ofList, ofNumbers, ofTensor, type Value } from "./value.ts";
@@ -94,7 +94,7 @@ const transposed: Rule = (node) => {
   const orderOf = (shape: Shape): readonly number[] => {
     const order = node.list("perm") ?? [...shape.keys()].toReversed();
     const isWhole = order.length === shape.length && [...shape.keys()].every((axis) => order.includes(axis));
-    return isWhole ? order : node.refuse(`its perm is [${order.join(", ")}]`, "The file is damaged: export it again.");
+    return isWhole ? order : node.refuse(`its perm is [${order.join(", ")}]`, DAMAGED);
   };
   if (known !== undefined) return reordered(known, orderOf(known.shape));
   const x = node.tensor(0);
@@ -160,7 +160,11 @@ const sliced: Rule = (node) => {
   const steps = node.has(4) ? node.numbers(4, "steps") : starts.map(() => 1);
   const known = node.known(0);
   const isWrong = (step: number): boolean => (known === undefined ? step !== 1 : step === 0);
-  if (steps.some(isWrong)) return node.refuse(`its steps are [${steps.join(", ")}]`, "Only steps of 1 are known.");
+  if (steps.some(isWrong))
+    return node.refuse(
+      `its steps are [${steps.join(", ")}]`,
+      "Only steps of 1 are known: export the model with a Gather of these places, or take an output before it.",
+    );
   if (known !== undefined) {
     const cutKnown = (from: Known, place: number): Known => {
       const axis = node.axis(axes[place]!, from.shape.length);
@@ -191,7 +195,10 @@ const gathered: Rule = (node) => {
     const isTable = axis === 0 && x.shape.length === 2 && rowsOf(x.shape) === undefined;
     return isTable
       ? ofTensor(lookup(x, node.tensor(1)))
-      : node.refuse("it takes entries that depend on the data", "Only rows of a table are.");
+      : node.refuse(
+          "it takes entries that depend on the data",
+          "Only rows of a table may be: export the model without it, or take an output before it.",
+        );
   }
   return ofTensor(taken(node, x, axis, places));
 };
@@ -220,7 +227,11 @@ function extended(x: Tensor, axis: number, before: number, after: number): Tenso
 }
 
 const padded: Rule = (node) => {
-  node.without("mode", node.text("mode", "constant") !== "constant");
+  node.without(
+    "mode",
+    node.text("mode", "constant") !== "constant",
+    "Only constant is known: export the model with zeros around, or take an output before it.",
+  );
   const x = node.tensor(0);
   const sides = node.has(1) ? node.numbers(1, "pads") : (node.list("pads") ?? []);
   const value = node.has(2) ? (node.numbers(2, "value")[0] ?? 0) : node.number("value", 0);

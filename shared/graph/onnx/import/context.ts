@@ -26,6 +26,8 @@ export interface Names {
   readonly known: (name: string, stored?: boolean) => Known | undefined;
 }
 
+export const DAMAGED = "The file is damaged: export it again.";
+
 export class NodeContext {
   readonly #node: OnnxNode;
   readonly #names: Names;
@@ -126,9 +128,7 @@ export class NodeContext {
   /** An axis counted from the front. */
   axis(axis: number, rank: number): number {
     const at = axis < 0 ? axis + rank : axis;
-    return at >= 0 && at < rank
-      ? at
-      : this.refuse(`it has an axis ${axis}, its input has ${rank}`, "The file is damaged: export it again.");
+    return at >= 0 && at < rank ? at : this.refuse(`it has an axis ${axis}, its input has ${rank}`, DAMAGED);
   }
 
   refuse(reason: string, hint: string): never {
@@ -136,13 +136,13 @@ export class NodeContext {
   }
 
   /** Says no to what an attribute asks for. */
-  without(name: string, isAsked: boolean, hint = ""): void {
+  without(name: string, isAsked: boolean, hint: string): void {
     if (isAsked)
       this.refuse(`its ${name} is ${JSON.stringify(this.#attribute(name))}, which Lockstep does not know`, hint);
   }
 
   #name(place: number): string {
-    return this.#node.inputs[place] || this.refuse(`it has no input ${place}`, "The file is damaged: export it again.");
+    return this.#node.inputs[place] || this.refuse(`it has no input ${place}`, DAMAGED);
   }
 
   #attribute(name: string): NodeAttribute | undefined {
@@ -150,7 +150,7 @@ export class NodeContext {
   }
 
   #wrong(name: string, value: NodeAttribute): never {
-    return this.refuse(`its ${name} is ${JSON.stringify(value).slice(0, 60)}`, "The file is damaged: export it again.");
+    return this.refuse(`its ${name} is ${JSON.stringify(value).slice(0, 60)}`, DAMAGED);
   }
 }
 

@@ -98,7 +98,13 @@ function combineKnown(left: Known, right: Known, type: string, compute: Arithmet
     const [x, y] = [left.values[mine[at]!]!, right.values[yours[at]!]!];
     if (isNumbers([x, y])) return compute(x as number, y as number, node);
     const dim = ofDims[type]?.(x, y);
-    return dim ?? node.refuse("it computes with the number of samples", "Only multiples of it can be understood.");
+    return (
+      dim ??
+      node.refuse(
+        "it computes with the number of samples",
+        "Only multiples of it can be understood: export the model with a free batch size, or take an output before it.",
+      )
+    );
   });
   return ofNumbers(shape, values, left.isFloat && right.isFloat);
 }

@@ -11,7 +11,7 @@ import { largest, mean } from "../../operations/reduce.ts";
 import { constantOperation } from "../../operations/source.ts";
 import { eachTap } from "../../operations/window.ts";
 import { type Dim, product } from "../../values.ts";
-import { type NodeContext, type Rules, shapeOf } from "./context.ts";
+import { DAMAGED, type NodeContext, type Rules, shapeOf } from "./context.ts";
 import { ofTensor } from "./value.ts";
 
 /** A list with one entry for height and one for width, of an attribute that may have only the latter. */
@@ -64,7 +64,10 @@ function paddingOf(
 function ofImages(node: NodeContext, x: Tensor, apply: (images: Tensor) => Tensor): Tensor {
   if (x.shape.length === 4) return apply(x);
   if (x.shape.length !== 3)
-    return node.refuse(`its input is ${shapeOf(x)}`, "Images have two dimensions, signals one.");
+    return node.refuse(
+      `its input is ${shapeOf(x)}`,
+      "Images have two dimensions, signals one: take an output before it.",
+    );
   const [samples, channels, length] = x.shape as [Dim, Dim, Dim];
   const y = apply(reshape(x, [samples, channels, 1, length]));
   return reshape(y, [y.shape[0]!, y.shape[1]!, y.shape[3]!]);
@@ -90,8 +93,16 @@ function convolution(node: NodeContext): Tensor {
 /** Transposed convolution is what a convolution's derivative does to a gradient. */
 function transposedConvolution(node: NodeContext): Tensor {
   const [x, weight] = [node.tensor(0), node.tensor(1)];
-  node.without("auto_pad", node.text("auto_pad", "NOTSET") !== "NOTSET");
-  node.without("output_shape", node.list("output_shape") !== undefined);
+  node.without(
+    "auto_pad",
+    node.text("auto_pad", "NOTSET") !== "NOTSET",
+    "Export it with pads that are given as numbers.",
+  );
+  node.without(
+    "output_shape",
+    node.list("output_shape") !== undefined,
+    "Export it with pads and output_padding instead.",
+  );
   const { kernel, ...window } = windowOf(node, sizesOf(weight), sizesOf(x));
   const more = both(node.list("output_padding") ?? kernel.map(() => 0), 0);
   const groups = node.number("group", 1);
@@ -109,11 +120,16 @@ function transposedConvolution(node: NodeContext): Tensor {
 
 /** What both pools read; a rounding up that changes nothing is no rounding up. */
 function poolOf(node: NodeContext, x: Tensor): Windowed {
-  const window = windowOf(node, node.list("kernel_shape") ?? node.refuse("it has no kernel_shape", ""), sizesOf(x));
+  const window = windowOf(
+    node,
+    node.list("kernel_shape") ?? node.refuse("it has no kernel_shape", DAMAGED),
+    sizesOf(x),
+  );
   const { kernel, stride, padding, dilation } = window;
   node.without(
     "dilations",
     dilation.some((step) => step !== 1),
+    "Only windows without gaps are known: export the model with these, or take an output before it.",
   );
   const isRounded = both(sizesOf(x), 1).some(
     (size, axis) => (size + padding[axis]! + padding[axis + 2]! - kernel[axis]!) % stride[axis]! !== 0,
@@ -127,7 +143,11 @@ function poolOf(node: NodeContext, x: Tensor): Windowed {
 }
 
 function maximumPool(node: NodeContext): Tensor {
-  if (node.outputs > 1) node.refuse("its places are asked for too", "Only its maxima are given.");
+  if (node.outputs > 1)
+    node.refuse(
+      "its places are asked for too",
+      "Only its maxima are given: take an output before it, or export the model without its unpooling.",
+    );
   const x = node.tensor(0);
   const window = poolOf(node, x);
   return ofImages(node, x, (images) => maxPool(images, window));

@@ -231,7 +231,10 @@ class Importer {
     if (known === undefined) return this.#refuse(`nothing gives ${name}`, "Choose another output.");
     const { values } = known;
     if (isNumbers(values)) return asConstant(known.shape, values, this.#names.data);
-    return this.#refuse(`${name} is computed from the number of samples`, "Each sample is computed by itself.");
+    return this.#refuse(
+      `${name} is computed from the number of samples`,
+      "Each sample is computed by itself: export the model without it, or take an output before it.",
+    );
   }
 
   /** Where the file stores a statistic and something that trains as one tensor, the statistic is a constant. */

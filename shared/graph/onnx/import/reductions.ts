@@ -57,7 +57,12 @@ const rowwise =
   };
 
 function hardest(x: Tensor, axis: number, node: NodeContext): Tensor {
-  return axis === x.shape.length - 1 ? hardmax(x) : node.refuse(`its axis is ${axis}`, "Only the last one is known.");
+  return axis === x.shape.length - 1
+    ? hardmax(x)
+    : node.refuse(
+        `its axis is ${axis}`,
+        "Only the last one is known: export the model with the axis -1, or take an output before it.",
+      );
 }
 
 export const reductionRules: Rules = {

@@ -60,7 +60,11 @@ function scalesOf(node: NodeContext, x: Tensor): number[] {
 
 export const resized: Rule = (node) => {
   const x = node.tensor(0);
-  node.without("mode", node.text("mode", "nearest") !== "nearest", "Only nearest is known.");
+  node.without(
+    "mode",
+    node.text("mode", "nearest") !== "nearest",
+    "Only nearest is known: export the model with it, or take an output before it.",
+  );
   node.without(
     "keep_aspect_ratio_policy",
     node.text("keep_aspect_ratio_policy", "stretch") !== "stretch",
@@ -68,7 +72,10 @@ export const resized: Rule = (node) => {
   );
   const scales = scalesOf(node, x);
   if (scales.some((scale) => !Number.isInteger(scale) || scale < 1))
-    return node.refuse(`it scales by [${scales.join(", ")}]`, "Only whole multiples are known.");
+    return node.refuse(
+      `it scales by [${scales.join(", ")}]`,
+      "Only whole multiples are known: export the model with these, or take an output before it.",
+    );
   const stretched = scales.reduce((from: Tensor, scale, axis) => {
     if (scale === 1) return from;
     const size = from.shape[axis] as number;

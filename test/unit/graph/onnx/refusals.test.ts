@@ -226,6 +226,36 @@ const operations: readonly Refusal[] = [
     says: ['Resize "y": it scales the samples, axis 0 of [samples, 1, 4]'],
     hints: "a scale of 1 in front",
   })),
+  ...(
+    [
+      ["Pad", ["x", "sides"], { mode: "reflect" }, 'its mode is "reflect"', "Only constant is known"],
+      ["ConvTranspose", ["x", "k"], { auto_pad: "SAME_UPPER" }, 'its auto_pad is "SAME_UPPER"', "Export it with pads"],
+      ["ConvTranspose", ["x", "k"], { output_shape: [8, 8] }, "its output_shape is [8,8]", "output_padding instead"],
+      ["MaxPool", ["x"], { kernel_shape: [2, 2], dilations: [2, 1] }, "its dilations is [2,1]", "windows without gaps"],
+      ["MaxPool", ["x"], {}, "it has no kernel_shape", "damaged"],
+      ["Resize", ["x", "", "twice"], { mode: "linear" }, 'its mode is "linear"', "Only nearest is known"],
+    ] as const
+  ).map(([type, inputs, attributes, says, hints]) => ({
+    what: `${type}: ${says}`,
+    file: {
+      nodes: [node(type, [...inputs], ["y"], attributes)],
+      inputs: { x: ["batch", 2, 4, 4] },
+      initialisers: {
+        k: ones(2, 1, 2, 2),
+        sides: whole(0, 0, 1, 1, 0, 0, 1, 1),
+        twice: { shape: [4], values: [1, 1, 2, 2] },
+      },
+    },
+    sample: [2, 4, 4],
+    says: [`${type} "y": ${says}`],
+    hints,
+  })),
+  {
+    what: "a triangle of samples",
+    file: { nodes: [node("Trilu", ["x"], ["y"])] },
+    says: ['Trilu "y": its input is [samples, 4], in which samples are rows of one matrix'],
+    hints: "Samples stay the first axis",
+  },
   {
     what: "sizes for a batch that is not said",
     file: {
