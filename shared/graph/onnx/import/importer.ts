@@ -167,7 +167,7 @@ class Importer {
   }
 
   #apply(node: OnnxNode): void {
-    const stored = constantIn(node);
+    const stored = constantIn(node) ?? this.#renamed(node);
     if (stored !== undefined) {
       this.#stored.set(node.outputs[0] as string, stored);
       return;
@@ -183,6 +183,12 @@ class Importer {
       const value = values[place];
       if (value !== undefined) this.#values.set(name, value);
     });
+  }
+
+  /** What a node gives that names a parameter which stands for itself. */
+  #renamed({ type, outputs: [name = ""] }: OnnxNode): StoredTensor | undefined {
+    const parameter = type === "Identity" ? this.#trainable.get(name) : undefined;
+    return parameter && { type: "float", ...parameter };
   }
 
   /** Before anything is computed: what stands around an unknown node, such as its states, would be refused for what it isn't. */
@@ -283,7 +289,10 @@ const isTrainable = ({ type, shape, values }: StoredTensor, isNode: boolean): bo
   values.length > (isNode ? LARGEST_CONSTANT : 0) &&
   values.every((value) => Number.isFinite(value));
 
-/** What an imported file's parameters start from, by name. */
+/**
+ * What an imported file's parameters start from, by name. A vector that has several names, such as scales that were equal when an
+ * exporter stored them once, is a parameter under each; a matrix with several is one that is tied.
+ */
 export function storedParameters(file: OnnxFile): Map<string, StoredParameter> {
   const inNodes = file.nodes.flatMap((node): [string, StoredTensor, boolean][] => {
     const stored = constantIn(node);
@@ -291,5 +300,12 @@ export function storedParameters(file: OnnxFile): Map<string, StoredParameter> {
   });
   const initialisers = [...file.initialisers].map(([name, stored]) => [name, stored, false] as const);
   const parameters = [...initialisers, ...inNodes].filter(([, stored, isNode]) => isTrainable(stored, isNode));
-  return new Map(parameters.map(([name, { shape, values }]) => [name, { shape, values: values as Float32Array }]));
+  const stored = new Map(
+    parameters.map(([name, { shape, values }]) => [name, { shape, values: values as Float32Array }] as const),
+  );
+  for (const [alias, source] of statisticsIn(file.nodes).aliases) {
+    const vector = stored.get(source);
+    if (vector?.shape.length === 1) stored.set(alias, vector);
+  }
+  return stored;
 }

@@ -3,8 +3,11 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import { onnxRuntimeEngine } from "../../../../shared/engine/onnxruntime.ts";
 import { fuse } from "../../../../shared/graph/fuse.ts";
+import { readOnnx } from "../../../../shared/graph/onnx/file.ts";
+import { storedParameters } from "../../../../shared/graph/onnx/import/importer.ts";
 import { decodeGraph, encodeGraph } from "../../../../shared/graph/serialise.ts";
 import { product } from "../../../../shared/graph/values.ts";
+import { compileModel } from "../../../../shared/nn/model.ts";
 import { bare, computed, imported } from "../../../support/imported.ts";
 import { type Attribute, type FileNode, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
 import { runOnce, someNumbers } from "../../../support/programs.ts";
@@ -455,6 +458,62 @@ describe("what a batch norm has seen never trains", () => {
       y as Float32Array,
       wanted.map((value) => 2 * value),
     );
+  });
+});
+
+describe("what a file stores once", () => {
+  const norm = (input: string, scale: string, output: string): FileNode =>
+    node("LayerNormalization", [input, scale, "shift"], [output]);
+  const between = node("MatMul", ["n", "m"], ["z"]);
+  const [w, scale, shift] = [weights(4, 4), positive(4), weights(4)];
+  const common = { m: w, s: scale, shift };
+
+  /** The gradients by parameter, each starting as it is stored. */
+  async function gradients(nodes: readonly FileNode[], more: Readonly<Record<string, Stored>> = {}) {
+    const file = readOnnx(onnxFile({ nodes, initialisers: { ...common, ...more } }), "test.onnx");
+    const { train, parameters } = compileModel({
+      inputShape: [4],
+      target: { kind: "values", width: 4 },
+      layers: [{ kind: "onnx", file: "test.onnx" }],
+      loss: { kind: "meanSquaredError" },
+      files: new Map([["test.onnx", file]]),
+    });
+    const stored = storedParameters(file);
+    const fed = Object.fromEntries(parameters.map(({ name }) => [`parameter:${name}`, stored.get(name)!.values]));
+    const numbers = { features: someNumbers(12, 7), targets: someNumbers(12, 8), ...fed };
+    return runOnce(onnxRuntimeEngine(), fuse(train, [3]), numbers);
+  }
+  const apart = () => gradients([norm("x", "s", "n"), between, norm("z", "t", "y")], { t: scale });
+  const namesOf = (outputs: object): string[] => Object.keys(outputs).filter((name) => name.startsWith("gradient:"));
+
+  it("and names apart are parameters of their own, if they are vectors", async () => {
+    const named = await gradients([node("Identity", ["s"], ["t"]), norm("x", "s", "n"), between, norm("z", "t", "y")]);
+    const wanted = await apart();
+    expect(namesOf(named).sort()).toEqual(["gradient:m", "gradient:s", "gradient:shift", "gradient:t"]);
+    for (const name of namesOf(wanted)) expect(named[name], name).toEqual(wanted[name]);
+  });
+
+  it("and uses twice is one parameter with the sum of both gradients", async () => {
+    const tied = await gradients([norm("x", "s", "n"), between, norm("z", "s", "y")]);
+    const wanted = await apart();
+    expect(namesOf(tied).sort()).toEqual(["gradient:m", "gradient:s", "gradient:shift"]);
+    const [first, second] = [wanted["gradient:s"]!, wanted["gradient:t"]!];
+    expectEqual(
+      tied["gradient:s"] as Float32Array,
+      Float32Array.from(first, (value, at) => value + second[at]!),
+    );
+  });
+
+  it("and names apart is one parameter if it is a matrix, as where embedding and head are tied", async () => {
+    const names = namesOf(
+      await gradients([
+        node("Identity", ["m"], ["k"]),
+        norm("x", "s", "n"),
+        between,
+        node("MatMul", ["z", "k"], ["y"]),
+      ]),
+    );
+    expect(names.sort()).toEqual(["gradient:m", "gradient:s", "gradient:shift"]);
   });
 });
 
