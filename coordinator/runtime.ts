@@ -78,8 +78,8 @@ export class CoordinatorRuntime implements ServerListener {
     const worker = workerId(`w${this.#accepted}`);
     this.#connections.set(worker, connection);
     const nonce = randomBytes(NONCE_BYTES).toString("hex");
-    const { token, isLocal } = connection;
-    this.#handle({ type: "connected", worker, nonce, token, isLocal });
+    const { token, isLocal, isOwn } = connection;
+    this.#handle({ type: "connected", worker, nonce, token, isLocal, isOwn });
     return {
       onFrame: (frame) => this.#onFrame(worker, frame),
       onBytes: () => this.#handle({ type: "heard", worker }),

@@ -33,6 +33,7 @@ export type ErrorCode =
   | "PARTIAL_CORRUPT"
   | "PARTIAL_DISPUTED"
   | "QUARANTINED"
+  | "NAME_TAKEN"
   | "WORKERS_EXHAUSTED"
   | "RUN_EXISTS"
   | "RUN_MISSING"

@@ -14,8 +14,11 @@ import type { RunEvent } from "../events.ts";
 import type { Sums, Work } from "./state.ts";
 
 export type CoordinatorEvent =
-  /** `nonce` is fresh, for the challenge; `token` is what this connection must prove to know; `isLocal`: it comes from this host. */
-  | { type: "connected"; worker: WorkerId; nonce: string; token: JoinToken; isLocal: boolean }
+  /**
+   * `nonce` is fresh, for the challenge; `token` is what this connection must prove to know; `isLocal`: it comes from this host;
+   * `isOwn`: none but a worker that the run has started itself can prove it.
+   */
+  | { type: "connected"; worker: WorkerId; nonce: string; token: JoinToken; isLocal: boolean; isOwn: boolean }
   | { type: "message"; worker: WorkerId; message: WorkerMessage }
   /** Bytes have come, of a message that is not whole yet. */
   | { type: "heard"; worker: WorkerId }

@@ -67,7 +67,7 @@ export function initialState(
 
 /** A connection that has said nothing yet. */
 export const newMember = (
-  { worker, nonce, token, isLocal }: Extract<CoordinatorEvent, { type: "connected" }>,
+  { worker, nonce, token, isLocal, isOwn }: Extract<CoordinatorEvent, { type: "connected" }>,
   steps: StepNumber,
   now: number,
 ): Member => ({
@@ -79,6 +79,7 @@ export const newMember = (
   nonce,
   token,
   isLocal,
+  isOwn,
   lastHeard: now,
   sharesMemory: false,
   since: steps,

@@ -46,7 +46,14 @@ export function objectionToHello(state: CoordinatorState, member: Member, hello:
 }
 
 /** Why a worker that has proven that it may join is refused, or undefined. */
-export function objectionToWorker(state: CoordinatorState, { name }: Member): LockstepError | undefined {
+export function objectionToWorker(state: CoordinatorState, { name, isOwn }: Member): LockstepError | undefined {
+  // Failures and quarantine go by the name: another one's must not fall on them.
+  if (!isOwn && state.settings.ownNames.includes(name))
+    return new LockstepError(
+      "NAME_TAKEN",
+      `${name} is the name of one of the workers that the run has started itself`,
+      "give this worker another name, with --name",
+    );
   const quarantine = state.quarantined.get(name);
   if (quarantine !== undefined) return quarantineError(name, quarantine.step);
   return state.phase === "ended" ? new LockstepError("RUN_ENDED", "the run is over") : undefined;

@@ -37,6 +37,8 @@ export interface Settings {
   /** …and starts once this many are ready, or with fewer after `gatherFor`. */
   readonly startWorkers: number;
   readonly gatherFor: number;
+  /** Names of the workers that the run starts itself: nobody else may have them. */
+  readonly ownNames: readonly string[];
   /** Checkpoint after so many steps, or so long after the last one; 0 for never. */
   readonly checkpointSteps: number;
   readonly checkpointEvery: number;

@@ -23,6 +23,8 @@ export interface Member {
   readonly token: JoinToken;
   /** It comes from the coordinator's host. */
   readonly isLocal: boolean;
+  /** It is one that the run starts itself, once it has proven that it may join. */
+  readonly isOwn: boolean;
   lastHeard: number;
   /** Parameters need not be sent to it. */
   sharesMemory: boolean;

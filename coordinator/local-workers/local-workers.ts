@@ -33,6 +33,9 @@ interface LocalWorkerOptions {
   readonly threads: number;
 }
 
+export const localWorkerNames = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
+
 /**
  * Starts `count` workers.
  * @param onExhausted called once when a worker cannot be kept alive
@@ -100,12 +103,12 @@ export function startLocalWorkers(
       onEnd(signal === null ? `with exit code ${code}` : `by ${signal}`);
     });
   };
-  const names = Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
+  const names = localWorkerNames(count);
   names.forEach((_, worker) => start(worker, 0));
 
   return {
     abandon(name) {
-      // A worker from elsewhere may have that name.
+      // It may be one from elsewhere.
       if (!names.includes(name)) return;
       abandoned.add(name);
       if (names.some((each) => !abandoned.has(each))) return;

@@ -12,15 +12,15 @@ interface Door {
 
 export interface Doors {
   readonly outer: Door;
-  /** For the workers that the run starts; the same one where they can use that. */
+  /** For the workers that the run starts; the other one where it starts none. */
   readonly own: Door;
 }
 
 /**
  * Opens them; they are closed with `cleanUp`. Throws PORT_IN_USE or BIND_REFUSED.
  *
- * Local workers of a run with TLS have a loopback port of their own, with a token that nobody else has: the certificate is
- * made out to other names, and they have none to show.
+ * The run's own workers have a loopback port of their own, with a token that nobody else has: so nobody passes for one of them.
+ * And where there is TLS, the certificate is made out to other names, and they have none to show.
  */
 export async function openDoors(
   options: ListenOptions,
@@ -32,8 +32,8 @@ export async function openDoors(
     return { server, token: at.token };
   };
   const outer = await open(options);
-  if (options.tls === undefined || localWorkers === 0) return { outer, own: outer };
+  if (localWorkers === 0) return { outer, own: outer };
   const { maxConnections, partialBytes } = options;
   const token = JoinToken.from(randomBytes(24).toString("base64url"), "memory");
-  return { outer, own: await open({ host: "127.0.0.1", port: 0, token, maxConnections, partialBytes }) };
+  return { outer, own: await open({ host: "127.0.0.1", port: 0, token, maxConnections, partialBytes, isOwn: true }) };
 }

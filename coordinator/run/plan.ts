@@ -15,6 +15,7 @@ import type { Settings } from "../core/settings.ts";
 import type { Figure } from "../core/watch.ts";
 import type { OptimizerParts } from "../crew/crew.ts";
 import { measuredBy } from "../model/model.ts";
+import { localWorkerNames } from "../local-workers/local-workers.ts";
 import type { Manifest } from "../run-folder/manifest.ts";
 import type { Ingredients } from "./ingredients.ts";
 
@@ -91,6 +92,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     minWorkers: config.minWorkers,
     startWorkers: Math.max(config.minWorkers, localWorkers),
     gatherFor: GATHER_FOR,
+    ownNames: localWorkerNames(localWorkers),
     checkpointSteps: config.checkpoint.everySteps,
     checkpointEvery: 1000 * config.checkpoint.everySeconds,
     exact: config.exact,

@@ -22,6 +22,8 @@ export interface Connection {
   readonly token: JoinToken;
   /** Whether it comes from an address of this host; it may still have been forwarded from another. */
   readonly isLocal: boolean;
+  /** Whether none but the workers that the run starts itself know that token. */
+  readonly isOwn: boolean;
   /** It has; from now on it may send more than a stranger. */
   proven(): void;
   /** What is known of the connection. */
@@ -60,6 +62,8 @@ export interface Entrance {
   readonly token: JoinToken;
   /** Bytes of the model's largest partial: nobody may send frames that are longer than its segments. */
   readonly partialBytes: number;
+  /** Whether it is for the workers that the run starts itself (false): nobody else knows the token. */
+  readonly isOwn?: boolean;
 }
 
 /** Takes over what ws has opened; `onConnection` says who hears of what comes. */
@@ -67,7 +71,7 @@ export function accept(
   socket: WebSocket,
   wire: Duplex,
   visit: Visit,
-  { token, partialBytes }: Entrance,
+  { token, partialBytes, isOwn = false }: Entrance,
   onConnection: (connection: Connection) => ConnectionHandlers,
 ): void {
   socket.binaryType = "fragments";
@@ -123,6 +127,7 @@ export function accept(
     outbox,
     token,
     isLocal,
+    isOwn,
     proven,
     link,
     ping,

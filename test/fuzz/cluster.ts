@@ -187,6 +187,7 @@ export class Cluster {
       outbox: toWorker,
       token,
       isLocal: this.isLocal,
+      isOwn: false,
       ...unknownLink,
       proven() {},
       close,

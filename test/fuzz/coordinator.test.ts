@@ -47,6 +47,7 @@ class Attacker {
     this.#handlers = cluster.runtime.onConnection({
       outbox,
       isLocal: false,
+      isOwn: false,
       ...unknownLink,
       token,
       proven: () => (this.isWronglyProven ||= !this.#knowsToken),

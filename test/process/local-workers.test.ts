@@ -7,6 +7,8 @@ import type { LockstepError } from "../../shared/errors.ts";
 import type { LocalWorkers } from "../../coordinator/local-workers/local-workers.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
+import { temporaryFolder } from "../support/files.ts";
+import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import { canChoose, processorsOf } from "../support/processors.ts";
 
 test("a local worker that ends again and again ends the run with what it said last", async () => {
@@ -42,6 +44,22 @@ test("a quarantined local worker is not started again; with the last one the run
   await workers.close();
   expect(error.code).toBe("WORKERS_EXHAUSTED");
   expect(error.message).toBe("every local worker sent wrong gradients, and none is left to compute");
+});
+
+test("a worker from elsewhere with the name of a local one is refused, and the local one trains on", async () => {
+  const runs = await temporaryFolder();
+  const job = ["--epochs", "1000000", "--layers", "784,4,10", "--workers", "1", "--name", "run", "--runs", runs];
+  const run = lockstep(["train", ...job, ...asEvents]);
+  const { url } = await run.event("listening");
+  await run.event("worker-joined");
+  const other = worker([url, "--name", "worker-1"]);
+  expect(await other.finished).toMatchObject({ code: 1, stderr: expect.stringContaining("[NAME_TAKEN]") });
+  expect(await run.event("refused")).toMatchObject({ worker: "worker-1", code: "NAME_TAKEN" });
+  const { step } = await run.event("step");
+  await run.event("step", (event) => event.step > step + 10);
+  run.process.kill("SIGINT");
+  expect(await run.result()).toMatchObject({ outcome: "stopped" });
+  await run.finished;
 });
 
 /** Processes that threads of this one have started. */

@@ -100,6 +100,7 @@ export class Network {
     end.listener = listener.onConnection({
       outbox,
       isLocal: isLocal(worker.host),
+      isOwn: false,
       ...unknownLink,
       token: JoinToken.none,
       proven: () => {},

@@ -38,6 +38,7 @@ const settings: Settings = {
   minWorkers: 1,
   startWorkers: 1,
   gatherFor: 20_000,
+  ownNames: [],
   checkpointSteps: 0,
   checkpointEvery: 0,
   exact: true,
@@ -92,8 +93,15 @@ export class CoordinatorTrace {
     return step(this.state, event, this.now);
   }
 
-  connect(worker: string, isLocal = false): string[] {
-    return this.feed({ type: "connected", worker: workerId(worker), nonce: challenge, token: this.token, isLocal });
+  connect(worker: string, { isLocal = false, isOwn = false } = {}): string[] {
+    return this.feed({
+      type: "connected",
+      worker: workerId(worker),
+      nonce: challenge,
+      token: this.token,
+      isLocal,
+      isOwn,
+    });
   }
 
   hello(worker: string, changes: Partial<Hello> = {}): string[] {

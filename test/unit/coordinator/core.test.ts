@@ -365,7 +365,7 @@ describe("the end of the next parameters", () => {
     run.connect("s");
     run.hello("s");
     run.ready("s", { sharesMemory: true });
-    run.connect("l", true);
+    run.connect("l", { isLocal: true });
     run.hello("l");
     run.ready("l");
     Object.assign(run.state.members.get(workerId("l"))!, { sentVersion: 0, hasWhole: [true, true] });

@@ -84,3 +84,15 @@ describe("a stranger", () => {
     expect(guarded().feed({ type: "message", worker: workerId("c"), message })).toEqual(refused("PROTOCOL_VIOLATION"));
   });
 });
+
+describe("the name of a worker that the run has started itself", () => {
+  it("is nobody else's, so that another one's lies and failures don't fall on it", () => {
+    const run = new CoordinatorTrace({ ownNames: ["worker-1"] });
+    run.connect("own", { isOwn: true });
+    expect(run.hello("own", { name: "worker-1" })).toEqual(["own ← welcome"]);
+    run.connect("c");
+    expect(run.hello("c", { name: "worker-1" })).toEqual(["c proven", ...refused("NAME_TAKEN")]);
+    run.connect("d");
+    expect(run.hello("d", { name: "worker-2" })).toEqual(["d ← welcome"]);
+  });
+});

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { newMember } from "../../../coordinator/core/initial-state.ts";
 import { noteDelivered, sharesOf, updateSpeeds } from "../../../coordinator/core/speed.ts";
 import type { Member, Work } from "../../../coordinator/core/state.ts";
 import { stepNumber, workerId } from "../../../shared/ids.ts";
@@ -6,29 +7,15 @@ import { planRanges } from "../../../shared/gradient/plan.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
-const member = (threads = 1): Member => ({
-  id: workerId("a"),
-  name: "a",
-  threads,
-  phase: "ready",
-  connectedAt: 0,
-  nonce: "",
-  token: JoinToken.none,
-  lastHeard: 0,
-  sharesMemory: false,
-  since: stepNumber(0),
-  restsUntil: 0,
-  isLocal: false,
-  sentVersion: undefined,
-  sentAhead: undefined,
-  holds: undefined,
-  hasWhole: [false, false],
-  effort: { shards: 0, microseconds: 0 },
-  isCold: false,
-  idleSince: undefined,
-  trial: { samples: 0, microseconds: 0 },
-  speed: undefined,
-});
+const member = (threads = 1): Member => {
+  const connected = { type: "connected", worker: workerId("a"), nonce: "", token: JoinToken.none } as const;
+  return {
+    ...newMember({ ...connected, isLocal: false, isOwn: false }, stepNumber(0), 0),
+    threads,
+    phase: "ready",
+    isCold: false,
+  };
+};
 
 const work = (kind: "train" | "evaluate"): Work => ({
   name: { kind, step: stepNumber(0) },
