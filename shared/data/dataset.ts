@@ -1,7 +1,7 @@
 /**
  * A dataset is read by index and named by the SHA-256 of its content. Features are stored as bytes, read as
  * float32(x / 255), or as float32; every array lies on a SharedArrayBuffer, so the threads of a worker share one copy, and features
- * that are larger than that stay in their file.
+ * that are larger than `dataMemory` stay in their file.
  */
 
 import { createHash } from "node:crypto";

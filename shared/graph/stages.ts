@@ -1,8 +1,10 @@
 /**
- * A program cut into stages that run one after the other: the first of them need only the first parameters, and behind the
- * middle one the last parameters' gradients are there, those of the parameters before them behind the next, and so on. So a
- * forward pass begins while parameters are still arriving, and gradients leave while others are still computed. Each step is in
- * one stage and does what it does in the whole program, on tensors of the same sizes: the bits are the same.
+ * A program cut into stages that run one after the other. With B buckets of parameters: stages 1 to B are the forward pass, of
+ * which stage k needs the first k buckets, and stage B also finds the last bucket's gradients; then B − 1 backward stages, each
+ * of which finishes one more bucket, from the one before the last to the first. A stage that would have no steps is left out.
+ *
+ * So a forward pass begins while parameters are still arriving, and gradients leave while others are still computed. Each step is
+ * in one stage and does what it does in the whole program, on tensors of the same sizes: the bits are the same.
  */
 import type { Port, Program, Step, Term } from "./program.ts";
 
