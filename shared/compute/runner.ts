@@ -96,14 +96,13 @@ export class TaskRunner {
   /** The minibatch is gathered while its parameters may still be on their way. */
   async #compute(task: ComputeTask): Promise<ComputeResult> {
     await this.#pace.giveWay();
-    const begun = hostMicroseconds();
+    let began = hostMicroseconds();
     const loaded = await this.#programs.of(task);
     this.#gather(task, loaded);
     loaded.fillMasks(task.step, task.first);
     const inputs = loaded.inputs(task.parameters);
     const outputs = loaded.outputs(task.outputs);
     const calls: EngineCall[] = [];
-    let began = begun;
     let summed = vectorBytes(this.#layouts.partial[task.kind]);
     let checksum: number | undefined;
     for (const { needs, completes, prepared } of loaded.stages) {
@@ -128,8 +127,8 @@ export class TaskRunner {
   }
 
   /**
-   * Adds the shards' sums up, from one byte to another. Returns the checksum of an announced sum; over a socket each segment gets
-   * one of its own.
+   * Adds the shards' sums up, from one byte to another. Returns the checksum of an announced sum, which is added up from its first
+   * byte on, since what lies in shared memory is computed by whole programs; over a socket each segment gets one of its own.
    */
   #addUp({ outputs, announcement }: ComputeTask, from: number, until: number): number | undefined {
     if (announcement !== undefined) return addAndCheck(this.#kernels, outputs, until);
