@@ -203,7 +203,7 @@ export class ComputePool {
 
   /** A task has put its sum into a buffer; with others' it may make one that was asked for. */
   #summed({ job, node }: Waiting, buffer: number, result: Computed, until: number): void {
-    job.microseconds += (1000 * result.milliseconds) / this.#threads;
+    job.microseconds += result.microseconds;
     job.calls.push(...result.calls);
     job.tasksLeft -= 1;
     if (job.tasksLeft === 0) this.#jobs.delete(job);

@@ -120,10 +120,11 @@ export class TaskRunner {
       began = ended;
       if (completes > 0) await this.#pace.giveWay();
     }
-    const microseconds = calls.reduce((sum, [, gather, wait, compute, end]) => sum + wait - gather + end - compute, 0);
+    const taken = calls.reduce((sum, [, gather, wait, compute, end]) => sum + wait - gather + end - compute, 0);
+    const microseconds = taken / this.#threads;
     const timed = this.#plan.trace ? calls : [];
     const announced = this.#announce(task, checksum, microseconds, timed);
-    return { milliseconds: microseconds / 1000, announced, calls: timed };
+    return { microseconds, announced, calls: timed };
   }
 
   /**
@@ -158,7 +159,7 @@ export class TaskRunner {
     if (announcement === undefined || checksum === undefined) return false;
     return this.#announcer.announce(announcement, {
       checksum,
-      computeMicroseconds: Math.round(microseconds / this.#threads),
+      computeMicroseconds: Math.round(microseconds),
       ...(calls.length > 0 && { timing: { sent: hostMicroseconds(), calls } }),
     });
   }

@@ -60,8 +60,8 @@ export interface Announcement extends Pick<PlacedPartial, "run" | "work" | "node
 /** Of a task that was not computed, or not to its end, why: it is to be handed out again, or its work is over. */
 export type ComputeResult =
   | {
-      /** Milliseconds of computing. */
-      readonly milliseconds: number;
+      /** Time of computing, divided by the number of threads, which compute at the same time. */
+      readonly microseconds: number;
       /** Whether the coordinator was told. */
       readonly announced: boolean;
       /** When what was done, where the plan asks for it. */

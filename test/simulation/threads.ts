@@ -134,7 +134,7 @@ export class SimulatedThreads implements Threads {
   async #finish(task: ComputeTask, duration: number, resolve: (result: ComputeResult) => void): Promise<void> {
     this.#ledger.gathered(task, await compute(this.#setup.memory, task));
     this.#lie(task);
-    this.#end(resolve, { milliseconds: duration, announced: false, calls: [] });
+    this.#end(resolve, { microseconds: (1000 * duration) / this.#setup.threads, announced: false, calls: [] });
   }
 
   #end(resolve: (result: ComputeResult) => void, result: ComputeResult): void {

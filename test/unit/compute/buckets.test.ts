@@ -216,7 +216,7 @@ async function byHand(): Promise<{
   return { pool, given, told, tell: (progress) => tell(progress), interrupts: () => interrupts(), end };
 }
 
-const done = { milliseconds: 1, announced: false, calls: [] } as const;
+const done = { microseconds: 1, announced: false, calls: [] } as const;
 const MORE = 2 * SEGMENT_BYTES;
 
 describe("a worker", () => {

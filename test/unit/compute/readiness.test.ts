@@ -22,8 +22,8 @@ describe("a task", () => {
 });
 
 it.each([
-  ["announced", { milliseconds: 1, announced: true, calls: [] }, true],
+  ["announced", { microseconds: 1, announced: true, calls: [] }, true],
   ["over", "too late", true],
-  ["still to be sent", { milliseconds: 1, announced: false, calls: [] }, false],
+  ["still to be sent", { microseconds: 1, announced: false, calls: [] }, false],
   ["put off", "put off", false],
 ] as const)("a series whose task is %s goes on: %#", (_, result, expected) => expect(goesOn(result)).toBe(expected));

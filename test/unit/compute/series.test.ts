@@ -14,7 +14,7 @@ import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
 
 const BATCH = 8;
 const SHARDS = 4;
-const announced = { milliseconds: 1, announced: true, calls: [] } as const;
+const announced = { microseconds: 1, announced: true, calls: [] } as const;
 
 const planOf = (): Promise<RunPlan> =>
   regressionPlan({ samples: 20 * BATCH, batch: BATCH, shards: SHARDS, layers: [{ kind: "dense", units: 1 }] });
@@ -110,7 +110,7 @@ describe("tasks that are given to a thread together", () => {
   it("end where one could not be announced", async () => {
     bench.share();
     bench.assign(0, 3);
-    await bench.end(announced, { milliseconds: 1, announced: false, calls: [] });
+    await bench.end(announced, { microseconds: 1, announced: false, calls: [] });
     expect(bench.sums.map(({ step, sum }) => [step, sum.announced])).toEqual([[1, false]]);
     expect(bench.series[1]).toEqual([2]);
   });
@@ -159,7 +159,7 @@ it("a sum says how long it took, without what the sum before it took", async () 
     [0, 2],
     [2, 3],
   ]);
-  const taken = { milliseconds: 10, announced: false, calls: [] };
+  const taken = { microseconds: 10_000, announced: false, calls: [] };
   await bench.end(taken);
   await bench.end(taken);
   expect(bench.sums.map(({ sum }) => sum.computeMicroseconds)).toEqual([10_000, 10_000]);
