@@ -18,13 +18,13 @@ import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messag
 import { inBackground } from "./background.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { Computed } from "./dispatcher.ts";
 import { suitsSocketThread } from "./which-thread.ts";
 import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
 import { rankOf } from "./queue.ts";
-import type { Job, OnSum, Waiting } from "./queue.ts";
-import { Series } from "./series.ts";
-import type { Computed } from "./series.ts";
+import type { OnSum, OpenWork, PendingTask } from "./queue.ts";
 import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
 
@@ -47,9 +47,9 @@ export class ComputePool {
   readonly #plan: RunPlan;
   readonly #threads: number;
   readonly #pool: Threads;
-  readonly #series: Series;
+  readonly #dispatcher: Dispatcher;
   readonly #samples: Readonly<Record<WorkKind, number>>;
-  readonly #jobs = new Set<Job>();
+  readonly #open = new Set<OpenWork>();
   readonly #buckets: readonly number[];
   #fingerprint: Promise<string> | undefined;
 
@@ -71,13 +71,13 @@ export class ComputePool {
       train: data.train.transfer(),
       test: data.test?.transfer(),
     };
-    this.#pool = start(setup, (progress) => this.#series.progressed(progress));
+    this.#pool = start(setup, (progress) => this.#dispatcher.progressed(progress));
     const buckets = this.#buckets.length;
-    this.#series = new Series({ memory: this.memory, threads, buckets }, this.#pool, {
-      onPart: ({ job, node }, buffer, from, until) =>
-        job.onSum(job.work, { node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] }),
-      onComputed: (waiting, buffer, result, until) => this.#summed(waiting, buffer, result, until),
-      onPassed: ({ job }) => this.#jobs.delete(job),
+    this.#dispatcher = new Dispatcher({ memory: this.memory, threads, buckets }, this.#pool, {
+      onPart: ({ work, node }, buffer, from, until) =>
+        work.onSum(work.name, { node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] }),
+      onComputed: (pending, buffer, result, until) => this.#summed(pending, buffer, result, until),
+      onPassed: ({ work }) => this.#open.delete(work),
     });
     this.#samples = { train: data.train.length, evaluate: data.test?.length ?? 0 };
     this.dataSha256 = data.sha256;
@@ -110,25 +110,25 @@ export class ComputePool {
 
   release(kind: WorkKind, buffer: number): void {
     this.memory.release(kind, buffer);
-    this.#series.handOut();
+    this.#dispatcher.handOut();
   }
 
   /** Forgets a work, or all: `onSum` is not called for it any more, and what threads still compute is thrown away. */
-  forget(work?: WorkName): void {
-    const forgotten = [...this.#jobs].filter((job) => work === undefined || rankOf(job.work) === rankOf(work));
+  forget(name?: WorkName): void {
+    const forgotten = [...this.#open].filter((work) => name === undefined || rankOf(work.name) === rankOf(name));
     if (forgotten.length === 0) return;
-    for (const job of forgotten) {
-      job.forgotten = true;
-      this.#jobs.delete(job);
-      for (const { buffer } of job.reducer.waiting) this.memory.release(job.work.kind, buffer);
+    for (const work of forgotten) {
+      work.forgotten = true;
+      this.#open.delete(work);
+      for (const { buffer } of work.reducer.waiting) this.memory.release(work.name.kind, buffer);
     }
-    this.#series.clean();
+    this.#dispatcher.clean();
     // For parameters that have arrived no thread waits any more, unless the coordinator is another or takes the whole of them
     // back, as it may while a task is between two stages.
     const { value } = this.memory.arrivals;
     const mayWait =
-      work === undefined || signalOf(work.step) > value || forgotten.some((job) => this.#series.isInBuckets(job));
-    if (mayWait) this.#series.interrupt();
+      name === undefined || signalOf(name.step) > value || forgotten.some((work) => this.#dispatcher.isInBuckets(work));
+    if (mayWait) this.#dispatcher.interrupt();
   }
 
   /** Why an assignment is none of this run, however well-formed: it names samples or shards that there are not. */
@@ -148,12 +148,12 @@ export class ComputePool {
   compute(assignment: Assignment, onSum: OnSum): void {
     const { kind, step } = assignment.work;
     for (let index = 0; index < assignment.works; index++) {
-      const work = { kind, step: stepNumber(step + index) };
-      this.#cut(work, assignment.offset + index * assignment.samples, assignment, onSum);
+      const name = { kind, step: stepNumber(step + index) };
+      this.#cut(name, assignment.offset + index * assignment.samples, assignment, onSum);
     }
     // A thread that waits for later parameters would wait for those in vain while nobody computes this.
-    if (this.#series.hasLaterThan(assignment.work)) this.#series.interrupt();
-    this.#series.handOut();
+    if (this.#dispatcher.hasLaterThan(assignment.work)) this.#dispatcher.interrupt();
+    this.#dispatcher.handOut();
   }
 
   /**
@@ -172,15 +172,15 @@ export class ComputePool {
   }
 
   /** Cuts one work of an assignment into tasks. */
-  #cut(work: WorkName, offset: number, { epoch, samples, shards, nodes }: Assignment, onSum: OnSum): void {
-    const { kind, step } = work;
+  #cut(name: WorkName, offset: number, { epoch, samples, shards, nodes }: Assignment, onSum: OnSum): void {
+    const { kind, step } = name;
     const { memory } = this;
     const cut = cutIntoShards(samples, shards);
     const targets = nodes.map(([start, end]) => ({ start, end }));
     const reducer = new TreeReducer(shards, targets, (left, right) => memory.add(kind, left, right));
     const tasks = nodesToCompute(targets, cut.sizes, this.#threads);
-    const job: Job = {
-      work,
+    const work: OpenWork = {
+      name,
       reducer,
       onSum,
       tasks: tasks.length,
@@ -189,12 +189,12 @@ export class ComputePool {
       calls: [],
       forgotten: false,
     };
-    this.#jobs.add(job);
+    this.#open.add(work);
     for (const node of tasks) {
       const first = cut.starts[node.start]!;
       const sizes = cut.sizes.slice(node.start, node.end);
-      this.#series.add({
-        job,
+      this.#dispatcher.add({
+        work,
         node,
         task: { kind, step, epoch, offset, first, sizes, parameters: memory.offsetOf(step) },
       });
@@ -202,25 +202,25 @@ export class ComputePool {
   }
 
   /** A task has put its sum into a buffer; with others' it may make one that was asked for. */
-  #summed({ job, node }: Waiting, buffer: number, result: Computed, until: number): void {
-    job.microseconds += result.microseconds;
-    job.calls.push(...result.calls);
-    job.tasksLeft -= 1;
-    if (job.tasksLeft === 0) this.#jobs.delete(job);
-    const sum = job.reducer.add(node, buffer);
+  #summed({ work, node }: PendingTask, buffer: number, result: Computed, until: number): void {
+    work.microseconds += result.microseconds;
+    work.calls.push(...result.calls);
+    work.tasksLeft -= 1;
+    if (work.tasksLeft === 0) this.#open.delete(work);
+    const sum = work.reducer.add(node, buffer);
     if (sum === undefined) return;
-    const computeMicroseconds = Math.round(job.microseconds);
-    const calls = job.calls.slice(-MOST_CALLS);
-    job.microseconds = 0;
-    job.calls = [];
-    job.onSum(job.work, { ...sum, from: 0, until, computeMicroseconds, announced: result.announced, calls });
+    const computeMicroseconds = Math.round(work.microseconds);
+    const calls = work.calls.slice(-MOST_CALLS);
+    work.microseconds = 0;
+    work.calls = [];
+    work.onSum(work.name, { ...sum, from: 0, until, computeMicroseconds, announced: result.announced, calls });
   }
 
   /** Waits for what is inside the engine, then ends the threads. */
   async close(): Promise<void> {
     this.forget();
     // One may wait for parameters of a forgotten work that another coordinator has taken back since.
-    this.#series.interrupt();
+    this.#dispatcher.interrupt();
     await this.#pool.close();
     this.memory.unshare();
   }

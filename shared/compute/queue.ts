@@ -12,19 +12,19 @@ export interface Sum {
   /** The bytes of it that are there, besides those from `until` on, which were told before. From 0 on, all is. */
   readonly from: number;
   readonly until: number;
-  /** Time of computing since the assignment's last sum. */
+  /** Time of computing since the work's last sum. */
   readonly computeMicroseconds: number;
   /** Whether the coordinator was told that it is in shared memory. */
   readonly announced: boolean;
-  /** Calls of the engine since the assignment's last sum, where the plan asks for them. */
+  /** Calls of the engine since the work's last sum, where the plan asks for them. */
   readonly calls: readonly EngineCall[];
 }
 
 export type OnSum = (work: WorkName, sum: Sum) => void;
 
-/** An assignment that is not finished. */
-export interface Job {
-  readonly work: WorkName;
+/** One work of an assignment, until its last task is done. */
+export interface OpenWork {
+  readonly name: WorkName;
   readonly reducer: TreeReducer;
   readonly onSum: OnSum;
   /** Into how many it is cut. */
@@ -37,8 +37,8 @@ export interface Job {
 }
 
 /** A task that is not handed out. Where it puts its sum is decided when it is. */
-export interface Waiting {
-  readonly job: Job;
+export interface PendingTask {
+  readonly work: OpenWork;
   readonly node: TreeNode;
   readonly task: Omit<ComputeTask, "outputs" | "awaits" | "announcement">;
 }
@@ -47,36 +47,36 @@ export interface Waiting {
 export const rankOf = ({ kind, step }: WorkName): number => 2 * step + (kind === "train" ? 1 : 0);
 
 export class TaskQueue {
-  #waiting: Waiting[] = [];
+  #pending: PendingTask[] = [];
 
   /** The task that is handed out next. */
-  get first(): Waiting | undefined {
-    return this.#waiting[0];
+  get first(): PendingTask | undefined {
+    return this.#pending[0];
   }
 
   /** Behind those of the same work and of earlier ones. */
-  add(waiting: Waiting): void {
-    const rank = rankOf(waiting.job.work);
+  add(pending: PendingTask): void {
+    const rank = rankOf(pending.work.name);
     // Mostly behind all, so it is looked for from there.
-    const before = this.#waiting.findLastIndex(({ job }) => rankOf(job.work) <= rank);
-    this.#waiting.splice(before + 1, 0, waiting);
+    const before = this.#pending.findLastIndex(({ work }) => rankOf(work.name) <= rank);
+    this.#pending.splice(before + 1, 0, pending);
   }
 
-  /** Leaves out what belongs to forgotten jobs. */
+  /** Leaves out what belongs to forgotten works. */
   clean(): void {
-    this.#waiting = this.#waiting.filter(({ job }) => !job.forgotten);
+    this.#pending = this.#pending.filter(({ work }) => !work.forgotten);
   }
 
   /**
    * Takes the first task and, if it may be in a series, those behind it that may follow: tasks of later works that are one task
    * each. @param mayBeIn whether a task needs nobody but the thread that does it
    */
-  takeSeries(mayBeIn: (waiting: Waiting) => boolean): Waiting[] {
-    const follows = (waiting: Waiting, index: number): boolean =>
-      waiting.job.tasks === 1 &&
-      mayBeIn(waiting) &&
-      (index === 0 || rankOf(waiting.job.work) > rankOf(this.#waiting[index - 1]!.job.work));
-    const end = this.#waiting.findIndex((waiting, index) => !follows(waiting, index));
-    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(1, end));
+  takeSeries(mayBeIn: (pending: PendingTask) => boolean): PendingTask[] {
+    const follows = (pending: PendingTask, index: number): boolean =>
+      pending.work.tasks === 1 &&
+      mayBeIn(pending) &&
+      (index === 0 || rankOf(pending.work.name) > rankOf(this.#pending[index - 1]!.work.name));
+    const end = this.#pending.findIndex((pending, index) => !follows(pending, index));
+    return this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(1, end));
   }
 }

@@ -4,7 +4,7 @@ import { threadId } from "node:worker_threads";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { hostMicroseconds } from "../../../shared/clock.ts";
 import { ComputePool, readHere } from "../../../shared/compute/pool.ts";
-import type { Job, Sum, Waiting } from "../../../shared/compute/queue.ts";
+import type { OpenWork, PendingTask, Sum } from "../../../shared/compute/queue.ts";
 import type { ComputeResult, ComputeTask, Progress } from "../../../shared/compute/task.ts";
 import { Programs } from "../../../shared/compute/programs.ts";
 import { Tickets } from "../../../shared/compute/tickets.ts";
@@ -321,8 +321,8 @@ it("a program whose stages would leave too much for one another is run whole", a
 
 it("a ticket is good until its task is over", () => {
   const tickets = new Tickets();
-  const waiting = { job: { forgotten: false } as Job } as Waiting;
-  const ticket = tickets.issue(waiting, 64, 300);
+  const pending = { work: { forgotten: false } as OpenWork } as PendingTask;
+  const ticket = tickets.issue(pending, 64, 300);
   expect(tickets.take({ ticket: ticket.number, from: 200 })).toMatchObject({ buffer: 64, from: 200, until: 300 });
   expect(tickets.take({ ticket: ticket.number, from: 100 })).toMatchObject({ from: 100, until: 200 });
   tickets.close(ticket);

@@ -1,23 +1,23 @@
 /** The order in which tasks are handed out, and what is handed out together. */
 import { expect, it } from "vitest";
 import { TaskQueue } from "../../../shared/compute/queue.ts";
-import type { Job, Waiting } from "../../../shared/compute/queue.ts";
+import type { OpenWork, PendingTask } from "../../../shared/compute/queue.ts";
 import { stepNumber } from "../../../shared/ids.ts";
 
 /** A task of a work of so many; `name` is all that a queue keeps of it. */
-const task = (kind: "train" | "evaluate", step: number, tasks: number, name: string): Waiting & { name: string } =>
-  ({ job: { work: { kind, step: stepNumber(step) }, tasks } as Job, name }) as Waiting & { name: string };
+const task = (kind: "train" | "evaluate", step: number, tasks: number, name: string): PendingTask & { name: string } =>
+  ({ work: { name: { kind, step: stepNumber(step) }, tasks } as OpenWork, name }) as PendingTask & { name: string };
 
-function queueOf(...tasks: readonly Waiting[]): TaskQueue {
+function queueOf(...tasks: readonly PendingTask[]): TaskQueue {
   const queue = new TaskQueue();
   for (const each of tasks) queue.add(each);
   return queue;
 }
 
-function names(queue: TaskQueue, mayBeIn: (waiting: Waiting) => boolean): string[][] {
+function names(queue: TaskQueue, mayBeIn: (pending: PendingTask) => boolean): string[][] {
   const taken: string[][] = [];
   while (queue.first !== undefined)
-    taken.push(queue.takeSeries(mayBeIn).map((each) => (each as Waiting & { name: string }).name));
+    taken.push(queue.takeSeries(mayBeIn).map((each) => (each as PendingTask & { name: string }).name));
   return taken;
 }
 
@@ -41,5 +41,5 @@ it("is that of the works, an evaluation before the step with the same parameters
 it("puts tasks of one thread together, up to a work that has several, or one that needs somebody else", () => {
   const tasks = ["a", "b", "c", "d", "e"].map((name, step) => task("train", step, name === "c" ? 2 : 1, name));
   expect(names(queueOf(...tasks), () => true)).toEqual([["a", "b"], ["c"], ["d", "e"]]);
-  expect(names(queueOf(...tasks), ({ job }) => job.work.step !== 1)).toEqual([["a"], ["b"], ["c"], ["d", "e"]]);
+  expect(names(queueOf(...tasks), ({ work }) => work.name.step !== 1)).toEqual([["a"], ["b"], ["c"], ["d", "e"]]);
 });

@@ -6,7 +6,7 @@ import { signalOf } from "../memory/signal.ts";
 import type { WorkName } from "../protocol/messages.ts";
 import type { ComputeMemory } from "./memory.ts";
 import { rankOf, TaskQueue } from "./queue.ts";
-import type { Job, Waiting } from "./queue.ts";
+import type { OpenWork, PendingTask } from "./queue.ts";
 import type { Announcement, ComputeResult, ComputeTask, Progress } from "./task.ts";
 import { SERIES_PER_THREAD } from "./threads.ts";
 import type { Threads } from "./threads.ts";
@@ -16,17 +16,17 @@ import type { Ticket } from "./tickets.ts";
 /** Of a task that was computed. */
 export type Computed = Exclude<ComputeResult, string>;
 
-/** What a series tells of its tasks. Nothing of those of a forgotten job but that they are passed. */
-export interface SeriesListener {
+/** What is told of tasks. Nothing of those of a forgotten work but that they are passed. */
+export interface DispatchListener {
   /** Of a task that is not over, these bytes of the sum are there; the buffer has got one more user for them. */
-  onPart(waiting: Waiting, buffer: number, from: number, until: number): void;
+  onPart(pending: PendingTask, buffer: number, from: number, until: number): void;
   /** A task is over, and its sum in the buffer; what lies behind `until` was told as a part. */
-  onComputed(waiting: Waiting, buffer: number, result: Computed, until: number): void;
+  onComputed(pending: PendingTask, buffer: number, result: Computed, until: number): void;
   /** Nobody wants a task's sum any more: the sum of a later one of its series is where it was. */
-  onPassed(waiting: Waiting): void;
+  onPassed(pending: PendingTask): void;
 }
 
-export interface SeriesSetup {
+export interface DispatcherSetup {
   readonly memory: ComputeMemory;
   /** How many threads there are. */
   readonly threads: number;
@@ -34,10 +34,10 @@ export interface SeriesSetup {
   readonly buckets: number;
 }
 
-export class Series {
-  readonly #setup: SeriesSetup;
+export class Dispatcher {
+  readonly #setup: DispatcherSetup;
   readonly #pool: Threads;
-  readonly #listener: SeriesListener;
+  readonly #listener: DispatchListener;
   readonly #queue = new TaskQueue();
   readonly #tickets = new Tickets();
   readonly #interrupts: Int32Array;
@@ -45,7 +45,7 @@ export class Series {
   /** The latest work of which a task was handed out since threads were last interrupted. */
   #latest = Number.NEGATIVE_INFINITY;
 
-  constructor(setup: SeriesSetup, pool: Threads, listener: SeriesListener) {
+  constructor(setup: DispatcherSetup, pool: Threads, listener: DispatchListener) {
     this.#setup = setup;
     this.#pool = pool;
     this.#listener = listener;
@@ -54,11 +54,11 @@ export class Series {
   }
 
   /** To be handed out when there is a thread for it, which is not before `handOut`. */
-  add(waiting: Waiting): void {
-    this.#queue.add(waiting);
+  add(pending: PendingTask): void {
+    this.#queue.add(pending);
   }
 
-  /** Leaves out the tasks of forgotten jobs. */
+  /** Leaves out the tasks of forgotten works. */
   clean(): void {
     this.#queue.clean();
   }
@@ -80,13 +80,13 @@ export class Series {
     const { memory, threads } = this.#setup;
     while (this.#running < SERIES_PER_THREAD * threads) {
       const { first } = this.#queue;
-      const outputs = first && memory.acquire(first.job.work.kind, first.task.sizes.length);
+      const outputs = first && memory.acquire(first.work.name.kind, first.task.sizes.length);
       if (outputs === undefined) return;
       // All into the same buffers: the parameters for one of them say that the sum before it has been read.
-      const mayBeIn = (waiting: Waiting): boolean =>
-        waiting.task.sizes.length <= outputs.length && this.#announcementOf(waiting, outputs[0]!) !== undefined;
+      const mayBeIn = (pending: PendingTask): boolean =>
+        pending.task.sizes.length <= outputs.length && this.#announcementOf(pending, outputs[0]!) !== undefined;
       this.#start(
-        this.#queue.takeSeries((waiting) => threads === 1 && mayBeIn(waiting)),
+        this.#queue.takeSeries((pending) => threads === 1 && mayBeIn(pending)),
         outputs,
       );
     }
@@ -96,28 +96,28 @@ export class Series {
   progressed(progress: Progress): void {
     const taken = this.#tickets.take(progress);
     if (taken === undefined) return;
-    const { waiting, buffer, from, until } = taken;
-    this.#setup.memory.shareBuffer(waiting.job.work.kind, buffer);
-    this.#listener.onPart(waiting, buffer, from, until);
+    const { pending, buffer, from, until } = taken;
+    this.#setup.memory.shareBuffer(pending.work.name.kind, buffer);
+    this.#listener.onPart(pending, buffer, from, until);
   }
 
-  /** Whether what a job needs and gives is on its way bucket by bucket: over the socket, where there are several. */
-  isInBuckets({ work }: Job): boolean {
+  /** Whether what a work needs and gives is on its way bucket by bucket: over the socket, where there are several. */
+  isInBuckets({ name }: OpenWork): boolean {
     const { buckets, memory } = this.#setup;
-    return work.kind === "train" && buckets > 1 && memory.isApart;
+    return name.kind === "train" && buckets > 1 && memory.isApart;
   }
 
-  #start(series: readonly Waiting[], outputs: readonly number[]): void {
+  #start(series: readonly PendingTask[], outputs: readonly number[]): void {
     const interrupts = Atomics.load(this.#interrupts, 0);
     this.#running += 1;
-    this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.job.work));
+    this.#latest = Math.max(this.#latest, rankOf(series.at(-1)!.work.name));
     const ticket = this.#ticketFor(series[0]!, outputs[0]!);
-    const tasks = series.map((waiting): ComputeTask => ({
-      ...waiting.task,
-      outputs: outputs.slice(0, waiting.task.sizes.length),
-      awaits: { arrival: signalOf(waiting.job.work.step), interrupts },
-      announcement: this.#announcementOf(waiting, outputs[0]!),
-      inStages: this.isInBuckets(waiting.job),
+    const tasks = series.map((pending): ComputeTask => ({
+      ...pending.task,
+      outputs: outputs.slice(0, pending.task.sizes.length),
+      awaits: { arrival: signalOf(pending.work.name.step), interrupts },
+      announcement: this.#announcementOf(pending, outputs[0]!),
+      inStages: this.isInBuckets(pending.work),
       ticket: ticket?.number,
     }));
     this.#pool
@@ -137,34 +137,34 @@ export class Series {
   }
 
   /** What the thread may say, if this task alone makes a partial in shared memory. */
-  #announcementOf({ job: { work, reducer }, node }: Waiting, output: number): Announcement | undefined {
-    const place = reducer.isTarget(node) ? this.#setup.memory.placeOf(work.kind, output) : undefined;
-    return place && { ...place, work, node: [node.start, node.end] };
+  #announcementOf({ work: { name, reducer }, node }: PendingTask, output: number): Announcement | undefined {
+    const place = reducer.isTarget(node) ? this.#setup.memory.placeOf(name.kind, output) : undefined;
+    return place && { ...place, work: name, node: [node.start, node.end] };
   }
 
   /** A ticket, if this task alone makes a partial. */
-  #ticketFor(waiting: Waiting, buffer: number): Ticket | undefined {
-    if (!this.isInBuckets(waiting.job) || !waiting.job.reducer.isTarget(waiting.node)) return undefined;
-    return this.#tickets.issue(waiting, buffer, this.#setup.memory.sumBytes("train"));
+  #ticketFor(pending: PendingTask, buffer: number): Ticket | undefined {
+    if (!this.isInBuckets(pending.work) || !pending.work.reducer.isTarget(pending.node)) return undefined;
+    return this.#tickets.issue(pending, buffer, this.#setup.memory.sumBytes("train"));
   }
 
   /** Of a series, only the sum that was computed last can still be wanted: what comes before it is over. */
   #ended(
-    series: readonly Waiting[],
+    series: readonly PendingTask[],
     [output, ...terms]: readonly number[],
     results: readonly ComputeResult[],
     until: number | undefined,
   ): void {
     const { memory } = this.#setup;
     const last = results.findLastIndex((result) => typeof result !== "string");
-    series.forEach((waiting, index) => {
-      if (index < last) this.#listener.onPassed(waiting);
-      else if (index > last && !waiting.job.forgotten && results[index] !== "too late") this.#queue.add(waiting);
+    series.forEach((pending, index) => {
+      if (index < last) this.#listener.onPassed(pending);
+      else if (index > last && !pending.work.forgotten && results[index] !== "too late") this.#queue.add(pending);
     });
-    const { kind } = series[0]!.job.work;
+    const { kind } = series[0]!.work.name;
     memory.release(kind, ...terms);
     const computed = series[last];
-    if (computed === undefined || computed.job.forgotten) memory.release(kind, output!);
+    if (computed === undefined || computed.work.forgotten) memory.release(kind, output!);
     else this.#listener.onComputed(computed, output!, results[last] as Computed, until ?? memory.sumBytes(kind));
   }
 }
