@@ -8,7 +8,7 @@ export type Inputs = Readonly<Record<string, Float32Array | Int32Array>>;
 export type Outputs = Readonly<Record<string, Float32Array | Int32Array>>;
 
 export interface Engine {
-  /** Name and version: part of a run's manifest. */
+  /** Name and version, for people: tests say by it which engine failed them. */
   readonly name: string;
   prepare(program: Program): Promise<PreparedProgram>;
 }

@@ -5,8 +5,8 @@
 import { encodeOnnx } from "../graph/onnx/encode.ts";
 import type { Port, Program } from "../graph/program.ts";
 import { arrayFor, type Engine, type Inputs, type Outputs, type PreparedProgram } from "./engine.ts";
-import { addressOf, onnxRuntime } from "./library.ts";
-import type { OnnxRuntime, Pointer } from "./library.ts";
+import { addressOf, onnxRuntime } from "./ort-api.ts";
+import type { OnnxRuntime, Pointer } from "./ort-api.ts";
 
 /** The tensors over the arrays that are given for some ports, and what the library is told of them. */
 class Bindings {
@@ -49,7 +49,8 @@ const pointers = (count: number): BigUint64Array => new BigUint64Array(new Array
 
 type Ports = Pick<Program, "inputs" | "outputs">;
 
-class Session implements PreparedProgram {
+/** The model in an ONNX file's bytes as it is, with inputs and outputs of known sizes. */
+export class Session implements PreparedProgram {
   readonly #library: OnnxRuntime;
   readonly #session: Pointer;
   readonly #inputs: Bindings;
@@ -72,9 +73,6 @@ class Session implements PreparedProgram {
     this.#library.release(this.#session);
   }
 }
-
-/** The model in an ONNX file's bytes, whoever wrote it, as it is: with these inputs and outputs of known sizes. */
-export const openModel = (model: Uint8Array, ports: Ports): PreparedProgram => new Session(onnxRuntime(), model, ports);
 
 export function onnxRuntimeEngine(): Engine {
   const library = onnxRuntime();

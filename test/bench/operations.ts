@@ -4,7 +4,8 @@
  */
 import { table } from "../../coordinator/cli/table.ts";
 import type { PreparedProgram } from "../../shared/engine/engine.ts";
-import { onnxRuntimeEngine, openModel } from "../../shared/engine/onnxruntime.ts";
+import { onnxRuntimeEngine, Session } from "../../shared/engine/onnxruntime.ts";
+import { onnxRuntime } from "../../shared/engine/ort-api.ts";
 import { gradientsOf } from "../../shared/graph/autodiff.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import type { Graph } from "../../shared/graph/graph.ts";
@@ -74,7 +75,7 @@ function bare(each: Case): Ready {
   const program = fuse(graphOf(each), [each.samples]);
   const inputs = Object.fromEntries(program.inputs.map(({ name, shape }) => [name, shape]));
   const bytes = onnxFile({ nodes: each.bare, inputs, outputs: ["output"], operatorSet: 20 });
-  return ready(openModel(bytes, program), program, each.tokensBelow);
+  return ready(new Session(onnxRuntime(), bytes, program), program, each.tokensBelow);
 }
 
 /** This thread's processor time so far, in microseconds: what else the machine does is not in it. */

@@ -18,46 +18,52 @@ interface Bound {
   readonly tensors: BigUint64Array;
 }
 
-/** The functions that are used: their places in the table OrtApi of onnxruntime_c_api.h, which only ever grows, and their types. */
+/**
+ * The functions that are used, by their names in the table OrtApi of onnxruntime_c_api.h: their places in it, which only ever
+ * grows, and their types.
+ */
 const declarations = {
-  getErrorMessage: [2, "const char *(void *status)"],
-  createEnvironment: [3, "void *(int level, const char *name, _Out_ void **environment)"],
-  createSession: [8, "void *(void *environment, void *model, size_t bytes, void *options, _Out_ void **session)"],
-  run: [
+  GetErrorMessage: [2, "const char *(void *status)"],
+  CreateEnv: [3, "void *(int level, const char *name, _Out_ void **environment)"],
+  CreateSessionFromArray: [
+    8,
+    "void *(void *environment, void *model, size_t bytes, void *options, _Out_ void **session)",
+  ],
+  Run: [
     9,
     "void *(void *session, void *options, void *inputNames, void *inputs, size_t inputCount, void *outputNames, size_t outputCount, void *outputs)",
   ],
-  createOptions: [10, "void *(_Out_ void **options)"],
-  setExecutionMode: [13, "void *(void *options, int mode)"],
-  setOptimizationLevel: [23, "void *(void *options, int level)"],
-  setThreadsInsideNodes: [24, "void *(void *options, int threads)"],
-  setThreadsAcrossNodes: [25, "void *(void *options, int threads)"],
-  createTensor: [
+  CreateSessionOptions: [10, "void *(_Out_ void **options)"],
+  SetSessionExecutionMode: [13, "void *(void *options, int mode)"],
+  SetSessionGraphOptimizationLevel: [23, "void *(void *options, int level)"],
+  SetIntraOpNumThreads: [24, "void *(void *options, int threads)"],
+  SetInterOpNumThreads: [25, "void *(void *options, int threads)"],
+  CreateTensorWithDataAsOrtValue: [
     49,
     "void *(void *memory, void *data, size_t bytes, void *shape, size_t rank, int type, _Out_ void **tensor)",
   ],
-  createMemoryInfo: [69, "void *(int allocator, int kind, _Out_ void **memory)"],
-  releaseStatus: [93, "void (void *status)"],
-  releaseSession: [95, "void (void *session)"],
-  releaseTensor: [96, "void (void *tensor)"],
-  releaseOptions: [100, "void (void *options)"],
+  CreateCpuMemoryInfo: [69, "void *(int allocator, int kind, _Out_ void **memory)"],
+  ReleaseStatus: [93, "void (void *status)"],
+  ReleaseSession: [95, "void (void *session)"],
+  ReleaseValue: [96, "void (void *tensor)"],
+  ReleaseSessionOptions: [100, "void (void *options)"],
 } as const satisfies Record<string, readonly [number, string]>;
 
 type Given = Pointer | ArrayBufferView | string | number | null | (Pointer | null)[];
-type Functions = Readonly<Record<keyof typeof declarations, (...given: Given[]) => unknown>>;
+type OrtApi = Readonly<Record<keyof typeof declarations, (...given: Given[]) => unknown>>;
 
 /** The table's first version has all of them. */
 const TABLE_VERSION = 1;
 const POINTER_BYTES = 8;
 
-// Numbers of the library's enumerations.
-const WARNING = 2;
-const SEQUENTIAL = 0;
-const NO_OPTIMIZATION = 0;
-const FLOAT32 = 1;
-const INT32 = 6;
-const DEVICE_ALLOCATOR = 0;
-const DEFAULT_MEMORY = 0;
+// Members of the same header's enumerations.
+const ORT_LOGGING_LEVEL_WARNING = 2;
+const ORT_SEQUENTIAL = 0;
+const ORT_DISABLE_ALL = 0;
+const ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1;
+const ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 = 6;
+const OrtDeviceAllocator = 0;
+const OrtMemTypeDefault = 0;
 
 export const addressOf = (bytes: ArrayBufferView): Pointer => koffi.address(bytes);
 
@@ -65,7 +71,7 @@ export class OnnxRuntime {
   readonly version: string;
   /** Held, because a library that nobody holds is unloaded. */
   readonly #library: LibraryHandle;
-  readonly #functions: Functions;
+  readonly #ort: OrtApi;
   readonly #environment: Pointer;
   readonly #memory: Pointer;
   /** A tensor is only a few words over an array; it goes when the array does. */
@@ -77,41 +83,47 @@ export class OnnxRuntime {
     const base = this.#library.func("void *OrtGetApiBase()")() as Pointer;
     const table = functionAt(base, 0, "void *(uint32_t version)")(TABLE_VERSION) as Pointer;
     this.version = functionAt(base, 1, "const char *()")() as string;
-    this.#functions = Object.fromEntries(
+    this.#ort = Object.fromEntries(
       Object.entries(declarations).map(([name, [index, type]]) => [name, functionAt(table, index, type)]),
-    ) as Functions;
-    const { createEnvironment, createMemoryInfo, releaseTensor } = this.#functions;
-    this.#environment = this.#made((out) => createEnvironment(WARNING, "lockstep", out));
-    this.#memory = this.#made((out) => createMemoryInfo(DEVICE_ALLOCATOR, DEFAULT_MEMORY, out));
-    this.#tensors = new FinalizationRegistry((tensor) => releaseTensor(tensor));
+    ) as OrtApi;
+    const ort = this.#ort;
+    this.#environment = this.#made((out) => ort.CreateEnv(ORT_LOGGING_LEVEL_WARNING, "lockstep", out));
+    this.#memory = this.#made((out) => ort.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, out));
+    this.#tensors = new FinalizationRegistry((tensor) => ort.ReleaseValue(tensor));
   }
 
   /** A session of an ONNX file's bytes. Throws what the library says is wrong with it. */
   sessionOf(model: Uint8Array): Pointer {
-    const { createOptions, setExecutionMode, setOptimizationLevel, setThreadsInsideNodes, setThreadsAcrossNodes } =
-      this.#functions;
-    const options = this.#made((out) => createOptions(out));
-    this.#check(setExecutionMode(options, SEQUENTIAL));
+    const ort = this.#ort;
+    const options = this.#made((out) => ort.CreateSessionOptions(out));
+    this.#check(ort.SetSessionExecutionMode(options, ORT_SEQUENTIAL));
     // A fusion that fires in one program and not in another would change bits.
-    this.#check(setOptimizationLevel(options, NO_OPTIMIZATION));
+    this.#check(ort.SetSessionGraphOptimizationLevel(options, ORT_DISABLE_ALL));
     // With more, the bits of the forward pass change.
-    this.#check(setThreadsInsideNodes(options, 1));
-    this.#check(setThreadsAcrossNodes(options, 1));
+    this.#check(ort.SetIntraOpNumThreads(options, 1));
+    this.#check(ort.SetInterOpNumThreads(options, 1));
     try {
-      return this.#made((out) =>
-        this.#functions.createSession(this.#environment, model, model.byteLength, options, out),
-      );
+      return this.#made((out) => ort.CreateSessionFromArray(this.#environment, model, model.byteLength, options, out));
     } finally {
-      this.#functions.releaseOptions(options);
+      ort.ReleaseSessionOptions(options);
     }
   }
 
   /** A tensor that is an array: nothing is copied. */
   tensorOver(array: Float32Array | Int32Array, shape: readonly number[]): Pointer {
-    const type = array instanceof Float32Array ? FLOAT32 : INT32;
+    const type =
+      array instanceof Float32Array ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT : ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
     const dimensions = BigInt64Array.from(shape, BigInt);
     const tensor = this.#made((out) =>
-      this.#functions.createTensor(this.#memory, array, array.byteLength, dimensions, shape.length, type, out),
+      this.#ort.CreateTensorWithDataAsOrtValue(
+        this.#memory,
+        array,
+        array.byteLength,
+        dimensions,
+        shape.length,
+        type,
+        out,
+      ),
     );
     this.#tensors.register(array, tensor);
     return tensor;
@@ -121,21 +133,12 @@ export class OnnxRuntime {
   run(session: Pointer, inputs: Bound, outputs: Bound): void {
     const { names, tensors } = inputs;
     this.#check(
-      this.#functions.run(
-        session,
-        null,
-        names,
-        tensors,
-        names.length,
-        outputs.names,
-        outputs.names.length,
-        outputs.tensors,
-      ),
+      this.#ort.Run(session, null, names, tensors, names.length, outputs.names, outputs.names.length, outputs.tensors),
     );
   }
 
   release(session: Pointer): void {
-    this.#functions.releaseSession(session);
+    this.#ort.ReleaseSession(session);
   }
 
   #made(make: (out: (Pointer | null)[]) => unknown): Pointer {
@@ -146,8 +149,8 @@ export class OnnxRuntime {
 
   #check(status: unknown): void {
     if (status === null) return;
-    const message = this.#functions.getErrorMessage(status as Pointer) as string;
-    this.#functions.releaseStatus(status as Pointer);
+    const message = this.#ort.GetErrorMessage(status as Pointer) as string;
+    this.#ort.ReleaseStatus(status as Pointer);
     throw new Error(message);
   }
 }
