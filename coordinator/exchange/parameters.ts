@@ -191,10 +191,10 @@ export class ParameterStore {
    * The current parameters, or those that are trained, as frames for one worker: encoded once for all workers, and not any more once
    * the next version is there.
    * @param packed what of them is packed, if anything; differences only to who has the version before
-   * @param rest what it has not been sent ahead: in front of a byte offset, or all again, from the last on, since what it was sent is
-   * not right
+   * @param rest what it has not been sent ahead: all, or what is in front of a byte offset, or all again, from the last on, since
+   * what it was sent is not right
    */
-  lend(part: "whole" | "trained", packed: Packed | undefined, rest: Rest = "all"): Lent {
+  lend(part: "whole" | "trained", packed: Packed | undefined, rest: Rest): Lent {
     const bytes = part === "whole" ? vectorBytes(this.layout) : this.#trainedBytes;
     const packs = packed !== undefined;
     // What is not packed is not sent ahead.

@@ -72,7 +72,7 @@ class WatchedStore extends ParameterStore {
   }
 
   override lend(...how: Parameters<ParameterStore["lend"]>): ReturnType<ParameterStore["lend"]> {
-    this.#tell(`parameters ${how[2] ?? "all"}`);
+    this.#tell(`parameters ${how[2]}`);
     return super.lend(...how);
   }
 

@@ -94,10 +94,10 @@ describe("packed parameters", () => {
   it("are words, or differences for who has the version before, if there was one", () => {
     const bench = new Bench();
     const receiver = new Receiver();
-    expect(packedIn([...bench.store.lend("whole", undefined).frames])).toEqual([undefined]);
+    expect(packedIn([...bench.store.lend("whole", undefined, "all").frames])).toEqual([undefined]);
     for (let step = 0; step < 4; step++) {
-      const words = [...bench.store.lend("whole", "words").frames];
-      const differences = [...bench.store.lend("whole", "differences").frames];
+      const words = [...bench.store.lend("whole", "words", "all").frames];
+      const differences = [...bench.store.lend("whole", "differences", "all").frames];
       expect(packedIn(words)).toEqual(WORDS);
       expect(packedIn(differences)).toEqual(step === 0 ? WORDS : DIFFERENCES);
       if (step > 0) expect(lengthOf(differences)).toBeLessThan(0.8 * lengthOf(words));
@@ -112,17 +112,17 @@ describe("packed parameters", () => {
     const bench = new Bench();
     bench.gradient();
     bench.update();
-    const { said } = new Receiver().take([...bench.store.lend("whole", "differences").frames], bench.bits);
+    const { said } = new Receiver().take([...bench.store.lend("whole", "differences", "all").frames], bench.bits);
     expect(said).toEqual(["corrupt", "corrupt", "corrupt"]);
   });
 
   it("are words where the version before is written over", () => {
     const bench = new Bench();
     const receiver = new Receiver();
-    receiver.take([...bench.store.lend("whole", "words").frames], bench.bits);
+    receiver.take([...bench.store.lend("whole", "words", "all").frames], bench.bits);
     bench.gradient();
     bench.update();
-    const late = bench.store.lend("whole", "differences").frames;
+    const late = bench.store.lend("whole", "differences", "all").frames;
     const first = late[Symbol.iterator]().next().value as Frame;
     bench.gradient();
     bench.advance(2 * floats);
@@ -145,13 +145,13 @@ describe("packed parameters", () => {
     bench.gradient();
     bench.update();
     happens(bench);
-    expect(packedIn([...bench.store.lend("whole", "differences").frames])).toEqual(WORDS);
+    expect(packedIn([...bench.store.lend("whole", "differences", "all").frames])).toEqual(WORDS);
   });
 
   it("differ from the current ones where they are sent ahead, also behind the step", () => {
     const bench = new Bench();
     const receiver = new Receiver();
-    receiver.take([...bench.store.lend("whole", "words").frames], bench.bits);
+    receiver.take([...bench.store.lend("whole", "words", "all").frames], bench.bits);
     bench.gradient();
     bench.advance(floats);
     const ahead = bench.store.lendAhead("differences", 4 * floats).frames;
@@ -166,7 +166,7 @@ describe("packed parameters", () => {
     const bench = new Bench();
     const kinds = ["words", "differences"] as const;
     const buffersOf = (packed: Packed): ArrayBufferLike[] => {
-      const [one, other] = [bench.store.lend("whole", packed), bench.store.lend("whole", packed)];
+      const [one, other] = [bench.store.lend("whole", packed, "all"), bench.store.lend("whole", packed, "all")];
       const frames = [...one.frames];
       expect([...other.frames].map((frame, index) => frame === frames[index])).toEqual([true, true, true]);
       one.over();

@@ -63,13 +63,13 @@ describe("the parameters", () => {
   it("are encoded once a version, as they were then", () => {
     const { store: parameters, gradient, sums } = store();
     parameters.vector.fill(1, 0, 15);
-    const frames = [...parameters.lend("whole", undefined).frames];
-    expect([...parameters.lend("whole", undefined).frames][0]).toBe(frames[0]);
+    const frames = [...parameters.lend("whole", undefined, "all").frames];
+    expect([...parameters.lend("whole", undefined, "all").frames][0]).toBe(frames[0]);
     for (let step = 0; step < 4; step++) {
       sums.fill(8, 0, 15);
       parameters.update({ root: gradient, additions: [] }, 4, step);
       // The next version, and those that are written where this one was.
-      expect([...parameters.lend("whole", undefined).frames][0]).not.toBe(frames[0]);
+      expect([...parameters.lend("whole", undefined, "all").frames][0]).not.toBe(frames[0]);
     }
     const { header, section } = decodeFrame(frames[0]!);
     const message = checkCoordinatorMessage(header);
@@ -84,7 +84,7 @@ describe("the parameters", () => {
     const buffers: (ArrayBufferLike | undefined)[] = [];
     const late: (() => void)[] = [];
     for (let step = 0; step < 8; step++) {
-      const [one, other] = [parameters.lend("whole", undefined), parameters.lend("whole", undefined)];
+      const [one, other] = [parameters.lend("whole", undefined, "all"), parameters.lend("whole", undefined, "all")];
       buffers.push([...one.frames][0]![1]!.buffer);
       expect([...other.frames][0]![1]!.buffer).toBe(buffers[step]);
       one.over();
@@ -100,10 +100,10 @@ describe("the parameters", () => {
 
   it("are not encoded any more once the next version is there, which takes their place in memory in the end", () => {
     const { store: parameters, gradient } = store();
-    const { frames } = parameters.lend("whole", undefined);
+    const { frames } = parameters.lend("whole", undefined, "all");
     expect(parameters.update({ root: gradient, additions: [] }, 4, 0)).toEqual({ isFinite: true, damaged: [] });
     expect([...frames]).toEqual([]);
-    expect([...parameters.lend("whole", undefined).frames]).toHaveLength(1);
+    expect([...parameters.lend("whole", undefined, "all").frames]).toHaveLength(1);
   });
 
   it("keep what is frozen, and its average, in every version; it is encoded only where the whole is asked for", () => {
@@ -129,7 +129,7 @@ describe("the parameters", () => {
       expect(frozen(parameters.state[0]!.vector)).toEqual(values);
     }
     const sectionOf = (part: "whole" | "trained"): number =>
-      decodeFrame([...parameters.lend(part, undefined).frames][0]!).section.length;
+      decodeFrame([...parameters.lend(part, undefined, "all").frames][0]!).section.length;
     expect([sectionOf("whole"), sectionOf("trained")]).toEqual([4 * parts.size, 4 * parts.trained]);
   });
 });
@@ -224,7 +224,7 @@ describe("the end of the next parameters", () => {
     parameters.update({ root, additions: [], usedFrom: floats }, 4, 0);
     frames.push(...parameters.lend("trained", "words", 4 * floats).frames);
     expect(offsetsOf(frames)).toEqual([2, 1, 0]);
-    expect([...parameters.lend("trained", "words").frames]).toEqual(frames.toReversed());
+    expect([...parameters.lend("trained", "words", "all").frames]).toEqual(frames.toReversed());
     const received = vectorOf(new Uint8Array(4 * long.trained));
     expect(takenInto(received, frames)).toEqual(["partial", "partial", "complete"]);
     expect(Buffer.compare(received.bytes, parameters.bytes.subarray(0, 4 * long.trained))).toBe(0);
@@ -249,7 +249,7 @@ describe("the end of the next parameters", () => {
 
   it("waits for its turn without being written over while the version before is on its way", () => {
     const { parameters, root, sums } = bench();
-    const late = parameters.lend("trained", "words");
+    const late = parameters.lend("trained", "words", "all");
     const current = Buffer.from(parameters.bytes).subarray(0, 4 * long.trained);
     gradientOf(sums, 0);
     parameters.advance({ root, additions: [], from: floats, until: long.size }, 4, 0);
