@@ -5,6 +5,7 @@
  */
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { signalOf } from "../../shared/gradient/arrivals.ts";
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import type { Kernels } from "../../shared/kernels/index.ts";
@@ -12,7 +13,7 @@ import type { Arena } from "../../shared/memory/arena.ts";
 import { HostFile, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { Layout } from "../../shared/memory/layout.ts";
 import { Packing, packingBytes } from "../../shared/memory/packing.ts";
-import { Signal, signalOf } from "../../shared/memory/signal.ts";
+import { Signal } from "../../shared/memory/signal.ts";
 import { HOST_PAGE } from "../../shared/memory/system.ts";
 import { checkedVector } from "../../shared/memory/vector.ts";
 import type { CheckedVector } from "../../shared/memory/vector.ts";

@@ -1,11 +1,11 @@
 /** What a config and its data make of a run: the core's settings, the plan its workers get, its first manifest. */
 import { randomUUID } from "node:crypto";
 import { LockstepError } from "../../shared/errors.ts";
+import { LAST_VERSION } from "../../shared/gradient/arrivals.ts";
 import type { PartialLayouts } from "../../shared/gradient/partial.ts";
 import { encodeGraph } from "../../shared/graph/serialise.ts";
 import { runId } from "../../shared/ids.ts";
 import type { Layout } from "../../shared/memory/layout.ts";
-import { LAST_VERSION } from "../../shared/memory/signal.ts";
 import type { RunPlan, WorkKind } from "../../shared/protocol/messages.ts";
 import { LONG_RUN } from "../../shared/v8.ts";
 import { version } from "../../shared/version.ts";

@@ -2,7 +2,7 @@
  * Hands tasks out to the threads, in series: into which buffers their sums go, what a thread may say to the coordinator itself,
  * and what becomes of a series that ends before its last task is done.
  */
-import { signalOf } from "../memory/signal.ts";
+import { signalOf } from "../gradient/arrivals.ts";
 import type { WorkName } from "../protocol/messages.ts";
 import type { ComputeMemory } from "./memory.ts";
 import { rankOf, TaskQueue } from "./queue.ts";

@@ -2,6 +2,7 @@
  * The memory of a compute pool: the parameters of the last two versions and buffers for sums, in one arena that threads,
  * kernels and engine work on. Parts of it can be the coordinator's too, where that runs on the same host.
  */
+import { NOTHING } from "../gradient/arrivals.ts";
 import { vectorBytes } from "../gradient/partial.ts";
 import type { PartialLayouts } from "../gradient/partial.ts";
 import { instantiateKernels } from "../kernels/index.ts";
@@ -11,7 +12,7 @@ import { blockwiseChecksum } from "../memory/blocks.ts";
 import { BufferPool } from "../memory/buffers.ts";
 import { HostFile, PLACED_PARTIALS, placedBytes, regionIn, roomFor, wholePages } from "../memory/host-memory.ts";
 import { Packing, packingBytes } from "../memory/packing.ts";
-import { NOTHING, Signal } from "../memory/signal.ts";
+import { Signal } from "../memory/signal.ts";
 import { HOST_PAGE } from "../memory/system.ts";
 import { checkedVector } from "../memory/vector.ts";
 import type { CheckedVector } from "../memory/vector.ts";

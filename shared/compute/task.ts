@@ -2,7 +2,7 @@
 import type { DatasetTransfer } from "../data/dataset.ts";
 import type { WorkKind } from "../protocol/messages.ts";
 import type { EngineCall, PlacedPartial, RunPlan } from "../protocol/messages.ts";
-import { NOTHING } from "../memory/signal.ts";
+import { NOTHING } from "../gradient/arrivals.ts";
 import type { LineName } from "../protocol/line.ts";
 
 /** Given to each thread once. */

@@ -2,7 +2,6 @@
  * A number in memory that threads wait for: of this process, and of others where the memory is shared with them. One side
  * sets it, any number wait.
  */
-import { MOST_BUCKETS } from "../gradient/buckets.ts";
 import { operatingSystem } from "./system.ts";
 import type { System } from "./system.ts";
 
@@ -11,12 +10,6 @@ const WAKE = 1;
 /** How often a spinning thread looks before it lets others run. */
 const LOOKS = 100;
 const EVERYBODY = 2 ** 31 - 1;
-
-/** Which version of the parameters is there, as a signal says it: none, or one, or of the next one so many buckets, but not all. */
-export const NOTHING = 0;
-export const signalOf = (version: number, buckets = MOST_BUCKETS): number => MOST_BUCKETS * version + buckets;
-/** No version after this one can be told of: a signal is a signed 32-bit number. */
-export const LAST_VERSION = 2 ** 31 / MOST_BUCKETS - 2;
 
 export class Signal {
   readonly #word: Int32Array;

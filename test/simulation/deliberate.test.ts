@@ -42,11 +42,11 @@ vi.mock(import("../../shared/gradient/plan.ts"), async (original) => {
   };
   return { ...plan, cutIntoShards };
 });
-vi.mock(import("../../shared/memory/signal.ts"), async (original) => {
-  const signal = await original();
-  const signalOf: typeof signal.signalOf = (version, buckets) =>
-    signal.signalOf(broken.mixesVersions ? 0 : version, buckets);
-  return { ...signal, signalOf };
+vi.mock(import("../../shared/gradient/arrivals.ts"), async (original) => {
+  const arrivals = await original();
+  const signalOf: typeof arrivals.signalOf = (version, buckets) =>
+    arrivals.signalOf(broken.mixesVersions ? 0 : version, buckets);
+  return { ...arrivals, signalOf };
 });
 vi.mock(import("../../shared/gradient/reducer.ts"), async (original) => {
   const { TreeReducer } = await original();

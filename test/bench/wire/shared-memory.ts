@@ -6,6 +6,7 @@
 import { sharedBytes, SharedMemory } from "../../../coordinator/exchange/shared-memory.ts";
 import { Announcer } from "../../../shared/compute/announcer.ts";
 import { ComputeMemory } from "../../../shared/compute/memory.ts";
+import { NOTHING, signalOf } from "../../../shared/gradient/arrivals.ts";
 import { partialLayouts } from "../../../shared/gradient/partial.ts";
 import type { PartialLayouts } from "../../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
@@ -13,7 +14,7 @@ import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { inspect } from "../../../shared/memory/blocks.ts";
 import { HostFile, regionIn, roomFor, wholePages } from "../../../shared/memory/host-memory.ts";
-import { NOTHING, Signal, signalOf } from "../../../shared/memory/signal.ts";
+import { Signal } from "../../../shared/memory/signal.ts";
 import { HOST_PAGE } from "../../../shared/memory/system.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";

@@ -3,11 +3,11 @@ import { SharedMemory, sharedBytes } from "../../../coordinator/exchange/shared-
 import { ComputePool, readHere } from "../../../shared/compute/pool.ts";
 import type { Sum } from "../../../shared/compute/queue.ts";
 import type { ComputeResult, ComputeTask } from "../../../shared/compute/task.ts";
+import { signalOf } from "../../../shared/gradient/arrivals.ts";
 import { partialLayouts, vectorBytes } from "../../../shared/gradient/partial.ts";
 import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
-import { signalOf } from "../../../shared/memory/signal.ts";
 import { HOST_PAGE } from "../../../shared/memory/system.ts";
 import { regressionPlan } from "../../support/regression-plan.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";

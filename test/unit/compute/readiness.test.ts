@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { goesOn, readiness } from "../../../shared/compute/task.ts";
 import type { ComputeTask } from "../../../shared/compute/task.ts";
-import { NOTHING, signalOf } from "../../../shared/memory/signal.ts";
+import { NOTHING, signalOf } from "../../../shared/gradient/arrivals.ts";
 
 const task = (awaits: ComputeTask["awaits"]): ComputeTask => ({ awaits }) as ComputeTask;
 const forStep5 = task({ arrival: signalOf(5), interrupts: 3 });
