@@ -6,6 +6,7 @@ import type { TargetSpec } from "../../shared/data/target.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { encodeGraph } from "../../shared/graph/serialise.ts";
 import type { CompiledModel } from "../../shared/nn/model.ts";
+import { product } from "../../shared/shape.ts";
 import { threadFile, ThreadPool } from "../../shared/thread-pool.ts";
 import type { PredictTask } from "./predictor-thread.ts";
 
@@ -65,7 +66,7 @@ export function imageSide({
   sampleShape,
 }: Pick<PredictorSource, "target" | "sampleShape">): number | undefined {
   if (target.kind !== "class") return undefined;
-  const size = sampleShape.reduce((product, length) => product * length, 1);
+  const size = product(sampleShape);
   const side = Math.sqrt(size);
   const isSquare = sampleShape.length === 1 || sampleShape.slice(-2).every((length) => length === side);
   // Fewer pixels are rather a row of measurements whose number happens to be a square.

@@ -7,7 +7,7 @@ import { blocksOf, storedAs, type Features } from "../../shared/data/features.ts
 import type { Parts } from "../../shared/data/parts.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { Graph } from "../../shared/graph/graph.ts";
-import { product } from "../../shared/graph/values.ts";
+import { product } from "../../shared/shape.ts";
 
 /** Throws DATA_INVALID for a sample with a number that has no row in the table that the graph looks it up in. */
 export function checkLookups(graph: Graph, { train, test }: Parts): void {

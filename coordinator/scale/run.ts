@@ -2,6 +2,7 @@
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { openData } from "../../shared/data/open.ts";
+import { product } from "../../shared/shape.ts";
 import { version } from "../../shared/version.ts";
 import { duration, plural } from "../cli/format.ts";
 import { modelFor, withLayers } from "../model/model.ts";
@@ -65,7 +66,7 @@ export async function jobTitle({ job }: Experiment): Promise<string> {
   const { train } = await openData(job.data);
   const { model } = withLayers(job, train);
   await modelFor({ ...job, model }, train);
-  const inputs = train.sampleShape.reduce((product, length) => product * length, 1);
+  const inputs = product(train.sampleShape);
   const widths = model.layers.flatMap((layer) => (layer.kind === "dense" ? [layer.units] : []));
   return `${[inputs, ...widths].join("-")} on ${job.data.kind}`;
 }

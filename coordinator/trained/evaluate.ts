@@ -11,6 +11,7 @@ import type { Graph } from "../../shared/graph/graph.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { slotView } from "../../shared/memory/layout.ts";
 import { figuresOf, type Figures } from "../../shared/nn/metrics.ts";
+import { product } from "../../shared/shape.ts";
 import { EVALUATION_CHUNK, evaluationShards } from "../core/epochs.ts";
 import { checkSample } from "../model/check-lookups.ts";
 import { measuredBy } from "../model/model.ts";
@@ -103,9 +104,9 @@ async function load({ layout, parameters, data }: Parametrised, graph: Graph, ro
   const program = fuse(graph, [rows]);
   const prepared = await onnxRuntimeEngine().prepare(program);
   const ports = [...program.inputs, ...program.outputs];
-  const arena = new Arena(ports.reduce((bytes, { shape }) => bytes + 4 * sizeOf(shape) + alignment, 0));
+  const arena = new Arena(ports.reduce((bytes, { shape }) => bytes + 4 * product(shape) + alignment, 0));
   const buffers = new Map(
-    ports.map(({ name, shape }) => [name, arena.floats(arena.allocate(4 * sizeOf(shape)), sizeOf(shape))]),
+    ports.map(({ name, shape }) => [name, arena.floats(arena.allocate(4 * product(shape)), product(shape))]),
   );
   const features = buffers.get("features")!;
   const wanted = buffers.get("targets") ?? new Float32Array(0);
@@ -121,8 +122,6 @@ async function load({ layout, parameters, data }: Parametrised, graph: Graph, ro
   const outputs = Object.fromEntries(program.outputs.map(({ name }) => [name, buffers.get(name)!]));
   return { features, targets, outputs, run: () => prepared.run(inputs, outputs), close: () => prepared.close() };
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 /** The sum along the canonical tree, every addition rounded to float32. */
 export function treeSum(values: readonly number[]): number {

@@ -5,6 +5,7 @@
  */
 
 import { LockstepError } from "../errors.ts";
+import { product } from "../shape.ts";
 
 /** A tensor; `values` are its numbers row by row. */
 export interface Tensor {
@@ -30,7 +31,7 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsContent): Ui
   let end = 0;
   for (const { name, shape, values } of tensors) {
     if (header.has(name)) throw new RangeError(`two tensors are named ${name}`);
-    if (values.length !== sizeOf(shape))
+    if (values.length !== product(shape))
       throw new RangeError(`${name} [${shape.join(", ")}] has ${values.length} values`);
     header.set(name, { dtype: "F32", shape, data_offsets: [end, (end += values.byteLength)] });
   }
@@ -60,7 +61,7 @@ export function decodeSafetensors(bytes: Uint8Array, source: string): Safetensor
   const tensors = placed.map(({ name, shape, begin }) => ({
     name,
     shape,
-    values: new Float32Array(aligned.buffer, aligned.byteOffset + begin, sizeOf(shape)),
+    values: new Float32Array(aligned.buffer, aligned.byteOffset + begin, product(shape)),
   }));
   return { tensors, metadata };
 }
@@ -152,7 +153,7 @@ function placeOf(
   if (!isCounts(offsets) || offsets.length !== 2)
     throw damaged(`tensor ${name} has the offsets ${JSON.stringify(offsets)}`);
   const [begin = 0, end = 0] = offsets;
-  if (end - begin !== width * sizeOf(shape))
+  if (end - begin !== width * product(shape))
     throw damaged(`tensor ${name} [${shape.join(", ")}] has the offsets ${begin} to ${end}`);
   return { dtype, shape, begin, end };
 }
@@ -196,5 +197,3 @@ const isStringMap = (value: unknown): value is Record<string, string> =>
 
 const isCounts = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);

@@ -3,7 +3,7 @@
  * and BF16 are widened to float32, which changes no value.
  */
 import { LockstepError } from "../errors.ts";
-import { describePlace, product } from "../graph/values.ts";
+import { describePlace, product } from "../shape.ts";
 import { type Damaged, placesIn } from "./safetensors.ts";
 
 /** How the names in a file become those of the model: the longest beginning that fits is replaced. */

@@ -13,13 +13,13 @@ import type { Port, Program } from "../graph/program.ts";
 import { decodeGraph } from "../graph/serialise.ts";
 import { cutIntoStages, inOneStage } from "../graph/stages.ts";
 import type { Stage } from "../graph/stages.ts";
-import { product } from "../graph/values.ts";
 import { instantiateKernels } from "../kernels/index.ts";
 import type { Kernels } from "../kernels/index.ts";
 import { Arena } from "../memory/arena.ts";
 import type { Layout } from "../memory/layout.ts";
 import { randomStream } from "../random.ts";
 import type { RunPlan, WorkKind } from "../protocol/messages.ts";
+import { product } from "../shape.ts";
 import type { ComputeTask } from "./task.ts";
 
 /** A layer's masks lie this far apart in the random stream: more than the values of any batch. */

@@ -2,8 +2,9 @@
 import { availableParallelism } from "node:os";
 import type { Graph } from "../graph/graph.ts";
 import { decodeGraph } from "../graph/serialise.ts";
-import { bindShape, product } from "../graph/values.ts";
+import { bindShape } from "../graph/values.ts";
 import type { RunPlan } from "../protocol/messages.ts";
+import { product } from "../shape.ts";
 import { ROWS_PER_CALL } from "./cut.ts";
 
 /** So many multiplications take two to four milliseconds: handing them to another thread costs more than it gains. */

@@ -6,6 +6,7 @@
 import { cosineOfHalfTurns } from "../elementary.ts";
 import { LockstepError } from "../errors.ts";
 import { randomStream, type RandomStream } from "../random.ts";
+import { product } from "../shape.ts";
 
 export type AugmentSpec =
   /** By up to so many whole pixels in both directions, each drawn by itself. */
@@ -62,7 +63,7 @@ export class Augmenter {
     this.#specs = specs;
     this.#seed = seed;
     this.#image = imageOf(sampleShape);
-    this.#copy = new Float32Array(sampleShape.reduce((size, length) => size * length, 1));
+    this.#copy = new Float32Array(product(sampleShape));
   }
 
   /** @param values the features of the sample with this number in the data set, row by row, channel by channel */

@@ -5,7 +5,8 @@
 import { z } from "zod";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
-import { createDataset, sizeOf } from "./dataset.ts";
+import { product } from "../shape.ts";
+import { createDataset } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
 import { closeFiles, featuresOf, partOfFile, readInto, sizeOfFile } from "./files.ts";
 
@@ -31,7 +32,7 @@ export async function readContent(path: string, sha256: string, memory: number):
   const { data: said } = header.safeParse(parsed(start.subarray(0, end).toString()));
   if (said === undefined) throw noDataset(path);
   const { sampleShape, target, type } = said;
-  const width = sizeOf(sampleShape);
+  const width = product(sampleShape);
   const stride = width * (type === "uint8" ? 1 : 4);
   const bytes = (await sizeOfFile(path)) - end - 4 * said.targets;
   const samples = bytes / stride;

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
+import { product } from "../shape.ts";
 import { blocksOf, copyRows, emptyRows, storedAs, type Features } from "./features.ts";
 import { targetWidth, type TargetSpec } from "./target.ts";
 
@@ -67,7 +68,7 @@ export function datasetFrom(transfer: DatasetTransfer): Dataset {
   const targets = sharedTargets(transfer.targets);
   const { sampleShape, target, sha256 } = transfer;
   const { order } = transfer;
-  const width = sizeOf(sampleShape);
+  const width = product(sampleShape);
   const ofTarget = targetWidth(target);
   const length = order?.length ?? features.length / width;
   const stored = storedAs(features);
@@ -138,7 +139,7 @@ export function partOf(dataset: Dataset, name: string, places: Uint32Array): Dat
 /** Hashes the content, on the same way checking that features are finite. */
 function contentSha256(content: DatasetContent, nameOf: NameOf): string {
   const hash = createHash("sha256");
-  const width = sizeOf(content.sampleShape);
+  const width = product(content.sampleShape);
   const check = (values: Uint8Array | Float32Array, first: number): void => {
     if (values instanceof Float32Array) checkFinite(values, first, width, nameOf);
   };
@@ -173,7 +174,7 @@ export function* contentBytes(
 ): Generator<Uint8Array> {
   const { sampleShape, features, targets } = content;
   yield contentHeader(content);
-  for (const { first, values } of blocksOf(features, sizeOf(sampleShape))) {
+  for (const { first, values } of blocksOf(features, product(sampleShape))) {
     onBlock(values, first);
     yield bytesOf(values);
   }
@@ -181,7 +182,7 @@ export function* contentBytes(
 }
 
 function checkContent({ sampleShape, target, features, targets }: DatasetContent, nameOf: NameOf): void {
-  const width = sizeOf(sampleShape);
+  const width = product(sampleShape);
   const ofTarget = targetWidth(target);
   const samples = features.length / width;
   if (!(samples >= 1) || !Number.isInteger(samples))
@@ -239,9 +240,6 @@ function sharedCopy(array: Uint8Array | Int32Array | Float32Array): SharedArrayB
   new Uint8Array(buffer).set(bytesOf(array));
   return buffer;
 }
-
-/** Values in one sample of this shape. */
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 const bytesOf = (array: Uint8Array | Int32Array | Uint32Array | Float32Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

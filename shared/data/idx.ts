@@ -10,6 +10,7 @@ import { gunzip } from "node:zlib";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
+import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { featuresOf, partOfFile, readInto, sizeOfFile } from "./files.ts";
 
@@ -147,7 +148,7 @@ function readHeader({ path, bytes, size = bytes.length }: IdxFile, holds: "image
   const lengths = Array.from({ length: dimensions }, (_, axis) => view.getUint32(4 + 4 * axis));
   const empty = lengths.indexOf(0);
   if (empty >= 0) throw invalid(path, 4 + 4 * empty, "expected a length of at least 1, found 0", again);
-  const expected = lengths.reduce((size, length) => size * length, 1);
+  const expected = product(lengths);
   const found = size - headerLength;
   if (found !== expected)
     throw invalid(

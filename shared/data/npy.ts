@@ -3,6 +3,7 @@
  * …] in C order; features are bytes, float32 or float64, targets those or integers. An uncompressed .npy file of bytes or
  * float32 that is too large for memory stays where it is.
  */
+import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import type { Features } from "./features.ts";
 import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
@@ -182,5 +183,3 @@ function checkSize({ name, type, shape, offset }: Header, size: number): void {
     "Save the array again; it may have been cut short.",
   );
 }
-
-const product = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);

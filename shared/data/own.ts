@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
+import { product } from "../shape.ts";
 import { checkAlike } from "./alike.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetWidth, type TargetSpec } from "./target.ts";
@@ -70,7 +71,7 @@ function checkOwn(part: string, dataset: unknown): void {
 
 async function written(dataset: OwnDataset, folder: string): Promise<string> {
   const { length, sampleShape, target } = dataset;
-  const width = sampleShape.reduce((size, side) => size * side, 1);
+  const width = product(sampleShape);
   const ofTarget = targetWidth(target);
   if (!Number.isSafeInteger(length) || length < 1 || !Number.isSafeInteger(width) || width < 1)
     throw new LockstepError(

@@ -3,6 +3,7 @@
  * I64 or U8. Features that are too large for memory stay in the file.
  */
 import { z } from "zod";
+import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
 import type { Parts } from "./parts.ts";
@@ -122,5 +123,3 @@ function numbersIn({ dtype, shape }: Entry, bytes: Buffer): Float32Array {
   };
   return Float32Array.from({ length: product(shape) }, (_, at) => read(at));
 }
-
-const product = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);

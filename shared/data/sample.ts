@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { LockstepError } from "../errors.ts";
+import { product } from "../shape.ts";
 import { invalid, parseNumber, placeOf, readRows } from "./csv-rows.ts";
 import type { Dataset } from "./dataset.ts";
 import { imageSample } from "./image.ts";
@@ -86,7 +87,7 @@ function rowSample(path: string, row: readonly unknown[], sampleShape: readonly 
     if (Number.isFinite(number)) return number;
     throw invalid(path, `value ${index + 1} is ${JSON.stringify(value)}, expected a number`, "Correct that value.");
   });
-  const expected = sampleShape.reduce((size, length) => size * length, 1);
+  const expected = product(sampleShape);
   if (numbers.length !== expected)
     throw new LockstepError(
       "SHAPE_MISMATCH",

@@ -3,6 +3,7 @@
  * lie and writes its outputs where they are wanted. test/contract/engine.test.ts is the contract as tests.
  */
 import type { Port, Program } from "../graph/program.ts";
+import { product } from "../shape.ts";
 
 export type Inputs = Readonly<Record<string, Float32Array | Int32Array>>;
 export type Outputs = Readonly<Record<string, Float32Array | Int32Array>>;
@@ -32,7 +33,7 @@ export function arrayFor(
   given: Readonly<Record<string, Float32Array | Int32Array>>,
 ): Float32Array | Int32Array {
   const array = given[port.name];
-  const entries = port.shape.reduce((left, right) => left * right, 1);
+  const entries = product(port.shape);
   const typed = port.dtype === "float32" ? array instanceof Float32Array : array instanceof Int32Array;
   if (array === undefined || !typed || array.length !== entries) {
     const found = array === undefined ? "nothing" : `${array.constructor.name} of ${array.length}`;

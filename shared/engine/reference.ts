@@ -6,7 +6,7 @@ import { unreachable } from "../errors.ts";
 import type { NumericTensor } from "../graph/operation.ts";
 import { operationNamed } from "../graph/operations/registry.ts";
 import type { Program, Step } from "../graph/program.ts";
-import { product } from "../graph/values.ts";
+import { product } from "../shape.ts";
 import { arrayFor, type Engine } from "./engine.ts";
 
 type Precision = "float32" | "float64";

@@ -3,6 +3,7 @@
  * every sample of the batch. Everything else is known when the graph is built, so shapes are checked once, before any run.
  */
 import { LockstepError } from "../errors.ts";
+import { product } from "../shape.ts";
 
 export type DataType = "float32" | "int32";
 /** A number of entries, or `rows` entries for every sample (leading dimension only). */
@@ -20,8 +21,6 @@ export function rowsOf(shape: Shape): number | undefined {
   return typeof leading === "object" ? leading.rows : undefined;
 }
 
-export const product = (dimensions: readonly number[]): number => dimensions.reduce((left, right) => left * right, 1);
-
 export const sameDim = (left: Dim, right: Dim): boolean =>
   typeof left === "object" && typeof right === "object" ? left.rows === right.rows : left === right;
 
@@ -31,12 +30,6 @@ export const sameShape = (left: Shape, right: Shape): boolean =>
 /** The shape for a batch of `samples`. */
 export const bindShape = (shape: Shape, samples: number): number[] =>
   shape.map((dim) => (typeof dim === "object" ? dim.rows * samples : dim));
-
-/** Where the entry of this number stands, row by row, as people read it: [3, 0]. */
-export function describePlace(shape: readonly number[], entry: number): string {
-  const place = shape.map((size, axis) => Math.floor(entry / product(shape.slice(axis + 1))) % size);
-  return `[${place.join(", ")}]`;
-}
 
 /** A shape as people read it: [samples, 10] or [samples×4, 10]. */
 export function describeShape(shape: Shape): string {

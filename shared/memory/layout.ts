@@ -8,6 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { LockstepError } from "../errors.ts";
+import { product } from "../shape.ts";
 
 /** Floats from one possible start of a tensor to the next: 64 bytes. */
 const alignment = 16;
@@ -50,7 +51,7 @@ export function layoutOf(tensors: readonly Laid[]): Layout {
   for (const { name, shape, frozen = false } of tensors) {
     if (names.has(name)) throw new LockstepError("SHAPE_MISMATCH", `two tensors are named "${name}"`);
     names.add(name);
-    const length = shape.reduce((product, dimension) => product * dimension, 1);
+    const length = product(shape);
     if (
       !shape.every((dimension) => Number.isSafeInteger(dimension) && dimension > 0) ||
       !Number.isSafeInteger(length)

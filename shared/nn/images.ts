@@ -6,7 +6,8 @@ import { reshape } from "../graph/operations/broadcast.ts";
 import { conv2d } from "../graph/operations/convolution.ts";
 import { maxPool } from "../graph/operations/max-pool.ts";
 import type { PoolOptions } from "../graph/operations/pool.ts";
-import { type Dim, product, shapeMismatch } from "../graph/values.ts";
+import { type Dim, shapeMismatch } from "../graph/values.ts";
+import { product } from "../shape.ts";
 import { activations } from "./activations.ts";
 import type { LayerContext, LayerSpec, Sizes } from "./spec.ts";
 

@@ -3,7 +3,8 @@ import type { Tensor } from "../graph/operation.ts";
 import { add, multiply } from "../graph/operations/arithmetic.ts";
 import { reshape } from "../graph/operations/broadcast.ts";
 import { normalise, scaleToUnit } from "../graph/operations/normalise.ts";
-import { type Dim, product, shapeMismatch } from "../graph/values.ts";
+import { type Dim, shapeMismatch } from "../graph/values.ts";
+import { product } from "../shape.ts";
 import type { LayerContext, LayerSpec } from "./spec.ts";
 
 type Of<Kind extends LayerSpec["kind"]> = Extract<LayerSpec, { kind: Kind }>;

@@ -12,6 +12,7 @@ import { writeOwn, type OwnDataset } from "../../shared/data/own.ts";
 import { wholeReading, type Reading } from "../../shared/data/reading.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
 import { targetWidth, type TargetSpec } from "../../shared/data/target.ts";
+import { product } from "../../shared/shape.ts";
 import { bytesOf, npyBytes, npzBytes, safetensorsBytes, writeImages } from "../support/data-files.ts";
 import { temporaryFolder, writeIdxFolder } from "../support/files.ts";
 
@@ -378,8 +379,6 @@ const kinds: Kind[] = [
     targets: [[5], [0], [4]],
   },
 ];
-
-const product = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 /** The samples at `indices`, as the dataset gives them. */
 function read(dataset: Dataset, indices: readonly number[]): { features: Float32Array; targets: number[] } {

@@ -5,6 +5,7 @@ import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import { compileModel } from "../../shared/nn/model.ts";
+import { product } from "../../shared/shape.ts";
 import { type Arrays, arraysFor, runOnce, someNumbers, summed } from "../support/programs.ts";
 
 const model = compileModel({
@@ -123,7 +124,7 @@ test("onnxruntime takes no new memory for outputs", async () => {
   const inputs = fed(1);
   const before = process.memoryUsage().arrayBuffers;
   for (let again = 0; again < 1_000; again++) await prepared.run(inputs, outputs);
-  const bytes = program.outputs.reduce((sum, { shape }) => sum + 4 * shape.reduce((left, right) => left * right, 1), 0);
+  const bytes = program.outputs.reduce((sum, { shape }) => sum + 4 * product(shape), 0);
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100 * bytes);
   await prepared.close();
 });

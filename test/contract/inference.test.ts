@@ -7,6 +7,7 @@ import { encodeInferenceOnnx } from "../../shared/graph/onnx/encode.ts";
 import { activations, type Activation } from "../../shared/nn/activations.ts";
 import { compileModel } from "../../shared/nn/model.ts";
 import type { ModelSpec } from "../../shared/nn/spec.ts";
+import { product } from "../../shared/shape.ts";
 import { runOnce, someNumbers } from "../support/programs.ts";
 
 const spec = (activation: Activation, more: Partial<ModelSpec> = {}): ModelSpec => ({
@@ -32,13 +33,7 @@ describe("model.onnx", () => {
   test.each(models)("of %s predicts the same for any batch", async (_name, modelSpec, output) => {
     const model = compileModel(modelSpec);
     const parameters = Object.fromEntries(
-      model.parameters.map(({ name, shape }, place) => [
-        name,
-        someNumbers(
-          shape.reduce((left, right) => left * right, 1),
-          place + 1,
-        ),
-      ]),
+      model.parameters.map(({ name, shape }, place) => [name, someNumbers(product(shape), place + 1)]),
     );
     const session = await onnxruntime.InferenceSession.create(encodeInferenceOnnx(model, parameters));
     expect(session.inputMetadata).toEqual([{ name: "input", isTensor: true, type: "float32", shape: ["batch", 4, 5] }]);

@@ -13,6 +13,7 @@ import { add, multiply } from "../../shared/graph/operations/arithmetic.ts";
 import { sum } from "../../shared/graph/operations/broadcast.ts";
 import { operations } from "../../shared/graph/operations/registry.ts";
 import { rowsOf, type Shape } from "../../shared/graph/values.ts";
+import { product } from "../../shared/shape.ts";
 import { type Example, examples, Sources } from "../support/operations.ts";
 import { runOnce, someNumbers, summed, treeSum } from "../support/programs.ts";
 
@@ -47,9 +48,7 @@ function numbersFor(graph: Graph, example: Example, samples: number, width: numb
   return Object.fromEntries(
     graph.inputs.map(({ name, value }, place) => {
       const { shape } = graph.values[value] as Value;
-      const count = shape
-        .map((dim) => (typeof dim === "object" ? dim.rows * samples : dim))
-        .reduce((left, right) => left * right, 1);
+      const count = product(shape.map((dim) => (typeof dim === "object" ? dim.rows * samples : dim)));
       const numbers = [...someNumbers(count, place + 1)].map((number) =>
         example.positive ? Math.abs(number) + 0.1 : number * 3,
       );
@@ -59,7 +58,7 @@ function numbersFor(graph: Graph, example: Example, samples: number, width: numb
 }
 
 const entriesPerSample = (shape: Shape): number =>
-  shape.map((dim) => (typeof dim === "object" ? dim.rows : dim)).reduce((left, right) => left * right, 1);
+  product(shape.map((dim) => (typeof dim === "object" ? dim.rows : dim)));
 
 /** Feeds for some samples only; weights stay whole. */
 function select(graph: Graph, numbers: Record<string, number[]>, samples: readonly number[]): Record<string, number[]> {

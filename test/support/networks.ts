@@ -3,9 +3,9 @@ import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { referenceEngine } from "../../shared/engine/reference.ts";
 import { fuse } from "../../shared/graph/fuse.ts";
 import type { Graph } from "../../shared/graph/graph.ts";
-import { product } from "../../shared/graph/values.ts";
 import { activations, type Activation } from "../../shared/nn/activations.ts";
 import type { LayerSpec, ModelSpec } from "../../shared/nn/spec.ts";
+import { product } from "../../shared/shape.ts";
 import { someNumbers } from "./programs.ts";
 
 /** A network of odd widths with everything in it. */

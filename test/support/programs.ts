@@ -2,7 +2,7 @@
 import type { Engine } from "../../shared/engine/engine.ts";
 import { splitAt } from "../../shared/gradient/tree.ts";
 import type { Program } from "../../shared/graph/program.ts";
-import { product } from "../../shared/graph/values.ts";
+import { product } from "../../shared/shape.ts";
 
 export type Arrays = Record<string, Float32Array | Int32Array>;
 

@@ -4,9 +4,10 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { LockstepError } from "../../errors.ts";
+import { product } from "../../shape.ts";
 import type { Graph, Value } from "../graph.ts";
 import type { Port, Program, Step } from "../program.ts";
-import { product, type Shape } from "../values.ts";
+import type { Shape } from "../values.ts";
 import { emitSteps, ENGINE_DOMAIN, tensorProto, valueInfo } from "./emit.ts";
 import { type GraphProto, ModelProtoSchema } from "./onnx_pb.js";
 

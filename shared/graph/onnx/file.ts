@@ -4,7 +4,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { LockstepError } from "../../errors.ts";
-import { describePlace, product } from "../values.ts";
+import { describePlace, product } from "../../shape.ts";
 import {
   AttributeProto_AttributeType as Kind,
   type GraphProto,

@@ -3,7 +3,8 @@
  * cleared. Nothing is computed, so rows are independent; the sample axis stays in front and whole.
  */
 import { defineOperation, MOST_INPUTS, type NumericTensor, type Tensor } from "../operation.ts";
-import { type Dim, product, rowsOf, sameDim, type Shape, shapeMismatch, type TensorType } from "../values.ts";
+import { type Dim, rowsOf, sameDim, type Shape, shapeMismatch, type TensorType } from "../values.ts";
+import { product } from "../../shape.ts";
 
 /** Counted from the end where negative. */
 const axisOf = (shape: Shape, axis: number): number => (axis < 0 ? axis + shape.length : axis);

@@ -1,6 +1,7 @@
 /** Average pooling of images [n, channels, height, width]; padding counts as zeros, as in PyTorch. */
+import { product } from "../../shape.ts";
 import { defineOperation, type Tensor } from "../operation.ts";
-import { type Dim, product, shapeMismatch } from "../values.ts";
+import { type Dim, shapeMismatch } from "../values.ts";
 import { scale } from "./arithmetic.ts";
 import { sum } from "./broadcast.ts";
 import {

@@ -4,8 +4,9 @@
  * combined along the canonical tree.
  */
 import { LockstepError } from "../../errors.ts";
+import { product } from "../../shape.ts";
 import { defineOperation, type Tensor } from "../operation.ts";
-import { describeShape, type Dim, product, rowsOf, sameDim, sameShape, type Shape, shapeMismatch } from "../values.ts";
+import { describeShape, type Dim, rowsOf, sameDim, sameShape, type Shape, shapeMismatch } from "../values.ts";
 import { fill, uniformOf } from "./source.ts";
 
 /** The common shape of two operands; throws SHAPE_MISMATCH naming the operation and both. */

@@ -3,8 +3,9 @@
  * the images and in the weights, so the three operations are each other's derivatives. Images are [n, channels, height,
  * width], weights [out, in / groups, height, width].
  */
+import { product } from "../../shape.ts";
 import { defineOperation, type EmitContext, type NumericTensor, type Tensor } from "../operation.ts";
-import { type Dim, product, rowsOf, sameShape, shapeMismatch, type TensorType } from "../values.ts";
+import { type Dim, rowsOf, sameShape, shapeMismatch, type TensorType } from "../values.ts";
 import { sum } from "./broadcast.ts";
 import { eachTap, isImages, leftOver, onnxWindow, type Window, windowedSizes, windowSchema } from "./window.ts";
 

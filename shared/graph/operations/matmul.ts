@@ -2,8 +2,9 @@
  * Products of matrices. The sample dimension is either the rows of the left operand, and then of the result, or it is
  * summed over (left transposed, right plain): that is a weight gradient, one per shard.
  */
+import { product } from "../../shape.ts";
 import { defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
-import { type Dim, product, rowsOf, sameDim, shapeMismatch, type TensorType } from "../values.ts";
+import { type Dim, rowsOf, sameDim, shapeMismatch, type TensorType } from "../values.ts";
 import { reshape, sumSamples, sumTo } from "./broadcast.ts";
 
 interface Transposes {

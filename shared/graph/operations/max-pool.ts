@@ -2,8 +2,9 @@
  * Maximum pooling of images [n, channels, height, width]. The gradient goes to the first largest entry of a window in
  * row-major order, as in PyTorch; padding is never the largest.
  */
+import { product } from "../../shape.ts";
 import { defineOperation, type EmitContext, type Tensor } from "../operation.ts";
-import { product, sameShape, shapeMismatch, type TensorType } from "../values.ts";
+import { sameShape, shapeMismatch, type TensorType } from "../values.ts";
 import { relu } from "./elementwise.ts";
 import {
   checkPooled,

@@ -1,5 +1,6 @@
 /** What maximum and average pooling share: the attributes of a pool, shapes, and the walk over windows. */
-import { product, sameShape, shapeMismatch, type Dim, type TensorType } from "../values.ts";
+import { product } from "../../shape.ts";
+import { sameShape, shapeMismatch, type Dim, type TensorType } from "../values.ts";
 import { eachTap, isImages, onnxWindow, type Window, windowedSizes, windowSchema } from "./window.ts";
 
 /** Sizes are [height, width]; `padding` is [top, left, bottom, right]. */

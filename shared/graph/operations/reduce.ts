@@ -1,6 +1,7 @@
 /** Reductions as layers have them: sums, means, and the largest and smallest entries along axes that are not the samples'. */
 import { defineOperation, type GradientContext, type NumericTensor, type Tensor } from "../operation.ts";
-import { product, rowsOf, samplesMixed, type Shape, shapeMismatch, type TensorType } from "../values.ts";
+import { rowsOf, samplesMixed, type Shape, shapeMismatch, type TensorType } from "../values.ts";
+import { product } from "../../shape.ts";
 import { divide, equal, multiply, scale } from "./arithmetic.ts";
 import { broadcastOffsets, expand, reshape, sum } from "./broadcast.ts";
 

@@ -1,7 +1,8 @@
 /** Values without inputs: what is fed, small known tensors, and tensors that hold one number everywhere. */
 import { LockstepError } from "../../errors.ts";
 import { defineOperation, type NumericTensor, type Tensor } from "../operation.ts";
-import { product, type Shape, shapeMismatch } from "../values.ts";
+import { type Shape, shapeMismatch } from "../values.ts";
+import { product } from "../../shape.ts";
 
 /** Fed at every run. Its type comes from the graph's list of inputs, not from a rule. */
 export const inputOperation = defineOperation({

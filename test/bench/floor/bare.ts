@@ -10,6 +10,7 @@ import { fuse } from "../../../shared/graph/fuse.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { layoutOf, slotView } from "../../../shared/memory/layout.ts";
 import { initialParameters } from "../../../shared/nn/model.ts";
+import { product } from "../../../shared/shape.ts";
 import { configOf, warmUpOf, workloads } from "../workloads.ts";
 
 const [, , name, workers] = process.argv;
@@ -21,10 +22,9 @@ const rows = workload.batch / Number(workers);
 const program = fuse(model.train, [rows]);
 const layout = layoutOf(model.parameters);
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 const ports = [...program.inputs, ...program.outputs];
 const arena = new Arena(
-  4 * layout.size + ports.reduce((bytes, { shape }) => bytes + 64 * Math.ceil(sizeOf(shape) / 16), 0) + 64,
+  4 * layout.size + ports.reduce((bytes, { shape }) => bytes + 64 * Math.ceil(product(shape) / 16), 0) + 64,
 );
 const parameters = arena.floats(arena.allocate(4 * layout.size), layout.size);
 initialParameters(model, layout, config.seed, parameters);
@@ -32,7 +32,7 @@ const arrays = new Map(
   ports.map(({ name: port, shape, dtype }) => {
     const parameter = /^parameter:(.*)$/.exec(port)?.[1];
     if (parameter !== undefined) return [port, slotView(layout, parameter, parameters)];
-    const floats = arena.floats(arena.allocate(4 * sizeOf(shape)), sizeOf(shape));
+    const floats = arena.floats(arena.allocate(4 * product(shape)), product(shape));
     return [port, dtype === "int32" ? new Int32Array(floats.buffer, floats.byteOffset, floats.length) : floats];
   }),
 );

@@ -6,6 +6,7 @@ import {
   type SafetensorsContent,
 } from "../../../shared/checkpoint/safetensors.ts";
 import { LockstepError } from "../../../shared/errors.ts";
+import { product } from "../../../shared/shape.ts";
 import { failureOf } from "../../support/files.ts";
 import { readByRules } from "../../support/safetensors-rules.ts";
 
@@ -98,7 +99,7 @@ describe("decoding", () => {
           tensors: named.map(({ name, shape }) => ({
             name,
             shape,
-            values: Float32Array.from(numbers.take(shape.reduce((a, b) => a * b, 1))),
+            values: Float32Array.from(numbers.take(product(shape))),
           })),
         };
         const decoded = decodeSafetensors(encodeSafetensors(content), "f");

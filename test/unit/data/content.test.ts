@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { readContent } from "../../../shared/data/content.ts";
 import { contentBytes, createDataset } from "../../../shared/data/dataset.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
+import { product } from "../../../shared/shape.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
 const bytes = createDataset({
@@ -28,7 +29,7 @@ async function written(dataset: Dataset): Promise<string> {
 }
 
 function rowsOf(dataset: Dataset): unknown {
-  const width = dataset.sampleShape.reduce((left, right) => left * right, 1);
+  const width = product(dataset.sampleShape);
   const features = new Float32Array(3 * width);
   const targets = dataset.target.kind === "class" ? new Int32Array(3) : new Float32Array(3 * dataset.target.width);
   dataset.batch([7, 0, 9], features, targets);

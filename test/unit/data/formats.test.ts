@@ -10,6 +10,7 @@ import { writeOwn } from "../../../shared/data/own.ts";
 import { split, wholeReading } from "../../../shared/data/reading.ts";
 import type { DataSpec } from "../../../shared/data/spec.ts";
 import { learnMerges, tokensOf } from "../../../shared/data/text.ts";
+import { product } from "../../../shared/shape.ts";
 import { bytesOf, npyBytes, npzBytes, safetensorsBytes, writeImages } from "../../support/data-files.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
@@ -25,7 +26,7 @@ async function open(files: Files, spec: (folder: string) => DataSpec, validation
 }
 
 function featuresOf({ train }: Pick<OpenedData, "train">): number[] {
-  const features = new Float32Array(train.length * train.sampleShape.reduce((size, side) => size * side, 1));
+  const features = new Float32Array(train.length * product(train.sampleShape));
   train.batch([...Array(train.length).keys()], features, train.transfer().targets.slice());
   return [...features];
 }
@@ -291,8 +292,7 @@ it("refuses an archive with one bit changed, stored or compressed", async () => 
 });
 
 describe("a test part that the training part's network cannot be evaluated on", () => {
-  const values = (...shape: number[]): Uint8Array =>
-    npyBytes("<f4", shape, new Uint8Array(4 * shape.reduce((size, side) => size * side, 1)));
+  const values = (...shape: number[]): Uint8Array => npyBytes("<f4", shape, new Uint8Array(4 * product(shape)));
   const parts = { features: values(2, 3), targets: values(2, 2) };
 
   it.each<[what: string, test: { features?: Uint8Array; targets?: Uint8Array }, message: string]>([

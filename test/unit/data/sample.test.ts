@@ -6,6 +6,7 @@ import { openMnist } from "../../../shared/data/mnist.ts";
 import { openData } from "../../../shared/data/open.ts";
 import { readSample } from "../../../shared/data/sample.ts";
 import type { DataSpec } from "../../../shared/data/spec.ts";
+import { product } from "../../../shared/shape.ts";
 import { writeImages } from "../../support/data-files.ts";
 import { failureOf, temporaryFolder } from "../../support/files.ts";
 
@@ -121,7 +122,7 @@ describe("an image", () => {
 /** Asks about files whose samples are those of the training data, and compares the bits. */
 async function expectSamples(spec: DataSpec, paths: readonly string[]): Promise<void> {
   const data = await openData(spec);
-  const width = data.train.sampleShape.reduce((size, side) => size * side, 1);
+  const width = product(data.train.sampleShape);
   const row = new Float32Array(width);
   for (const [index, path] of paths.entries()) {
     data.train.batch([index], row, new Int32Array(1));

@@ -9,6 +9,7 @@ import { add, multiply, scale, subtract } from "../../../shared/graph/operations
 import { sum, sumSamples } from "../../../shared/graph/operations/broadcast.ts";
 import { relu } from "../../../shared/graph/operations/elementwise.ts";
 import { activations } from "../../../shared/nn/activations.ts";
+import { product } from "../../../shared/shape.ts";
 import { examples, Sources } from "../../support/operations.ts";
 import { someNumbers, summed } from "../../support/programs.ts";
 
@@ -31,12 +32,7 @@ function expectDerivatives(build: (from: Sources) => Tensor, positive = false): 
   const program = fuse(graph, [samples]);
   const inputs = Object.fromEntries(
     program.inputs.map(({ name, shape, dtype }, place) => {
-      const numbers = [
-        ...someNumbers(
-          shape.reduce((left, right) => left * right, 1),
-          place + 3,
-        ),
-      ];
+      const numbers = [...someNumbers(product(shape), place + 3)];
       const wanted = numbers.map((number) => (positive ? Math.abs(number) + 0.5 : number));
       return [name, dtype === "int32" ? Int32Array.from(numbers, (_, row) => row % 3) : Float64Array.from(wanted)];
     }),

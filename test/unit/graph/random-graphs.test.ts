@@ -21,7 +21,8 @@ import { linear } from "../../../shared/graph/operations/matmul.ts";
 import { normalise, scaleToUnit } from "../../../shared/graph/operations/normalise.ts";
 import { mean } from "../../../shared/graph/operations/reduce.ts";
 import { logSoftmax, softmax } from "../../../shared/graph/operations/softmax.ts";
-import { type Dim, product } from "../../../shared/graph/values.ts";
+import type { Dim } from "../../../shared/graph/values.ts";
+import { product } from "../../../shared/shape.ts";
 import { Sources } from "../../support/operations.ts";
 import { runOnce, someNumbers, summed } from "../../support/programs.ts";
 

@@ -1,11 +1,12 @@
 /** Entries put in other places, of tensors and of known numbers, and what shapes are computed from. */
+import { product } from "../../../shape.ts";
 import type { Tensor } from "../../operation.ts";
 import { add, complement, scale, select } from "../../operations/arithmetic.ts";
 import { concat, lowerTriangle, pad, slice, transpose } from "../../operations/arrange.ts";
 import { expand, reshape } from "../../operations/broadcast.ts";
 import { lookup } from "../../operations/lookup.ts";
 import { fill } from "../../operations/source.ts";
-import { type Dim, product, rowsOf, type Shape } from "../../values.ts";
+import { type Dim, rowsOf, type Shape } from "../../values.ts";
 import { DAMAGED, type NodeContext, type Rule, type Rules, shapeOf } from "./context.ts";
 import { pickedAlong, reordered, slicePlaces } from "./picked.ts";
 import { resized } from "./resize.ts";

@@ -1,4 +1,5 @@
 /** Functions of one entry or of two, of tensors and of known numbers. */
+import { product } from "../../../shape.ts";
 import type { Tensor } from "../../operation.ts";
 import {
   add,
@@ -32,7 +33,7 @@ import {
   tanh,
 } from "../../operations/elementwise.ts";
 import { fill } from "../../operations/source.ts";
-import { type Dim, product } from "../../values.ts";
+import type { Dim } from "../../values.ts";
 import { cast } from "./cast.ts";
 import type { NodeContext, Rule, Rules } from "./context.ts";
 import { raised } from "./power.ts";

@@ -1,4 +1,5 @@
 /** Convolutions and pools. Signals of one dimension are images of height 1. */
+import { product } from "../../../shape.ts";
 import type { Tensor } from "../../operation.ts";
 import { add, divide, multiply, offset, scale } from "../../operations/arithmetic.ts";
 import { pad, slice } from "../../operations/arrange.ts";
@@ -10,7 +11,7 @@ import { maxPool } from "../../operations/max-pool.ts";
 import { largest, mean } from "../../operations/reduce.ts";
 import { constantOperation } from "../../operations/source.ts";
 import { eachTap } from "../../operations/window.ts";
-import { type Dim, product } from "../../values.ts";
+import type { Dim } from "../../values.ts";
 import { DAMAGED, type NodeContext, type Rules, shapeOf } from "./context.ts";
 import { ofTensor } from "./value.ts";
 

@@ -2,12 +2,13 @@
  * Normalisations. Batch norm has the statistics that the file holds, which stay as they are, as it has them in use; its scale
  * and shift train. So a sample's gradient does not depend on its batch, and sums are exact over any number of workers.
  */
+import { product } from "../../../shape.ts";
 import type { Tensor } from "../../operation.ts";
 import { add, divide, multiply, offset, subtract } from "../../operations/arithmetic.ts";
 import { reshape } from "../../operations/broadcast.ts";
 import { sqrt } from "../../operations/elementwise.ts";
 import { normalise, scaleToUnit } from "../../operations/normalise.ts";
-import { type Dim, product } from "../../values.ts";
+import type { Dim } from "../../values.ts";
 import type { NodeContext, Rules } from "./context.ts";
 import { ofTensor } from "./value.ts";
 

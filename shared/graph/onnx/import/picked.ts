@@ -1,5 +1,5 @@
 /** Known numbers in other places. Exporters turn and cut lists of sizes and pads in ways that no tensor needs to be. */
-import { product } from "../../values.ts";
+import { product } from "../../../shape.ts";
 import { type Known, ofNumbers, type Value } from "./value.ts";
 
 /** The entries of an axis that a slice takes, in its order; a negative step goes from the end to the front. */

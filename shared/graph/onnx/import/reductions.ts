@@ -1,11 +1,11 @@
 /** Sums, means and extremes along axes, and softmax. */
+import { product } from "../../../shape.ts";
 import type { Tensor } from "../../operation.ts";
 import { add, multiply, subtract } from "../../operations/arithmetic.ts";
 import { reshape, sum } from "../../operations/broadcast.ts";
 import { absolute, exp, log, sqrt } from "../../operations/elementwise.ts";
 import { largest, mean, smallest } from "../../operations/reduce.ts";
 import { hardmax, logSoftmax, softmax } from "../../operations/softmax.ts";
-import { product } from "../../values.ts";
 import type { NodeContext, Rule, Rules } from "./context.ts";
 import { ofTensor } from "./value.ts";
 

@@ -3,9 +3,10 @@
  * that are known by now. Exporters write shapes as graphs of their own; computing them here, with the number of samples as a
  * symbol, is what makes a file with a free batch size an ordinary graph.
  */
+import { product } from "../../../shape.ts";
 import type { Tensor } from "../../operation.ts";
 import { constantOperation, fill } from "../../operations/source.ts";
-import { type Dim, product } from "../../values.ts";
+import type { Dim } from "../../values.ts";
 
 export interface Known {
   readonly shape: readonly number[];
