@@ -1,6 +1,6 @@
 /** What becomes of a partial: used once, or answered with the code that says why not. */
 import type { WorkerId } from "../../shared/ids.ts";
-import { nodeKey } from "../../shared/gradient/tree.ts";
+import { nodeKey, toNode } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { Answer, Partial, PlacedPartial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
@@ -13,8 +13,6 @@ import type { CoordinatorState, Piece } from "./state.ts";
 const EACH_TOLD = 3;
 /** Kinds that are counted; those that happened last are kept, and would be told of anew. */
 const MOST_SPOILINGS = 1_000;
-
-const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
 
 /** The piece a partial answers, or the code of why it is not wanted. */
 function wanted(state: CoordinatorState, worker: WorkerId, name: WorkName, node: TreeNode): Piece | Answer["code"] {

@@ -4,6 +4,7 @@
  */
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import type { PartialLayouts } from "../../shared/gradient/partial.ts";
+import { toNode } from "../../shared/gradient/tree.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import { bytesOf, packsFor } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
@@ -77,8 +78,7 @@ export class Exchange {
     if (taken === "partial") return this.#advance(partial.work);
     const { work, computeMicroseconds } = partial;
     this.#profiler.computed(worker, computeMicroseconds);
-    const [start, end] = partial.node;
-    const node = { start, end };
+    const node = toNode(partial.node);
     if (taken === "corrupt") return { type: "corrupt", worker, work, node };
     const finite = reduction.isFinite(worker, node);
     return { type: "assembled", worker, work, node, finite, computeMicroseconds };

@@ -6,6 +6,7 @@
  * can be used while the partials' beginnings are still arriving. The core says which bytes are wanted.
  */
 import { TreeReducer } from "../../shared/gradient/reducer.ts";
+import { toNode } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { vectorBytes } from "../../shared/gradient/partial.ts";
 import type { PartialLayouts } from "../../shared/gradient/partial.ts";
@@ -162,12 +163,9 @@ export class Reduction {
   }
 
   /** Takes a whole partial of the open work that a worker has left at a byte offset; undefined: it is not where it was to be. */
-  takePlaced(
-    worker: WorkerId,
-    { node: [start, end], checksum }: PlacedPartial,
-    place: number | undefined,
-  ): "corrupt" | "complete" {
-    const node = { start, end };
+  takePlaced(worker: WorkerId, partial: PlacedPartial, place: number | undefined): "corrupt" | "complete" {
+    const { checksum } = partial;
+    const node = toNode(partial.node);
     this.drop(worker, node);
     if (place === undefined) return "corrupt";
     let isFinite = true;
@@ -277,5 +275,3 @@ export class Reduction {
     if (this.#held.delete(place)) this.#pools[this.#kind].release(place);
   }
 }
-
-const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });

@@ -13,6 +13,7 @@ import { partialLayouts } from "../gradient/partial.ts";
 import { cutIntoShards } from "../gradient/plan.ts";
 import { stepNumber } from "../ids.ts";
 import { TreeReducer } from "../gradient/reducer.ts";
+import { toNode } from "../gradient/tree.ts";
 import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
 import { inBackground } from "./background.ts";
@@ -176,7 +177,7 @@ export class ComputePool {
     const { kind, step } = name;
     const { memory } = this;
     const cut = cutIntoShards(samples, shards);
-    const targets = nodes.map(([start, end]) => ({ start, end }));
+    const targets = nodes.map(toNode);
     const reducer = new TreeReducer(shards, targets, (left, right) => memory.add(kind, left, right));
     const tasks = nodesToCompute(targets, cut.sizes, this.#threads);
     const work: OpenWork = {

@@ -47,6 +47,9 @@ export function isTreeNode(shards: number, node: TreeNode): boolean {
   return cover.length === 1 && cover[0]!.start === node.start && cover[0]!.end === node.end;
 }
 
+/** A node as messages have it. */
+export const toNode = ([start, end]: readonly [number, number]): TreeNode => ({ start, end });
+
 /** A node's name, as a key of maps and in messages. */
 export const nodeKey = (node: TreeNode): string => `${node.start}-${node.end}`;
 
