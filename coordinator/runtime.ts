@@ -13,6 +13,7 @@ import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { CoordinatorMessage } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
+import { isSameWork } from "../shared/protocol/work-name.ts";
 import { commit } from "./exchange/commit.ts";
 import type { CommitParts } from "./exchange/commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
@@ -278,7 +279,7 @@ export class CoordinatorRuntime implements ServerListener {
       });
     }
     // Meanwhile another work may be open, whose sums over a node of the same name are others; the core looks at the name.
-    const isOpen = state.work?.name.kind === work.name.kind && state.work.name.step === work.name.step;
+    const isOpen = state.work !== undefined && isSameWork(state.work.name, work.name);
     const right = bytes === undefined || !isOpen ? undefined : reduction.equalTo(node, bytes);
     this.#handle({ type: "judged", work: work.name, node, right });
   }

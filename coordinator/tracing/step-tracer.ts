@@ -9,7 +9,7 @@ import type { CoordinatorState, Work } from "../core/state.ts";
 import type { Lane, Span, StepTrace } from "../dashboard/page/messages.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { WorkerId } from "../../shared/ids.ts";
-import type { WorkName } from "../../shared/protocol/messages.ts";
+import { isSameWork } from "../../shared/protocol/work-name.ts";
 import { WorkerClock, type Measured } from "./worker-clock.ts";
 
 /** Spans of the coordinator closer than this are one, and it did not wait between them; milliseconds. */
@@ -70,7 +70,7 @@ export class StepTracer {
     switch (effect.type) {
       case "send":
         add(open.own, "send", begin - open.begin, end - open.begin);
-        if (effect.message.type === "assignment" && isOf(open.work, effect.message.work))
+        if (effect.message.type === "assignment" && isSameWork(open.work.name, effect.message.work))
           this.#assigned(open, effect.worker, begin);
         return;
       case "send-parameters":
@@ -142,8 +142,6 @@ export class StepTracer {
     });
   }
 }
-
-const isOf = ({ name }: Work, { kind, step }: WorkName): boolean => name.kind === kind && name.step === step;
 
 /** A lane for each part that it told of; for one that told nothing a single one. */
 function lanesOf(worker: Answering, length: number): Lane[] {

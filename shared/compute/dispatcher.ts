@@ -4,8 +4,9 @@
  */
 import { signalOf } from "../gradient/arrivals.ts";
 import type { WorkName } from "../protocol/messages.ts";
+import { rankOf } from "../protocol/work-name.ts";
 import type { ComputeMemory } from "./memory.ts";
-import { rankOf, TaskQueue } from "./queue.ts";
+import { TaskQueue } from "./queue.ts";
 import type { OpenWork, PendingTask } from "./queue.ts";
 import type { Announcement, ComputeResult, ComputeTask, Progress } from "./task.ts";
 import { SERIES_PER_THREAD } from "./threads.ts";

@@ -16,6 +16,7 @@ import { TreeReducer } from "../gradient/reducer.ts";
 import { toNode } from "../gradient/tree.ts";
 import { MOST_CALLS } from "../protocol/messages.ts";
 import type { Assignment, RunPlan, WorkKind, WorkName } from "../protocol/messages.ts";
+import { isSameWork } from "../protocol/work-name.ts";
 import { inBackground } from "./background.ts";
 import { checkPlan } from "./check-plan.ts";
 import { nodesToCompute } from "./cut.ts";
@@ -24,7 +25,6 @@ import type { Computed } from "./dispatcher.ts";
 import { suitsSocketThread } from "./which-thread.ts";
 import { ComputeMemory } from "./memory.ts";
 import { probe } from "./probe.ts";
-import { rankOf } from "./queue.ts";
 import type { OnSum, OpenWork, PendingTask } from "./queue.ts";
 import { piscinaThreads } from "./threads.ts";
 import type { StartThreads, Threads } from "./threads.ts";
@@ -116,7 +116,7 @@ export class ComputePool {
 
   /** Forgets a work, or all: `onSum` is not called for it any more, and what threads still compute is thrown away. */
   forget(name?: WorkName): void {
-    const forgotten = [...this.#open].filter((work) => name === undefined || rankOf(work.name) === rankOf(name));
+    const forgotten = [...this.#open].filter((work) => name === undefined || isSameWork(work.name, name));
     if (forgotten.length === 0) return;
     for (const work of forgotten) {
       work.forgotten = true;

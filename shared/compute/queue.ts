@@ -2,6 +2,7 @@
 import type { TreeReducer } from "../gradient/reducer.ts";
 import type { TreeNode } from "../gradient/tree.ts";
 import type { EngineCall, WorkName } from "../protocol/messages.ts";
+import { rankOf } from "../protocol/work-name.ts";
 import type { ComputeTask } from "./task.ts";
 
 /** The sum over one assigned subtree. */
@@ -42,9 +43,6 @@ export interface PendingTask {
   readonly node: TreeNode;
   readonly task: Omit<ComputeTask, "outputs" | "awaits" | "announcement">;
 }
-
-/** Works follow one another: an evaluation comes before the step that is taken with the same parameters. */
-export const rankOf = ({ kind, step }: WorkName): number => 2 * step + (kind === "train" ? 1 : 0);
 
 export class TaskQueue {
   #pending: PendingTask[] = [];

@@ -7,6 +7,7 @@ import { stepNumber } from "../../shared/ids.ts";
 import { isTreeNode } from "../../shared/gradient/tree.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Assignment, CoordinatorMessage, Welcome, WorkName } from "../../shared/protocol/messages.ts";
+import { isSameWork, rankOf } from "../../shared/protocol/work-name.ts";
 import type { WorkerEffect, WorkerEvent, WorkerState } from "./state.ts";
 
 const HEARTBEAT_EVERY = 1_000;
@@ -77,8 +78,7 @@ const onViolation = ({ message }: LockstepError): WorkerEffect[] => [
   { type: "disconnect" },
 ];
 
-const isAssigned = ({ works }: WorkerState, { kind, step: number }: WorkName): boolean =>
-  works.some((work) => work.kind === kind && work.step === number);
+const isAssigned = ({ works }: WorkerState, name: WorkName): boolean => works.some((work) => isSameWork(work, name));
 
 /** Whether there are such shards, and such nodes of their tree. */
 const isComputable = ({ samples, shards, nodes }: Assignment): boolean =>
@@ -225,9 +225,7 @@ function onComputed(
   return [{ type: "deliver", work, node, computeMicroseconds }, ...forget(over)];
 }
 
-/** An evaluation comes before the step that is taken with the same parameters. */
-const inOrder = (one: WorkName, other: WorkName): number =>
-  one.step - other.step || Number(one.kind === "train") - Number(other.kind === "train");
+const inOrder = (one: WorkName, other: WorkName): number => rankOf(one) - rankOf(other);
 const isBefore = (one: WorkName, other: WorkName): boolean => inOrder(one, other) < 0;
 
 const forget = (works: readonly WorkName[]): WorkerEffect[] => works.map((work) => ({ type: "forget", work }));
