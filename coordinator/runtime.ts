@@ -11,6 +11,7 @@ import type { WorkerId } from "../shared/ids.ts";
 import { bytesOf, decodeFrame, encodeFrame, packsFor } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
+import { HEARTBEAT_EVERY } from "../shared/protocol/liveness.ts";
 import type { CoordinatorMessage } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { isSameWork } from "../shared/protocol/work-name.ts";
@@ -29,7 +30,6 @@ import type { ServerListener } from "./server/server.ts";
 import type { LineListener } from "./exchange/shared-memory.ts";
 
 const TICK_EVERY = 100;
-const HEARTBEAT_EVERY = 1_000;
 
 export interface RuntimeParts extends ExchangeParts, CommitParts {
   readonly referee: Referee;

@@ -1,5 +1,6 @@
 /** Who is given a piece of the open work, and by when it is wanted. Decides time, never bits. */
 import type { WorkerId } from "../../shared/ids.ts";
+import { QUIET_AFTER } from "../../shared/protocol/liveness.ts";
 import type { WorkKind } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
 import { sendParameters } from "./sending.ts";
@@ -11,8 +12,6 @@ const FIRST_DEADLINE = 30_000;
 const SHORTEST_DEADLINE = 2_000;
 /** A piece that takes this many times the usual duration is late. */
 const PATIENCE = 8;
-/** A worker that has missed two heartbeats may be frozen: it is given nothing new until it is heard again. */
-const QUIET_AFTER = 2_500;
 
 /** Copies of subtrees that may be on their way or here at a time: as many as there are buffers for. */
 export const mostCopies = (shards: number): number => 2 * shards + 2;

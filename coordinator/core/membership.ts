@@ -1,6 +1,7 @@
 /** Who is let in and who is let go. Every refusal has a code and a sentence that says what to do. */
 import { LockstepError } from "../../shared/errors.ts";
 import type { WorkerId } from "../../shared/ids.ts";
+import { FROZEN_AFTER, SILENCE_DEADLINE } from "../../shared/protocol/liveness.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Hello, Ready } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect } from "./events.ts";
@@ -14,10 +15,6 @@ import { noteFailure } from "./trust.ts";
 const HANDSHAKE_DEADLINE = 10_000;
 /** Reading the data and probing the engine may take this long, heartbeats or not. */
 const PREPARE_DEADLINE = 600_000;
-/** A member from which no byte came for this long is lost; heartbeats come every second. */
-const SILENCE_DEADLINE = 15_000;
-/** Ticks so far apart mean that this process was frozen or busy. */
-const FROZEN_AFTER = 1_000;
 
 /** Why a worker's hello is refused, or undefined. Before its proof it hears of versions, and of nothing else. */
 export function objectionToHello(state: CoordinatorState, member: Member, hello: Hello): LockstepError | undefined {

@@ -5,18 +5,14 @@
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import { isTreeNode } from "../../shared/gradient/tree.ts";
+import { FROZEN_AFTER, HEARTBEAT_EVERY, SILENCE_DEADLINE } from "../../shared/protocol/liveness.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Assignment, CoordinatorMessage, Welcome, WorkName } from "../../shared/protocol/messages.ts";
 import { isSameWork, rankOf } from "../../shared/protocol/work-name.ts";
 import type { WorkerEffect, WorkerEvent, WorkerState } from "./state.ts";
 
-const HEARTBEAT_EVERY = 1_000;
-/** A coordinator from which no byte came for this long is gone; it sends a heartbeat every second. */
-const SILENCE_DEADLINE = 15_000;
 /** Heartbeats alone make no coordinator: one that has not welcomed this worker for this long is left. */
 const HANDSHAKE_DEADLINE = 15_000;
-/** Ticks so far apart mean that this process was frozen or busy. */
-const FROZEN_AFTER = 1_000;
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 2_500;
 
