@@ -1,10 +1,11 @@
 /** A worker's thread that has the socket lets others go first when it is woken, but where parameters come over it for others. */
 import { readdirSync, readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ComputePool } from "../../../shared/compute/pool.ts";
 import { operatingSystem } from "../../../shared/memory/system.ts";
 import { regressionPlan } from "../../support/regression-plan.ts";
 
+const OTHER = 0;
 const BATCH = 3;
 
 /** The scheduling policy of a thread of this process: the 41st field of its status (proc_pid_stat(5)), of which the 2nd has blanks. */
@@ -49,8 +50,10 @@ describe.runIf(operatingSystem() !== undefined)("in the background", () => {
     expect(inTheBackground()).toEqual([]);
   });
 
-  it("stays who was there before", async () => {
-    operatingSystem()!.sched_setscheduler(0, BATCH, Int32Array.of(0));
+  it("stays a thread that was there before its pool was opened", async () => {
+    const scheduleAs = (policy: number): unknown => operatingSystem()!.sched_setscheduler(0, policy, Int32Array.of(0));
+    onTestFinished(() => void scheduleAs(OTHER));
+    scheduleAs(BATCH);
     const pool = await open(1);
     await pool.close();
     expect(policyOf("thread-self")).toBe(BATCH);
