@@ -43,7 +43,7 @@ test.each([
   ["sends wrong bits, under audit", "bit", "1"],
   ["sends what is no number, without audit", "nan", "0"],
 ])(
-  "a worker that %s",
+  "a worker that %s, is quarantined and not taken back, and changes no bit",
   async (_what, lie, audit) => {
     const { folder, config, undisturbed } = await prepare();
     expect(undisturbed.audits).toBeGreaterThan(20);

@@ -46,7 +46,7 @@ describe("encoding", () => {
     }
   });
 
-  it("is these bytes", () => {
+  it("writes exactly these bytes for a known tensor", () => {
     const file = encodeSafetensors({
       metadata: { a: "b" },
       tensors: [{ name: "x", shape: [1, 2], values: Float32Array.of(1, -2) }],

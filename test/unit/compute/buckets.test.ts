@@ -136,7 +136,7 @@ describe.each([
     expect((await sum).at(-1)?.calls[0]?.[3]).toBeGreaterThanOrEqual(arrived);
   });
 
-  it("computes", async () => {
+  it("computes all of its sum itself", async () => {
     const pool = await opened(1, isApart);
     pool.arrived(0);
     const threads = (await sumOf(pool, 0)).flatMap(({ calls }) => calls.map(([thread]) => thread));

@@ -205,13 +205,13 @@ describe("bodies", () => {
   const multipart = "Content-Type: multipart/form-data";
 
   it.each([
-    ["none", "POST /stop HTTP/1.1", "", 200],
-    ["a short one", "POST /stop HTTP/1.1\r\nContent-Length: 3", "abc", 200],
-    ["one in pieces", `POST /stop HTTP/1.1\r\n${chunked}`, "3\r\nabc\r\n0\r\n\r\n", 411],
-    ["one in pieces without an end", `POST /stop HTTP/1.1\r\n${chunked}`, "3\r\nabc\r\n", 411],
-    ["one that is too long", "POST /stop HTTP/1.1\r\nContent-Length: 20000", "abc", 413],
-    ["one of a GET that is too long", "GET /page HTTP/1.1\r\nContent-Length: 20000", "abc".repeat(7000), 413],
-  ])("%s, where none is expected", async (_what, head, body, status) => {
+    ["none", 200, "POST /stop HTTP/1.1", ""],
+    ["a short one", 200, "POST /stop HTTP/1.1\r\nContent-Length: 3", "abc"],
+    ["one in pieces", 411, `POST /stop HTTP/1.1\r\n${chunked}`, "3\r\nabc\r\n0\r\n\r\n"],
+    ["one in pieces without an end", 411, `POST /stop HTTP/1.1\r\n${chunked}`, "3\r\nabc\r\n"],
+    ["one that is too long", 413, "POST /stop HTTP/1.1\r\nContent-Length: 20000", "abc"],
+    ["one of a GET that is too long", 413, "GET /page HTTP/1.1\r\nContent-Length: 20000", "abc".repeat(7000)],
+  ])("%s, where none is expected, is answered with %i", async (_what, status, head, body) => {
     const written = logged();
     expect(await sendRaw(await serve(JoinToken.none), head, body)).toBe(status);
     expect(written).toEqual([]);

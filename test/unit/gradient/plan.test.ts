@@ -5,7 +5,7 @@ import { cutIntoShards, planRanges } from "../../../shared/gradient/plan.ts";
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 describe("cutIntoShards", () => {
-  it("cuts small batches like this", () => {
+  it("gives the first shards a sample more, and makes fewer where a shard would have a single one", () => {
     expect(cutIntoShards(10, 4)).toEqual({ sizes: [3, 3, 2, 2], starts: [0, 3, 6, 8] });
     expect(cutIntoShards(1, 8)).toEqual({ sizes: [1], starts: [0] });
     expect(cutIntoShards(3, 8)).toEqual({ sizes: [3], starts: [0] });

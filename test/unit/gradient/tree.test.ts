@@ -26,7 +26,7 @@ describe("the canonical tree", () => {
     for (const m of [1, 0, -1, 2.5, Number.NaN]) expect(() => splitAt(m)).toThrow(RangeError);
   });
 
-  it("has this shape", () => {
+  it("has exactly these shapes over one to seven shards", () => {
     expect([1, 2, 3, 4, 5, 6, 7].map((end) => shape({ start: 0, end }))).toEqual([
       "0",
       "(0 1)",

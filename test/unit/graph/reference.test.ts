@@ -17,7 +17,7 @@ function evaluate(apply: (x: Tensor, from: Sources) => Tensor, row: readonly num
   ];
 }
 
-test("erf, on both sides of its branches (Abramowitz and Stegun, table 7.1)", () => {
+test("erf is as in the table, on both sides of its branches (Abramowitz and Stegun, table 7.1)", () => {
   const known = [
     [0, 0],
     [0.5, 0.5204998778130465],
@@ -35,7 +35,7 @@ test("erf, on both sides of its branches (Abramowitz and Stegun, table 7.1)", ()
   known.forEach(([x, expected], place) => expect(values[place], `erf(${x})`).toBeCloseTo(expected, 12));
 });
 
-test("large scores", () => {
+test("large scores don't overflow", () => {
   expect(evaluate((x) => softmax(x), [1000, 1000, -1000])).toEqual([0.5, 0.5, 0]);
   expect(evaluate((x) => logSoftmax(x), [1000, 0])).toEqual([0, -1000]);
   expect(evaluate((x, from) => crossEntropy(x, from.labels()), [1000, 0], 1)).toEqual([1000]);

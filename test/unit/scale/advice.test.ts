@@ -135,7 +135,7 @@ test.each<[string, StepParts, Point, number, string]>([
   expect(adviceOn({ compute: compute!, reduce: reduce!, wire: wire!, wait: wait! }, point, cores)).toBe(sentence);
 });
 
-test("the boundary between computing and the rest", () => {
+test("advice is about computing where that is two thirds of a step or more, and about the rest below", () => {
   const shares = (compute: number): StepParts => ({ compute, reduce: 0, wire: 100 - compute, wait: 0 });
   expect(adviceOn(shares(67), at(2), 2)).toMatch(/^computing is 67 %/);
   expect(adviceOn(shares(66), at(2), 2)).toMatch(/^messages and their bytes are 34 %/);

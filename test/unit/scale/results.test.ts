@@ -23,7 +23,7 @@ const measured = [
 ];
 const results = resultsOf(measured, 2);
 
-test("medians, spread, speed-up and efficiency", () => {
+test("a point has the median and the spread of its runs, speed-up and efficiency against the first point", () => {
   const [one, four] = results.summaries;
   expect(one).toMatchObject({
     speedup: 1,
