@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
-import { buildImage, cannotRunContainers, ContainerCluster, docker, failureOf } from "../support/containers.ts";
+import { buildImage, cannotRunContainers, ContainerCluster, docker, failedCommand } from "../support/containers.ts";
 import { asEvents, Lockstep } from "../support/lockstep-process.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
@@ -131,11 +131,11 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
         "worker",
         "ws://coordinator:7000",
       );
-      expect(await failureOf(stranger)).toMatchObject({
+      expect(await failedCommand(stranger)).toMatchObject({
         code: 1,
         error: expect.stringMatching(/did not prove that it knows .*\[TOKEN_REFUSED\]\n {2}what to do: /),
       });
-      expect(await failureOf(cluster.compose("run", "--rm", "-T", "coordinator"))).toMatchObject({
+      expect(await failedCommand(cluster.compose("run", "--rm", "-T", "coordinator"))).toMatchObject({
         code: 1,
         error: expect.stringMatching(/\/runs\/cluster is in use by process 1 on \w+ \[RUN_LOCKED\]\n {2}what to do: /),
       });

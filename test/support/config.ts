@@ -1,11 +1,11 @@
-/** Writes config files into a folder of their own and reads what comes of them. */
+/** Config files in folders of their own, and what comes of them: a config, or the sentence it is refused with. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { configFromFile } from "../../coordinator/config/resolve.ts";
 import type { RunConfig } from "../../coordinator/config/config.ts";
-import { LockstepError } from "../../shared/errors.ts";
+import { refusal } from "./errors.ts";
 
 const folders: string[] = [];
 afterAll(() => {
@@ -26,17 +26,8 @@ export function configOf(yaml: string): RunConfig {
   return configFromFile(join(folder, "config.yaml"), { runs: join(folder, "runs") });
 }
 
-/** The error that an action ends with; its message without the folder of the files. */
-export function refusal(action: () => unknown): { code: string; message: string; hint: string } {
-  try {
-    action();
-  } catch (error) {
-    if (!(error instanceof LockstepError)) throw error;
-    return {
-      code: error.code,
-      message: error.message.replaceAll(/\S*\/(?=config\.(yaml|json))/g, ""),
-      hint: error.hint,
-    };
-  }
-  throw new Error("expected an error");
+/** What a config is refused with; its file is named in the message without its folder. */
+export function configRefusal(action: () => unknown): { code: string; message: string; hint: string } {
+  const { code, message, hint } = refusal(action);
+  return { code, message: message.replaceAll(/\S*\/(?=config\.(yaml|json))/g, ""), hint };
 }

@@ -38,7 +38,7 @@ const run = async (command: string, args: readonly string[], environment = {}): 
 export const docker = (...words: string[]): Promise<string> => run("docker", words);
 
 /** What a command said that must not end well. */
-export async function failureOf(command: Promise<string>): Promise<Finished> {
+export async function failedCommand(command: Promise<string>): Promise<Finished> {
   try {
     await command;
   } catch (error) {

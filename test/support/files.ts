@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { onTestFinished } from "vitest";
-import { LockstepError } from "../../shared/errors.ts";
 
 /** An empty folder, removed when the running test ends. */
 export async function temporaryFolder(): Promise<string> {
@@ -39,15 +38,4 @@ export async function writeIdxFolder(
   };
   for (const [name, bytes] of Object.entries(files))
     if (bytes !== undefined) await writeFile(join(folder, zip ? `${name}.gz` : name), zip ? gzipSync(bytes) : bytes);
-}
-
-/** What `action` fails with; a failure that is no LockstepError, or none, fails the test. */
-export async function failureOf(action: () => unknown): Promise<LockstepError> {
-  try {
-    await action();
-  } catch (error) {
-    if (error instanceof LockstepError) return error;
-    throw error;
-  }
-  throw new Error("expected a LockstepError, but it succeeded");
 }

@@ -5,7 +5,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import { logSettings, openLog } from "../../shared/log.ts";
 import type { LogFormat } from "../../shared/log.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
-import { refusal } from "../support/config.ts";
+import { refusal } from "../support/errors.ts";
 
 const written = { out: "", err: "" };
 const outputs = {

@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { readTls } from "../../shared/tls.ts";
 import type { TlsFiles } from "../../shared/tls.ts";
 import { Authority, hasOpenssl } from "../support/certificates.ts";
-import { configFolder, refusal } from "../support/config.ts";
+import { refusal } from "../support/errors.ts";
+import { configFolder } from "../support/config.ts";
 
 describe("TLS files, made with the openssl command,", { skip: !hasOpenssl }, () => {
   // A while after the certificates are made, whose times are whole seconds.

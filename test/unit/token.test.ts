@@ -3,7 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { readToken } from "../../shared/token.ts";
-import { refusal, configFolder } from "../support/config.ts";
+import { refusal } from "../support/errors.ts";
+import { configFolder } from "../support/config.ts";
 
 const written = (text: string): string => {
   const file = join(configFolder(), "join.token");

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import { loadTrained } from "../../coordinator/trained/trained.ts";
-import { failureOf, temporaryFolder, writeIdxFolder } from "../support/files.ts";
+import { failureOf } from "../support/errors.ts";
+import { temporaryFolder, writeIdxFolder } from "../support/files.ts";
 import { exampleManifest } from "../support/manifest.ts";
 
 it("a run that was stopped before its first checkpoint has nothing to evaluate, and says how to get there", async () => {

@@ -7,7 +7,7 @@ import {
 } from "../../../shared/checkpoint/safetensors.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 import { product } from "../../../shared/shape.ts";
-import { failureOf } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
 import { readByRules } from "../../support/safetensors-rules.ts";
 
 const example: SafetensorsContent = {

@@ -3,7 +3,7 @@ import { encodeSafetensors, decodeSafetensors } from "../../../shared/checkpoint
 import { decodeSnapshot, encodeModel, encodeSnapshot } from "../../../shared/checkpoint/snapshot.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
-import { failureOf } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
 import { readByRules } from "../../support/safetensors-rules.ts";
 import { exampleLayout as layout, exampleSnapshot } from "../../support/snapshot.ts";
 

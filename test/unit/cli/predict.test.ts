@@ -4,7 +4,7 @@ import { inJson, inWords } from "../../../coordinator/cli/predict.ts";
 import { predict } from "../../../coordinator/trained/evaluate.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
-import { failureOf } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
 
 const four = { train: { target: { kind: "class", classes: 4 } } } as const;
 const probabilities = { output: "probabilities", values: Float32Array.of(0.25, 0.5, 0.125, 0.125) };

@@ -12,7 +12,8 @@ import { buildProgram } from "../../../coordinator/cli/program.ts";
 import { reportError } from "../../../coordinator/cli/report-error.ts";
 import { checkNodeVersion } from "../../../coordinator/node-version.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { configOf, refusal, configFolder } from "../../support/config.ts";
+import { refusal } from "../../support/errors.ts";
+import { configOf, configFolder } from "../../support/config.ts";
 
 const main = fileURLToPath(new URL("../../../coordinator/cli/main.ts", import.meta.url));
 

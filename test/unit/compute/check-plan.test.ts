@@ -5,7 +5,7 @@ import { encodeGraph } from "../../../shared/graph/serialise.ts";
 import { compileModel } from "../../../shared/nn/model.ts";
 import type { RunPlan } from "../../../shared/protocol/messages.ts";
 import { checkPlan } from "../../../shared/compute/check-plan.ts";
-import { refusal } from "../../support/config.ts";
+import { refusal } from "../../support/errors.ts";
 
 function planOf(units: number, change: (plan: RunPlan) => Partial<RunPlan> = () => ({})): RunPlan {
   const model = compileModel({

@@ -1,6 +1,6 @@
 /** Every option of a config: its default, a value that is accepted, and one that is refused, with the message. */
 import { describe, expect, it } from "vitest";
-import { configOf, refusal } from "../../support/config.ts";
+import { configOf, configRefusal } from "../../support/config.ts";
 import { configSchema } from "../../../coordinator/config/schema.ts";
 import type { RunConfig } from "../../../coordinator/config/config.ts";
 
@@ -638,7 +638,7 @@ describe.each(options)("$key", ({ value, byDefault, accepted, refused }) => {
   });
 
   it.each(refused)("refuses %s", (yaml, message) => {
-    const error = refusal(() => configOf(yaml));
+    const error = configRefusal(() => configOf(yaml));
     expect(error.message).toContain(message);
     expect(error.code).toBe(message.includes("reached") ? "BIND_REFUSED" : "CONFIG_INVALID");
     expect(error.hint).not.toBe("");

@@ -8,7 +8,8 @@ import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordina
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { refusal, configFolder } from "../../support/config.ts";
+import { configFolder } from "../../support/config.ts";
+import { refusal } from "../../support/errors.ts";
 import { exampleManifest } from "../../support/manifest.ts";
 
 /** A run folder as a run leaves it, started with these flags. */

@@ -12,7 +12,7 @@ import { train } from "../../../coordinator/train.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
 import type { TargetSpec } from "../../../shared/data/target.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { configOf, refusal, configFolder } from "../../support/config.ts";
+import { configOf, configRefusal, configFolder } from "../../support/config.ts";
 
 const withFlags = (flags: ConfigFlags, yaml = "") => {
   const folder = configFolder();
@@ -24,7 +24,7 @@ describe("files", () => {
   it("lists all problems at once, in the order of their lines, flags first", () => {
     const yaml =
       "sed: 3\nbatch: many\nmodel:\n  layers:\n    - dense: {units: x, activatoin: relu}\n  los: crossEntropy";
-    expect(refusal(() => withFlags({ epochs: "x" }, yaml)).message).toBe(`6 problems in the config
+    expect(configRefusal(() => withFlags({ epochs: "x" }, yaml)).message).toBe(`6 problems in the config
   --epochs: found "x", expected a whole number of at least 1
   config.yaml:1: sed: unknown key; did you mean seed?
   config.yaml:2: batch: found "many", expected a whole number of at least 1
@@ -40,12 +40,12 @@ describe("files", () => {
     ["- 1", "config.yaml:1: the config: found [1], expected a map of options"],
     ["seed: *none", "Unresolved alias"],
   ])("names the line of %j", (yaml, message) => {
-    const error = refusal(() => configOf(yaml));
+    const error = configRefusal(() => configOf(yaml));
     expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
   });
 
   it("names a file that is not there", () => {
-    expect(refusal(() => configFromFile("nowhere/config.yaml", {}))).toMatchObject({
+    expect(configRefusal(() => configFromFile("nowhere/config.yaml", {}))).toMatchObject({
       code: "CONFIG_INVALID",
       message: "config.yaml: no such file",
     });
@@ -89,7 +89,9 @@ describe("runs", () => {
   it("is the folder of run folders, seen from where lockstep is started", () => {
     expect(configFromFile(undefined, {}).runs).toBe("runs");
     expect(withFlags({ runs: "../elsewhere" }).runs).toBe("../elsewhere");
-    expect(refusal(() => withFlags({ runs: "" })).message).toBe(`--runs: found "", expected the path of a folder`);
+    expect(configRefusal(() => withFlags({ runs: "" })).message).toBe(
+      `--runs: found "", expected the path of a folder`,
+    );
   });
 });
 
@@ -183,7 +185,7 @@ describe("flags", () => {
     [{ learningRate: "fast" }, `--learning-rate: optimizer.learningRate: found "fast", expected a number above 0`],
     [{ name: "a b" }, `--name: found "a b", expected letters`],
   ] satisfies [ConfigFlags, string][])("%j is refused", (flags, message) => {
-    expect(refusal(() => withFlags(flags))).toMatchObject({
+    expect(configRefusal(() => withFlags(flags))).toMatchObject({
       code: "CONFIG_INVALID",
       message: expect.stringContaining(message),
     });
@@ -191,7 +193,7 @@ describe("flags", () => {
 
   it("--host needs a join token or --insecure for other machines", () => {
     const asked = { host: "192.0.2.1" };
-    expect(refusal(() => withFlags(asked))).toMatchObject({
+    expect(configRefusal(() => withFlags(asked))).toMatchObject({
       code: "BIND_REFUSED",
       message: expect.stringContaining("--host: 192.0.2.1"),
       hint: expect.stringMatching(/--token-file.*LOCKSTEP_TOKEN.*--insecure/),
@@ -243,7 +245,7 @@ describe("TypeScript", () => {
   });
 
   it("checks it as a file is checked", () => {
-    const error = refusal(() =>
+    const error = configRefusal(() =>
       configFromObject({ model: sequential([dense(-1)]), optimizer: sgd({ learningRate: 0 }) }),
     );
     expect(error.message).toBe(`2 problems in the config

@@ -5,7 +5,7 @@ import { partialLayouts } from "../../../shared/gradient/partial.ts";
 import { LONGEST_NAME } from "../../../shared/ids.ts";
 import type { RunPlan } from "../../../shared/protocol/messages.ts";
 import { job } from "../../simulation/job.ts";
-import { refusal } from "../../support/config.ts";
+import { refusal } from "../../support/errors.ts";
 
 const check = (changes: Partial<RunPlan>): void => {
   const plan = { ...job.plan, ...changes };

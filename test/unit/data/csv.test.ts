@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openData, type OpenedData } from "../../../shared/data/open.ts";
 import type { DataSpec } from "../../../shared/data/spec.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 type CsvOptions = Omit<Partial<Extract<DataSpec, { kind: "csv" }>>, "kind" | "test">;
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { createDataset, type DatasetContent } from "../../../shared/data/dataset.ts";
-import { failureOf } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
 
 const labelled: DatasetContent = {
   sampleShape: [2],

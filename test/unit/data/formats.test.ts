@@ -12,7 +12,8 @@ import type { DataSpec } from "../../../shared/data/spec.ts";
 import { learnMerges, tokensOf } from "../../../shared/data/text.ts";
 import { product } from "../../../shared/shape.ts";
 import { bytesOf, npyBytes, npzBytes, safetensorsBytes, writeImages } from "../../support/data-files.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 

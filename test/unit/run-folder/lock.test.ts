@@ -5,7 +5,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { isInUse, lockRun } from "../../../coordinator/run-folder/lock.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 const lock = new URL("../../../coordinator/run-folder/lock.ts", import.meta.url).href;
 

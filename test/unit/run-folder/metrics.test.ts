@@ -3,7 +3,8 @@ import { appendFile, mkdir, open, readdir, readFile, stat, writeFile, type FileH
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { cutBackMetrics, MetricsLog, readMetrics } from "../../../coordinator/run-folder/metrics.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 
 const line = (step: number): string => `${JSON.stringify({ step, loss: step / 3 })}\n`;
 const stepLine = (step: number): string => `${JSON.stringify({ type: "step", step })}\n`;

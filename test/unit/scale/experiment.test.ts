@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { configOf, pointsOf, titleOf } from "../../../coordinator/scale/experiment.ts";
 import { readExperiment } from "../../../coordinator/scale/read.ts";
-import { refusal, configFolder } from "../../support/config.ts";
+import { configRefusal, configFolder } from "../../support/config.ts";
 
 function experimentOf(yaml: string, flags = {}): ReturnType<typeof readExperiment> {
   const file = join(configFolder(), "config.yaml");
@@ -60,6 +60,6 @@ test.each([
   ["", { workers: "1,two" }, '--workers: found [1,"two"], expected a list of whole numbers from 1 on, as in [1, 2, 4]'],
   ["", { target: "97" }, "--target: found 97, expected a number from 0 to 1"],
 ])("%j with %j is refused with its place", (yaml, flags, sentence) => {
-  const { code, message } = refusal(() => experimentOf(yaml, flags));
+  const { code, message } = configRefusal(() => experimentOf(yaml, flags));
   expect({ code, message }).toEqual({ code: "CONFIG_INVALID", message: sentence });
 });

@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { TraceFile } from "../../../coordinator/tracing/trace-file.ts";
 import type { Span, StepTrace } from "../../../coordinator/dashboard/page/messages.ts";
 import { cannotMount, SmallDisk } from "../../support/disks.ts";
-import { failureOf, temporaryFolder } from "../../support/files.ts";
+import { failureOf } from "../../support/errors.ts";
+import { temporaryFolder } from "../../support/files.ts";
 import { slicesIn } from "../../support/trace-events.ts";
 
 const step = (number: number, begin: number, spans: readonly Span[], worker = "anna"): StepTrace => ({

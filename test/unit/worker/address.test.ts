@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { coordinatorAddress } from "../../../shared/address.ts";
-import { refusal } from "../../support/config.ts";
+import { refusal } from "../../support/errors.ts";
 
 it.each(["ws://127.0.0.1:7000", "wss://trainer.example:7000", "ws://[::1]:7000"])("%s is an address", (text) => {
   expect(coordinatorAddress(text).href).toBe(`${text}/`);

@@ -5,7 +5,7 @@ import type { ErrorCode } from "../../../../shared/errors.ts";
 import { LockstepError } from "../../../../shared/errors.ts";
 import { readOnnx } from "../../../../shared/graph/onnx/file.ts";
 import { knownOperations, refuseProbabilities } from "../../../../shared/graph/onnx/import/importer.ts";
-import { failureOf } from "../../../support/files.ts";
+import { failureOf } from "../../../support/errors.ts";
 import { imported } from "../../../support/imported.ts";
 import { type FileParts, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
 
