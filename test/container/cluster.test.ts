@@ -5,6 +5,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { buildImage, cannotRunContainers, ContainerCluster, docker, failedCommand } from "../support/containers.ts";
@@ -204,7 +205,7 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
         for (;;) {
           const finished = (await cluster.events()).find((event) => event.type === "finished");
           if (finished !== undefined) return finished;
-          await new Promise((resolve) => setTimeout(resolve, 1_000));
+          await sleep(1_000);
         }
       })();
       expect(result.outcome).toBe("completed");

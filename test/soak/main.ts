@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { randomStream } from "../../shared/random.ts";
 import { mistake, optionsFrom } from "../support/command-line.ts";
 import { asEvents, Lockstep } from "../support/lockstep-process.ts";
@@ -130,7 +131,7 @@ async function goOn(): Promise<void> {
 try {
   let said = 0;
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, 1_000 + below(3_000)));
+    await sleep(1_000 + below(3_000));
     if (isOver()) {
       if (performance.now() - started > 60_000 * minutes) break;
       await goOn();

@@ -4,6 +4,7 @@
  */
 import { execFile, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { DockerComposeEnvironment, Wait } from "testcontainers";
@@ -129,7 +130,7 @@ export class ContainerCluster {
       );
       if (found !== undefined) return found;
       if (events.some((event) => event.type === "finished")) break;
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await sleep(500);
     }
     throw new Error(`no ${type}:\n${(await docker("logs", "--tail", "20", await this.coordinator())).slice(-4000)}`);
   }

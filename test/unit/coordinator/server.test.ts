@@ -1,6 +1,7 @@
 /** The coordinator's edge, over real sockets on loopback: what strangers, pages of other sites and slow readers may cost. */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { listen } from "../../../coordinator/server/server.ts";
@@ -162,7 +163,7 @@ describe("a connection", () => {
     const wire = upgrading(server.url, Buffer.alloc(0), `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
     await expect.poll(() => watching.connections).toHaveLength(1);
     // Until the answer to the first request has found nobody.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     wire.write(Buffer.concat([Buffer.of(0x82, 0x85, 0, 0, 0, 0), Buffer.from("hello")]));
     await expect.poll(() => watching.received).toBe(5);
     await expect(open(server.url)).rejects.toThrow("503 all 1 connections are in use");
@@ -178,7 +179,7 @@ describe("a connection", () => {
     wire.write(Buffer.from([0x82, 0xfe, 0x03, 0xe8, 0, 0, 0, 0]));
     await expect.poll(() => watching.heard).toBe(1);
     wire.write(Buffer.alloc(10));
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await sleep(1_100);
     wire.write(Buffer.alloc(10));
     await expect.poll(() => watching.heard).toBe(2);
     expect(watching.received).toBe(0);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
 import { FrameSocket } from "../../../shared/protocol/frame-socket.ts";
 
@@ -57,7 +58,7 @@ it("does not read on while nobody takes what it has read", async () => {
   socket.gather(60_000);
   wire.end(frames);
   await expect.poll(() => socket.readableLength).toBeGreaterThan(0);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   expect(socket.readableLength).toBeLessThan(200_000);
   const read: Buffer[] = [];
   socket.on("data", (bytes: Buffer) => read.push(Buffer.from(bytes)));
@@ -93,7 +94,7 @@ it("takes the place of a server's connection, which closes behind it and not bef
   socket.once("close", () => (isClosed = true));
   const read: Buffer[] = [];
   taken.on("data", (bytes: Buffer) => read.push(bytes));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sleep(200);
   expect(isClosed).toBe(false);
   client.end(Buffer.of(0x82, 1, 65));
   await expect.poll(() => isClosed).toBe(true);

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { Checkpoints } from "../../../coordinator/run-folder/checkpoints.ts";
 import { createRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
@@ -85,7 +86,7 @@ it("writes once what comes before has settled, also where that failed", async ()
   const before = Promise.withResolvers<void>();
   const saved = checkpoints.save(exampleSnapshot(1), 2, before.promise);
   const next = checkpoints.save(exampleSnapshot(2), 2);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await sleep(20);
   expect(await checkpoints.list()).toEqual([]);
   before.reject(new Error("not this time"));
   await Promise.all([saved, next]);

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
 import { coordinatorAddress } from "../../../shared/address.ts";
 import { connect } from "../../../worker/client.ts";
@@ -58,7 +59,7 @@ it("hears messages of two fragments, both long, whether their bytes come at once
     onTestFinished(() => client.terminate());
     const socket = await wire;
     for (let at = 70_000; at < bytes.length; at += 9_000) {
-      if (isSlow) await new Promise((resolve) => setTimeout(resolve, 2));
+      if (isSlow) await sleep(2);
       socket.write(bytes.subarray(at, at + 9_000));
     }
     await expect.poll(() => heard).toEqual([1, 2, 3].map((value) => `header 60000 of 1 ${value}`));
