@@ -147,10 +147,11 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
       const since = await told();
       const [, victim] = await cluster.containers("worker");
       await docker("kill", victim!);
-      await cluster.event("worker-lost", since);
+      // A worker is named after its host, which a container's number is.
+      expect((await cluster.event("worker-lost", since)).worker).toContain(victim);
       await cluster.working(2, since);
       await docker("start", victim!);
-      await cluster.event("worker-joined", since);
+      expect((await cluster.event("worker-joined", since)).worker).toContain(victim);
     }, 90_000);
 
     test("has a worker that died started again by its restart policy", async () => {
@@ -158,17 +159,17 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
       const [first] = await cluster.containers("worker");
       const pid = Number(await docker("inspect", "--format", "{{.State.Pid}}", first!));
       process.kill(pid, "SIGKILL");
-      await cluster.event("worker-lost", since);
-      await cluster.event("worker-joined", since);
+      expect((await cluster.event("worker-lost", since)).worker).toContain(first);
+      expect((await cluster.event("worker-joined", since)).worker).toContain(first);
     }, 90_000);
 
     test("goes on when a worker's network is cut, and takes it back when it is not any more", async () => {
       const since = await told();
       const [, , cut] = await cluster.containers("worker");
       await docker("network", "disconnect", cluster.network, cut!);
-      await cluster.event("worker-lost", since);
+      expect((await cluster.event("worker-lost", since)).worker).toContain(cut);
       await docker("network", "connect", cluster.network, cut!);
-      await cluster.event("worker-joined", since);
+      expect((await cluster.event("worker-joined", since)).worker).toContain(cut);
     }, 90_000);
 
     test("goes on from a checkpoint when the coordinator is killed and started", async () => {
@@ -183,10 +184,10 @@ describe.skipIf(cannotRunContainers !== undefined)(`containers${skipped}`, () =>
     test("goes on with more workers, and with fewer", async () => {
       const since = await told();
       await cluster.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", "worker=5");
-      await cluster.working(5, since);
+      expect(await cluster.working(5, since)).toMatchObject({ workers: 5 });
       const more = await told();
       await cluster.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", "worker=2");
-      await cluster.working(2, more);
+      expect(await cluster.working(2, more)).toMatchObject({ workers: 2 });
     }, 120_000);
 
     test("goes on in a new container when the coordinator's is destroyed, with nothing to delete by hand", async () => {

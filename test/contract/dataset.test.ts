@@ -459,8 +459,7 @@ describe.each(kinds)("$name", ({ open, sampleShape, target, length, rows, target
     expect(read(copy, [0, 1, 2])).toEqual(read(dataset, [0, 1, 2]));
     // What the thread wrote is seen here: nothing was copied on the way. What is in a file stays there.
     const { features } = dataset.transfer();
-    if (features instanceof Uint8Array || features instanceof Float32Array) expect(features[0]).toBe(9);
-    else expect(features.pieces.length).toBeGreaterThan(0);
+    expect("pieces" in features ? features.pieces.length > 0 : features[0] === 9).toBe(true);
   });
 
   it.skipIf(isPart)("is named by every part of its content, wherever it is stored", async () => {

@@ -135,8 +135,8 @@ export class ContainerCluster {
     throw new Error(`no ${type}:\n${(await docker("logs", "--tail", "20", await this.coordinator())).slice(-4000)}`);
   }
 
-  /** So many workers take part. */
-  async working(workers: number, since = 0): Promise<void> {
-    await this.event("step", since, (event) => event.workers === workers);
+  /** The first step in which so many workers take part. */
+  working(workers: number, since = 0): Promise<Extract<RunEvent, { type: "step" }>> {
+    return this.event("step", since, (event) => event.workers === workers);
   }
 }

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { encodeSafetensors, decodeSafetensors } from "../../../shared/checkpoint/safetensors.ts";
 import { decodeSnapshot, encodeModel, encodeSnapshot } from "../../../shared/checkpoint/snapshot.ts";
-import { LockstepError } from "../../../shared/errors.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
-import { failureOf } from "../../support/errors.ts";
+import { failureOf, refusalIfAny } from "../../support/errors.ts";
 import { readByRules } from "../../support/safetensors-rules.ts";
 import { exampleLayout as layout, exampleSnapshot } from "../../support/snapshot.ts";
 
@@ -52,14 +51,8 @@ it("gives the same snapshot the same bytes", () => {
 describe("damage", () => {
   const bytes = encodeSnapshot(layout, snapshot);
   const isRefused = (damaged: Uint8Array): boolean => {
-    try {
-      decodeSnapshot(layout, damaged, "some/file");
-      return false;
-    } catch (error) {
-      return (
-        error instanceof LockstepError && error.code === "CHECKPOINT_DAMAGED" && error.message.includes("some/file")
-      );
-    }
+    const error = refusalIfAny(() => decodeSnapshot(layout, damaged, "some/file"));
+    return error?.code === "CHECKPOINT_DAMAGED" && error.message.includes("some/file");
   };
 
   it("is detected in every byte, for every bit and for other values", () => {

@@ -169,20 +169,22 @@ describe("what the training data was read by, reads what is asked:", () => {
     await expectSamples({ kind: "cifar", path: folder }, [join(folder, "4.png")]);
   });
 
-  it.each([{}, { vocabulary: 258 }])("a text by its last tokens %j", async (options) => {
+  it.each<[options: { vocabulary?: number }, length: number, learned: string[]]>([
+    [{}, 5, []],
+    [{ vocabulary: 258 }, 2, ['"ab"', '" ab"']],
+  ])("a text by its last tokens %j", async (options, length, learned) => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, "a.txt"), "ab ab ab xab y");
     // The first sample's tokens, with some in front, and what they are called.
     await writeFile(join(folder, "so far.txt"), "xab ab");
     await writeFile(join(folder, "short.txt"), "a");
-    const length = options.vocabulary === undefined ? 5 : 2;
     const spec = { kind: "text", train: join(folder, "a.txt"), length, ...options } as const;
     await expectSamples(spec, [join(folder, "so far.txt")]);
     const data = await openData(spec);
-    expect(data.classNames).toHaveLength(options.vocabulary ?? 256);
+    expect(data.classNames).toHaveLength(256 + learned.length);
     expect(data.classNames![10]).toBe(String.raw`"\n"`);
     expect(data.classNames![0xe4]).toBe(String.raw`"\xe4"`);
-    if (options.vocabulary !== undefined) expect(data.classNames!.slice(256)).toEqual(['"ab"', '" ab"']);
+    expect(data.classNames!.slice(256)).toEqual(learned);
     const error = await failureOf(() => readSample(join(folder, "short.txt"), data));
     expect(error.message).toContain(`short.txt: 1 tokens, a sample has ${length}`);
   });

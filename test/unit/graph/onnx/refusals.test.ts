@@ -2,10 +2,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import type { ErrorCode } from "../../../../shared/errors.ts";
-import { LockstepError } from "../../../../shared/errors.ts";
 import { readOnnx } from "../../../../shared/graph/onnx/file.ts";
 import { knownOperations, refuseProbabilities } from "../../../../shared/graph/onnx/import/importer.ts";
-import { failureOf } from "../../../support/errors.ts";
+import { failureOf, refusalIfAny } from "../../../support/errors.ts";
 import { imported } from "../../../support/imported.ts";
 import { type FileParts, node, onnxFile, type Stored } from "../../../support/onnx-file.ts";
 
@@ -20,6 +19,8 @@ interface Refusal {
   readonly says: readonly string[];
   /** This is in the hint. */
   readonly hints?: string;
+  /** The hint is a sentence, or empty where the graph itself refuses. */
+  readonly hintEnds?: "." | "";
 }
 
 const whole = (...values: number[]): Stored => ({ shape: [values.length], values, type: "INT64" });
@@ -122,6 +123,7 @@ const shapes: readonly Refusal[] = [
     file: { nodes: [product], initialisers: { w: ones(5, 3) }, outputs: ["z"] },
     code: "SHAPE_MISMATCH",
     says: ['MatMul "z": ', "[samples, 4]", "[5, 3]"],
+    hintEnds: "",
   },
   {
     what: "an order of axes that has one of them twice",
@@ -324,14 +326,14 @@ const all = {
 
 describe.each(Object.entries(all))("%s", (_kind, refusals) => {
   test.each(refusals.map((refusal) => [refusal.what, refusal] as const))("%s", async (_what, refusal) => {
-    const { file, output, sample = [4], code = "MODEL_INVALID", says, hints = "" } = refusal;
+    const { file, output, sample = [4], code = "MODEL_INVALID", says, hints = "", hintEnds = "." } = refusal;
     const bytes = file instanceof Uint8Array ? file : onnxFile(file);
     const error = await failureOf(() => imported(bytes, sample, output));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(/^test\.onnx: /);
     for (const part of says) expect(error.message).toContain(part);
     expect(error.hint).toContain(hints);
-    if (code === "MODEL_INVALID") expect(error.hint).toMatch(/\.$/);
+    expect(error.hint.slice(-1)).toBe(hintEnds);
   });
 });
 
@@ -380,12 +382,7 @@ describe.each(written)("the file %s", (name, sample) => {
       // Most of the bytes are weights; nodes and names lie at the front.
       const changed = bytes.slice();
       changed[(change * 37) % Math.min(12_000, bytes.length)]! ^= 1 + (change % 255);
-      try {
-        imported(changed, sample);
-      } catch (error) {
-        expect(error, `byte ${(change * 37) % 12_000}`).toBeInstanceOf(LockstepError);
-        refused += 1;
-      }
+      if (refusalIfAny(() => imported(changed, sample)) !== undefined) refused += 1;
     }
     expect(refused).toBeGreaterThan(50);
   });
