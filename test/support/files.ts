@@ -1,5 +1,4 @@
-/** Files for tests: a folder that is gone afterwards, and data files in the formats Lockstep reads. */
-
+/** Files for tests: folders that are gone when the test ends, and the IDX files of small pictures. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
