@@ -243,6 +243,20 @@ const types: readonly Mistake[] = [
     says: ["feature 1 of training sample 2 is 12", "a table of 10 rows, by the whole numbers from 0 to 9"],
     todo: "a vocabulary of at least 13",
   },
+  {
+    what: "tokens beyond an embedding's vocabulary in the test data",
+    files: {
+      "x.npy": npyBytes("<f4", [8, 4], floats(32)),
+      "t.npy": npyBytes("<f4", [8, 4], floats(32, 9, 12)),
+    },
+    config: {
+      data: { npy: { ...npy.npy, testFeatures: "t.npy", testTargets: "y.npy" } },
+      model: layers({ embedding: { vocabulary: 10, width: 4 } }, { dense: 3 }),
+    },
+    code: "DATA_INVALID",
+    says: ["feature 1 of test sample 2 is 12", "a table of 10 rows, by the whole numbers from 0 to 9"],
+    todo: "a vocabulary of at least 13",
+  },
   ...(["training", "test"] as const).map((part): Mistake => ({
     what: `${part} targets that are no probabilities under binary cross-entropy`,
     files: { "a.csv": "x,y\n1,1\n2,0\n3,0.5\n", "b.csv": "x,y\n1,1\n2,-0.5\n3,7\n" },

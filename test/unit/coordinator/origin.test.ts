@@ -18,4 +18,5 @@ it.each([
 ] as const)("a page of %s that connects to %s is foreign: %s", (origin, host, foreign) => {
   const headers = { ...(origin === undefined ? {} : { origin }), ...(host === undefined ? {} : { host }) };
   expect(isForeignOrigin(headers, "trainer.example")).toBe(foreign);
+  expect(isForeignOrigin(headers, "Trainer.Example")).toBe(foreign);
 });

@@ -10,6 +10,7 @@ import type { Server, ServerListener } from "../../../coordinator/server/server.
 import type { LockstepError } from "../../../shared/errors.ts";
 import { bytesOf } from "../../../shared/protocol/codec.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { encodeLoad } from "../../../shared/protocol/load.ts";
 
 /** Takes every connection and remembers what happens. */
 class Watching implements ServerListener {
@@ -91,6 +92,22 @@ describe("a stranger", () => {
 });
 
 describe("connections", () => {
+  it("before workers are taken are told that the coordinator is still starting, and when to come again", async () => {
+    const server = await listen({
+      host: "127.0.0.1",
+      port: 0,
+      token: JoinToken.none,
+      maxConnections: 9,
+      partialBytes: 1,
+    });
+    onTestFinished(() => server.close());
+    await expect(open(server.url)).rejects.toThrow("503 the coordinator is still starting");
+    const answer = await fetch(server.url.replace("ws", "http"));
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "1"]);
+    server.serve(new Watching());
+    await open(server.url);
+  });
+
   it("beyond the limit are refused with the reason, until one is gone", async () => {
     const { server, watching } = await serving(2);
     const first = await open(server.url);
@@ -183,6 +200,28 @@ describe("a connection", () => {
     wire.write(Buffer.alloc(10));
     await expect.poll(() => watching.heard).toBe(2);
     expect(watching.received).toBe(0);
+  });
+
+  it("tells how long a ping took to be answered, and what the answer says of the worker's load", async () => {
+    const { server, watching } = await serving();
+    const socket = new WebSocket(server.url, { perMessageDeflate: false, autoPong: false });
+    onTestFinished(() => socket.terminate());
+    let answer = encodeLoad({ cpuSeconds: 1.5, residentBytes: 4_096 });
+    socket.on("ping", () => void sleep(50).then(() => socket.pong(answer)));
+    await expect.poll(() => watching.connections).toHaveLength(1);
+    const [connection] = watching.connections;
+    expect(connection!.link()).toMatchObject({ roundTrip: undefined, load: undefined });
+    const before = performance.now();
+    connection!.ping();
+    await expect.poll(() => connection!.link().roundTrip).toBeGreaterThan(40);
+    const { roundTrip, load } = connection!.link();
+    expect(roundTrip).toBeLessThan(performance.now() - before);
+    expect(load).toMatchObject({ cpuSeconds: 1.5, residentBytes: 4_096 });
+    expect(load!.at).toBeGreaterThanOrEqual(before + roundTrip!);
+    // Another program's answer says nothing of it, not even what was before.
+    answer = Buffer.alloc(3);
+    connection!.ping();
+    await expect.poll(() => connection!.link().load).toBe(undefined);
   });
 
   it("that sends text is cut off", async () => {
