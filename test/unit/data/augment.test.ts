@@ -103,6 +103,34 @@ describe("a sample's change", () => {
     expect(changed(specs, 7, 3, 6)).not.toEqual(first);
   });
 
+  it("has nothing to do with that of the next sample", () => {
+    const moves = samples.map((sample) => {
+      const values = changed([{ kind: "shift", pixels: 1 }], sample);
+      // The picture is the plane 1 + x + 8y.
+      const moved = pixelOf(values, 0, 3, 3) - pixelOf(picture, 0, 3, 3);
+      const down = Math.round(moved / 8);
+      return { right: moved - 8 * down, down };
+    });
+    const alike = moves.slice(1).filter(({ right }, index) => right === moves[index]!.down);
+    // A third of them is by chance.
+    expect(alike.length).toBeGreaterThan(40);
+    expect(alike.length).toBeLessThan(100);
+  });
+
+  it("is made in the order that is listed: what was cropped is shifted by whole pixels", () => {
+    const crop = { kind: "crop", least: 0.5 } as const;
+    const moves = [-1, 0, 1].flatMap((dx) => [-1, 0, 1].map((dy) => [dx, dy] as const));
+    const places = [1, 2, 3, 4].flatMap((y) => [1, 2, 3, 4, 5, 6].map((x) => [x, y] as const));
+    const found = samples.map((sample) => {
+      const cropped = changed([crop], sample);
+      const both = changed([crop, { kind: "shift", pixels: 1 }], sample);
+      return moves.findIndex(([dx, dy]) =>
+        places.every(([x, y]) => Math.abs(pixelOf(both, 0, x, y) - pixelOf(cropped, 0, x + dx, y + dy)) < 1e-3),
+      );
+    });
+    expect(new Set(found)).toEqual(new Set(moves.keys()));
+  });
+
   it("is that of one interpolation: a shift of a flipped image keeps its pixels", () => {
     const values = changed([{ kind: "flip" }, { kind: "shift", pixels: 2 }], 11);
     expect([...values].every((value) => value === 0 || picture.includes(value))).toBe(true);

@@ -601,6 +601,31 @@ describe("a dataset of one's own", () => {
     expect((await failureOf(() => openData(spec))).message).toContain("feature 1 of row 2 of");
   });
 
+  it("of any length comes back, every row with its targets", async () => {
+    const [length, width] = [600, 2];
+    const batch = (indices: Uint32Array, rows: Float32Array, targets: Int32Array | Float32Array): void =>
+      indices.forEach((index, row) => {
+        rows.set([index, -index], 2 * row);
+        targets.set([index / 4, 1 - index], width * row);
+      });
+    const spec = await writeOwn(
+      { train: { ...own, length, target: { kind: "values", width }, batch } },
+      await temporaryFolder(),
+    );
+    const { train } = await openData(spec);
+    const features = new Float32Array(2 * length);
+    const targets = new Float32Array(width * length);
+    train.batch(
+      Array.from({ length }, (_, index) => index),
+      features,
+      targets,
+    );
+    const all = (value: (index: number) => number[]): Float32Array =>
+      Float32Array.from(Array.from({ length }, (_, index) => value(index)).flat());
+    expect(features).toEqual(all((index) => [index, -index]));
+    expect(targets).toEqual(all((index) => [index / 4, 1 - index]));
+  });
+
   it.each<[string, unknown, string]>([
     ["sampleShape", { target: own.target }, "sampleShape: found undefined, expected a list of whole numbers"],
     ["target", { sampleShape: [2] }, "target: found undefined, expected {"],
