@@ -19,7 +19,7 @@ import { findRun } from "../../coordinator/run-folder/find.ts";
 import { loadTrained } from "../../coordinator/trained/trained.ts";
 import { decodeSnapshot } from "../../shared/checkpoint/snapshot.ts";
 import type { Layout } from "../../shared/memory/layout.ts";
-import { cannotDrop, cannotInject, cannotMount, inject, SmallDisk, unprivileged } from "../support/disks.ts";
+import { cannotDrop, cannotInject, cannotMount, freeze, inject, SmallDisk, unprivileged } from "../support/disks.ts";
 import type { Fault } from "../support/disks.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep, worker } from "../support/lockstep.ts";
@@ -109,8 +109,8 @@ async function trainsOn(run: Lockstep, steps = 20): Promise<void> {
 
 /** What `look` sees while the run's coordinator stands still. */
 async function frozen<T>(run: Lockstep, look: () => Promise<T>): Promise<T> {
-  run.process.kill("SIGSTOP");
   try {
+    await freeze(run.process);
     return await look();
   } finally {
     run.process.kill("SIGCONT");

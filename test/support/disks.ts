@@ -3,10 +3,12 @@
  * process that fail. What this system does not allow is said as a sentence, for the names of tests that are skipped.
  */
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { mkdtemp, open, rm, rmdir, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { finished } from "./lockstep-process.ts";
@@ -122,15 +124,16 @@ export interface Fault {
   readonly path?: string;
 }
 
-/** Makes a running process's calls fail until the returned function is called. Rejects with what strace says. */
-async function attach(pid: number, { call, error, path }: Fault): Promise<() => Promise<void>> {
+/** Makes these threads' calls fail until the returned function is called. Rejects with what strace says. */
+async function attach(threads: readonly number[], { call, error, path }: Fault): Promise<() => Promise<void>> {
   const where = path === undefined ? [] : ["-P", path];
-  const tracer = spawn(strace, ["-f", ...where, "-o", "/dev/null", `--inject=${call}:error=${error}`, "-p", `${pid}`]);
+  const which = threads.flatMap((thread) => ["-p", `${thread}`]);
+  const tracer = spawn(strace, [...where, "-o", "/dev/null", `--inject=${call}:error=${error}`, ...which]);
   let said = "";
   const attached = Promise.withResolvers<void>();
   tracer.stderr.on("data", (text: Buffer) => {
     said += text.toString();
-    if (said.includes(" attached")) attached.resolve();
+    if (said.split(" attached").length > threads.length) attached.resolve();
   });
   tracer.once("error", attached.reject);
   const ended = new Promise<void>((resolve) => tracer.once("close", () => resolve()));
@@ -142,11 +145,47 @@ async function attach(pid: number, { call, error, path }: Fault): Promise<() => 
   };
 }
 
-/** Makes a running process's calls fail, until the returned function is called or the test ends. */
+/** Those of a process's threads on which Node calls the disk asynchronously. There are none before its first such call. */
+function poolOf(pid: number): number[] {
+  const tasks = `/proc/${pid}/task`;
+  const nameOf = (thread: string): string => readFileSync(join(tasks, thread, "comm"), "utf8").trim();
+  return readdirSync(tasks)
+    .filter((thread) => nameOf(thread) === "libuv-worker")
+    .map(Number);
+}
+
+/**
+ * Makes the calls fail that a running process of Node makes on its pool's threads, until the returned function is called or the
+ * test ends. strace stops a thread at each of its calls, whatever they are, and a step makes many: where other processes want
+ * the processors too, a run of which all threads are traced takes ten steps a second.
+ */
 export async function inject(pid: number, fault: Fault): Promise<() => Promise<void>> {
-  const release = await attach(pid, fault);
+  const pool = poolOf(pid);
+  if (pool.length === 0) throw new Error(`process ${pid} has no thread of the name libuv-worker`);
+  const release = await attach(pool, fault);
   onTestFinished(release);
   return release;
+}
+
+/** Stops a process, and resolves when none of its threads runs any more: the one that is to stop the others must get a processor first. */
+export async function freeze({ pid }: ChildProcess): Promise<void> {
+  process.kill(pid!, "SIGSTOP");
+  while (!isFrozen(pid!)) await delay(1);
+}
+
+/** A thread under strace stops at each call too: it has stopped for good where strace has nothing left to do. */
+function isFrozen(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).every((thread) => {
+    const { state, tracer } = statusOf(join(tasks, thread));
+    return state === "T" || (state === "t" && statusOf(`/proc/${tracer}`).state === "S");
+  });
+}
+
+function statusOf(task: string): { state: string; tracer: string } {
+  const text = readFileSync(join(task, "status"), "utf8");
+  const [, state, tracer] = /^State:\s*(\S).*^TracerPid:\s*(\d+)/ms.exec(text)!;
+  return { state: state!, tracer: tracer! };
 }
 
 /** Why this system lets no test make another process's system calls fail; undefined where it does. */
@@ -155,7 +194,7 @@ export const cannotInject = await (async (): Promise<string | undefined> => {
   const other = spawn("sleep", ["60"], { stdio: "ignore" });
   other.on("error", () => {});
   try {
-    const release = await attach(other.pid ?? 0, { call: "fsync", error: "EIO" });
+    const release = await attach([other.pid ?? 0], { call: "fsync", error: "EIO" });
     await release();
     return undefined;
   } catch (error) {
