@@ -28,16 +28,17 @@ import { Lockstep } from "../support/lockstep-process.ts";
 import type { Finished } from "../support/lockstep-process.ts";
 import { writeMnistPart } from "../support/mnist.ts";
 
-// 2,003 samples make an uneven last batch; Adam's state makes a checkpoint of 230 KB.
+// 2,003 samples make an uneven last batch; Adam's state makes a checkpoint of 230 KB. Seconds of steps: a run must not end
+// before a test that waits for a processor has done to it what it is about to do.
 const job = `
 data: { idx: data }
 model: { layers: [{ dense: { units: 24, activation: relu } }, { dense: 10 }] }
 optimizer: { adam: { learningRate: 0.0005 } }
 batch: 60
 shards: 5
-epochs: 12
+epochs: 36
 workers: 1
-evaluateEvery: 4
+evaluateEvery: 12
 `;
 const room = 4 * 2 ** 20;
 const halfACheckpoint = 120_000;
@@ -53,7 +54,7 @@ beforeAll(async () => {
   await writeMnistPart(join(place, "data"), 2_003, 300);
   await writeFile(join(place, "steps.yaml"), `${job}checkpoint: { everySteps: 10, everySeconds: 0 }\n`);
   await writeFile(join(place, "seconds.yaml"), `${job}checkpoint: { everySteps: 0, everySeconds: 0.05 }\n`);
-  const long = job.replace("epochs: 12", "epochs: 100000");
+  const long = job.replace("epochs: 36", "epochs: 100000");
   await writeFile(join(place, "long.yaml"), `${long}checkpoint: { everySteps: 0, everySeconds: 0 }\n`);
   reference = new Lockstep("coordinator/cli/main.ts", trainIn(place));
   const result = await reference.result();
