@@ -8,7 +8,7 @@ import { LockstepError, unreachable } from "../shared/errors.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
-import { bytesOf, decodeFrame, encodeFrame, packsFor } from "../shared/protocol/codec.ts";
+import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import { HEARTBEAT_EVERY } from "../shared/protocol/liveness.ts";
@@ -19,7 +19,7 @@ import { commit } from "./exchange/commit.ts";
 import type { CommitParts } from "./exchange/commit.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./core/events.ts";
 import type { Work } from "./core/state.ts";
-import { step } from "./core/step.ts";
+import { transition } from "./core/transition.ts";
 import type { RunEvent } from "./events.ts";
 import { Exchange } from "./exchange/exchange.ts";
 import type { ExchangeParts } from "./exchange/exchange.ts";
@@ -149,7 +149,7 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handling = true;
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        for (const effect of step(this.#parts.state, next, this.#parts.clock.now())) this.#performSeen(effect);
+        for (const effect of transition(this.#parts.state, next, this.#parts.clock.now())) this.#performSeen(effect);
       }
     } finally {
       this.#handling = false;
@@ -254,7 +254,7 @@ export class CoordinatorRuntime implements ServerListener {
     connection.proven();
     const offer = connection.isLocal ? memory?.offer(worker, this.#lineOf(worker)) : undefined;
     const shared = offer === undefined ? {} : { memory: offer };
-    const packs = packsFor(connection.isLocal);
+    const packs = !connection.isLocal;
     this.#send(worker, { type: "welcome", run: state.settings.run, worker, proof, plan, packs, ...shared });
   }
 

@@ -15,7 +15,7 @@ import type { Client, ClientListener } from "./client.ts";
 import type { ComputePool } from "../shared/compute/pool.ts";
 import { initialWorkerState } from "./core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerSettings, WorkerState } from "./core/state.ts";
-import { step } from "./core/step.ts";
+import { transition } from "./core/transition.ts";
 import { Exchange } from "./exchange.ts";
 
 const TICK_EVERY = 250;
@@ -62,7 +62,7 @@ export class WorkerRuntime {
   }
 
   #handle(event: WorkerEvent): void {
-    for (const effect of step(this.#state, event, this.#options.clock.now())) this.#perform(effect);
+    for (const effect of transition(this.#state, event, this.#options.clock.now())) this.#perform(effect);
   }
 
   #perform(effect: WorkerEffect): void {

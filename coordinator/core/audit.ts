@@ -1,5 +1,5 @@
 /**
- * Whose sums are used. Sums are the same bit by bit whoever computes them, so a wrong one can be proved: it is computed
+ * Who lied. Sums are the same bit by bit whoever computes them, so a wrong one can be proved: it is computed
  * again by another worker, and where two differ the coordinator's own engine decides if its arithmetic is the run's, else a
  * third worker. Some partials are checked so at random, and each that is not finite.
  */
@@ -8,10 +8,10 @@ import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkName } from "../../shared/protocol/messages.ts";
+import { isSameWork } from "../../shared/protocol/work-name.ts";
 import { randomStream } from "../../shared/random.ts";
-import { giveAway } from "./assigning.ts";
 import type { CoordinatorEffect } from "./events.ts";
-import { readyMembers } from "./state.ts";
+import { use } from "./settling.ts";
 import type { CoordinatorState, Piece, Work } from "./state.ts";
 import { noteFailure } from "./trust.ts";
 
@@ -23,50 +23,6 @@ export function isAudited({ settings, auditKey }: CoordinatorState, { kind, step
   if (settings.audit === 0) return false;
   const draw = 2 * node.start + (kind === "train" ? 0 : 1);
   return randomStream(auditKey, "audit", step).uniform(draw) < settings.audit;
-}
-
-/** Decides what there is to decide about the open work's pieces. Called after every event, and after work is opened. */
-export function settlePieces(state: CoordinatorState, now: number): CoordinatorEffect[] {
-  const { work } = state;
-  if (work === undefined || work.unsettled.size === 0) return [];
-  const short = [...work.unsettled].filter((piece) => piece.owners.length < piece.copies);
-  return [...giveAway(state, work, short, now), ...[...work.unsettled].flatMap((piece) => settle(state, work, piece))];
-}
-
-function settle(state: CoordinatorState, work: Work, piece: Piece): CoordinatorEffect[] {
-  const { held, owners, copies, node } = piece;
-  if (owners.length >= copies) work.unsettled.delete(piece);
-  if (held.length >= copies) {
-    return copies === 1 ? use(work, piece, held[0]!) : [{ type: "compare", work: work.name, node, workers: held }];
-  }
-  // Somebody is still computing it, or nobody is there to do so.
-  if (owners.length >= copies || owners.length > held.length || held.length === 0) return [];
-  // A second opinion is wanted, and there is no other worker to ask.
-  if (piece.judge === "idle" && state.settings.exact) {
-    piece.judge = "asked";
-    return [{ type: "judge", work, node }];
-  }
-  if (piece.judge === "asked") return [];
-  // A run that is content with one worker is not kept waiting for another, unless workers have differed.
-  if (!piece.disputed && state.settings.minWorkers === 1) return use(work, piece, held[0]!);
-  if (piece.waiting) return [];
-  piece.waiting = true;
-  const workers = readyMembers(state).length;
-  return [{ type: "notify", event: { type: "waiting", workers, needed: workers + 1 } }];
-}
-
-/** Adds a worker's sum; other copies are not needed any more. */
-function use(work: Work, piece: Piece, worker: WorkerId): CoordinatorEffect[] {
-  piece.done = true;
-  work.left -= 1;
-  work.unsettled.delete(piece);
-  const others = piece.owners.filter((owner) => owner !== worker);
-  return [
-    { type: "fold", worker, node: piece.node },
-    // Half a copy that is still arriving would hold its buffer for nothing.
-    ...others.map((owner): CoordinatorEffect => ({ type: "drop", worker: owner, node: piece.node })),
-    ...(work.left === 0 ? [{ type: "commit", work } as const] : []),
-  ];
 }
 
 /** The sums of several workers over one node are compared. */
@@ -117,7 +73,7 @@ function find(
   node: TreeNode,
 ): { work?: Work | undefined; piece?: Piece | undefined } {
   const { work } = state;
-  if (work?.name.kind !== name.kind || work.name.step !== name.step) return {};
+  if (work === undefined || !isSameWork(work.name, name)) return {};
   const piece = work.pieces.get(nodeKey(node));
   return piece?.done === false ? { work, piece } : {};
 }

@@ -123,7 +123,7 @@ export function refuseTheQuarantined(state: CoordinatorState, now: number): Coor
 /** The reason of a worker that goes in good order. */
 export const LEFT = "left";
 
-/** Takes a member out; what it had not finished is then given to the others. */
+/** Takes a member out; what it had not finished is given to others by `settlePieces`, which runs after every event. */
 export function lose(state: CoordinatorState, worker: WorkerId, reason: string, now: number): CoordinatorEffect[] {
   const member = state.members.get(worker);
   if (member === undefined) return [];

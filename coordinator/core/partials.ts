@@ -3,6 +3,7 @@ import type { WorkerId } from "../../shared/ids.ts";
 import { nodeKey, toNode } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type { Answer, Partial, PlacedPartial, WorkName } from "../../shared/protocol/messages.ts";
+import { isSameWork } from "../../shared/protocol/work-name.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
 import { assignToAnother } from "./planning.ts";
 import { noteFailure } from "./trust.ts";
@@ -17,7 +18,7 @@ const MOST_SPOILINGS = 1_000;
 /** The piece a partial answers, or the code of why it is not wanted. */
 function wanted(state: CoordinatorState, worker: WorkerId, name: WorkName, node: TreeNode): Piece | Answer["code"] {
   const { work } = state;
-  if (work === undefined || work.name.kind !== name.kind || work.name.step !== name.step) return "PARTIAL_STALE";
+  if (work === undefined || !isSameWork(work.name, name)) return "PARTIAL_STALE";
   const piece = work.pieces.get(nodeKey(node));
   if (piece === undefined) return "PARTIAL_STALE";
   if (piece.done || piece.held.includes(worker)) return "PARTIAL_DUPLICATE";
@@ -48,7 +49,7 @@ export function onPartial(
   return isLast ? [answer(worker, piece, partial.work, node)] : [];
 }
 
-/** A whole partial is here: it is kept to be used (audit.ts), or dropped if another copy was first or the step is over. */
+/** A whole partial is here: it is kept to be used (settling.ts), or dropped if another copy was first or the step is over. */
 export function onAssembled(
   state: CoordinatorState,
   { worker, work: name, node, finite, computeMicroseconds }: Extract<CoordinatorEvent, { type: "assembled" }>,

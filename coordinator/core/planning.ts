@@ -13,7 +13,7 @@ import { noteFailure } from "./trust.ts";
 /** What is to be computed, before it is shared out. */
 export type PlannedWork = Pick<Work, "name" | "epoch" | "offset" | "samples" | "shards">;
 
-/** Opens a piece of work, as it was planned ahead or is planned now. What is not assigned to anybody is so at once (audit.ts). */
+/** Opens a work, as it was planned ahead or is planned now. A piece without an owner gets one in the same event (settling.ts). */
 export function openWork(state: CoordinatorState, planned: PlannedWork, now: number): CoordinatorEffect[] {
   const { kind, step } = planned.name;
   const isAhead = kind === "train" && state.ahead[0]?.name.step === step;

@@ -1,6 +1,6 @@
 /**
  * What the coordinator's core knows: who is there, which work is open, how far the run is. Ids and counters only; big
- * buffers stay with the runtime. The core alone changes it, event by event (see step.ts).
+ * buffers stay with the runtime. The core alone changes it, event by event (see transition.ts).
  */
 import type { LockstepError } from "../../shared/errors.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";

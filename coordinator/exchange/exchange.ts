@@ -6,7 +6,7 @@ import { vectorBytes } from "../../shared/gradient/partial.ts";
 import type { PartialLayouts } from "../../shared/gradient/partial.ts";
 import { toNode } from "../../shared/gradient/tree.ts";
 import type { WorkerId } from "../../shared/ids.ts";
-import { bytesOf, packsFor } from "../../shared/protocol/codec.ts";
+import { bytesOf } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import type { Packed, Partial, PlacedPartial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "../core/events.ts";
@@ -45,7 +45,7 @@ export class Exchange {
     connection: Connection,
     { part, rest, holdsLast }: Extract<CoordinatorEffect, { type: "send-parameters" }>,
   ): void {
-    const packed = packsFor(connection.isLocal) ? packedFor(holdsLast) : undefined;
+    const packed = !connection.isLocal ? packedFor(holdsLast) : undefined;
     this.#send(connection, this.#parts.store.lend(part, packed, rest));
   }
 

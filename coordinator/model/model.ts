@@ -8,6 +8,7 @@ import type { CompiledModel } from "../../shared/nn/model.ts";
 import type { LossSpec } from "../../shared/nn/spec.ts";
 import { needsGraphs, restoreModel, storeModel } from "../../shared/nn/stored.ts";
 import { isFrozenBy } from "../../shared/optim/segments.ts";
+import { product } from "../../shared/shape.ts";
 import type { RunConfig } from "../config/config.ts";
 import { usualLayers } from "../config/schema.ts";
 import { onnxFilesOf } from "./initial-weights.ts";
@@ -16,7 +17,7 @@ import { onnxFilesOf } from "./initial-weights.ts";
 export async function modelFor(config: RunConfig, data: Dataset): Promise<CompiledModel> {
   const { layers, loss, inputWidth, graphs } = config.model;
   if (graphs !== undefined) return restoreModel(graphs);
-  const width = data.sampleShape.reduce((product, length) => product * length, 1);
+  const width = product(data.sampleShape);
   if (inputWidth !== undefined && inputWidth !== width) {
     throw new LockstepError(
       "SHAPE_MISMATCH",

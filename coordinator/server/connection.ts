@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { everySecond } from "../../shared/clock.ts";
-import { packsFor, segmentFrameLimit } from "../../shared/protocol/codec.ts";
+import { segmentFrameLimit } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import { gatherFrames, onBytes, sendFrame } from "../../shared/protocol/frame-socket.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
@@ -20,7 +20,10 @@ export interface Connection {
   readonly outbox: Outbox;
   /** What whoever is at the other end must prove to know. */
   readonly token: JoinToken;
-  /** Whether it comes from an address of this host; it may still have been forwarded from another. */
+  /**
+   * Whether it comes from an address of this host; it may still have been forwarded from another. Nothing is packed then: that takes
+   * longer than sending it as it is.
+   */
   readonly isLocal: boolean;
   /** Whether none but the workers that the run starts itself know that token. */
   readonly isOwn: boolean;
@@ -101,7 +104,7 @@ export function accept(
   const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
   const proven = (): void => {
     wire.off("data", countStranger);
-    gatherFrames(wire, segmentFrameLimit(partialBytes, packsFor(isLocal)));
+    gatherFrames(wire, segmentFrameLimit(partialBytes, !isLocal));
     visit.proven();
   };
   const measured = { pingedAt: 0, roundTrip: undefined as number | undefined, load: undefined as Link["load"] };

@@ -16,9 +16,6 @@ import type { CoordinatorMessage, Extent, Segment, WorkerMessage } from "./messa
 /** A header and a section. */
 export const MOST_FRAGMENTS = 2;
 
-/** Whether what is long travels packed; not between processes of one host: that takes longer than sending it as it is. */
-export const packsFor = (isLocal: boolean): boolean => !isLocal;
-
 /** How a vector is cut where what is long travels packed, or as it is. */
 const longest = (packs: boolean): number => (packs ? SEGMENT_BYTES : LONG_SEGMENT_BYTES);
 

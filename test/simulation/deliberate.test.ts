@@ -1,35 +1,35 @@
 /** Shows that the simulation can fail: each fault put into the logic is found within a thousand schedules. */
 import { freshWatch } from "../../coordinator/core/watch.ts";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
-import type { step as coordinatorStep } from "../../coordinator/core/step.ts";
+import type { transition as coordinatorTransition } from "../../coordinator/core/transition.ts";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import { ComputePool } from "../../shared/compute/pool.ts";
 import type { CheckedVector } from "../../shared/memory/vector.ts";
 import type { Segment } from "../../shared/protocol/messages.ts";
-import type { step as workerStep } from "../../worker/core/step.ts";
+import type { transition as workerTransition } from "../../worker/core/transition.ts";
 import { scheduleOf } from "./seeds.ts";
 import { check } from "./simulate.ts";
 import type { SimulationOptions } from "./simulate.ts";
 
 /** What is broken at the moment; each takes the place of the function of its name, which it is given. */
 const broken = vi.hoisted(() => ({
-  coordinator: undefined as undefined | ((step: typeof coordinatorStep) => typeof coordinatorStep),
-  worker: undefined as undefined | ((step: typeof workerStep) => typeof workerStep),
+  coordinator: undefined as undefined | ((transition: typeof coordinatorTransition) => typeof coordinatorTransition),
+  worker: undefined as undefined | ((transition: typeof workerTransition) => typeof workerTransition),
   addsOnArrival: false,
   dropsLastSample: false,
   takesDamage: false,
   mixesVersions: false,
 }));
 
-vi.mock(import("../../coordinator/core/step.ts"), async (original) => {
-  const { step } = await original();
-  return { step: (...event) => (broken.coordinator?.(step) ?? step)(...event) };
+vi.mock(import("../../coordinator/core/transition.ts"), async (original) => {
+  const { transition } = await original();
+  return { transition: (...event) => (broken.coordinator?.(transition) ?? transition)(...event) };
 });
-vi.mock(import("../../worker/core/step.ts"), async (original) => {
-  const { step } = await original();
-  return { step: (...event) => (broken.worker?.(step) ?? step)(...event) };
+vi.mock(import("../../worker/core/transition.ts"), async (original) => {
+  const { transition } = await original();
+  return { transition: (...event) => (broken.worker?.(transition) ?? transition)(...event) };
 });
 vi.mock(import("../../shared/gradient/plan.ts"), async (original) => {
   const plan = await original();

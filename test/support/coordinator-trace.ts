@@ -6,7 +6,7 @@ import type { CoordinatorEffect, CoordinatorEvent } from "../../coordinator/core
 import { initialState, steeringFrom } from "../../coordinator/core/initial-state.ts";
 import type { CoordinatorState, Quarantine, Steering } from "../../coordinator/core/state.ts";
 import type { Settings } from "../../coordinator/core/settings.ts";
-import { step } from "../../coordinator/core/step.ts";
+import { transition } from "../../coordinator/core/transition.ts";
 import type { RunEvent } from "../../coordinator/events.ts";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
 import { nodeKey } from "../../shared/gradient/tree.ts";
@@ -90,7 +90,7 @@ export class CoordinatorTrace {
 
   /** The effects themselves, for what their lines leave out. */
   effects(event: CoordinatorEvent): CoordinatorEffect[] {
-    return step(this.state, event, this.now);
+    return transition(this.state, event, this.now);
   }
 
   connect(worker: string, { isLocal = false, isOwn = false } = {}): string[] {

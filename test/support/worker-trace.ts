@@ -6,7 +6,7 @@ import { JoinToken } from "../../shared/protocol/handshake.ts";
 import type { Assignment, CoordinatorMessage, RunPlan, WorkName } from "../../shared/protocol/messages.ts";
 import { initialWorkerState } from "../../worker/core/state.ts";
 import type { WorkerEffect, WorkerEvent, WorkerState } from "../../worker/core/state.ts";
-import { step } from "../../worker/core/step.ts";
+import { transition } from "../../worker/core/transition.ts";
 
 /** The core looks at nothing of the plan. */
 const plan = { seed: 1 } as RunPlan;
@@ -22,7 +22,7 @@ export class WorkerTrace {
   }
 
   feed(event: WorkerEvent): string[] {
-    return step(this.state, event, this.now).map(line);
+    return transition(this.state, event, this.now).map(line);
   }
 
   message(message: CoordinatorMessage): string[] {

@@ -88,6 +88,15 @@ describe("a worker", () => {
     expect(worker.computed("evaluate", 2, 1, 2)).toEqual(["drop evaluate 2: 1-2"]);
   });
 
+  it("says that what it sent came damaged", () => {
+    const worker = new WorkerTrace();
+    worker.join();
+    const work = { kind: "train", step: stepNumber(3) } as const;
+    expect(worker.message({ type: "answer", code: "PARTIAL_CORRUPT", work, node: [0, 2] })).toEqual([
+      "say the sum of shards 0 to 1 of train step 3 came to the coordinator damaged, and was not used [PARTIAL_CORRUPT]",
+    ]);
+  });
+
   it("takes an answer as it is: the work goes on elsewhere", () => {
     const worker = joined();
     worker.assign("train", 0, [0, 1]);

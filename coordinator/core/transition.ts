@@ -7,7 +7,7 @@ import { LockstepError, unreachable } from "../../shared/errors.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import type { WorkerMessage } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "./events.ts";
-import { onCompared, onJudged, settlePieces } from "./audit.ts";
+import { onCompared, onJudged } from "./audit.ts";
 import {
   inexactness,
   LEFT,
@@ -22,15 +22,17 @@ import {
 import { onAssembled, onCorrupt, onPartial, onSpoiled } from "./partials.ts";
 import { assignLatePieces } from "./planning.ts";
 import { unpause } from "./pausing.ts";
-import { onCommitted, proceed } from "./progress.ts";
+import { onCommitted } from "./committed.ts";
+import { proceed } from "./progress.ts";
 import { sendAhead } from "./sending.ts";
 import { newMember } from "./initial-state.ts";
+import { settlePieces } from "./settling.ts";
 import { readyMembers } from "./state.ts";
 import type { CoordinatorState } from "./state.ts";
 import { restsUntil } from "./trust.ts";
 
 /** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
-export function step(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
+export function transition(state: CoordinatorState, event: CoordinatorEvent, now: number): CoordinatorEffect[] {
   const effects = react(state, event, now);
   const wasOpen = state.work !== undefined;
   const next = [...proceed(state, now), ...settlePieces(state, now)];

@@ -17,7 +17,7 @@ const FIRST_DELAY = 100;
 const LONGEST_DELAY = 2_500;
 
 /** Handles one event at `now` (milliseconds of a clock that never goes back) and returns what to do, in order. */
-export function step(state: WorkerState, event: WorkerEvent, now: number): WorkerEffect[] {
+export function transition(state: WorkerState, event: WorkerEvent, now: number): WorkerEffect[] {
   // Threads that were still computing when the worker ended report in vain.
   if (state.phase === "ended") return [];
   const effects = react(state, event, now);
@@ -164,9 +164,13 @@ function onMessage(state: WorkerState, message: CoordinatorMessage): WorkerEffec
       // In shared memory they are the coordinator's to write.
       if (state.sharesMemory) return onMisplaced(state, "parameters message");
       return state.phase === "ready" ? [{ type: "receive", parameters: message }] : [];
-    case "answer":
-      // Nothing is lost: another worker's copy was used, or the step is over.
-      return [];
+    case "answer": {
+      // Else nothing is lost: another worker's copy was used, or the step is over.
+      if (message.code !== "PARTIAL_CORRUPT") return [];
+      const [start, end] = message.node;
+      const sentence = `the sum of shards ${start} to ${end - 1} of ${message.work.kind} step ${message.work.step} came to the coordinator damaged, and was not used [PARTIAL_CORRUPT]`;
+      return [{ type: "say", level: "warn", sentence }];
+    }
     case "end":
       state.phase = "ended";
       return [
