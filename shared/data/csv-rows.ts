@@ -1,11 +1,11 @@
 /** The rows and cells of a comma-separated file; every error names file:line and the column, both counted from 1. */
 
-import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream";
 import { CsvError, parse } from "csv-parse";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { unreadable } from "./unreadable.ts";
+import { piecesOfText } from "./utf8.ts";
 
 /** One row as text, and the line of the file it ends on. */
 export interface Row {
@@ -14,12 +14,12 @@ export interface Row {
   readonly cells: readonly string[];
 }
 
-/** Every row that is not empty. Throws DATA_MISSING, or DATA_INVALID for quotes that do not match. */
+/** Every row that is not empty. Throws DATA_MISSING, or DATA_INVALID for quotes that do not match and text that is not UTF-8. */
 export async function* readRows(path: string): AsyncGenerator<Row> {
   // Rows of unequal length and text that is no number are let through here, to be refused with a better message.
   const parser = parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true });
   // The parser passes a failure of the file on to the loop below, so the callback has nothing to add.
-  pipeline(createReadStream(path), parser, () => {});
+  pipeline(piecesOfText(path), parser, () => {});
   try {
     for await (const { info, record } of parser as AsyncIterable<{ info: { lines: number }; record: string[] }>)
       yield { path, line: info.lines, cells: record };
@@ -31,7 +31,7 @@ export async function* readRows(path: string): AsyncGenerator<Row> {
         "Correct the quotes in that row.",
         { cause },
       );
-    throw errnoOf(cause) === undefined ? cause : unreadable(path, cause);
+    throw cause instanceof LockstepError || errnoOf(cause) === undefined ? cause : unreadable(path, cause);
   }
 }
 

@@ -2,7 +2,6 @@
  * Files with a JSON object a line, as rows of a table: the first line's keys, in their order, are the columns, and a list of numbers is
  * as many columns. Values are numbers, texts, true and false (1 and 0). Every error names file:line.
  */
-import { createReadStream } from "node:fs";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { invalid, type Row } from "./csv-rows.ts";
@@ -11,6 +10,7 @@ import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { openTable } from "./table.ts";
 import { unreadable } from "./unreadable.ts";
+import { piecesOfText } from "./utf8.ts";
 
 /** Characters; a longer line is no sample's, and no string holds one of twice as many. */
 const LONGEST_LINE = 2 ** 28;
@@ -49,7 +49,7 @@ async function* readObjects(path: string): AsyncGenerator<Row> {
 async function* linesOf(path: string): AsyncGenerator<string> {
   let line = 1;
   let text = "";
-  for await (const chunk of createReadStream(path, "utf8") as AsyncIterable<string>) {
+  for await (const chunk of piecesOfText(path)) {
     const [end = "", ...others] = chunk.split("\n");
     text += end;
     for (const other of others) {

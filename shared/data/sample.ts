@@ -9,6 +9,7 @@ import type { Dataset } from "./dataset.ts";
 import { imageSample } from "./image.ts";
 import type { Encoders } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
+import { textOf } from "./utf8.ts";
 
 /** What is known of the data that a model was trained on. */
 export interface TrainedOn {
@@ -37,10 +38,10 @@ export async function readSample(path: string, { train, encoders = {} }: Trained
       return encoders.row?.(row.map(String), path) ?? fromRow(row);
     }
     case ".csv":
-      return fromCells(encoders.row === undefined ? cellsOf(await readBytes(path)) : await onlyRow(path));
+      return fromCells(encoders.row === undefined ? cellsOf(await readText(path)) : await onlyRow(path));
     case ".txt": {
       const bytes = await readBytes(path);
-      return encoders.text?.(bytes, path) ?? fromCells(cellsOf(bytes));
+      return encoders.text?.(bytes, path) ?? fromCells(cellsOf(await textOf(path, bytes)));
     }
     default:
       throw invalid(path, "expected a file that ends in .png, .csv, .txt or .json", "Rename or convert the file.");
@@ -48,7 +49,7 @@ export async function readSample(path: string, { train, encoders = {} }: Trained
 }
 
 async function readJson(path: string): Promise<unknown[]> {
-  const text = new TextDecoder().decode(await readBytes(path));
+  const text = await readText(path);
   try {
     const row: unknown = JSON.parse(text);
     return Array.isArray(row) ? row.flat(Infinity) : [row];
@@ -69,11 +70,7 @@ async function onlyRow(path: string): Promise<readonly string[]> {
 }
 
 /** What is between commas, spaces or line breaks; two commas with nothing between them are a missing value. */
-const cellsOf = (bytes: Uint8Array): string[] =>
-  new TextDecoder()
-    .decode(bytes)
-    .trim()
-    .split(/\s*,\s*|\s+/);
+const cellsOf = (text: string): string[] => text.trim().split(/\s*,\s*|\s+/);
 
 /** The number in a cell, or the cell where it is none. */
 function numberIn(cell: string): unknown {
@@ -96,6 +93,8 @@ function rowSample(path: string, row: readonly unknown[], sampleShape: readonly 
     );
   return Float32Array.from(numbers);
 }
+
+const readText = async (path: string): Promise<string> => textOf(path, await readBytes(path));
 
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
