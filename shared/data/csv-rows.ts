@@ -1,7 +1,7 @@
 /** The rows and cells of a comma-separated file; every error names file:line and the column, both counted from 1. */
 
 import { pipeline } from "node:stream";
-import { CsvError, parse } from "csv-parse";
+import { CsvError, parse, type Info } from "csv-parse";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { unreadable } from "./unreadable.ts";
@@ -16,23 +16,33 @@ export interface Row {
 
 /** Every row that is not empty. Throws DATA_MISSING, or DATA_INVALID for quotes that do not match and text that is not UTF-8. */
 export async function* readRows(path: string): AsyncGenerator<Row> {
-  // Rows of unequal length and text that is no number are let through here, to be refused with a better message.
-  const parser = parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true });
-  // The parser passes a failure of the file on to the loop below, so the callback has nothing to add.
-  pipeline(piecesOfText(path), parser, () => {});
   try {
-    for await (const { info, record } of parser as AsyncIterable<{ info: { lines: number }; record: string[] }>)
-      yield { path, line: info.lines, cells: record };
+    for await (const { info, record } of parsed(path)) yield { path, line: info.lines, cells: record };
   } catch (cause) {
-    if (cause instanceof CsvError)
-      throw new LockstepError(
-        "DATA_INVALID",
-        `${path}:${String(cause["lines"])}: ${cause.message}`,
-        "Correct the quotes in that row.",
-        { cause },
-      );
+    if (cause instanceof CsvError) throw await misquoted(path, cause);
     throw cause instanceof LockstepError || errnoOf(cause) === undefined ? cause : unreadable(path, cause);
   }
+}
+
+/** @param most rows that are read; absent: all */
+function parsed(path: string, most = -1): AsyncIterable<{ readonly info: Info; readonly record: string[] }> {
+  // Rows of unequal length and text that is no number are let through here, to be refused with a better message.
+  const parser = parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true, to: most });
+  // The parser passes a failure of the file on to whoever reads its rows, so the callback has nothing to add.
+  pipeline(piecesOfText(path), parser, () => {});
+  return parser;
+}
+
+async function misquoted(path: string, cause: CsvError): Promise<LockstepError> {
+  const refusal = (line: number, message: string): LockstepError =>
+    new LockstepError("DATA_INVALID", `${path}:${line}: ${message}`, "Correct the quotes in that row.", { cause });
+  const { lines, records, empty_lines: empty } = cause as CsvError & Info;
+  if (cause.code !== "CSV_QUOTE_NOT_CLOSED") return refusal(lines, cause.message);
+  // That is found at the end of the file, all of which the open row has taken.
+  let begin = 1 + empty;
+  if (records > 0)
+    for await (const { info } of parsed(path, records)) begin = info.lines + 1 + empty - info.empty_lines;
+  return refusal(begin, "a quote is opened in the row that begins here, and not closed");
 }
 
 /** A cell as a float32 divided by `scale`; `forTexts` says what to do where all cells of the column are texts. */

@@ -55,6 +55,9 @@ it("reads more rows than it makes room for at first", async () => {
   expect(rows.targets).toEqual(Array.from({ length: 5000 }, (_, index) => index % 7));
 });
 
+/** With this one in their midst; more than is read of a file at once. */
+const manyRows = (row: string): string => ["1,2\n".repeat(20_000), row, "\n1,2".repeat(20_000)].join("");
+
 it.each<[what: string, text: string, options: CsvOptions, message: string]>([
   ["an empty cell", "y,a\n1,2\n3,\n", {}, "train.csv:3: column 2 (a): expected a number, found an empty cell"],
   ["a blank cell", "1,2\n3,  \n", {}, "train.csv:2: column 2: expected a number, found an empty cell"],
@@ -110,7 +113,15 @@ it.each<[what: string, text: string, options: CsvOptions, message: string]>([
   ["a single column", "1\n2\n", {}, "train.csv:1: expected a target and at least one feature, found 1 column"],
   ["an empty file", "", {}, "train.csv:1: expected at least one row of data, found none"],
   ["a header and nothing else", "a,b\n", {}, "train.csv:1: expected at least one row of data, found none"],
-  ["an open quote", '1,2\n3,"4\n', {}, "Quote Not Closed"],
+  ["an open quote", '1,2\n3,"4\n5,6\n7,8\n', {}, "train.csv:2: a quote is opened in the row that begins here"],
+  [
+    "an open quote behind empty lines",
+    '"a\nb",2\n\n\n3,"4\n\n5,6\n',
+    { header: true },
+    "train.csv:5: a quote is opened",
+  ],
+  ["an open quote in the first row", '\n"1,2\n3,4\n', {}, "train.csv:2: a quote is opened"],
+  ["an open quote far from both ends", manyRows('3,"4'), {}, "train.csv:20001: a quote is opened"],
   ["a quote inside a cell", '1,2\n3,4"5\n', {}, "train.csv:2: Invalid Opening Quote"],
 ])("refuses %s", async (_, text, options, message) => {
   const error = await failureOf(() => openText(text, options));

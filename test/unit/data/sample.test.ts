@@ -215,7 +215,7 @@ describe("what the training data was read by, reads what is asked:", () => {
       ["2134,New York,4\n2134,New York,5\n", ":2: expected one row, found a second one"],
       ["", ": expected 3 values, one for each column but the target's, found 0"],
       ["2134,York,4", ':1: column 2 (city): "York" is no category of the training data'],
-      ['2134,"New York,4', ":1: Quote Not Closed"],
+      ['2134,"New York,4', ":1: a quote is opened in the row that begins here, and not closed"],
     ])("as %j is refused", async (text, message) => {
       const [folder, spec] = await openTable();
       const path = join(folder, "row.csv");
