@@ -10,8 +10,8 @@ import { LockstepError } from "../shared/errors.ts";
 
 export interface TrainOptions {
   /**
-   * Hears of everything that happens; the last event is `finished`. What it throws stops the run, with a checkpoint, and `train`
-   * rejects with it.
+   * Hears of everything that happens; the last event is `finished`. What it throws, or a promise that it returns rejects with, stops
+   * the run, with a checkpoint, and `train` rejects with it. Such promises are waited for at the end, before `train` resolves.
    */
   readonly onEvent?: (event: RunEvent) => void;
   /** Go on with the run of the config's name, where it stopped, to the bits of an uninterrupted run. */

@@ -56,7 +56,7 @@ export interface StartOptions {
 export interface RunHandle {
   /** ws://host:port for workers. */
   readonly url: string;
-  /** Rejects with the LockstepError that ended the run, or with what `onEvent` threw. */
+  /** Rejects with the LockstepError that ended the run, or with what `onEvent` threw or its promise rejected with. */
   readonly finished: Promise<RunResult>;
   /** Where the time of the steps went so far. */
   profile(): RunProfile;
@@ -220,6 +220,6 @@ async function finish(
   const { profile } = runtime.profiler;
   const result = await resultOf({ outcome, seconds, profile }, ingredients, { state, store, recorder, folder });
   notify({ type: "finished", result });
-  audience.check();
+  await audience.finished();
   return result;
 }

@@ -1,6 +1,7 @@
 /** Everything that steers training, with real processes: the same bits with any number of workers and after a kill. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { train } from "../../coordinator/index.ts";
 import { findRun } from "../../coordinator/run-folder/find.ts";
@@ -168,5 +169,31 @@ checkpoint: { best: false }
     expect({ outcome, steps }).toEqual({ outcome: "completed", steps: 150 });
     const evaluated = await evaluate(await loadTrained(findRun("early", dirname(folder)), () => {}));
     expect({ testLoss, testAccuracy }).toEqual({ testLoss: evaluated.testLoss, testAccuracy: evaluated.testAccuracy });
+  },
+);
+
+test.each(["data", "listening", "step", "finished"])(
+  "what an async onEvent rejects with after %s is what train rejects with, and the steps so far are in a checkpoint",
+  async (type) => {
+    const runs = await temporaryFolder();
+    await writeMnistPart(join(runs, "digits"), 300, 100);
+    const data = { kind: "idx", path: join(runs, "digits") } as const;
+    const mistake = new TypeError("a mistake of the program's");
+    let [rejected, steps] = [false, 0];
+    const training = train(
+      { name: "run", runs, data, workers: 1, epochs: type === "finished" ? 1 : 100_000, batch: 30 },
+      {
+        async onEvent(event) {
+          if (event.type === "step") steps = event.step;
+          if (event.type !== type || rejected) return;
+          rejected = true;
+          await setTimeout(50);
+          throw mistake;
+        },
+      },
+    );
+    await expect(training).rejects.toBe(mistake);
+    const saved = await readdir(join(runs, "run", "checkpoints"));
+    expect(Math.max(0, ...saved.map((name) => Number(/\d+/.exec(name))))).toBeGreaterThanOrEqual(steps);
   },
 );
