@@ -33,7 +33,7 @@ interface PlannedRun {
 }
 
 /** What the flags ask for: a new run, one to resume, or with `--continue` whichever of the two the run folder says. */
-async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
+export async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
   const runs = flags.runs ?? (file === undefined ? undefined : textIn(file, "runs")) ?? defaultRuns;
   const name = flags.name ?? (file === undefined ? undefined : textIn(file, "name"));
   const mayRename = name === undefined;
@@ -49,6 +49,12 @@ async function plannedRun(file: string | undefined, flags: RunFlags): Promise<Pl
   } else if (flags.resume !== undefined) {
     const wanted = flags.resume === true ? name : flags.resume;
     const found = wanted === undefined ? latestRun(runs) : findRun(wanted, runs);
+    if (flags.name !== undefined && flags.name !== found.name)
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        `--name: the run that goes on is ${found.name}, not ${flags.name}`,
+        "Leave --name out, or name with --resume the run that is to go on: it keeps its name.",
+      );
     return { config: await resumedConfig(found, file, flags), mayRename, resume: true };
   }
   return { config: configFromFile(file, flags), mayRename, resume: false };

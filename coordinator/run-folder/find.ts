@@ -1,4 +1,4 @@
-/** Finds run folders by what people call them. Throws RUN_MISSING, naming the runs there are. */
+/** Finds run folders by what people call them. Throws RUN_MISSING, naming the runs there are, or CONFIG_INVALID. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
@@ -30,16 +30,16 @@ export function existingRun(name: string, runs: string): FoundRun | undefined {
 
 /** `wanted` is the name of a run in `runs`, or the path of any run's folder. */
 export function findRun(wanted: string, runs: string): FoundRun {
-  const path = [join(runs, wanted), wanted].find(isRun);
+  const path = wanted === "" ? undefined : [join(runs, wanted), wanted].find(isRun);
   if (path !== undefined) return { path, runs: dirname(path), name: basename(path) };
   const names = runNames(runs);
-  throw new LockstepError(
-    "RUN_MISSING",
-    `there is no run ${wanted} in ${runs}${suggestion(wanted, names)}`,
+  const hint =
     names.length === 0
       ? "Give the folder of runs with --runs, or start one with `lockstep train`."
-      : `There are: ${names.join(", ")}.`,
-  );
+      : `There are: ${names.join(", ")}.`;
+  // A variable of a script that holds nothing, perhaps.
+  if (wanted === "") throw new LockstepError("CONFIG_INVALID", `the name of the run in ${runs} is empty`, hint);
+  throw new LockstepError("RUN_MISSING", `there is no run ${wanted} in ${runs}${suggestion(wanted, names)}`, hint);
 }
 
 /** The run that wrote a checkpoint last. */

@@ -2,6 +2,7 @@
 import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { plannedRun } from "../../../coordinator/cli/session.ts";
 import type { RunConfig } from "../../../coordinator/config/config.ts";
 import { configFromFile, configFromObject, type TrainConfig } from "../../../coordinator/config/resolve.ts";
 import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
@@ -167,5 +168,23 @@ describe("finding a run", () => {
     expect(error.message).toContain("did you mean first?");
     expect(error.hint).toContain("first");
     expect(refusal(() => latestRun(join(runs, "empty"))).code).toBe("RUN_MISSING");
+  });
+
+  it("refuses an empty name, also where the folder of runs is a run's itself", () => {
+    const { path } = runWith({});
+    expect(refusal(() => findRun("", path))).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: `the name of the run in ${path} is empty`,
+    });
+  });
+
+  it("refuses to go on with a run under another name", async () => {
+    const { runs } = runWith({});
+    expect(await refused(plannedRun(undefined, { runs, resume: "first", name: "second" }))).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: "--name: the run that goes on is first, not second",
+    });
+    for (const resume of ["first", true, join(runs, "first")] as const)
+      expect((await plannedRun(undefined, { runs, resume, name: "first" })).config.name).toBe("first");
   });
 });
