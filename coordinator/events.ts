@@ -88,7 +88,7 @@ export interface RunResult {
   readonly testAccuracy: number | undefined;
   /** The config's other metrics on the test data, by name; undefined without test data. */
   readonly testFigures: Figures | undefined;
-  /** Time from the first step's assignment to the end, without start-up; 0 where nothing was left to do. */
+  /** Time from the first step's assignment to the end, without start-up; 0 where none was assigned. */
   readonly seconds: number;
   readonly samplesPerSecond: number;
   /** Hex, over the float32 bytes in layout order, padding left out. */

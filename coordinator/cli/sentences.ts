@@ -123,14 +123,19 @@ function timeLines({ steps, seconds, samplesPerSecond, profile }: RunResult): st
   ];
 }
 
+/** Where a run was stopped. */
+export const stoppedAt = ({ steps }: RunResult): string =>
+  `stopped ${steps === 0 ? "before the first step" : `after step ${count(steps)}`}`;
+
 /** A run's end as one sentence, for the log. */
 export function endSentence(result: RunResult): string {
   const { outcome, steps, seconds, samplesPerSecond, testAccuracy, parametersSha256 } = result;
-  const figures =
+  const idle = outcome === "stopped" ? stoppedAt(result) : `${outcome}: nothing was left to do`;
+  const end =
     seconds === 0
-      ? "nothing was left to do"
-      : `${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`;
-  return `${outcome}: ${figures}${accuracyPart("test accuracy", testAccuracy)}, parameters sha256 ${parametersSha256}`;
+      ? idle
+      : `${outcome}: ${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`;
+  return `${end}${accuracyPart("test accuracy", testAccuracy)}, parameters sha256 ${parametersSha256}`;
 }
 
 /** The last lines of a completed run, for people and for scripts that compare runs. */

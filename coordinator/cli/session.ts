@@ -16,11 +16,11 @@ import { existingRun, findRun, latestRun } from "../run-folder/find.ts";
 import { startRun } from "../run/run.ts";
 import { commandLine } from "./command.ts";
 import type { RunFlags } from "./options.ts";
-import { count, quoted } from "./format.ts";
+import { quoted } from "./format.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import { rendererFor, type Renderer } from "./render.ts";
 import { exitCodeOf } from "./report-error.ts";
-import { endSentence, summary, verdict } from "./sentences.ts";
+import { endSentence, stoppedAt, summary, verdict } from "./sentences.ts";
 
 const defaultRuns = "runs";
 
@@ -133,7 +133,9 @@ async function runToEnd(
       },
     });
     const stop = (): void => {
-      renderer.say("stopping: this step is finished and a checkpoint written (Ctrl-C again ends at once)");
+      renderer.say(
+        "stopping: a step under way is finished, and those taken are in a checkpoint (Ctrl-C again ends at once)",
+      );
       handle.stop();
     };
     release = stopOnInterrupt(stop, () => renderer.close());
@@ -151,9 +153,7 @@ export function lastLines(result: RunResult, next: Next, quiet: boolean): string
     case "completed":
       return [...(quiet ? [] : [...summary(result, next.again), `use it: ${next.use}`]), ...verdict(result)];
     case "stopped":
-      return [
-        `stopped ${result.steps === 0 ? "before the first step" : `after step ${count(result.steps)}, checkpoint written`}; to go on: ${next.again}`,
-      ];
+      return [`${stoppedAt(result)}${result.steps === 0 ? "" : ", checkpoint written"}; to go on: ${next.again}`];
     default:
       return unreachable(result.outcome);
   }

@@ -110,6 +110,16 @@ test("a signal that comes twice at once, as npm and `timeout` pass it on, stops 
   expect((await run.finished).code).toBe(0);
 });
 
+test("stopped while it waits for workers, a coordinator speaks of none that was taken", async () => {
+  const run = lockstep(["coordinator", "--data", "digits", "--log", "json"], await prepared());
+  await run.event("waiting");
+  run.process.kill("SIGINT");
+  const { code, stdout } = await run.finished;
+  expect(code).toBe(0);
+  expect(stdout).toContain('"msg":"stopping: a step under way is finished, and those taken are in a checkpoint');
+  expect(stdout).toContain('"msg":"stopped before the first step, parameters sha256 ');
+});
+
 test("without a terminal a hang-up changes nothing, for the workers neither", async () => {
   const run = await underWay();
   process.kill(-run.process.pid!, "SIGHUP");

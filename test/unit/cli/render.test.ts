@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { bytes, duration, quoted } from "../../../coordinator/cli/format.ts";
 import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
-import { sentenceOf } from "../../../coordinator/cli/sentences.ts";
+import { endSentence, sentenceOf } from "../../../coordinator/cli/sentences.ts";
 import { lastLines } from "../../../coordinator/cli/session.ts";
 import type { RunEvent, RunResult } from "../../../coordinator/events.ts";
 import { openLog } from "../../../shared/log.ts";
@@ -229,6 +229,16 @@ describe("the last lines", () => {
       "stopped before the first step; to go on: lockstep train --resume mnist-1",
     ]);
   });
+});
+
+it("the sentence at the end in a log says what was done, and whether anything is left to do", () => {
+  const rest = `, test accuracy 97.61 %, parameters sha256 ${"ab".repeat(32)}`;
+  expect(endSentence(result)).toBe(`completed: 938 steps in 12 s, 9,724 samples/s${rest}`);
+  expect(endSentence({ ...result, outcome: "stopped" })).toBe(`stopped: 938 steps in 12 s, 9,724 samples/s${rest}`);
+  const idle = { ...result, seconds: 0, samplesPerSecond: 0 };
+  expect(endSentence(idle)).toBe(`completed: nothing was left to do${rest}`);
+  expect(endSentence({ ...idle, outcome: "stopped" })).toBe(`stopped after step 938${rest}`);
+  expect(endSentence({ ...idle, outcome: "stopped", steps: 0 })).toBe(`stopped before the first step${rest}`);
 });
 
 describe("numbers", () => {
