@@ -50,7 +50,7 @@ export function sentenceOf(event: RunEvent): string | undefined {
     case "worker-joined":
       return `${event.worker} joined: ${plural(event.workers, "worker")}`;
     case "worker-lost":
-      return `${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work given to others, ${plural(event.workers, "worker")} left`;
+      return `${event.worker} is gone: ${event.reason}; ${plural(event.reassigned, "piece")} of work ${event.workers === 0 ? "undone, no worker" : `given to others, ${plural(event.workers, "worker")}`} left`;
     case "refused":
       // A worker may have said it: a line of its own could pass for one of the run's.
       return `refused ${event.worker}: ${event.message.replaceAll("\n", "\n  ")} [${event.code}]`;

@@ -231,6 +231,12 @@ describe("the last lines", () => {
   });
 });
 
+it("of a worker that goes, it is told whether others take its work over", () => {
+  const lost = { type: "worker-lost", worker: "w1", reason: "left", reassigned: 1 } as const;
+  expect(sentenceOf({ ...lost, workers: 2 })).toBe("w1 is gone: left; 1 piece of work given to others, 2 workers left");
+  expect(sentenceOf({ ...lost, workers: 0 })).toBe("w1 is gone: left; 1 piece of work undone, no worker left");
+});
+
 it("the sentence at the end in a log says what was done, and whether anything is left to do", () => {
   const rest = `, test accuracy 97.61 %, parameters sha256 ${"ab".repeat(32)}`;
   expect(endSentence(result)).toBe(`completed: 938 steps in 12 s, 9,724 samples/s${rest}`);
