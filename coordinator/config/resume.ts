@@ -55,7 +55,7 @@ function withStoredGraphs(config: RunConfig, { model: { graphs } }: RunConfig): 
 
 /**
  * Not in the list, as they leave the result alone: workers, threads and addresses, audits, checkpoints, and evaluations where nothing
- * steers by them; `data`, whose content the run checks by its hash wherever it lies; `exact`, which may be given up but not regained; and more epochs.
+ * steers by them; `data` of the same format, whose content the run checks by its hash wherever it lies; `exact`, which may be given up but not regained; and more epochs.
  */
 function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): void {
   const kept: readonly PropertyKey[][] = [
@@ -81,6 +81,7 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     const path = firstDifference(stored, asked, [field]);
     if (path !== undefined) lines.push(`${changeAt(path, stored, asked, placeOf)}, as ${why}`);
   }
+  if (formatOf(asked) !== formatOf(stored)) lines.push(changeAt(["data", "kind"], stored, asked, placeOf));
   if (asked.epochs < stored.epochs) lines.push(changeAt(["epochs"], stored, asked, placeOf));
   if (asked.exact && !stored.exact) lines.push(changeAt(["exact"], stored, asked, placeOf));
   if (lines.length === 0) return;
@@ -90,6 +91,9 @@ function refuseChanges(stored: RunConfig, asked: RunConfig, placeOf: PlaceOf): v
     "Leave these out to go on with the run as it is, or start a new run with another --name. Epochs may grow; workers, threads, checkpoints and addresses may change.",
   );
 }
+
+/** How the data is written; the digits that come with the package are the same in a folder. */
+const formatOf = ({ data: { kind } }: RunConfig): string => (kind === "mnist" ? "idx" : kind);
 
 /** What may change of most runs, and why not of this one. */
 function keptFor(stored: RunConfig, asked: RunConfig): [string, string][] {

@@ -85,6 +85,14 @@ describe("a resumed run", () => {
     expect(error.message).toContain(line);
   });
 
+  it("is told all that differs, other data too, before that is read", async () => {
+    const run = runWith({ data: "/digits" });
+    const { message } = await refused(resumedConfig(run, undefined, { epochs: "5", data: "/nowhere/d.csv" }));
+    expect(message).toContain('--data: data.kind: "idx" in the run, not "csv"');
+    expect(message).toContain("--epochs: 20 in the run, not 5");
+    expect(await resumedConfig(run, undefined, { data: "mnist" })).toMatchObject({ data: { kind: "mnist" } });
+  });
+
   it("cannot become exact again", async () => {
     const error = await refused(resumedConfig(runWith({ exact: "off" }), undefined, { exact: "on" }));
     expect(error.message).toContain("--exact: false in the run, not true");
