@@ -6,8 +6,10 @@ import { spawn } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { LockstepError } from "../../shared/errors.ts";
 import type { LogFlags } from "../../shared/log.ts";
 import { withHugePages } from "../../shared/memory/huge-pages.ts";
+import { shown } from "../config/problems.ts";
 import { addLogOptions } from "./options.ts";
 
 interface WorkerFlags extends LogFlags {
@@ -46,9 +48,21 @@ export function addWorker(program: Command): void {
   addLogOptions(command, "pretty on a terminal, else json")
     .addHelpText("after", examples)
     .action(async (address: string, flags: WorkerFlags) => {
+      if (flags.name !== undefined) await checkName(flags.name);
       const options = Object.entries(flags).flatMap(([name, value]) => [`--${dashed(name)}`, String(value)]);
       await becomeWorker([...process.execArgv, workerProgram, address, ...options]);
     });
+}
+
+/** A coordinator would refuse the name too, but not say what to do. */
+async function checkName(name: string): Promise<void> {
+  const { LONGEST_WORKER_NAME, ONE_LINE } = await import("../../shared/protocol/validate.ts");
+  if (name !== "" && name.length <= LONGEST_WORKER_NAME && ONE_LINE.test(name)) return;
+  throw new LockstepError(
+    "CONFIG_INVALID",
+    `--name: found ${shown(name)}, expected one line of 1 to ${LONGEST_WORKER_NAME} characters, without tabs`,
+    "Leave it out for the host's name and the process id.",
+  );
 }
 
 /** tokenFile → token-file */

@@ -17,7 +17,9 @@ const sentence = z
   .regex(/^(?:[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]|\n)*$/u);
 /** One line: a name with a second one could pass for what Lockstep says. */
 export const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u;
-const short = z.string().max(200, { abort: true }).regex(ONE_LINE);
+/** Characters of the longest name of a worker. */
+export const LONGEST_WORKER_NAME = 200;
+const short = z.string().max(LONGEST_WORKER_NAME, { abort: true }).regex(ONE_LINE);
 /** One line that people may have written at length: what a column, a class, an array or a parameter is called. */
 const name = z
   .string()

@@ -90,6 +90,17 @@ describe("the process", () => {
     expect(() => readFileSync(join(folder, "runs"))).toThrow("ENOENT");
   });
 
+  it.each([
+    ["a tab", "a\tb", String.raw`"a\tb"`],
+    ["300 characters", "n".repeat(300), `"${"n".repeat(59)}…`],
+    ["none", "", '""'],
+  ])("ends with 2 where a worker's name has %s, and connects to nobody", async (_, name, found) => {
+    const { code, stdout, stderr } = await lockstep(["worker", "ws://127.0.0.1:9", "--name", name]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/ \[CONFIG_INVALID\]\n {2}what to do: .+\n$/);
+    expect(stderr).toContain(`error: --name: found ${found}, expected one line of 1 to 200 characters, without tabs [`);
+  });
+
   it("ends with 1 where a run is missing", async () => {
     expect(await lockstep(["evaluate", "nothing"])).toMatchObject({
       code: 1,
