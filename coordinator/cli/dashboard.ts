@@ -29,10 +29,11 @@ export function addDashboard(program: Command): void {
     .option("--insecure", "allow a host other than loopback without a token: anyone may look")
     .addHelpText("after", examples)
     .action(async (runs: string, flags: DashboardFlags) => {
-      const { isLoopback } = await import("../config/config.ts");
+      const { isLoopback, withoutBrackets } = await import("../config/config.ts");
       const { serveLibrary } = await import("../dashboard/serve.ts");
       const { readToken } = await import("../../shared/token.ts");
-      const { host, tokenFile, insecure = false } = flags;
+      const { tokenFile, insecure = false } = flags;
+      const host = withoutBrackets(flags.host);
       const port = Number(flags.port);
       if (!existsSync(runs))
         throw new LockstepError(

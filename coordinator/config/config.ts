@@ -99,6 +99,9 @@ export interface RunConfig {
 export const steeredBy = ({ schedule, stopEarly }: RunConfig): string | undefined =>
   schedule.kind === "plateau" ? "the schedule plateau" : stopEarly && "stopEarly";
 
+/** An IPv6 address may stand in brackets, as it does in URLs. */
+export const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, "$1");
+
 /** Whether only this machine can reach the address. */
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));

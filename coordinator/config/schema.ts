@@ -6,7 +6,7 @@ import type { LayerSpec } from "../../shared/nn/spec.ts";
 import type { ScheduleSpec } from "../../shared/optim/schedule.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import { figures } from "../core/watch.ts";
-import type { RunConfig } from "./config.ts";
+import { withoutBrackets, type RunConfig } from "./config.ts";
 import { augmentSchema, dataSchema } from "./data.ts";
 import { fraction, notNegative, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./fields.ts";
 import { metricsSchema, modelSchema } from "./model.ts";
@@ -58,7 +58,7 @@ export const configSchema = strict({
   audit: share.default(0),
   sharedMemory: onOrOff.default(true),
   tensorboard: onOrOff.default(false),
-  host: text("the address to listen at").default("127.0.0.1"),
+  host: text("the address to listen at").transform(withoutBrackets).default("127.0.0.1"),
   port: wholeNumber(0, 65_535).default(0),
   tokenFile: filePath.optional(),
   tls: strict({ cert: filePath, key: filePath, ca: filePath.optional() }).optional(),

@@ -120,6 +120,7 @@ describe("flags", () => {
       { host: "0.0.0.0", insecure: true },
       { host: "0.0.0.0", insecure: true },
     ],
+    [{ host: "[::1]" }, { host: "::1" }],
     [{ tokenFile: "/join.token" }, { tokenFile: "/join.token" }],
     [{ tokenFile: "join.token" }, { tokenFile: resolve("join.token") }],
     [
