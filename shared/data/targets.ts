@@ -12,6 +12,12 @@ export function targetsFrom(
   classes: number | undefined,
   nameOf: (sample: number) => string,
 ): { readonly target: TargetSpec; readonly array: Int32Array | Float32Array } {
+  if (width === classes && isOneHot(numbers, width))
+    throw invalidFile(
+      nameOf(0),
+      `expected a label from 0 to ${classes - 1}, found ${width} numbers, one of them 1 and the others 0 (one-hot), as in all samples`,
+      "Labels are whole numbers, one a sample: save y.argmax(1) in place of y.",
+    );
   const isTarget = (number: number): boolean =>
     classes === undefined ? Number.isFinite(number) : Number.isInteger(number) && number >= 0 && number < classes;
   const wrong = numbers.findIndex((number) => !isTarget(number));
@@ -24,4 +30,14 @@ export function targetsFrom(
   if (classes === undefined) return { target: { kind: "values", width }, array: numbers };
   const target: TargetSpec = { kind: "class", classes, ...(width === 1 ? {} : { positions: width }) };
   return { target, array: Int32Array.from(numbers) };
+}
+
+/** Whether every sample's numbers are 0 but for one, which is 1. */
+function isOneHot(numbers: Float32Array, width: number): boolean {
+  for (let begin = 0; begin < numbers.length; begin += width) {
+    const sample = numbers.subarray(begin, begin + width);
+    if (!sample.every((number) => number === 0 || number === 1)) return false;
+    if (sample.reduce((sum, number) => sum + number, 0) !== 1) return false;
+  }
+  return true;
 }

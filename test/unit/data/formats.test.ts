@@ -529,6 +529,25 @@ describe("a split", () => {
   });
 });
 
+it("labels that are one-hot are refused with what to save in their place, and those of positions are not", async () => {
+  const opened = (...labels: number[]) => {
+    const y = npyBytes("|u1", [3, 2], Uint8Array.from(labels));
+    const archive = npzBytes({ x_train: npyBytes("<f4", [3, 2], floats(1, 2, 3, 4, 5, 6)), y_train: y });
+    return open({ "a.npz": archive }, (folder) => ({ kind: "npz", path: join(folder, "a.npz"), classes: 2 }));
+  };
+  const error = await failureOf(() => opened(0, 1, 1, 0, 0, 1));
+  expect(error.code).toBe("DATA_INVALID");
+  expect(error.message).toMatch(
+    /row 0 of .*a\.npz, array y_train: expected a label from 0 to 1, found 2 numbers, .*one-hot/,
+  );
+  expect(error.hint).toContain("one a sample: save y.argmax(1)");
+  for (const labels of [
+    [0, 1, 1, 1, 0, 1],
+    [0, 1, 0, 0, 0, 1],
+  ])
+    expect((await opened(...labels)).train.target).toEqual({ kind: "class", classes: 2, positions: 2 });
+});
+
 it("JSON Lines end at line feeds, and nowhere else", async () => {
   const text = "a\u2028b\u2029c\u0085d";
   // Longer than what is read of a file at once, so that lines lie across.
