@@ -21,16 +21,19 @@ const file = (what: string): z.ZodType<string> => text(`the path of ${what}`);
 const arrayName = name(`an array's name (${nameRule})`);
 const classes = wholeNumber(2).exactOptional();
 const className = name(`a class's name (${nameRule})`);
-const classList = `a number of classes, or a list of their names, ${MOST_CLASS_NAMES.toLocaleString("en-US")} at most`;
+const classList = `a number of classes, 2 at least, or a list of their names, 2 to ${MOST_CLASS_NAMES.toLocaleString("en-US")}`;
 
 const table = (what: string) => ({
   train: file(what),
   test: file(what).exactOptional(),
   target: z.union([name(column), wholeNumber(0)], { error: column }),
   classes: z
-    .union([wholeNumber(2), z.array(className).min(2).max(MOST_CLASS_NAMES, { error: classList })], {
-      error: classList,
-    })
+    .union(
+      [wholeNumber(2), z.array(className).min(2, { error: classList }).max(MOST_CLASS_NAMES, { error: classList })],
+      {
+        error: classList,
+      },
+    )
     .exactOptional(),
   columns: z
     .record(z.string(), oneOf(["number", "standard", "category", "ignore"]), {

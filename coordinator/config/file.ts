@@ -1,7 +1,7 @@
 /** Reads a config file, remembering at which line every value stands. Nothing is checked here but the YAML itself. */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { isMap, isNode, isSeq, LineCounter, parseDocument, type Document } from "yaml";
+import { isMap, isNode, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from "yaml";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { PlaceOf, Problem } from "./problems.ts";
@@ -30,14 +30,49 @@ export function readConfigFile(path: string, hint = "`lockstep init` writes a co
   }
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
-  const problems = document.errors.map((error) => `${path}:${lines.linePos(error.pos[0]).line}: ${error.message}`);
-  if (problems.length > 0) throw new LockstepError("CONFIG_INVALID", problems.join("\n  "), "The file must be YAML.");
+  const problems = document.errors.map((error) => {
+    const [message, todo] = explained(error, document);
+    return { message: `${path}:${lines.linePos(error.pos[0]).line}: ${message}`, todo };
+  });
+  if (problems.length > 0)
+    throw new LockstepError(
+      "CONFIG_INVALID",
+      problems.map(({ message }) => message).join("\n  "),
+      [...new Set(problems.map(({ todo }) => todo))].join(" "),
+    );
   return {
     values: valuesOf(document, path) ?? {},
     placeOf: (keys) => `${path}:${lines.linePos(offsetOf(document, keys)).line}`,
     folder: dirname(resolve(path)),
     problems: [],
   };
+}
+
+/** What is wrong, and what to do; the library's sentences about what is YAML, but no config, are for programmers. */
+function explained({ code, message, pos }: YAMLError, document: Document): readonly [message: string, todo: string] {
+  switch (code) {
+    case "DUPLICATE_KEY":
+      return [
+        `${keyAt(document, pos[0])} stands here once more`,
+        "Each key may stand once in a map: leave one of them.",
+      ];
+    case "MULTIPLE_DOCS":
+      return ["a second document begins here, and a config is one", "Leave out the line ---, or what follows it."];
+    default:
+      return [message, "The file must be YAML."];
+  }
+}
+
+function keyAt(document: Document, offset: number): string {
+  let found = "the key";
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isNode(key) || key.range?.[0] !== offset) return undefined;
+      found = String(key);
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 function valuesOf(document: Document, path: string): unknown {

@@ -74,7 +74,7 @@ const names = "a parameter's name or a list of them, with * for any characters; 
 
 export const groupsSchema: z.ZodType<ParameterGroup[]> = z.array(
   strict({
-    parameters: z.union([text(names), z.array(text(names)).min(1)], { error: names }),
+    parameters: z.union([text(names), z.array(text(names)).min(1, { error: names })], { error: names }),
     weightDecay: notNegative.exactOptional(),
     learningRateFactor: notNegative.exactOptional(),
     frozen: yesOrNo.exactOptional(),

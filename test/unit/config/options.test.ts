@@ -116,7 +116,10 @@ const options: readonly OptionCase[] = [
         "data: {csv: {train: a, target: 0, columns: {b: text}}}",
         `data.csv.columns.b: found "text", expected one of number, standard, category, ignore`,
       ],
-      ["data: {csv: {train: a, target: 0, classes: [one]}}", "data.csv.classes: found"],
+      [
+        "data: {csv: {train: a, target: 0, classes: [one]}}",
+        'data.csv.classes: found ["one"], expected a number of classes, 2 at least, or a list of their names, 2 to 10,000',
+      ],
       ["data: {csv: {train: a, target: 0, standardise: 1}}", "data.csv.standardise: found 1, expected true or false"],
       ["data: {jsonLines: {train: a}}", "data.jsonLines.target: missing, expected the name of a column"],
       [
@@ -390,6 +393,7 @@ const options: readonly OptionCase[] = [
     refused: [
       ["groups: vectors", `groups: found "vectors", expected a list of groups of parameters`],
       ["groups: [{weightDecay: 0}]", "groups[0].parameters: missing, expected a parameter's name or a list of them"],
+      ["groups: [{parameters: []}]", "groups[0].parameters: found [], expected a parameter's name or a list of them"],
       ["groups: [{parameters: a, freeze: true}]", "groups[0].freeze: unknown key; known are parameters, weightDecay"],
       ["groups: [{parameters: a, weightDecay: -1}]", "groups[0].weightDecay: found -1"],
     ],

@@ -35,7 +35,9 @@ describe("files", () => {
 
   it.each([
     ["model: [\n", "config.yaml:2: "],
-    ["seed: 1\nseed: 2\n", "config.yaml:2: Map keys must be unique"],
+    ["seed: 1\nseed: 2\n", "config.yaml:2: seed stands here once more"],
+    ["model:\n  loss: crossEntropy\n  loss: meanSquaredError\n", "config.yaml:3: loss stands here once more"],
+    ["seed: 1\n---\nseed: 2\n", "config.yaml:2: a second document begins here, and a config is one"],
     ["just text", `config.yaml:1: the config: found "just text", expected a map of options`],
     ["- 1", "config.yaml:1: the config: found [1], expected a map of options"],
     ["seed: *none", "Unresolved alias"],
