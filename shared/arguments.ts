@@ -1,6 +1,7 @@
 /** What the package's functions are given. A program in plain JavaScript may give anything: what is wrong is said by name. */
 import { inspect } from "node:util";
 import { LockstepError } from "./errors.ts";
+import { suggestion } from "./suggest.ts";
 
 /** What a value may be, and how that is said; `parts` are those of a map of options. */
 export interface Form {
@@ -47,8 +48,10 @@ export function checkGiven(where: string, values: Readonly<Record<string, unknow
   const refuse = (what: string, found: unknown, expected: string): never => {
     throw new LockstepError("CONFIG_INVALID", `${where}${what}: found ${shown(found)}, expected ${expected}`, hint);
   };
+  const known = Object.keys(forms);
   const unknown = Object.keys(values).find((name) => !Object.hasOwn(forms, name));
-  if (unknown !== undefined) refuse(unknown, values[unknown], `one of ${Object.keys(forms).join(", ")}`);
+  if (unknown !== undefined)
+    refuse(unknown, values[unknown], `one of ${known.join(", ")}${suggestion(unknown, known)}`);
   for (const [name, { expected, fits, parts }] of Object.entries(forms)) {
     const value = values[name];
     if (!fits(value)) refuse(name, value, expected);

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { LONGEST_NAME } from "../../shared/ids.ts";
 import { ONE_LINE } from "../../shared/protocol/validate.ts";
-import { suggestion } from "./suggest.ts";
+import { suggestion } from "../../shared/suggest.ts";
 
 /** An integer from `least` to `most`, both included. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): z.ZodType<number> {

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
-import { suggestion } from "../config/suggest.ts";
+import { suggestion } from "../../shared/suggest.ts";
 
 /** A run's folder, split into the folder of run folders and the run's name. */
 export interface FoundRun {

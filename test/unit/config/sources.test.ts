@@ -6,7 +6,7 @@ import { crossEntropy, dense, dropout, relu, sequential, softmax } from "../../.
 import { adamw, sgd } from "../../../shared/optim/builders.ts";
 import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
-import { editDistance, nearest } from "../../../coordinator/config/suggest.ts";
+import { editDistance, nearest } from "../../../shared/suggest.ts";
 import { withLayers } from "../../../coordinator/model/model.ts";
 import { train } from "../../../coordinator/train.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
@@ -306,7 +306,10 @@ describe("train, called from plain JavaScript", () => {
     [{ resume: "yes" }, "train: options.resume: found 'yes', expected true or false"],
     [{ trace: 1 }, "train: options.trace: found 1, expected the name of a file, or true"],
     [{ signal: {} }, "train: options.signal: found {}, expected the signal of an AbortController"],
-    [{ onevent: 1 }, "train: options.onevent: found 1, expected one of onEvent, resume, trace, signal"],
+    [
+      { onevent: 1 },
+      "train: options.onevent: found 1, expected one of onEvent, resume, trace, signal; did you mean onEvent?",
+    ],
   ])("with the options %j says what is wrong", async (options, message) => {
     // The config would be refused too: what is wrong with the options is said first.
     const error = await train({ epochs: "x" } as never, options as never).catch((thrown: unknown) => thrown);
