@@ -81,6 +81,8 @@ export interface RunResult {
   readonly outcome: "completed" | "stopped";
   readonly steps: number;
   readonly epochs: number;
+  /** The watched figure has not improved for as long as `stopEarly` says: this run trains no further. */
+  readonly stoppedEarly: boolean;
   /** Steps that were taken to the parameters of the model: all, or fewer where the best were kept. */
   readonly modelStep: number;
   readonly testLoss: number | undefined;

@@ -102,11 +102,11 @@ export function levelOf(event: RunEvent): LogLevel {
  * @param again the command that goes on with the run
  */
 export function summary(result: RunResult, again: string): string[] {
-  const { folder, seconds, models, audits } = result;
-  const lines =
-    seconds === 0
-      ? [`${folder} was complete: nothing was left to do (to train on: ${again} --epochs N)`]
-      : timeLines(result);
+  const { folder, seconds, models, audits, epochs, stoppedEarly } = result;
+  const further = stoppedEarly
+    ? `it stopped early after epoch ${epochs}; to train on, begin a new run: --weights ${folder}/model.safetensors`
+    : `to train on: ${again} --epochs N`;
+  const lines = seconds === 0 ? [`${folder} was complete: nothing was left to do (${further})`] : timeLines(result);
   if (audits > 0) lines.push(`audited: ${plural(audits, "gradient")} computed twice, the same bits`);
   if (models.length > 0) lines.push(`model: ${models.join(", ")}`);
   return lines;

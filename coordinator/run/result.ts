@@ -36,6 +36,7 @@ export async function resultOf(
     outcome,
     steps: state.steps,
     epochs: batchOf(state.settings, state.steps).epoch,
+    stoppedEarly: state.steering.watch.stopped,
     modelStep: final.step,
     testLoss: final.evaluation?.loss,
     testAccuracy: final.evaluation?.accuracy,

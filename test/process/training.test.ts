@@ -164,9 +164,9 @@ stopEarly: { patience: 2, threshold: 0.99 }
 checkpoint: { best: false }
 `);
     const run = train("early", "--workers", "1");
-    const { folder, outcome, steps, testLoss, testAccuracy } = await run.result();
+    const { folder, outcome, steps, stoppedEarly, testLoss, testAccuracy } = await run.result();
     // No loss gets so much better: it ends with the third epoch, which was not evaluated.
-    expect({ outcome, steps }).toEqual({ outcome: "completed", steps: 150 });
+    expect({ outcome, steps, stoppedEarly }).toEqual({ outcome: "completed", steps: 150, stoppedEarly: true });
     const evaluated = await evaluate(await loadTrained(findRun("early", dirname(folder)), () => {}));
     expect({ testLoss, testAccuracy }).toEqual({ testLoss: evaluated.testLoss, testAccuracy: evaluated.testAccuracy });
   },

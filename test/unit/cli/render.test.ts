@@ -30,6 +30,7 @@ const result: RunResult = {
   outcome: "completed",
   steps: 938,
   epochs: 2,
+  stoppedEarly: false,
   modelStep: 938,
   testLoss: 0.0812,
   testAccuracy: 0.97614,
@@ -219,6 +220,13 @@ describe("the last lines", () => {
       "runs/mnist-1 was complete: nothing was left to do (to train on: lockstep train --resume mnist-1 --epochs N)",
       "model: runs/mnist-1/model.onnx, runs/mnist-1/model.safetensors",
     ]);
+  });
+
+  it("of a run that had stopped early say that no further epoch can be asked for", () => {
+    const ended = { ...result, seconds: 0, stoppedEarly: true, epochs: 4 };
+    expect(lastLines(ended, next, false)[0]).toBe(
+      "runs/mnist-1 was complete: nothing was left to do (it stopped early after epoch 4; to train on, begin a new run: --weights runs/mnist-1/model.safetensors)",
+    );
   });
 
   it("of a stopped run say how to go on", () => {
