@@ -274,6 +274,25 @@ describe("a checkpoint", () => {
   });
 });
 
+describe("what is frozen among the parameters", () => {
+  /** Which part of them each worker is sent for the work that follows the open one. */
+  function sentNext(run: CoordinatorTrace): string[] {
+    for (const [node, owner] of Object.entries(run.owners())) run.assembled(owner, node);
+    const sums = { loss: 8, correct: 4, samples: 8 };
+    return run
+      .effects({ type: "committed", sums, finite: true, isAsAdvanced: false })
+      .flatMap((effect) => (effect.type === "send-parameters" ? [`${effect.worker} ${effect.part}`] : []));
+  }
+
+  it("is sent to each worker until it has computed with an even and with an odd version", () => {
+    const run = new CoordinatorTrace({ trainSamples: 48, epochs: 1, testSamples: 0, startWorkers: 2 });
+    run.join("a");
+    run.join("b");
+    expect(sentNext(run)).toEqual(["a whole", "b whole"]);
+    expect(sentNext(run)).toEqual(["a trained", "b trained"]);
+  });
+});
+
 describe("a checkpoint that is asked for while a step is open", () => {
   it("is written behind the step's line, which it holds", () => {
     const run = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
