@@ -264,6 +264,22 @@ describe("two workers that differ", () => {
     run.judged("0-2", ["a"]);
     expect(run.judged("0-2", ["b"])).toEqual([]);
   });
+
+  it("are judged in the step that they differ in: what was asked before it began anew is no answer", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    // Of two that are there, the shards are cut as before.
+    run.join("c");
+    run.assembled("a", "2-4");
+    run.assembled("b", "2-4");
+    expect(run.compared("2-4", "a", "b")).toContain("judge 2-4");
+    expect(run.judged("2-4", ["b"])).toContain("open train 0");
+    expect(run.owners()).toEqual({ "0-2": "b c", "2-4": "c b" });
+    expect(run.judged("0-2", undefined)).toEqual([]);
+    run.assembled("b", "0-2");
+    run.assembled("c", "0-2");
+    expect(run.compared("0-2", "b", "c")).toEqual(["notify warning PARTIAL_DISPUTED", "judge 0-2"]);
+  });
 });
 
 describe("a partial that is not finite, in a step that trusts nobody", () => {
