@@ -9,6 +9,7 @@ import { ParameterStore, parameterBytes } from "../../coordinator/exchange/param
 import { Reduction, reductionBytes } from "../../coordinator/reduction/reduction.ts";
 import { EngineReferee } from "../../coordinator/exchange/referee.ts";
 import { CoordinatorRuntime } from "../../coordinator/runtime.ts";
+import type { RuntimeParts } from "../../coordinator/runtime.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import { stepNumber } from "../../shared/ids.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
@@ -82,8 +83,8 @@ export class Cluster {
   /** Whether workers connect from the coordinator's host. */
   isLocal = false;
 
-  /** @param epochs as long as the run is to last */
-  constructor(epochs: number, hijack: Hijack = () => undefined) {
+  /** @param epochs as long as the run is to last; @param memory to share with workers, if any */
+  constructor(epochs: number, hijack: Hijack = () => undefined, memory?: RuntimeParts["memory"]) {
     const { layouts, config, shards } = job;
     const optimizer = optimizerParts(config, layouts.parameters);
     const arena = new Arena(
@@ -109,7 +110,7 @@ export class Cluster {
       store: this.#store,
       reduction: new Reduction(arena, kernels, crew, layouts, shards),
       referee: new EngineReferee(() => referencePool(job.plan)),
-      memory: undefined,
+      memory,
       clock: this.clock,
       notify: () => {},
       record: () => {},
