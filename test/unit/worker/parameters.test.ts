@@ -6,12 +6,10 @@ import { stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame } from "../../../shared/protocol/codec.ts";
 import type { ClientListener } from "../../../worker/client.ts";
-import { WorkerRuntime } from "../../../worker/runtime.ts";
-import { ManualClock, referencePool, token } from "../../fuzz/cluster.ts";
-import { assignmentOf, nonce } from "../../fuzz/coordinator-frames.ts";
+import { assignmentOf } from "../../fuzz/coordinator-frames.ts";
 import { job } from "../../simulation/job.ts";
+import { joinedWorker, settle } from "../../support/joined-worker.ts";
 import { segmentsOf, vectorOf } from "../../support/vector.ts";
-import { outboxTo } from "../../support/worker-outbox.ts";
 
 vi.mock(import("../../../shared/protocol/messages.ts"), async (original) => {
   const messages: typeof Messages = await original();
@@ -23,41 +21,14 @@ interface Sent {
   readonly section: Buffer;
 }
 
-const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-};
-
-/** A worker that has joined, is to compute step 8, and what it has sent of its sum, packed or not. */
+/** A worker that is to compute step 8, and what it has sent of its sum, packed or not. */
 async function joined(packs: boolean): Promise<{ listener: ClientListener; sent: Sent[] }> {
-  const clock = new ManualClock();
   const sent: Sent[] = [];
-  let listener: ClientListener | undefined;
-  let own = "";
-  const outbox = outboxTo((message, section) => {
-    if (message.type === "hello") own = message.nonce;
+  const listener = await joinedWorker({ packs }, (message, section) => {
     if (message.type === "partial") sent.push({ segment: message.segment, section: Buffer.from(section) });
   });
-  const runtime = new WorkerRuntime({
-    settings: { name: "a", version: job.settings.version, threads: 1, patience: 1e9, token },
-    clock,
-    connect: (given) => {
-      listener = given;
-      return { outbox, close: () => {}, terminate: () => {} };
-    },
-    openPool: async (plan) => referencePool(plan),
-    random: () => 0,
-    say: () => {},
-  });
-  runtime.finished.catch(() => {});
-  clock.advance(1);
-  listener!.onOpen();
-  const say = (message: object): void => listener!.onFrame(encodeFrame(message as Messages.CoordinatorMessage));
-  say({ type: "challenge", nonce });
-  const proof = token.proof("coordinator", { coordinator: nonce, worker: own });
-  say({ type: "welcome", run: "r", worker: "w", proof, plan: job.plan, packs });
-  await settle();
-  say(assignmentOf("train", 8));
-  return { listener: listener!, sent };
+  listener.onFrame(encodeFrame(assignmentOf("train", 8)));
+  return { listener, sent };
 }
 
 const bytes = vectorBytes(job.layouts.parameters);
