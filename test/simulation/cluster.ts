@@ -146,6 +146,20 @@ export class Cluster {
     this.#coordinator!.stop();
   }
 
+  /** What an operator asks of the run. */
+  command(type: "pause" | "unpause" | "save"): void {
+    this.#coordinator!.command(type);
+  }
+
+  get isEvaluating(): boolean {
+    const { process, state } = this.#coordinator!;
+    return process.alive && state.work?.name.kind === "evaluate";
+  }
+
+  get workerNames(): readonly string[] {
+    return [...this.#hosts.keys()];
+  }
+
   /** A worker's process by its name, or the coordinator's; undefined before it has started. */
   processOf(name: string): SimulatedProcess | undefined {
     return name === COORDINATOR ? this.#coordinator?.process : this.#hosts.get(name)!.process;

@@ -2,7 +2,7 @@
 import type { CoordinatorState, Steering, Work } from "../../coordinator/core/state.ts";
 import type { Settings } from "../../coordinator/core/settings.ts";
 import { initialState, steeringFrom } from "../../coordinator/core/initial-state.ts";
-import { batchOf } from "../../coordinator/core/epochs.ts";
+import { batchOf, owesEvaluation } from "../../coordinator/core/epochs.ts";
 import { rateAfter } from "../../coordinator/core/steering.ts";
 import { ParameterStore, parameterBytes } from "../../coordinator/exchange/parameters.ts";
 import { Crew, CREW_BYTES } from "../../coordinator/crew/crew.ts";
@@ -133,7 +133,8 @@ export class SimulatedCoordinator {
     const { fingerprint, quarantined } = disk;
     const auditKey = Math.floor(process.world.random() * 2 ** 32);
     this.state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, process.now());
-    tell(`coordinator starts ${snapshot === undefined ? "afresh" : `from checkpoint ${steps}`}`);
+    const owed = owesEvaluation(this.state) ? ", which owes an evaluation" : "";
+    tell(`coordinator starts ${snapshot === undefined ? "afresh" : `from checkpoint ${steps}${owed}`}`);
     this.#runtime = new CoordinatorRuntime({
       state: this.state,
       plan,
@@ -158,7 +159,7 @@ export class SimulatedCoordinator {
         this.#checkMembers(network.endsOf(process).length);
       },
       checkpoint: () => this.#checkpoint(),
-      keepBest: () => {},
+      keepBest: () => disk.keepBest(process, this.#snapshot()),
     });
     network.listen(process, this.#runtime);
     void this.#runtime.finished.then((outcome) => {
@@ -175,6 +176,10 @@ export class SimulatedCoordinator {
     this.process.perform(() => this.#runtime.stop("user"));
   }
 
+  command(type: "pause" | "unpause" | "save"): void {
+    this.process.perform(() => this.#runtime.command(type));
+  }
+
   #checkMembers(connections: number): void {
     const { size } = this.state.members;
     if (size > connections)
@@ -182,7 +187,11 @@ export class SimulatedCoordinator {
   }
 
   #checkpoint(): void {
-    const snapshot: Snapshot = {
+    this.#disk.write(this.process, this.#takeLines(), this.#snapshot(), () => {});
+  }
+
+  #snapshot(): Snapshot {
+    return {
       step: this.state.steps,
       epoch: batchOf(this.state.settings, this.state.steps).epoch,
       run: this.state.settings.run,
@@ -191,7 +200,6 @@ export class SimulatedCoordinator {
       state: this.#store.state,
       steering: this.state.steering as unknown as Json,
     };
-    this.#disk.write(this.process, this.#takeLines(), snapshot, () => {});
   }
 
   #takeLines(): MetricsLine[] {

@@ -118,16 +118,18 @@ afterEach(() => {
 
 const SEEDS = 1_000;
 
-/** What the first schedule that fails says. */
-async function found(options: SimulationOptions = {}): Promise<string> {
+/** Runs schedules until one fails with this symptom. Others may fail before, of what it leads to, such as a run that never ends. */
+async function expectFound(symptom: RegExp, options: SimulationOptions = {}): Promise<void> {
+  const others = new Set<string>();
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       await check(scheduleOf(seed), options);
     } catch (error) {
-      return String(error);
+      if (symptom.test(String(error))) return;
+      others.add(String(error));
     }
   }
-  return "nothing";
+  expect.fail(`no schedule fails with ${symptom}; what they fail with: ${[...others].join("; ") || "nothing"}`);
 }
 
 test("the stale-step check is skipped", async () => {
@@ -136,12 +138,12 @@ test("the stale-step check is skipped", async () => {
       return step(state, event, now);
     return step(state, { ...event, message: { ...event.message, work: state.work.name } }, now);
   };
-  expect(await found()).toMatch(/parameters hash|metrics|never computed|honest/);
+  await expectFound(/parameters hash|metrics|never computed|honest/);
 });
 
 test("partials are added in the order of their arrival", async () => {
   broken.addsOnArrival = true;
-  expect(await found()).toMatch(/parameters hash|metrics|honest/);
+  await expectFound(/parameters hash|metrics|honest/);
 });
 
 test("a departed worker's lost pieces count as done", async () => {
@@ -155,7 +157,7 @@ test("a departed worker's lost pieces count as done", async () => {
     }
     return step(state, event, now);
   };
-  expect(await found()).toMatch(/the sum is not complete/);
+  await expectFound(/the sum is not complete/);
 });
 
 test("a duplicate is applied", async () => {
@@ -167,7 +169,7 @@ test("a duplicate is applied", async () => {
     }
     return step(state, event, now);
   };
-  expect(await found()).toMatch(/was added twice/);
+  await expectFound(/was added twice/);
 });
 
 test("lost and late pieces are given to nobody", async () => {
@@ -176,24 +178,24 @@ test("lost and late pieces are given to nobody", async () => {
     if (event.type !== "disconnected" && event.type !== "tick") return effects;
     return effects.filter((effect) => effect.type !== "send" || effect.message.type !== "assignment");
   };
-  expect(await found()).toMatch(/not over|gave up/);
+  await expectFound(/not over|gave up/);
 });
 
 test("a worker computes before the parameters are here", async () => {
   broken.mixesVersions = true;
-  expect(await found()).toMatch(/parameters hash|metrics|not finite|honest|not over/);
+  await expectFound(/parameters hash|metrics|not finite|honest|not over/);
 });
 
 test("audited sums are used without being compared", async () => {
   broken.coordinator = (step) => (state, event, now) =>
     step(state, event.type === "compared" ? { ...event, groups: [event.groups.flat()] } : event, now);
-  expect(await found()).toMatch(/parameters hash|metrics/);
+  await expectFound(/parameters hash|metrics/);
 });
 
 test("sums that are not finite are used as they come", async () => {
   broken.coordinator = (step) => (state, event, now) =>
     step(state, event.type === "assembled" ? { ...event, finite: true } : event, now);
-  expect(await found()).toMatch(/not finite/);
+  await expectFound(/not finite/);
 });
 
 test("of two that differ the wrong one is believed", async () => {
@@ -203,22 +205,31 @@ test("of two that differ the wrong one is believed", async () => {
     const wrong = piece?.held.filter((worker) => !event.right!.includes(worker)) ?? [];
     return step(state, { ...event, right: wrong.length > 0 ? wrong : event.right }, now);
   };
-  expect(await found()).toMatch(/honest/);
+  await expectFound(/honest/);
 });
 
 test("the last sample of an uneven batch is dropped", async () => {
   broken.dropsLastSample = true;
-  expect(await found()).toMatch(/was committed and never computed/);
+  await expectFound(/was committed and never computed/);
 });
 
 test("damaged bytes are taken", async () => {
   broken.takesDamage = true;
-  expect(await found()).toMatch(/parameters hash|metrics|not finite|honest/);
+  await expectFound(/parameters hash|metrics|not finite|honest/);
+});
+
+test("what is frozen is taken to be there in both versions once one has come", async () => {
+  broken.coordinator = (step) => (state, event, now) => {
+    const effects = step(state, event, now);
+    if (event.type === "assembled") state.members.get(event.worker)?.hasWhole.fill(true);
+    return effects;
+  };
+  await expectFound(/though nothing has damaged it/);
 });
 
 test("a worker keeps the buffers of what it has sent", async () => {
   vi.spyOn(ComputePool.prototype, "release").mockReturnValue();
-  expect(await found()).toMatch(/computes nothing and holds \d+ buffers/);
+  await expectFound(/computes nothing and holds \d+ buffers/);
 });
 
 test("a worker frees a result twice", async () => {
@@ -227,7 +238,7 @@ test("a worker frees a result twice", async () => {
     release.apply(this, given);
     release.apply(this, given);
   });
-  expect(await found()).toMatch(/although it is not in use/);
+  await expectFound(/although it is not in use/);
 });
 
 const forgets = (change: (snapshot: Snapshot) => Partial<Snapshot>): SimulationOptions => ({
@@ -238,21 +249,24 @@ test("a run resumes without the optimizer's state", async () => {
   const blank = forgets(({ state }) => ({
     state: state.map(({ name, vector }) => ({ name, vector: vector.fill(0) })),
   }));
-  expect(await found(blank)).toMatch(/parameters hash|metrics/);
+  await expectFound(/parameters hash|metrics/, blank);
 });
 
 test("a run resumes without what it has summed of the epoch", async () => {
   const blank = forgets(({ steering }) => ({
     steering: { ...(steering as object), epochSums: { loss: 0, correct: 0, samples: 0 } },
   }));
-  expect(await found(blank)).toMatch(/metrics|epoch/);
+  await expectFound(/metrics|epoch/, blank);
 });
 
 test("a run resumes without what it has watched of the epochs before", async () => {
   const blank = forgets(({ steering }) => ({ steering: { ...(steering as object), watch: freshWatch as never } }));
-  expect(await found(blank)).toMatch(/parameters hash|metrics/);
+  await expectFound(/parameters hash|metrics/, blank);
 });
 
 test("a run resumes a step too far on", async () => {
-  expect(await found(forgets(({ step }) => ({ step: step + 1 })))).toMatch(/used the samples/);
+  await expectFound(
+    /used the samples/,
+    forgets(({ step }) => ({ step: step + 1 })),
+  );
 });

@@ -25,6 +25,8 @@ export class Disk {
   fingerprint: string | undefined;
   quarantined: readonly Quarantine[] = [];
   metrics: MetricsLine[] = [];
+  /** The best checkpoint. */
+  best: Uint8Array | undefined;
   readonly #files = new Map<number, Uint8Array>();
   #pending = 0;
   /** When the writes that have begun are done: one goes after the other. */
@@ -69,16 +71,30 @@ export class Disk {
   ): void {
     const bytes = snapshot && encodeSnapshot(job.layouts.parameters, snapshot);
     const fault = snapshot === undefined ? undefined : this.fault;
-    this.#pending += 1;
-    this.#freeAt = Math.max(this.#freeAt, process.world.now) + process.world.between(1, 200);
-    process.after(this.#freeAt - process.world.now, () => {
-      this.#pending -= 1;
+    this.#next(process, () => {
       this.metrics.push(...lines);
       if (snapshot !== undefined && bytes !== undefined) this.#save(snapshot.step, bytes, fault);
       process.world.tell?.(
         `disk: ${snapshot === undefined ? "metrics" : `checkpoint ${snapshot.step}`} ${fault ?? "written"}`,
       );
       done();
+    });
+  }
+
+  /** Writes the best checkpoint, behind what is being written. */
+  keepBest(process: SimulatedProcess, snapshot: Snapshot): void {
+    const bytes = encodeSnapshot(job.layouts.parameters, snapshot);
+    this.#next(process, () => (this.best = bytes));
+  }
+
+  /** Once all is done that was begun before; never if the process is dead by then. */
+  #next(process: SimulatedProcess, write: () => void): void {
+    const { world } = process;
+    this.#pending += 1;
+    this.#freeAt = Math.max(this.#freeAt, world.now) + world.between(1, 200);
+    process.after(this.#freeAt - world.now, () => {
+      this.#pending -= 1;
+      write();
     });
   }
 

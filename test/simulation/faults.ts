@@ -5,6 +5,8 @@ import type { Fault, Schedule } from "./schedule.ts";
 
 /** How often a fault happens to a frame while it lasts. */
 const SHARE = 0.4;
+/** Milliseconds; evaluations take longer. */
+const LOOKS_EVERY = 20;
 
 /** Each at its time, unless the run is over by then. */
 export function causeAll(cluster: Cluster, { faults }: Schedule): void {
@@ -30,6 +32,16 @@ function cause(cluster: Cluster, fault: Fault): void {
       return;
     case "stop":
       cluster.stop(fault.back);
+      return;
+    case "abandon":
+      abandon(cluster, fault.back);
+      return;
+    case "hold":
+      cluster.command("pause");
+      world.after(fault.for, () => cluster.command("unpause"));
+      return;
+    case "save":
+      cluster.command("save");
       return;
     case "leave":
       cluster.leave(fault.who, fault.back);
@@ -78,4 +90,13 @@ function cause(cluster: Cluster, fault: Fault): void {
     default:
       unreachable(fault);
   }
+}
+
+/** Waits until an evaluation is open. */
+function abandon(cluster: Cluster, back: number): void {
+  if (cluster.result !== undefined) return;
+  if (cluster.isEvaluating) {
+    for (const name of cluster.workerNames) cluster.killWorker(name, false, back);
+    cluster.stop(back);
+  } else cluster.world.after(LOOKS_EVERY, () => abandon(cluster, back));
 }

@@ -1,6 +1,6 @@
 /**
- * What every simulation trains: 37 samples in batches of 12 (the last has 1), 5 shards, 3 epochs, Adam, dropout, and an
- * evaluation on 11 samples in chunks of 3 after each epoch. Small, so that thousands of schedules take a minute.
+ * What every simulation trains: 37 samples in batches of 12 (the last has 1), 5 shards, 3 epochs, Adam, dropout, a
+ * frozen matrix, and an evaluation on 11 samples in chunks of 3 after each epoch. Small, so that thousands of schedules take a minute.
  */
 import { configFromObject } from "../../coordinator/config/resolve.ts";
 import type { Settings } from "../../coordinator/core/settings.ts";
@@ -12,6 +12,7 @@ import { forRun } from "../../shared/data/open.ts";
 import { wholeReading } from "../../shared/data/reading.ts";
 import { partialLayouts } from "../../shared/gradient/partial.ts";
 import { compileModel } from "../../shared/nn/model.ts";
+import { isFrozenBy } from "../../shared/optim/segments.ts";
 import { SEGMENT_BYTES } from "../../shared/protocol/messages.ts";
 import { randomStream } from "../../shared/random.ts";
 
@@ -53,21 +54,28 @@ const config = configFromObject({
   optimizer: { kind: "adam", learningRate: 0.05, ...clip },
   // A rate that depends on the step and on what was evaluated before it.
   schedule: { kind: "plateau", warmUp: 0.5, patience: 0, threshold: 0.5, factor: 0.5 },
-  groups: [{ parameters: "vectors", weightDecay: 0, learningRateFactor: 2 }],
+  groups: [
+    { parameters: "vectors", weightDecay: 0, learningRateFactor: 2 },
+    { parameters: ["0.weight"], frozen: true },
+  ],
   average: 0.9,
   batch: 12,
   shards: SHARDS,
   epochs: 3,
   evaluateEvery: 1,
+  checkpoint: { best: true },
   metrics: [{ kind: "confusion" }, { kind: "topK", k: 2 }, { kind: "perplexity" }],
 });
-const model = compileModel({
-  inputShape: [FEATURES],
-  target: { kind: "class", classes: CLASSES },
-  layers: config.model.layers,
-  loss: config.model.loss,
-  metrics: config.metrics ?? [],
-});
+const model = compileModel(
+  {
+    inputShape: [FEATURES],
+    target: { kind: "class", classes: CLASSES },
+    layers: config.model.layers,
+    loss: config.model.loss,
+    metrics: config.metrics ?? [],
+  },
+  isFrozenBy(config.groups),
+);
 const layouts = partialLayouts(model.parameters, model.metrics, model.evaluated);
 export const data = forRun({ train: samples(SAMPLES, 0), test: samples(TEST_SAMPLES, SAMPLES) }, wholeReading);
 const ingredients: Ingredients = { config, data, model, layouts };

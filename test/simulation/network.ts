@@ -34,6 +34,8 @@ const SLOWNESS = 40;
 
 export class Network {
   readonly world: World;
+  /** Whether any frame has been damaged so far. */
+  hasDamaged = false;
   readonly #conditions = new Map<string, Conditions>();
   #server: { readonly process: SimulatedProcess; readonly listener: ServerListener } | undefined;
   #ends: End[] = [];
@@ -124,6 +126,7 @@ export class Network {
     const isFromWorker = from.process.name === from.host;
     if (isFromWorker && this.world.random() < duplicated) this.#again(from, copyOf(item.frame));
     if (this.world.random() >= damaged) return item;
+    this.hasDamaged = true;
     const frame = copyOf(item.frame);
     frame[1]![Math.floor(this.world.random() * section.length)]! ^= 4;
     return { kind: "frame", frame };

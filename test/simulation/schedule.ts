@@ -3,6 +3,8 @@ import type { DiskFault } from "./disk.ts";
 
 export interface WorkerPart {
   readonly name: string;
+  /** The name that it joins under, where that is another worker's too. */
+  readonly joinsAs?: string;
   readonly threads: number;
   /** Milliseconds it computes on a sample. */
   readonly pace: number;
@@ -16,6 +18,11 @@ export type Fault = { readonly at: number } & (
   | { readonly kind: "kill"; readonly who: string; readonly back?: number; readonly silently: boolean }
   | { readonly kind: "kill coordinator"; readonly back: number; readonly silently: boolean }
   | { readonly kind: "stop"; readonly back: number }
+  /** All workers are gone in the midst of the next evaluation, and the run is stopped then. */
+  | { readonly kind: "abandon"; readonly back: number }
+  /** An operator has training pause between two steps, or a checkpoint written now. */
+  | { readonly kind: "hold"; readonly for: number }
+  | { readonly kind: "save" }
   | { readonly kind: "leave"; readonly who: string; readonly back?: number }
   | { readonly kind: "pause"; readonly who: string; readonly for: number }
   | { readonly kind: "jump"; readonly who: string; readonly by: number }
@@ -56,8 +63,8 @@ export function faultsEnd({ faults, workers }: Schedule): number {
 export const linesOf = ({ workers, faults, seed, minWorkers, checkpointSteps, audit, referee }: Schedule): string[] => [
   `seed ${seed}: at least ${minWorkers} workers, a checkpoint every ${checkpointSteps} steps, audit ${audit}${referee ? " with a referee" : ""}`,
   ...workers.map(
-    ({ name, threads, pace, joinsAt, lies }) =>
-      `  ${name}: ${threads} threads, ${pace} ms a sample, joins at ${joinsAt}${lies === undefined ? "" : `, lies (${lies})`}`,
+    ({ name, joinsAs = name, threads, pace, joinsAt, lies }) =>
+      `  ${name}: ${threads} threads, ${pace} ms a sample, joins at ${joinsAt} as ${joinsAs}${lies === undefined ? "" : `, lies (${lies})`}`,
   ),
   ...faults.map(({ at, kind, ...rest }) => `  at ${at}: ${kind} ${JSON.stringify(rest).replaceAll('"', "")}`),
 ];

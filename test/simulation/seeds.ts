@@ -11,6 +11,9 @@ const weights: Record<Fault["kind"], number> = {
   kill: 2,
   "kill coordinator": 2,
   stop: 1,
+  abandon: 1,
+  hold: 1,
+  save: 1,
   leave: 1,
   pause: 2,
   jump: 1,
@@ -71,6 +74,8 @@ export function scheduleOf(seed: number): Schedule {
   const lies = minWorkers >= 2 && count > minWorkers && dice.happens(0.7) ? dice.oneOf("bit", "nan") : undefined;
   const liar = dice.whole(0, count - 1);
   if (lies !== undefined) workers[liar] = { ...workers[liar]!, lies };
+  // One of a name is no second opinion on the other: a run that waits for one would wait for a third worker.
+  if (minWorkers === 1 && count > 1 && dice.happens(0.3)) workers[1] = { ...workers[1]!, joinsAs: workers[0]!.name };
   const audit = lies === "bit" ? 1 : dice.oneOf(0, 0, 0.3, 1);
   const drawn = new FaultDraw(dice, workers, count - minWorkers - (lies === undefined ? 0 : 1));
   const faults: Fault[] = [];
@@ -109,7 +114,12 @@ class FaultDraw {
       case "kill coordinator":
         return { at, kind, back: dice.duration(), silently: dice.happens(0.3) };
       case "stop":
+      case "abandon":
         return { at, kind, back: dice.duration() };
+      case "hold":
+        return { at, kind, for: dice.duration() };
+      case "save":
+        return { at, kind };
       case "leave":
         return { at, kind, who, ...this.#back(who) };
       case "pause":

@@ -1,4 +1,5 @@
 /** Runs one schedule and says what did not hold: nothing, if Lockstep keeps its promise. */
+import { createHash } from "node:crypto";
 import type { Snapshot } from "../../shared/checkpoint/snapshot.ts";
 import { Cluster } from "./cluster.ts";
 import { causeAll } from "./faults.ts";
@@ -12,6 +13,8 @@ const PATIENCE = 90_000;
 
 export interface Story {
   readonly hash: string;
+  /** Of the best checkpoint's file. */
+  readonly bestHash: string;
   /** What metrics.jsonl says of steps and epochs, without what depends on time. */
   readonly metrics: readonly string[];
   readonly virtualSeconds: number;
@@ -38,6 +41,7 @@ async function simulate(schedule: Schedule, options: SimulationOptions = {}): Pr
   cluster.ledger.checkEpochs();
   return {
     hash: parametersSha256,
+    bestHash: createHash("sha256").update(cluster.disk.best!).digest("hex"),
     metrics: cluster.disk.metrics.map(timeless),
     virtualSeconds: world.now / 1000,
     events: world.events,
@@ -64,9 +68,10 @@ let expected: Promise<Story> | undefined;
 /** Rejects unless a schedule ends in the bits of the undisturbed run. */
 export async function check(schedule: Schedule, options: SimulationOptions = {}): Promise<Story> {
   expected ??= simulate(undisturbed);
-  const { hash, metrics } = await expected;
+  const { hash, bestHash, metrics } = await expected;
   const story = await simulate(schedule, options);
   if (story.hash !== hash) throw new Error(`the parameters hash to ${story.hash}, undisturbed to ${hash}`);
+  if (story.bestHash !== bestHash) throw new Error(`the best checkpoint is another than undisturbed`);
   const different = metrics.findIndex((line, index) => line !== story.metrics[index]);
   if (different >= 0 || metrics.length !== story.metrics.length) {
     throw new Error(

@@ -17,14 +17,14 @@ const PATIENCE = 300_000;
 /** Starts a worker in a process; `ended` is told how it ended. */
 export function startWorker(
   process: SimulatedProcess,
-  { threads, lies }: WorkerPart,
+  { name, joinsAs = name, threads, lies }: WorkerPart,
   speed: Speed,
   { network, ledger }: { readonly network: Network; readonly ledger: Ledger },
   ended: (error: LockstepError | undefined) => void,
 ): WorkerRuntime {
-  const { world, name } = process;
+  const { world } = process;
   const runtime = new WorkerRuntime({
-    settings: { name, version: job.settings.version, threads, patience: PATIENCE, token: JoinToken.none },
+    settings: { name: joinsAs, version: job.settings.version, threads, patience: PATIENCE, token: JoinToken.none },
     clock: process,
     connect: (listener) => network.connect(process, listener),
     async openPool(plan) {
@@ -38,7 +38,11 @@ export function startWorker(
       );
     },
     random: () => world.random(),
-    say: (_level, sentence) => world.tell?.(`${name}: ${sentence}`),
+    say: (_level, sentence) => {
+      world.tell?.(`${name}: ${sentence}`);
+      if (!network.hasDamaged && sentence.includes("damaged"))
+        world.fail(new Error(`${name} is sent what is damaged, though nothing has damaged it: ${sentence}`));
+    },
   });
   runtime.finished.then(
     () => ended(undefined),

@@ -14,10 +14,10 @@ const check = (changes: Partial<RunPlan>): void => {
 
 /** The plan with another name for one of its parameters. */
 const renamed = (name: string): RunPlan =>
-  JSON.parse(JSON.stringify(job.plan).replaceAll("0.weight", () => name)) as RunPlan;
+  JSON.parse(JSON.stringify(job.plan).replaceAll("0.bias", () => name)) as RunPlan;
 
 it("takes a parameter with the longest name there may be", () => {
-  expect(job.plan.parameters[0]!.name).toBe("0.weight");
+  expect(job.plan.parameters[0]!.name).toBe("0.bias");
   expect(() => check(renamed("n".repeat(LONGEST_NAME)))).not.toThrow();
 });
 
