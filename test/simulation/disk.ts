@@ -25,8 +25,9 @@ export class Disk {
   fingerprint: string | undefined;
   quarantined: readonly Quarantine[] = [];
   metrics: MetricsLine[] = [];
-  /** The best checkpoint. */
+  /** The best checkpoint, and the one that was to be written last, whatever has become of it. */
   best: Uint8Array | undefined;
+  last: Uint8Array | undefined;
   readonly #files = new Map<number, Uint8Array>();
   #pending = 0;
   /** When the writes that have begun are done: one goes after the other. */
@@ -70,6 +71,7 @@ export class Disk {
     done: () => void,
   ): void {
     const bytes = snapshot && encodeSnapshot(job.layouts.parameters, snapshot);
+    this.last = bytes ?? this.last;
     const fault = snapshot === undefined ? undefined : this.fault;
     this.#next(process, () => {
       this.metrics.push(...lines);

@@ -13,8 +13,8 @@ const PATIENCE = 90_000;
 
 export interface Story {
   readonly hash: string;
-  /** Of the best checkpoint's file. */
-  readonly bestHash: string;
+  /** Of the best checkpoint, and of the one that was begun last. */
+  readonly checkpoints: Readonly<Record<"best" | "last", string>>;
   /** What metrics.jsonl says of steps and epochs, without what depends on time. */
   readonly metrics: readonly string[];
   readonly virtualSeconds: number;
@@ -41,12 +41,14 @@ async function simulate(schedule: Schedule, options: SimulationOptions = {}): Pr
   cluster.ledger.checkEpochs();
   return {
     hash: parametersSha256,
-    bestHash: createHash("sha256").update(cluster.disk.best!).digest("hex"),
+    checkpoints: { best: sha256(cluster.disk.best!), last: sha256(cluster.disk.last!) },
     metrics: cluster.disk.metrics.map(timeless),
     virtualSeconds: world.now / 1000,
     events: world.events,
   };
 }
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 function timeless({ type, step, epoch, loss, accuracy, testLoss, testAccuracy }: MetricsLine): string {
   return JSON.stringify({ type, step, epoch, loss, accuracy, testLoss, testAccuracy });
@@ -68,10 +70,13 @@ let expected: Promise<Story> | undefined;
 /** Rejects unless a schedule ends in the bits of the undisturbed run. */
 export async function check(schedule: Schedule, options: SimulationOptions = {}): Promise<Story> {
   expected ??= simulate(undisturbed);
-  const { hash, bestHash, metrics } = await expected;
+  const { hash, checkpoints, metrics } = await expected;
   const story = await simulate(schedule, options);
   if (story.hash !== hash) throw new Error(`the parameters hash to ${story.hash}, undisturbed to ${hash}`);
-  if (story.bestHash !== bestHash) throw new Error(`the best checkpoint is another than undisturbed`);
+  for (const which of ["best", "last"] as const) {
+    if (story.checkpoints[which] !== checkpoints[which])
+      throw new Error(`the ${which} checkpoint is not the undisturbed run's`);
+  }
   const different = metrics.findIndex((line, index) => line !== story.metrics[index]);
   if (different >= 0 || metrics.length !== story.metrics.length) {
     throw new Error(

@@ -60,6 +60,19 @@ test("a torn checkpoint is passed over", async () => {
   expect(lines.join("\n")).toMatch(/is damaged[^]*starts from checkpoint 2/);
 });
 
+test("an evaluation that a stopped run owes is told once, also where it is made again as no checkpoint has held it", async () => {
+  const faults: Fault[] = [
+    { at: 0, kind: "abandon", back: 200 },
+    { at: 2_500, kind: "disk", how: "loses", for: 1_600 },
+    { at: 4_000, kind: "kill coordinator", back: 200, silently: false },
+  ];
+  const lines: string[] = [];
+  await check(schedule("a b c", faults), { tell: (line) => lines.push(line) });
+  const twice =
+    /from checkpoint 4, which owes[^]*"epoch","epoch":1[^]*checkpoint 6 loses[^]*from checkpoint 4, which owes/;
+  expect(lines.join("\n")).toMatch(twice);
+});
+
 test("a worker frozen while it joins is taken when it wakes", async () => {
   const faults: Fault[] = [
     { at: 0, kind: "slow link", who: "a", for: 1_000 },
