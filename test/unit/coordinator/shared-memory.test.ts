@@ -23,7 +23,7 @@ function isOffered(cluster: Cluster): boolean {
     if (message.type === "welcome") offered = message.memory !== undefined;
     flushed();
   });
-  const connection = { outbox, token, isLocal: true, ...unknownLink, proven() {}, close() {} };
+  const connection = { outbox, token, isLocal: true, isOwn: false, ...unknownLink, proven() {}, close() {} };
   const handlers = cluster.runtime.onConnection(connection);
   const nonce = "b".repeat(64);
   const versions = { protocol: PROTOCOL_VERSION, version: job.settings.version };

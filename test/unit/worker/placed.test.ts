@@ -1,13 +1,14 @@
 /** The production worker runtime leaves sums in memory that it shares with a coordinator, which reads them later. Linux only, as the memory itself. */
 import { expect, it, onTestFinished } from "vitest";
 import { SharedMemory, sharedBytes } from "../../../coordinator/exchange/shared-memory.ts";
+import { signalOf } from "../../../shared/gradient/arrivals.ts";
 import { vectorBytes } from "../../../shared/gradient/partial.ts";
 import { workerId } from "../../../shared/ids.ts";
 import { instantiateKernels } from "../../../shared/kernels/index.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { blockwiseChecksum } from "../../../shared/memory/blocks.ts";
 import { HostFile, PLACED_PARTIALS, regionIn, roomFor, wholePages } from "../../../shared/memory/host-memory.ts";
-import { Signal, signalOf } from "../../../shared/memory/signal.ts";
+import { Signal } from "../../../shared/memory/signal.ts";
 import { HOST_PAGE } from "../../../shared/memory/system.ts";
 import { decodeFrame, encodeFrame } from "../../../shared/protocol/codec.ts";
 import type { Assignment, PlacedPartial, WorkerMessage } from "../../../shared/protocol/messages.ts";
