@@ -226,6 +226,7 @@ export function select(condition: Tensor, left: Tensor, right: Tensor): Tensor {
   if (known === undefined) return condition.apply(selectOperation, [condition, left, right], {});
   return expand(known === 0 ? right : left, joint(condition, { ...left, shape: joint(left, right) }));
 }
+
 /** x kept within bounds, of which either may be infinite; where it is beyond them, no gradient flows. */
 export function clamp(x: Tensor, least: number, most: number): Tensor {
   const above = least === -Infinity ? x : maximum(x, fill(x, [], least));
