@@ -20,20 +20,28 @@ export function ignoreHangUpsWithoutTerminal(): void {
  */
 export function stopOnInterrupt(ask: () => void, beforeEnd = (): void => {}): () => void {
   let askedAt: number | undefined;
+  let isOver = false;
+  const isSame = (): boolean => askedAt !== undefined && performance.now() - askedAt <= SAME_WITHIN;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (askedAt === undefined) {
       askedAt = performance.now();
       ask();
-    } else if (performance.now() - askedAt > SAME_WITHIN) {
-      beforeEnd();
-      release();
+    } else if (!isSame()) {
+      if (!isOver) beforeEnd();
+      stopListening();
       endBy(signal);
     }
   };
   const onHangUp = (): void => {
     if (askedAt === undefined) onSignal("SIGHUP");
   };
-  const release = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal).off("SIGHUP", onHangUp);
+  const stopListening = (): void =>
+    void process.off("SIGINT", onSignal).off("SIGTERM", onSignal).off("SIGHUP", onHangUp);
+  const release = (): void => {
+    isOver = true;
+    // What was asked to stop may be done before the first has come a second time.
+    if (!isSame()) stopListening();
+  };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   if (hasTerminal) process.on("SIGHUP", onHangUp);
   return release;

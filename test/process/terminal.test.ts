@@ -1,9 +1,11 @@
 /** What a person sees: the bar on a terminal, plain lines in a pipe, and Ctrl-C once and twice. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
@@ -108,6 +110,28 @@ test("a signal that comes twice at once, as npm and `timeout` pass it on, stops 
   run.process.kill("SIGINT");
   expect((await run.result()).outcome).toBe("stopped");
   expect((await run.finished).code).toBe(0);
+});
+
+test("a signal that comes twice ends nobody who was done before it came again, and a later one does", async () => {
+  const interrupt = new URL("../../coordinator/cli/interrupt.ts", import.meta.url).href;
+  const code = `
+    import { stopOnInterrupt } from ${JSON.stringify(interrupt)};
+    const release = stopOnInterrupt(() => { release(); console.log("done"); });
+    setTimeout(() => {}, 60_000);
+    console.log("ready");`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "close");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  expect((await lines.next()).value).toBe("ready");
+  child.kill("SIGINT");
+  expect((await lines.next()).value).toBe("done");
+  child.kill("SIGINT");
+  await setTimeout(700);
+  expect([child.exitCode, child.signalCode]).toEqual([null, null]);
+  child.kill("SIGINT");
+  expect(await ended).toEqual([null, "SIGINT"]);
 });
 
 test("stopped while it waits for workers, a coordinator speaks of none that was taken", async () => {
