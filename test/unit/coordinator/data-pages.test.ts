@@ -4,9 +4,8 @@ import type { Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { dataPages } from "../../../coordinator/http/data.ts";
 import type { RunView } from "../../../coordinator/http/view.ts";
-import { listen } from "../../../coordinator/server/server.ts";
 import { contentLength, createDataset } from "../../../shared/data/dataset.ts";
-import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { servePages } from "../../support/pages.ts";
 
 /** As many downloads as there may be at a time. */
 const MANY = 8;
@@ -22,18 +21,8 @@ const train = createDataset({
 const size = contentLength(train.transfer());
 
 async function serveData(): Promise<URL> {
-  const server = await listen({
-    host: "127.0.0.1",
-    port: 0,
-    token: JoinToken.none,
-    maxConnections: 99,
-    partialBytes: 1 << 20,
-  });
-  onTestFinished(() => server.close());
-  const nobody = { onConnection: () => ({ onFrame() {}, onBytes() {}, onClose() {} }), onRefused() {} };
   const run = { data: { sha256: "0".repeat(64), source: { train } } } as unknown as RunView;
-  server.serve(nobody, { health: () => ({ alive: true, ready: true }), mount: dataPages(run) });
-  return new URL(`/data/${train.sha256}`, server.url.replace("ws", "http"));
+  return new URL(`/data/${train.sha256}`, await servePages(dataPages(run)));
 }
 
 /** Begins a download and reads no more than its first bytes. */

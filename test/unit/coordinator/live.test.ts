@@ -6,9 +6,8 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { dashboardPages } from "../../../coordinator/dashboard/live.ts";
 import type { RunView } from "../../../coordinator/http/view.ts";
-import { listen } from "../../../coordinator/server/server.ts";
-import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { temporaryFolder } from "../../support/files.ts";
+import { servePages } from "../../support/pages.ts";
 
 const mkfifo = "mkfifo";
 /** As many pages as may show a run, and more. */
@@ -28,20 +27,6 @@ const resumedRun = (folder: string): RunView =>
     observe: () => () => {},
     onClose() {},
   }) as unknown as RunView;
-
-async function servePages(run: RunView): Promise<URL> {
-  const server = await listen({
-    host: "127.0.0.1",
-    port: 0,
-    token: JoinToken.none,
-    maxConnections: 99,
-    partialBytes: 1 << 20,
-  });
-  onTestFinished(() => server.close());
-  const nobody = { onConnection: () => ({ onFrame() {}, onBytes() {}, onClose() {} }), onRefused() {} };
-  server.serve(nobody, { health: () => ({ alive: true, ready: true }), mount: dashboardPages(run) });
-  return new URL(server.url.replace("ws", "http"));
-}
 
 /** The status, and where it is an answer with an end, its text; the connection of one without is closed. */
 async function ask(url: URL, path: string): Promise<{ status: number; text: string }> {
@@ -68,7 +53,7 @@ test.skipIf(process.platform === "win32")(
     const folder = await temporaryFolder();
     // Whoever reads it waits until somebody writes.
     execFileSync(mkfifo, [join(folder, "events.jsonl")]);
-    const url = await servePages(resumedRun(folder));
+    const url = await servePages(dashboardPages(resumedRun(folder)));
     await Promise.all(Array.from({ length: MANY }, () => comeAndGo(url)));
     const late = ask(url, "/api/events");
     await writeFile(join(folder, "events.jsonl"), "");
@@ -83,7 +68,7 @@ test("a history that cannot be read is told of without a stack, and is read once
   const folder = await temporaryFolder();
   const events = join(folder, "events.jsonl");
   await mkdir(events);
-  const url = await servePages(resumedRun(folder));
+  const url = await servePages(dashboardPages(resumedRun(folder)));
   for (const path of ["/api/events", "/api/curve"]) {
     const { status, text } = await ask(url, path);
     expect(status).toBe(500);
@@ -97,7 +82,7 @@ test("a history that cannot be read is told of without a stack, and is read once
 });
 
 test("who asks for the events' head alone gets it with an end, however many ask", async () => {
-  const url = await servePages(resumedRun(await temporaryFolder()));
+  const url = await servePages(dashboardPages(resumedRun(await temporaryFolder())));
   for (let count = 0; count < MANY; count++) {
     const answer = await fetch(new URL("/api/events", url), { method: "HEAD", signal: AbortSignal.timeout(5_000) });
     expect(answer.status).toBe(200);
