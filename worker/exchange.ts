@@ -5,7 +5,6 @@
 import { hostMicroseconds } from "../shared/clock.ts";
 import type { ComputePool } from "../shared/compute/pool.ts";
 import type { Sum } from "../shared/compute/queue.ts";
-import { LockstepError } from "../shared/errors.ts";
 import { nodeKey } from "../shared/gradient/tree.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
@@ -40,13 +39,8 @@ export class Exchange {
     this.#whole.fill(false);
   }
 
-  /** Takes a segment of parameters. Returns PROTOCOL_VIOLATION where it is damaged. */
-  receive(
-    pool: ComputePool,
-    { version, segment }: Parameters,
-    section: Uint8Array,
-    traces: boolean,
-  ): LockstepError | undefined {
+  /** Takes a segment of parameters. False if it is damaged. */
+  receive(pool: ComputePool, { version, segment }: Parameters, section: Uint8Array, traces: boolean): boolean {
     const { parameterBytes, trainedBytes } = pool.memory;
     if (this.#incoming?.version !== version) {
       const isEnough = this.#whole[version % 2]! && segment.total === trainedBytes;
@@ -56,16 +50,13 @@ export class Exchange {
     }
     const { assembly, begun } = this.#incoming;
     const taken = assembly.take(segment, section);
-    if (taken === "corrupt") {
-      const sentence = `parameters of version ${version} arrived damaged at byte ${segment.offset}`;
-      return new LockstepError("PROTOCOL_VIOLATION", sentence);
-    }
+    if (taken === "corrupt") return false;
     if (taken === "complete") {
       this.#whole[version % 2] = true;
       if (traces) this.#received = { version, times: [begun, hostMicroseconds()] };
     }
     pool.arrived(version, taken === "complete" ? undefined : assembly.front);
-    return undefined;
+    return true;
   }
 
   /** Keeps a sum until it is delivered or dropped. */

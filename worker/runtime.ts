@@ -81,9 +81,10 @@ export class WorkerRuntime {
         return;
       case "receive": {
         if (this.#ready === undefined) return;
+        const { parameters } = effect;
         const traces = this.#state.welcome?.plan.trace === true;
-        const error = this.#exchange.receive(this.#ready, effect.parameters, this.#section, traces);
-        if (error !== undefined) this.#handle({ type: "violation", error });
+        const isSound = this.#exchange.receive(this.#ready, parameters, this.#section, traces);
+        if (!isSound) this.#handle({ type: "damaged", version: parameters.version });
         return;
       }
       case "compute": {

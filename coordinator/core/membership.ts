@@ -1,6 +1,6 @@
 /** Who is let in and who is let go. Every refusal has a code and a sentence that says what to do. */
 import { LockstepError } from "../../shared/errors.ts";
-import type { WorkerId } from "../../shared/ids.ts";
+import type { StepNumber, WorkerId } from "../../shared/ids.ts";
 import { FROZEN_AFTER, SILENCE_DEADLINE } from "../../shared/protocol/liveness.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Hello, Ready } from "../../shared/protocol/messages.ts";
@@ -135,6 +135,23 @@ export function lose(state: CoordinatorState, worker: WorkerId, reason: string, 
   return [
     { type: "notify", event: { type: "worker-lost", worker: member.name, reason, reassigned, workers } },
     ...effects,
+  ];
+}
+
+/**
+ * Parameters came to a worker damaged. Those of a version that is over were written over while they waited for it (exchange/outgoing.ts):
+ * it has stood still, and nobody needs what it makes of them. Others never are, but by a machine that fails.
+ */
+export function onDamaged(
+  state: CoordinatorState,
+  { id }: Member,
+  version: StepNumber,
+  now: number,
+): CoordinatorEffect[] {
+  if (version < state.steps) return [];
+  return [
+    { type: "close", worker: id },
+    ...lose(state, id, `parameters of step ${version + 1} came to it damaged`, now),
   ];
 }
 

@@ -13,6 +13,7 @@ import {
   LEFT,
   lose,
   loseTheSilent,
+  onDamaged,
   objectionToHello,
   objectionToReady,
   objectionToWorker,
@@ -104,7 +105,13 @@ function onMessage(
   // Its connection is being closed; what was still on the way changes nothing.
   if (member === undefined) return [];
   member.lastHeard = now;
-  const expected = { hello: "connected", ready: "joining", partial: "ready", "placed-partial": "ready" } as const;
+  const expected = {
+    hello: "connected",
+    ready: "joining",
+    partial: "ready",
+    "placed-partial": "ready",
+    damaged: "ready",
+  } as const;
   const phase = message.type in expected ? expected[message.type as keyof typeof expected] : member.phase;
   // Whoever has not said hello is a stranger, whose sentences nobody should read.
   const stranger = member.phase === "connected" && message.type === "failed";
@@ -149,6 +156,8 @@ function onMessage(
     case "partial":
     case "placed-partial":
       return onPartial(state, worker, message);
+    case "damaged":
+      return onDamaged(state, member, message.version, now);
     case "leave":
       return [{ type: "close", worker }, ...lose(state, worker, LEFT, now)];
     case "heartbeat":

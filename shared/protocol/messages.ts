@@ -10,6 +10,7 @@
  *                      ←        assignment, parameters…   (once a step)
  *     partial…         →                              (one for each subtree, in segments or in shared memory)
  *                      ←        answer                (only for a partial that is not used)
+ *     damaged          →                              (only for parameters that cannot be used)
  *     leave            →        end
  */
 import type { ErrorCode } from "../errors.ts";
@@ -18,7 +19,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 16;
+export const PROTOCOL_VERSION = 17;
 
 /**
  * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while
@@ -284,6 +285,15 @@ export interface Answer {
   readonly node: readonly [number, number];
 }
 
+/**
+ * Parameters came damaged, and were not used. They may have been a version that is over, which has been written over on its way to
+ * a worker that stood still.
+ */
+interface Damaged {
+  readonly type: "damaged";
+  readonly version: StepNumber;
+}
+
 /** The worker goes; what it had not finished is given to others at once. */
 interface Leave {
   readonly type: "leave";
@@ -300,5 +310,5 @@ interface Heartbeat {
   readonly type: "heartbeat";
 }
 
-export type WorkerMessage = Hello | Ready | Failed | Partial | PlacedPartial | Leave | Heartbeat;
+export type WorkerMessage = Hello | Ready | Failed | Partial | PlacedPartial | Damaged | Leave | Heartbeat;
 export type CoordinatorMessage = Challenge | Welcome | Refused | Assignment | Parameters | Answer | End | Heartbeat;

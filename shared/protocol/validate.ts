@@ -181,6 +181,7 @@ const workerMessages = {
     checksum: ordinal,
     timing,
   }),
+  damaged: message("damaged", { version: ordinal }),
   leave: message("leave", {}),
   heartbeat,
 };

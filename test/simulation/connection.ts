@@ -12,8 +12,8 @@ export type Item = { readonly kind: "open" | "close" } | { readonly kind: "frame
 /** The network between two ends. */
 interface Wire {
   readonly world: World;
-  /** Nothing passes to and from a host before this moment. */
-  conditionsOf(host: string): { readonly partitionedUntil: number };
+  /** Nothing passes to and from a host before the one moment, and slowly before the other. */
+  conditionsOf(host: string): { readonly partitionedUntil: number; readonly slowUntil: number };
   /** When something sent now arrives. */
   arrival(host: string): number;
   /** What becomes of an item on its way. */
@@ -57,8 +57,11 @@ export class End {
       // A peer that takes nothing more leaves what was written last in the socket's buffer.
       if (this.isMute) return;
       const { world } = this.#network;
-      // One behind the other, as sockets do.
-      this.#lastFlush = Math.max(this.#lastFlush, world.now + world.between(0, 1));
+      const { partitionedUntil, slowUntil } = this.#network.conditionsOf(host);
+      // One behind the other, as sockets do; where the link hardly takes anything, when it arrives.
+      const isTaken = world.now >= Math.max(partitionedUntil, slowUntil);
+      const flush = isTaken ? world.now + world.between(0, 1) : Math.max(this.#lastArrival, partitionedUntil);
+      this.#lastFlush = Math.max(this.#lastFlush, flush);
       // Until it is flushed a frame is what lies in memory: whoever writes there meanwhile spoils it.
       process.after(this.#lastFlush - world.now, () => {
         item.frame = copyOf(frame);

@@ -148,6 +148,8 @@ export class SimulatedCoordinator {
       clock: process,
       notify: (event) => {
         if (event.type === "worker-joined") disk.fingerprint = this.state.fingerprint;
+        if (event.type === "worker-lost" && event.reason.includes("damaged") && !network.hasDamaged)
+          process.world.fail(new Error(`${event.worker} is lost though nothing has damaged it: ${event.reason}`));
         if (event.type === "quarantined") {
           if (!liars.has(event.worker)) process.world.fail(new Error(`the honest ${event.worker} is quarantined`));
           disk.quarantined = [...this.state.quarantined.values()];

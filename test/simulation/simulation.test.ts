@@ -83,6 +83,15 @@ test("a worker frozen while it joins is taken when it wakes", async () => {
   expect(lines.join("\n")).toContain("HANDSHAKE_TIMEOUT");
 });
 
+test("a worker of the coordinator's host that is cut off for some steps finds what it is sent written over, and goes on", async () => {
+  const lines: string[] = [];
+  // While the parameters of step 2 are on their way to it.
+  const faults: Fault[] = [{ at: 1_440, kind: "partition", who: ["c3"], for: 4_000 }];
+  await check(schedule("a b c3", faults), { tell: (line) => lines.push(line) });
+  expect(lines.join("\n")).toMatch(/c3 ← parameters 2\n[^\n]*c3 → damaged 2\n[^]*c3 → partial/);
+  expect(lines.filter((line) => line.includes("worker-lost"))).toEqual([]);
+});
+
 /** What a schedule with a liar, a, tells. */
 async function tellOfLiar(
   names: string,

@@ -1,5 +1,6 @@
 /** What a worker's core knows, and the two closed unions of what happens to it and what it asks of its runtime. */
 import type { LockstepError } from "../../shared/errors.ts";
+import type { StepNumber } from "../../shared/ids.ts";
 import type { JoinToken, Nonces } from "../../shared/protocol/handshake.ts";
 import type { TreeNode } from "../../shared/gradient/tree.ts";
 import type {
@@ -55,7 +56,9 @@ export type WorkerEvent =
   | { type: "message"; message: CoordinatorMessage }
   /** Bytes have come, of a message that is not whole yet. */
   | { type: "heard" }
-  /** Bytes that are no message, or damaged parameters: the connection cannot be trusted any more. */
+  /** Parameters came damaged. */
+  | { type: "damaged"; version: StepNumber }
+  /** Bytes that are no message: the connection cannot be trusted any more. */
   | { type: "violation"; error: LockstepError }
   | { type: "prepared"; dataSha256: string; layoutHash: string; fingerprint: string; sharesMemory: boolean }
   /** The data or the model cannot be used here. */

@@ -42,6 +42,9 @@ function react(state: WorkerState, event: WorkerEvent, now: number): WorkerEffec
     case "heard":
       state.lastHeard = now;
       return [];
+    case "damaged":
+      // Whether they matter still is the coordinator's to know.
+      return [{ type: "send", message: { type: "damaged", version: event.version } }];
     case "violation":
       return onViolation(event.error);
     case "prepared":

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mostCopies } from "../../../coordinator/core/assigning.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { workerId } from "../../../shared/ids.ts";
+import { stepNumber, workerId } from "../../../shared/ids.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 /** Two workers, a with 0-2 and b with 2-4 of the open step. */
@@ -33,6 +33,21 @@ describe("a lost worker", () => {
     run.join("a");
     expect(run.disconnect("a")).toEqual(["notify worker-lost", "drop a 0-4"]);
     expect(run.join("b")).toEqual(["notify worker-joined", "b ← assignment train 0: 0-4", "b ← parameters"]);
+  });
+
+  it("is one to which the parameters come damaged, unless they are of a version that is over", () => {
+    const run = pair();
+    const damaged = (version: number): string[] =>
+      run.feed({
+        type: "message",
+        worker: workerId("a"),
+        message: { type: "damaged", version: stepNumber(version) },
+      });
+    run.finishWork();
+    expect(run.state.steps).toBe(1);
+    expect(damaged(0)).toEqual([]);
+    expect(damaged(1)).toEqual(["a close", "notify worker-lost", "drop a 0-2", "b ← assignment train 1: 0-2"]);
+    expect(damaged(1)).toEqual([]);
   });
 
   it("while it joins changes nothing", () => {

@@ -221,6 +221,10 @@ describe("a worker ends", () => {
     expect(worker.assign("train", 0, [2, 4])).not.toContain("disconnect");
   });
 
+  it("never because of damaged parameters: it says so, and the coordinator knows whether they matter", () => {
+    expect(joined().feed({ type: "damaged", version: stepNumber(3) })).toEqual(["send damaged"]);
+  });
+
   it("never because of bytes that are no message: it connects again", () => {
     const violation = { type: "violation", error: new LockstepError("PROTOCOL_VIOLATION", "no message") } as const;
     expect(joined().feed(violation)).toEqual(["say no message", "disconnect"]);

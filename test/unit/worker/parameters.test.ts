@@ -21,14 +21,16 @@ interface Sent {
   readonly section: Buffer;
 }
 
-/** A worker that is to compute step 8, and what it has sent of its sum, packed or not. */
-async function joined(packs: boolean): Promise<{ listener: ClientListener; sent: Sent[] }> {
+/** A worker that is to compute step 8, what it has sent of its sum, packed or not, and which parameters came damaged. */
+async function joined(packs: boolean): Promise<{ listener: ClientListener; sent: Sent[]; damaged: number[] }> {
   const sent: Sent[] = [];
+  const damaged: number[] = [];
   const listener = await joinedWorker({ packs }, (message, section) => {
     if (message.type === "partial") sent.push({ segment: message.segment, section: Buffer.from(section) });
+    if (message.type === "damaged") damaged.push(message.version);
   });
   listener.onFrame(encodeFrame(assignmentOf("train", 8)));
-  return { listener, sent };
+  return { listener, sent, damaged };
 }
 
 const bytes = vectorBytes(job.layouts.parameters);
@@ -86,4 +88,17 @@ it("packs its sum if it is told to, and takes packed parameters either way", asy
   expect(packed.map((each) => assembly.take(each.segment, each.section)).at(-1)).toBe("complete");
   const sum = Buffer.concat(plain.toReversed().map(({ section }) => section));
   expect(Buffer.compare(unpacked.bytes, sum)).toBe(0);
+});
+
+it("does not use a damaged segment, says so, and takes it when it comes as it should be", async () => {
+  const { listener, sent, damaged } = await joined(false);
+  const [first, ...others] = right;
+  const spoiled = first!.map((fragment) => Buffer.from(fragment));
+  spoiled[1]![3]! ^= 1;
+  for (const frame of [spoiled, ...others]) listener.onFrame(frame);
+  await settle();
+  expect([damaged, sent]).toEqual([[8], []]);
+  listener.onFrame(first!);
+  await settle();
+  expect(Buffer.concat(sent.map(({ section }) => section)).toString("hex")).toBe(await sumWith(...right));
 });
