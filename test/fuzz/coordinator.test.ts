@@ -138,6 +138,7 @@ class Attacker {
         return { ...partial, type: "placed-partial", position: dice.one([0, 64, 2 ** 53 - 1]), checksum: 1 };
       },
       () => ({ type: "failed", code: "DATA_MISSING", message: "x" }),
+      () => ({ type: "damaged", version: dice.one([0, dice.below(90), 2 ** 32 - 1]) }),
       () => ({ type: "leave" }),
       () => ({ type: "heartbeat" }),
       // What coordinators say.

@@ -36,6 +36,7 @@ const workerMessages = [
   { type: "partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, segment },
   { type: "partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, segment, timing },
   { type: "placed-partial", run: "r", work, node: [0, 4], computeMicroseconds: 7, position: 64, checksum: 5, timing },
+  { type: "damaged", version: 3 },
   { type: "leave" },
   { type: "heartbeat" },
 ];
