@@ -12,7 +12,9 @@ import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import { HEARTBEAT_EVERY } from "../shared/protocol/liveness.ts";
+import type { Room } from "../shared/protocol/frame-reader.ts";
 import type { CoordinatorMessage } from "../shared/protocol/messages.ts";
+import { peek } from "../shared/protocol/peek.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { isSameWork } from "../shared/protocol/work-name.ts";
 import { commit } from "./exchange/commit.ts";
@@ -83,6 +85,7 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handle({ type: "connected", worker, nonce, token, isLocal, isOwn });
     return {
       onFrame: (frame) => this.#onFrame(worker, frame),
+      roomFor: (header, length) => this.#roomFor(worker, connection, header, length),
       onBytes: () => this.#handle({ type: "heard", worker }),
       onClose: (reason) => {
         this.#connections.delete(worker);
@@ -140,6 +143,14 @@ export class CoordinatorRuntime implements ServerListener {
         this.#handle({ type: "violation", worker, error });
       }
     });
+  }
+
+  /** Where the section behind a header goes, if it is part of a partial that is wanted. */
+  #roomFor(worker: WorkerId, connection: Connection, header: Buffer, length: number): Room | undefined {
+    const message = peek(header, checkWorkerMessage);
+    if (message?.type !== "partial") return undefined;
+    const cut = (): void => connection.cut("its place was wanted for another work while it was still sending");
+    return this.#exchange.roomFor(worker, message, length, cut);
   }
 
   /** Handles an event and whatever its effects cause, in order. */

@@ -5,6 +5,7 @@ import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT, MOST_FRAGMENTS, segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
+import type { Room } from "../shared/protocol/frame-reader.ts";
 import { FrameSocket, gatherFrames, onBytes, sendFrame } from "../shared/protocol/frame-socket.ts";
 import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
@@ -17,6 +18,8 @@ export interface ClientListener {
   /** The connection was refused for a reason that waiting doesn't cure; said instead of `onClose`. */
   onUnusable(error: LockstepError): void;
   onFrame(frame: Frame): void;
+  /** A frame's header has come, and its section is about to: where that may be put as it comes. */
+  roomFor?(header: Buffer, length: number): Room | undefined;
   /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
   onBytes(): void;
   /** Said once for every client, also when it never opened. */
@@ -52,7 +55,7 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   socket.on("upgrade", (response) =>
     socket.once("open", () => {
       wire = response.socket;
-      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY, false));
+      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY, false), listener.roomFor);
       onBytes(
         wire,
         everySecond(() => listener.onBytes()),

@@ -39,16 +39,15 @@ export class Exchange {
     this.#whole.fill(false);
   }
 
+  /** Where a segment of parameters may be put as it comes. @param received bytes that come */
+  roomFor(pool: ComputePool, parameters: Parameters, received: number, traces: boolean): Uint8Array | undefined {
+    return this.#arriving(pool, parameters, traces).assembly.roomFor(parameters.segment, received);
+  }
+
   /** Takes a segment of parameters. False if it is damaged. */
-  receive(pool: ComputePool, { version, segment }: Parameters, section: Uint8Array, traces: boolean): boolean {
-    const { parameterBytes, trainedBytes } = pool.memory;
-    if (this.#incoming?.version !== version) {
-      const isEnough = this.#whole[version % 2]! && segment.total === trainedBytes;
-      const bytes = isEnough ? trainedBytes : parameterBytes;
-      const assembly = new Assembly(pool.memory.incoming(version, bytes), "last");
-      this.#incoming = { version, assembly, begun: traces ? hostMicroseconds() : 0 };
-    }
-    const { assembly, begun } = this.#incoming;
+  receive(pool: ComputePool, parameters: Parameters, section: Uint8Array, traces: boolean): boolean {
+    const { version, segment } = parameters;
+    const { assembly, begun } = this.#arriving(pool, parameters, traces);
     const taken = assembly.take(segment, section);
     if (taken === "corrupt") return false;
     if (taken === "complete") {
@@ -57,6 +56,15 @@ export class Exchange {
     }
     pool.arrived(version, taken === "complete" ? undefined : assembly.front);
     return true;
+  }
+
+  #arriving(pool: ComputePool, { version, segment }: Parameters, traces: boolean): Incoming {
+    if (this.#incoming?.version === version) return this.#incoming;
+    const { parameterBytes, trainedBytes } = pool.memory;
+    const isEnough = this.#whole[version % 2]! && segment.total === trainedBytes;
+    const bytes = isEnough ? trainedBytes : parameterBytes;
+    const assembly = new Assembly(pool.memory.incoming(version, bytes), "last");
+    return (this.#incoming = { version, assembly, begun: traces ? hostMicroseconds() : 0 });
   }
 
   /** Keeps a sum until it is delivered or dropped. */

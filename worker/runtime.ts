@@ -9,7 +9,9 @@ import type { Log } from "../shared/log.ts";
 import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
+import type { Room } from "../shared/protocol/frame-reader.ts";
 import type { CoordinatorMessage, RunPlan, Welcome } from "../shared/protocol/messages.ts";
+import { peek } from "../shared/protocol/peek.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
 import type { ComputePool } from "../shared/compute/pool.ts";
@@ -128,10 +130,21 @@ export class WorkerRuntime {
     this.#client = this.#options.connect({
       onOpen: () => this.#handle({ type: "opened", nonce: randomBytes(NONCE_BYTES).toString("hex") }),
       onFrame: (frame) => this.#onFrame(frame),
+      roomFor: (header, length) => this.#roomFor(header, length),
       onBytes: () => this.#handle({ type: "heard" }),
       onUnusable: (error) => this.#handle({ type: "unusable", error }),
       onClose: (reason) => this.#handle({ type: "closed", reason, jitter: this.#options.random() }),
     });
+  }
+
+  /** Where the section behind a header goes, if it is part of the parameters. */
+  #roomFor(header: Buffer, length: number): Room | undefined {
+    const { phase, sharesMemory, welcome } = this.#state;
+    if (phase !== "ready" || sharesMemory || this.#ready === undefined) return undefined;
+    const message = peek(header, checkCoordinatorMessage);
+    if (message?.type !== "parameters") return undefined;
+    const bytes = this.#exchange.roomFor(this.#ready, message, length, welcome?.plan.trace === true);
+    return bytes && { bytes, over: () => {} };
   }
 
   #onFrame(frame: Frame): void {

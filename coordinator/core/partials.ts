@@ -26,6 +26,10 @@ function wanted(state: CoordinatorState, worker: WorkerId, name: WorkName, node:
   return piece;
 }
 
+/** Whether a partial is wanted of which a segment has begun to come. */
+export const isWanted = (state: CoordinatorState, worker: WorkerId, { run, work, node }: Partial): boolean =>
+  run === state.settings.run && typeof wanted(state, worker, work, toNode(node)) !== "string";
+
 const answer = (worker: WorkerId, code: Answer["code"], work: WorkName, node: TreeNode): CoordinatorEffect => ({
   type: "send",
   worker,

@@ -8,8 +8,10 @@ import { toNode } from "../../shared/gradient/tree.ts";
 import type { WorkerId } from "../../shared/ids.ts";
 import { bytesOf } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
+import type { Room } from "../../shared/protocol/frame-reader.ts";
 import type { Packed, Partial, PlacedPartial, WorkName } from "../../shared/protocol/messages.ts";
 import type { CoordinatorEffect, CoordinatorEvent } from "../core/events.ts";
+import { isWanted } from "../core/partials.ts";
 import { sendsAhead } from "../core/sending.ts";
 import type { CoordinatorState } from "../core/state.ts";
 import type { Reduction } from "../reduction/reduction.ts";
@@ -82,6 +84,12 @@ export class Exchange {
     if (taken === "corrupt") return { type: "corrupt", worker, work, node };
     const finite = reduction.isFinite(worker, node);
     return { type: "assembled", worker, work, node, finite, computeMicroseconds };
+  }
+
+  /** Where a segment of a partial that is wanted may be put as it comes. @param length bytes that come */
+  roomFor(worker: WorkerId, partial: Partial, length: number, cut: () => void): Room | undefined {
+    const { state, reduction } = this.#parts;
+    return isWanted(state, worker, partial) ? reduction.roomFor(worker, partial, length, cut) : undefined;
   }
 
   #placeOf(worker: WorkerId, { position }: PlacedPartial): number | undefined {

@@ -17,6 +17,11 @@ export interface Inbound {
   isFinite: boolean;
 }
 
+/** One that comes in segments. */
+export interface Segmented extends Inbound {
+  readonly assembly: Assembly;
+}
+
 /** The byte from which on a partial is here. */
 export const backOf = ({ assembly }: Inbound): number => assembly?.back ?? 0;
 const keyOf = (worker: WorkerId, node: TreeNode): string => `${worker} ${nodeKey(node)}`;

@@ -18,6 +18,7 @@ import { BufferPool } from "../../shared/memory/buffers.ts";
 import { Packing, packingBytes } from "../../shared/memory/packing.ts";
 import { checkedVector } from "../../shared/memory/vector.ts";
 import { Assembly } from "../../shared/protocol/assembly.ts";
+import type { Room } from "../../shared/protocol/frame-reader.ts";
 import type { Partial, PlacedPartial, WorkKind } from "../../shared/protocol/messages.ts";
 import { mostCopies } from "../core/assigning.ts";
 import type { Work } from "../core/state.ts";
@@ -25,6 +26,7 @@ import type { Crew } from "../crew/crew.ts";
 import type { Addition, Checks } from "../crew/job.ts";
 import { Claims } from "./claims.ts";
 import { backOf, InboundPartials } from "./inbound.ts";
+import type { Segmented } from "./inbound.ts";
 import { addedUp, sparesFor } from "./preview.ts";
 import { UsedTail } from "./tail.ts";
 
@@ -64,6 +66,8 @@ export class Reduction {
   readonly #tail = new UsedTail();
   /** Buffers of ours that are in use. */
   #held = new Set<number>();
+  /** Buffers that connections write to by themselves (see roomFor). */
+  readonly #loans = new Set<{ readonly pool: BufferPool; readonly place: number; readonly cut: () => void }>();
   /** Additions that are not done yet; a buffer that one of them reads stays in use. */
   #additions: Addition[] = [];
   #root: number | undefined;
@@ -109,26 +113,45 @@ export class Reduction {
     });
   }
 
+  /**
+   * Where a segment of a partial of the open work, which is about to come, may be put before it is taken. Until that is over nothing
+   * else is put there, whatever becomes of the work.
+   * @param cut ends the connection that writes there
+   */
+  roomFor(worker: WorkerId, { node, segment }: Partial, length: number, cut: () => void): Room | undefined {
+    const { place, assembly } = this.#arriving(worker, toNode(node));
+    const bytes = assembly.roomFor(segment, length);
+    if (bytes === undefined) return undefined;
+    const pool = this.#pools[this.#kind];
+    const loan = { pool, place, cut };
+    pool.share(place);
+    this.#loans.add(loan);
+    return { bytes, over: () => void (this.#loans.delete(loan) && pool.release(place)) };
+  }
+
   /** Takes a segment of a partial of the open work. */
   take(worker: WorkerId, partial: Partial, section: Uint8Array): "corrupt" | "partial" | "complete" {
-    const node = toNode(partial.node);
-    let inbound = this.#inbound.get(worker, node);
-    if (inbound?.assembly === undefined) {
-      // In place of one that was announced whole and damaged, if there was one.
-      this.drop(worker, node);
-      const buffer = this.#acquire();
-      const bytes = this.#bytes[this.#kind];
-      const target = checkedVector(this.#arena, this.#kernels, this.#packing, buffer, bytes);
-      inbound = { worker, node, place: buffer, assembly: new Assembly(target), isComplete: false, isFinite: false };
-      this.#inbound.add(inbound);
-    }
-    const taken = inbound.assembly!.take(partial.segment, section);
+    const inbound = this.#arriving(worker, toNode(partial.node));
+    const taken = inbound.assembly.take(partial.segment, section);
     if (taken === "complete") {
       inbound.isComplete = true;
       // In a work that trusts, the sum's and the step's values are looked at.
       inbound.isFinite = this.#trusting || this.#kernels.allFinite(inbound.place, this.#bytes[this.#kind] / 4);
     }
     return taken;
+  }
+
+  /** A partial that comes in segments. */
+  #arriving(worker: WorkerId, node: TreeNode): Segmented {
+    const known = this.#inbound.get(worker, node);
+    if (known?.assembly !== undefined) return known as Segmented;
+    // In place of one that was announced whole and damaged, if there was one.
+    this.drop(worker, node);
+    const place = this.#acquire();
+    const target = checkedVector(this.#arena, this.#kernels, this.#packing, place, this.#bytes[this.#kind]);
+    const inbound = { worker, node, place, assembly: new Assembly(target), isComplete: false, isFinite: false };
+    this.#inbound.add(inbound);
+    return inbound;
   }
 
   /**
@@ -190,10 +213,21 @@ export class Reduction {
   }
 
   #acquire(): number {
-    const buffer = this.#pools[this.#kind].acquire();
+    const buffer = this.#pools[this.#kind].acquire() ?? this.#takeBack();
     if (buffer === undefined) throw new Error("more partials are arriving than were assigned");
     this.#held.add(buffer);
     return buffer;
+  }
+
+  /** There are buffers for all that is wanted: what is missing, connections write to for works that are over. One of them is cut. */
+  #takeBack(): number | undefined {
+    const pool = this.#pools[this.#kind];
+    const loan = [...this.#loans].find((each) => each.pool === pool && !this.#held.has(each.place));
+    if (loan === undefined) return undefined;
+    loan.cut();
+    // It may have been over with that.
+    if (this.#loans.delete(loan)) pool.release(loan.place);
+    return pool.acquire();
   }
 
   /** Adds a whole partial to the sum. */

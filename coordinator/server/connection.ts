@@ -8,6 +8,7 @@ import type { WebSocket } from "ws";
 import { everySecond } from "../../shared/clock.ts";
 import { segmentFrameLimit } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
+import type { FindRoom, Room } from "../../shared/protocol/frame-reader.ts";
 import { gatherFrames, onBytes, sendFrame } from "../../shared/protocol/frame-socket.ts";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import { decodeLoad } from "../../shared/protocol/load.ts";
@@ -33,6 +34,8 @@ export interface Connection {
   link(): Link;
   /** Asks for a sign of life, which tells the round trip and how busy the other side is. */
   ping(): void;
+  /** Cuts it at once. */
+  cut(reason: string): void;
   /** Closes in good order once what was sent is out, and by force if the other side does not answer. */
   close(): void;
 }
@@ -50,6 +53,8 @@ export interface Link {
 
 export interface ConnectionHandlers {
   onFrame(frame: Frame): void;
+  /** A frame's header has come, and its section is about to: where that may be put as it comes. Not asked where sections are packed. */
+  roomFor?(header: Buffer, length: number): Room | undefined;
   /** Bytes have come, of a frame that may take long on a slow link. Said once a second at most. */
   onBytes(): void;
   onClose(reason: string): void;
@@ -104,7 +109,8 @@ export function accept(
   const isLocal = remoteAddress !== undefined && remoteAddress === localAddress;
   const proven = (): void => {
     wire.off("data", countStranger);
-    gatherFrames(wire, segmentFrameLimit(partialBytes, !isLocal));
+    const findRoom: FindRoom = (header, length) => handlers.roomFor?.(header, length);
+    gatherFrames(wire, segmentFrameLimit(partialBytes, !isLocal), isLocal ? findRoom : undefined);
     visit.proven();
   };
   const measured = { pingedAt: 0, roundTrip: undefined as number | undefined, load: undefined as Link["load"] };
@@ -134,6 +140,7 @@ export function accept(
     proven,
     link,
     ping,
+    cut,
     close: () => socket.close(),
   });
   socket.on("message", (data, isBinary) => {

@@ -42,6 +42,15 @@ export class Assembly {
     return Math.min(this.#back, this.#target.bytes.length);
   }
 
+  /** Where the section of a segment may be put before it is taken: nowhere unless it comes as it is, and all of it is wanted. */
+  roomFor(segment: Segment, received: number): Uint8Array | undefined {
+    const { bytes } = this.#target;
+    const { offset, length, packed } = segment;
+    if (packed !== undefined || !segmentFits(segment, received, bytes.length)) return undefined;
+    const blocks = [...extentsBackFrom(offset + length, true, offset)];
+    return blocks.every((block) => this.#isWanted(block.offset)) ? bytes.subarray(offset, offset + length) : undefined;
+  }
+
   /** Takes a segment; one that is `corrupt` may come once more, `complete` is said once, with the last missing segment. */
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
     const { bytes, checksum } = this.#target;
@@ -66,6 +75,7 @@ export class Assembly {
   #put({ offset: start, length, packed }: Segment, section: Uint8Array, blocks: readonly Extent[]): boolean {
     const { bytes, unpack } = this.#target;
     if (packed !== undefined) return unpack(packed, section, start, length);
+    if (section.buffer === bytes.buffer && section.byteOffset === bytes.byteOffset + start) return true;
     for (const { offset, length: count } of blocks) {
       const from = offset - start;
       copyBytes(bytes.subarray(offset, offset + count), section.subarray(from, from + count));

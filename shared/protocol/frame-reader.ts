@@ -1,6 +1,7 @@
 /**
- * Follows the frames of a WebSocket connection as their bytes come, and gathers the payload of a long one in a buffer that is used
- * again and again, so that it is handed on in one piece: what reads chunks must allocate each of them and copy them together.
+ * Follows the frames of a WebSocket connection as their bytes come, and gathers the payload of a long one, so that it is handed on in
+ * one piece: what reads chunks must allocate each of them and copy them together. It is gathered where it belongs, if the fragment in
+ * front of it tells, or in a buffer that is used again and again.
  * Only payloads that end a message are gathered: of the others somebody keeps what they are handed until the message is whole.
  * All other bytes are handed on as they come, and so is the HTTP response in front of a client's frames. Of frames it looks at
  * ends and lengths alone (RFC 6455, section 5.2); whether they are as they should be is the WebSocket's to say.
@@ -9,8 +10,20 @@
 /** Shorter payloads are handed on as they come; bytes between the long ones are read in chunks of this size. */
 export const CHUNK_BYTES = 16_384;
 const LONGEST_HEADER = 14;
+/** Longer fragments in front of a payload are not kept to find its room. */
+const LONGEST_FRONT = 65_536;
 const HEAD_END = Buffer.from("\r\n\r\n");
+const NOTHING = Buffer.alloc(0);
 const SWITCHING_PROTOCOLS = "HTTP/1.1 101";
+
+/** Where a payload belongs. Once `over` is called nothing more is written there. */
+export interface Room {
+  readonly bytes: Uint8Array;
+  readonly over: () => void;
+}
+
+/** Finds the room for a payload of so many bytes, as many as that has, by the fragment in front of it in its message. */
+export type FindRoom = (header: Buffer, length: number) => Room | undefined;
 
 /** Bytes to hand on; those of a whole payload are to be used at once, before the next are read. */
 export interface Piece {
@@ -27,8 +40,13 @@ export class FrameReader {
   #headerLength = 0;
   /** Bytes of a payload that are still to be handed on. */
   #left = 0;
-  /** The payload that is gathered: its length, and how much of it is in the buffer. */
-  #payload: { readonly length: number; gathered: number } | undefined;
+  #findRoom: FindRoom | undefined;
+  /** The fragment that began the message, and whether the bytes left are its; undefined: of a payload's room nothing is known. */
+  #front: Buffer | undefined;
+  #readsFront = false;
+  /** The payload that is gathered: where, its length, and how much of it is there. */
+  #payload: { readonly into: Buffer; readonly length: number; gathered: number } | undefined;
+  #room: Room | undefined;
 
   /** @param start what comes first */
   constructor(start: "http" | "frames") {
@@ -36,24 +54,35 @@ export class FrameReader {
   }
 
   /** From now on, payloads up to this length are gathered; until then, none is: strangers get no buffer beyond a chunk's. */
-  gather(longest: number): void {
+  gather(longest: number, findRoom?: FindRoom): void {
     this.#longest = longest;
+    this.#findRoom = findRoom;
+  }
+
+  /** What was handed on is used, or nothing more will be read: where a payload belonged nothing more is written. */
+  leaveRoom(): void {
+    this.#room?.over();
+    this.#room = undefined;
   }
 
   /** Where the next bytes are to be written. */
   room(): Buffer {
     if (this.#payload === undefined) return this.#buffer.subarray(0, CHUNK_BYTES);
-    return this.#buffer.subarray(this.#payload.gathered, this.#payload.length);
+    return this.#payload.into.subarray(this.#payload.gathered, this.#payload.length);
   }
 
   /** So many bytes were written there. */
   took(count: number): Piece | undefined {
-    if (this.#payload !== undefined) return this.#gathered(this.#payload, count);
+    if (this.#payload !== undefined) {
+      this.#payload.gathered += count;
+      return this.#gathered(this.#payload);
+    }
     const chunk = this.#buffer.subarray(0, count);
     for (let at = 0; at < count;) {
       if (this.#head !== undefined) this.#followHead(this.#head, chunk[at++]!);
       else if (this.#left > 0) {
         const passed = Math.min(this.#left, count - at);
+        if (this.#readsFront) this.#front = Buffer.concat([this.#front!, chunk.subarray(at, at + passed)]);
         this.#left -= passed;
         at += passed;
       } else {
@@ -87,22 +116,46 @@ export class FrameReader {
     if (lengthBytes === 0) this.#left = code;
     else if (lengthBytes === 2) this.#left = this.#header.readUInt16BE(2);
     else this.#left = Number(this.#header.readBigUInt64BE(2));
+    const mask = this.#header.subarray(2 + lengthBytes, 2 + lengthBytes + maskBytes);
+    this.#followMessage(mask.every((byte) => byte === 0));
+  }
+
+  /** A frame begins. @param isPlain whether its payload is as it was before it was masked */
+  #followMessage(isPlain: boolean): void {
+    const [first] = this.#header as unknown as [number];
+    this.#readsFront = false;
+    // Control frames come between those of a message.
+    if ((first & 0x08) !== 0) return;
+    const continues = (first & 0x0f) === 0;
+    if (continues && isPlain) return;
+    this.#readsFront =
+      !continues && isPlain && (first & 0x80) === 0 && this.#findRoom !== undefined && this.#left <= LONGEST_FRONT;
+    this.#front = this.#readsFront ? NOTHING : undefined;
   }
 
   /** The payload begins at `at`; what is before it is handed on. */
   #beginGathering(chunk: Buffer, at: number): Piece {
     const before = Buffer.from(chunk.subarray(0, at));
-    if (this.#buffer.length < this.#left) this.#buffer = Buffer.allocUnsafeSlow(this.#longest);
-    this.#buffer.set(chunk.subarray(at));
-    this.#payload = { length: this.#left, gathered: chunk.length - at };
+    const length = this.#left;
     this.#left = 0;
+    this.#room = this.#front && this.#findRoom?.(this.#front, length);
+    this.#front = undefined;
+    const into = this.#room === undefined ? this.#bufferOf(length) : bufferOver(this.#room.bytes);
+    into.set(chunk.subarray(at));
+    this.#payload = { into, length, gathered: chunk.length - at };
     return { bytes: before, isWholePayload: false };
   }
 
-  #gathered(payload: { readonly length: number; gathered: number }, count: number): Piece | undefined {
-    payload.gathered += count;
-    if (payload.gathered < payload.length) return undefined;
+  #bufferOf(length: number): Buffer {
+    if (this.#buffer.length < length) this.#buffer = Buffer.allocUnsafeSlow(this.#longest);
+    return this.#buffer;
+  }
+
+  #gathered({ into, length, gathered }: { into: Buffer; length: number; gathered: number }): Piece | undefined {
+    if (gathered < length) return undefined;
     this.#payload = undefined;
-    return { bytes: this.#buffer.subarray(0, payload.length), isWholePayload: true };
+    return { bytes: into.subarray(0, length), isWholePayload: true };
   }
 }
+
+const bufferOver = ({ buffer, byteOffset, length }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, length);

@@ -11,6 +11,7 @@ import { TLSSocket } from "node:tls";
 import type { WebSocket } from "ws";
 import type { Frame } from "./codec.ts";
 import { FrameReader } from "./frame-reader.ts";
+import type { FindRoom } from "./frame-reader.ts";
 
 export class FrameSocket extends Socket {
   readonly #reader: FrameReader;
@@ -18,6 +19,7 @@ export class FrameSocket extends Socket {
   private constructor(options: SocketConstructorOpts, reader: FrameReader) {
     super({ ...options, onread: { buffer: () => reader.room(), callback: (count) => this.#took(count) } });
     this.#reader = reader;
+    this.once("close", () => reader.leaveRoom());
   }
 
   /** Opens a connection that begins with a request for an upgrade, as `net.connect` does. */
@@ -49,9 +51,9 @@ export class FrameSocket extends Socket {
     return taken;
   }
 
-  /** From now on payloads up to this length come in one piece. */
-  gather(longest: number): void {
-    this.#reader.gather(longest);
+  /** From now on payloads up to this length come in one piece, where they belong if that can be found. */
+  gather(longest: number, findRoom?: FindRoom): void {
+    this.#reader.gather(longest, findRoom);
   }
 
   #readAgain(head: Buffer): void {
@@ -68,13 +70,18 @@ export class FrameSocket extends Socket {
     if (piece === undefined) return true;
     // Whoever doesn't read at this moment finds a copy later.
     const isTakenAtOnce = this.readableFlowing === true && this.readableLength === 0;
-    return this.push(piece.isWholePayload && !isTakenAtOnce ? Buffer.from(piece.bytes) : piece.bytes);
+    const goesOn = this.push(piece.isWholePayload && !isTakenAtOnce ? Buffer.from(piece.bytes) : piece.bytes);
+    if (piece.isWholePayload) this.#reader.leaveRoom();
+    return goesOn;
   }
 }
 
-/** Has payloads up to this length come in one piece where the connection can; from the other side nothing is expected yet. */
-export function gatherFrames(wire: Duplex, longest: number): void {
-  if (wire instanceof FrameSocket) wire.gather(longest);
+/**
+ * Has payloads up to this length come in one piece, and where they belong if that can be found, where the connection can; from the
+ * other side nothing is expected yet.
+ */
+export function gatherFrames(wire: Duplex, longest: number, findRoom?: FindRoom): void {
+  if (wire instanceof FrameSocket) wire.gather(longest, findRoom);
 }
 
 /** Says that bytes have come, also of a frame that is not whole yet. */

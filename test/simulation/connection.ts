@@ -1,6 +1,7 @@
 /** One end of a WebSocket connection, with the close handshake as `ws` does it. */
 import { decodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
+import type { Room } from "../../shared/protocol/frame-reader.ts";
 import { Outbox } from "../../shared/protocol/outbox.ts";
 import type { WriteFrame } from "../../shared/protocol/outbox.ts";
 import type { SimulatedProcess } from "./process.ts";
@@ -23,6 +24,7 @@ interface Wire {
 interface Listener {
   onOpen?(): void;
   onFrame(frame: Frame): void;
+  roomFor?(header: Buffer, length: number): Room | undefined;
   onClose(reason: string): void;
 }
 
@@ -43,6 +45,9 @@ export class End {
   isMute = false;
   readonly #network: Wire;
   readonly #underWay: Item[] = [];
+  /** Where a section is read to at the moment, and what has come behind it. */
+  #room: Room | undefined;
+  #behind: Item[] = [];
   #lastFlush = 0;
   #lastArrival = 0;
 
@@ -92,6 +97,13 @@ export class End {
 
   take(item: Item): void {
     if (this.state === "closed") return;
+    // What a dead process had not sent never comes.
+    const isCut = item.kind === "close" && this.peer?.process.alive === false;
+    if (isCut) this.#stopReading();
+    if (this.#room !== undefined) {
+      this.#behind.push(item);
+      return;
+    }
     switch (item.kind) {
       case "open":
         if (this.state !== "connecting") return;
@@ -99,13 +111,58 @@ export class End {
         this.listener?.onOpen?.();
         return;
       case "frame":
-        this.#tell(item.frame);
-        this.listener?.onFrame(item.frame);
+        this.#read(item.frame);
         return;
       case "close":
         if (this.state !== "closing") this.send({ kind: "close" });
         this.reset("the other side closed the connection");
     }
+  }
+
+  /** A section that belongs somewhere is read to there, in two halves that come one after the other; what comes behind it waits. */
+  #read(frame: Frame): void {
+    const [header, section = Buffer.alloc(0)] = frame;
+    const room = section.length === 0 ? undefined : this.listener?.roomFor?.(header!, section.length);
+    if (room === undefined) {
+      this.#hear(frame);
+      return;
+    }
+    const half = section.length >> 1;
+    const { bytes } = room;
+    this.#room = room;
+    this.process.reading += 1;
+    bytes.set(section.subarray(0, half));
+    this.#whenPassed(() => {
+      if (this.#room !== room || this.peer?.process.alive !== true) return;
+      bytes.set(section.subarray(half), half);
+      this.#room = undefined;
+      this.#hear([header!, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)]);
+      this.process.reading -= 1;
+      room.over();
+      for (const item of this.#behind.splice(0)) this.take(item);
+    });
+  }
+
+  /** Performs something here when what is sent to here now has come. */
+  #whenPassed(action: () => void, at = this.#network.arrival(this.host)): void {
+    const { world } = this.#network;
+    world.at(at, () => {
+      const { partitionedUntil } = this.#network.conditionsOf(this.host);
+      if (world.now < partitionedUntil) this.#whenPassed(action, partitionedUntil);
+      else this.process.perform(action);
+    });
+  }
+
+  #hear(frame: Frame): void {
+    this.#tell(frame);
+    this.listener?.onFrame(frame);
+  }
+
+  #stopReading(): void {
+    if (this.#room !== undefined) this.process.reading -= 1;
+    this.#room?.over();
+    this.#room = undefined;
+    this.#behind = [];
   }
 
   #tell(frame: Frame): void {
@@ -126,6 +183,7 @@ export class End {
   terminate(reason = "terminated"): void {
     if (this.state === "closed") return;
     this.state = "closed";
+    this.#stopReading();
     this.send({ kind: "close" });
     this.process.after(0, () => this.#closed(reason));
   }
@@ -134,6 +192,7 @@ export class End {
   reset(reason: string): void {
     if (this.state === "closed") return;
     this.state = "closed";
+    this.#stopReading();
     this.#closed(reason);
   }
 

@@ -44,7 +44,7 @@ class WatchedReduction extends Reduction {
   override open(work: Work): void {
     super.open(work);
     const held = buffersInUse(this.#process);
-    if (held > 0)
+    if (held > this.#process.reading)
       throw new Error(`the coordinator opens ${work.name.kind} ${work.name.step} and holds ${held} buffers`);
     this.#life.opened(work);
   }

@@ -64,6 +64,7 @@ export class Network {
     worker.listener = {
       onOpen: () => listener.onOpen(),
       onFrame: (frame) => listener.onFrame(frame),
+      roomFor: (header, length) => listener.roomFor?.(header, length),
       onClose: (reason) => listener.onClose(reason),
     };
     this.#ends.push(worker);
@@ -99,7 +100,7 @@ export class Network {
     if (worker.state === "closed") worker.send({ kind: "close" });
     end.send({ kind: "open" });
     const { outbox } = end;
-    end.listener = listener.onConnection({
+    const handlers = listener.onConnection({
       outbox,
       isLocal: isLocal(worker.host),
       isOwn: false,
@@ -108,6 +109,8 @@ export class Network {
       proven: () => {},
       close: () => end.close(),
     });
+    // As the server does.
+    end.listener = isLocal(worker.host) ? handlers : { ...handlers, roomFor: () => undefined };
   }
 
   /** When something sent now arrives. */

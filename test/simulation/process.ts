@@ -17,6 +17,8 @@ export class SimulatedProcess implements Clock {
   readonly buffers: BuffersInUse = new Map();
   /** Vectors of which frames wait to be sent; a worker keeps the buffers that they are made from. */
   sending = 0;
+  /** Sections that are being read to where they belong; a coordinator keeps the buffers that they are read to. */
+  reading = 0;
   alive = true;
   #wakesAt = 0;
   /** What has come while it was paused. */

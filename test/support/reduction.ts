@@ -10,8 +10,9 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import type { Kernels } from "../../shared/kernels/index.ts";
 import { blockwiseChecksum } from "../../shared/memory/blocks.ts";
 import { Arena } from "../../shared/memory/arena.ts";
+import type { Room } from "../../shared/protocol/frame-reader.ts";
 import { SEGMENT_BYTES } from "../../shared/protocol/messages.ts";
-import type { WorkKind, WorkName } from "../../shared/protocol/messages.ts";
+import type { Partial, WorkKind, WorkName } from "../../shared/protocol/messages.ts";
 import { vectorOf } from "./vector.ts";
 
 /** A model of 262,160 floats: its partials take two segments. */
@@ -80,18 +81,45 @@ export class ReductionBench {
     const indices = Array.from({ length: count }, (_, index) => index);
     const { segments = count, back } = options;
     for (const index of back === undefined ? indices.slice(0, segments) : indices.slice(back).toReversed()) {
-      const section = bytes.slice(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
-      const segment = {
-        offset: index * SEGMENT_BYTES,
-        length: section.length,
-        total: bytes.length,
-        checksum: vectorOf(section).checksum(0, section.length),
-      };
+      const { partial, section } = this.#segment(node, bytes, index);
       if (options.damaged === true) section[0]! ^= 1;
-      const header = { type: "partial", run: runId("run"), work: this.#work, node: [node.start, node.end] } as const;
-      said = this.reduction.take(workerId(worker), { ...header, computeMicroseconds: 0, segment }, section);
+      said = this.reduction.take(workerId(worker), partial, section);
     }
     return said;
+  }
+
+  #segment(node: TreeNode, bytes: Uint8Array, index: number): { partial: Partial; section: Uint8Array } {
+    const section = bytes.slice(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+    const segment = {
+      offset: index * SEGMENT_BYTES,
+      length: section.length,
+      total: bytes.length,
+      checksum: vectorOf(section).checksum(0, section.length),
+    };
+    const header = { type: "partial", run: runId("run"), work: this.#work, node: [node.start, node.end] } as const;
+    return { partial: { ...header, computeMicroseconds: 0, segment }, section };
+  }
+
+  /**
+   * Begins to send a segment of a partial to where it belongs, if there is room.
+   * @returns the room, and what sends the rest of the segment to it and says what was said of that
+   */
+  begin(
+    worker: string,
+    node: TreeNode,
+    index: number,
+    cut = (): void => {},
+  ): { room: Room; end: () => string } | undefined {
+    const { partial, section } = this.#segment(node, new Uint8Array(this.sumOver(node).buffer), index);
+    const room = this.reduction.roomFor(workerId(worker), partial, section.length, cut);
+    if (room === undefined) return undefined;
+    const end = (): string => {
+      room.bytes.set(section);
+      const said = this.reduction.take(workerId(worker), partial, room.bytes);
+      room.over();
+      return said;
+    };
+    return { room, end };
   }
 
   /** Leaves a partial in memory that is shared; returns what was said of it. */

@@ -3,6 +3,7 @@ import { listen } from "../../../coordinator/server/server.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../../shared/protocol/messages.ts";
+import type { Room } from "../../../shared/protocol/frame-reader.ts";
 import type { Outbox } from "../../../shared/protocol/outbox.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 import { coordinatorAddress } from "../../../shared/address.ts";
@@ -13,6 +14,8 @@ const lost = (reason: string): never => {
   throw new Error(`a connection was lost during the benchmark: ${reason}`);
 };
 
+const room = (bytes: Uint8Array | undefined): Room | undefined => bytes && { bytes, over: () => {} };
+
 interface Connections {
   readonly url: string;
   /** In the order in which they connected; resolves when all have. */
@@ -20,11 +23,12 @@ interface Connections {
   close(): void;
 }
 
-/** @param onMessage what came from the peer with that index among the outboxes */
+/** @param onMessage what came from the peer with that index among the outboxes; @param roomFor where a section goes that is about to */
 export async function acceptPeers(
   bytes: number,
   peers: number,
   onMessage: (message: WorkerMessage, section: Uint8Array, index: number) => void,
+  roomFor: (message: WorkerMessage, length: number, index: number) => Uint8Array | undefined,
 ): Promise<Connections> {
   const connected = new Arrivals();
   const outboxes: Outbox[] = [];
@@ -42,6 +46,7 @@ export async function acceptPeers(
       const index = outboxes.push(connection.outbox) - 1;
       connected.arrived();
       return {
+        roomFor: (header, length) => room(roomFor(checkWorkerMessage(decodeFrame([header]).header), length, index)),
         onFrame(frame) {
           const { header, section } = decodeFrame(frame);
           onMessage(checkWorkerMessage(header), section, index);
@@ -66,6 +71,7 @@ export async function acceptPeers(
 export function joinParent(
   url: string,
   onMessage: (message: CoordinatorMessage, section: Uint8Array, outbox: Outbox) => void,
+  roomFor: (message: CoordinatorMessage, length: number) => Uint8Array | undefined,
 ): Promise<void> {
   return new Promise((resolve) => {
     const { outbox } = connect(
@@ -76,6 +82,7 @@ export function joinParent(
         onUnusable: (error) => lost(error.message),
         onBytes() {},
         onClose: () => process.exit(0),
+        roomFor: (header, length) => room(roomFor(checkCoordinatorMessage(decodeFrame([header]).header), length)),
         onFrame(frame) {
           const { header, section } = decodeFrame(frame);
           onMessage(checkCoordinatorMessage(header), section, outbox);

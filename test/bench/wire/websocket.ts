@@ -3,6 +3,8 @@ import { runId, stepNumber } from "../../../shared/ids.ts";
 import { Assembly } from "../../../shared/protocol/assembly.ts";
 import { encodeFrame, extentsBackFrom, extentsUntil, segmentOf } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
+import type { CoordinatorMessage, Segment, WorkerMessage } from "../../../shared/protocol/messages.ts";
+import type { Outbox } from "../../../shared/protocol/outbox.ts";
 import { Outgoing } from "../../../coordinator/exchange/outgoing.ts";
 import { acceptPeers, joinParent } from "./connections.ts";
 import { allocateVector, Arrivals } from "./path.ts";
@@ -19,10 +21,18 @@ export const websocket: WirePath = {
     const outgoing = new Outgoing();
     let assemblies: Assembly[] = [];
     let version = 0;
-    const connections = await acceptPeers(bytes, peers, (message, section, index) => {
+    const segmentIn = (message: WorkerMessage): Segment => {
       if (message.type !== "partial") throw new Error(`a ${message.type} came instead of gradients`);
-      if (assemblies[index]!.take(message.segment, section) === "complete") arrivals.arrived();
-    });
+      return message.segment;
+    };
+    const connections = await acceptPeers(
+      bytes,
+      peers,
+      (message, section, index) => {
+        if (assemblies[index]!.take(segmentIn(message), section) === "complete") arrivals.arrived();
+      },
+      (message, length, index) => assemblies[index]!.roomFor(segmentIn(message), length),
+    );
     return {
       parameters: parameters.bytes,
       gradients: gradients.map((gradient) => gradient.bytes),
@@ -52,13 +62,16 @@ export const websocket: WirePath = {
     const [parameters, gradients] = [allocateVector(bytes), allocateVector(bytes)];
     let version = 0;
     let assembly = new Assembly(parameters);
-    await joinParent(address, (message, section, outbox) => {
+    const segmentIn = (message: CoordinatorMessage): Segment => {
       if (message.type !== "parameters") throw new Error(`a ${message.type} came instead of parameters`);
       if (message.version !== version) {
         version = message.version;
         assembly = new Assembly(parameters);
       }
-      if (assembly.take(message.segment, section) !== "complete") return;
+      return message.segment;
+    };
+    const take = (message: CoordinatorMessage, section: Uint8Array, outbox: Outbox): void => {
+      if (assembly.take(segmentIn(message), section) !== "complete") return;
       onParameters(parameters.bytes, gradients.bytes);
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
@@ -69,7 +82,8 @@ export const websocket: WirePath = {
         }
       }
       outbox.sendBulk(frames(), "gradients");
-    });
+    };
+    await joinParent(address, take, (message, length) => assembly.roomFor(segmentIn(message), length));
     return "";
   },
 };

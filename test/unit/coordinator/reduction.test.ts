@@ -67,6 +67,55 @@ describe("a reduction", () => {
     }
   });
 
+  it("has segments come to where they are added up", () => {
+    const bench = new ReductionBench({ train: 2, evaluate: 1 });
+    bench.open("train", 0, 2);
+    const [left, right] = [0, 1].map((start) => ({ start, end: start + 1 })) as [Leaf, Leaf];
+    expect(bench.send("a", left)).toBe("complete");
+    bench.fold("a", left);
+    const second = bench.begin("b", right, 1)!;
+    expect(second.end()).toBe("partial");
+    // It is here.
+    expect(bench.begin("b", right, 1)).toBeUndefined();
+    const first = bench.begin("b", right, 0)!;
+    expect(first.room.bytes.buffer).toBe(second.room.bytes.buffer);
+    expect(first.end()).toBe("complete");
+    bench.fold("b", right);
+    expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+  });
+
+  it("leaves a buffer to the connection that writes there beyond the end of its work, until it is over or the buffer is wanted", () => {
+    const shards = 3;
+    const bench = new ReductionBench({ train: shards, evaluate: 1 });
+    const leaves = [0, 1, 2].map((start) => ({ start, end: start + 1 }));
+    bench.open("train", 0, shards);
+    const said: string[] = [];
+    const late = ["x", "y"].map((worker) => bench.begin(worker, leaves[0]!, 0, () => said.push(`${worker} is cut`))!);
+    const scribble = (): void => late.forEach(({ room }) => room.bytes.fill(0x41));
+    for (let step = 1; step < 4; step++) {
+      bench.open("train", step, shards);
+      for (const leaf of leaves) {
+        bench.send("a", leaf);
+        scribble();
+      }
+      for (const leaf of leaves) bench.fold("a", leaf);
+      scribble();
+      expect(bench.result().equals(bitsOf(bench.sumOver()))).toBe(true);
+    }
+    late[0]!.room.over();
+    bench.open("train", 4, shards);
+    for (let copy = 0; copy < mostCopies(shards); copy++) {
+      expect(said).toEqual([]);
+      bench.send(`w${copy}`, leaves[copy % shards]!, { segments: 1 });
+    }
+    expect(said).toEqual(["y is cut"]);
+    late[1]!.room.over();
+    // What was taken back is not free twice.
+    expect(() => bench.send("w9", leaves[0]!, { segments: 1 })).toThrow(
+      "more partials are arriving than were assigned",
+    );
+  });
+
   it("frees what is added and what is dropped at once, not only with the next work", () => {
     const bench = new ReductionBench({ train: 3, evaluate: 1 });
     bench.open("train", 0, 3);

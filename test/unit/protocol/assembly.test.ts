@@ -217,4 +217,35 @@ describe("Assembly", () => {
     damaged[5]! ^= 1;
     expect(assembly.take(segment, damaged)).toBe("corrupt");
   });
+
+  it("has room for a segment that comes as it is, all of which is wanted, and takes it there without copying it", () => {
+    const target = vectorOf(new Uint8Array(vector.length));
+    const assembly = new Assembly(target);
+    const { segment, section } = segments[1]!;
+    const room = assembly.roomFor(segment, section.length)!;
+    expect([room.buffer, room.byteOffset, room.length]).toEqual([
+      target.bytes.buffer,
+      target.bytes.byteOffset + segment.offset,
+      segment.length,
+    ]);
+    room.set(section);
+    room[5]! ^= 1;
+    expect(assembly.take(segment, room)).toBe("corrupt");
+    room[5]! ^= 1;
+    expect(assembly.take(segment, room)).toBe("partial");
+    expect(assembly.roomFor(segment, section.length)).toBeUndefined();
+    const [first] = segmentsOf(vectorOf(vector), true);
+    expect(assembly.roomFor(first!.segment, first!.section.length)).toBeUndefined();
+    const other = segments[2]!.segment;
+    expect(assembly.roomFor(other, other.length - 64)).toBeUndefined();
+    expect(assembly.roomFor({ ...other, total: other.total + 64 }, other.length)).toBeUndefined();
+    expect(assembly.roomFor(other, other.length)).toHaveLength(other.length);
+  });
+
+  it("has no room where what is there may be in use, though what comes last counts", () => {
+    const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)), "last");
+    for (const index of [0, 2]) assembly.take(segments[index]!.segment, segments[index]!.section);
+    const hasRoom = segments.map(({ segment, section }) => assembly.roomFor(segment, section.length) !== undefined);
+    expect(hasRoom).toEqual([false, true, true, true]);
+  });
 });

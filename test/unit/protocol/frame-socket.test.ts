@@ -53,6 +53,40 @@ it("gives whoever does not read at the moment the same bytes later", async () =>
   expect(Buffer.concat(read).equals(frames)).toBe(true);
 });
 
+/** A message of a short fragment and a long one. */
+const message = Buffer.concat([Buffer.of(0x02, 1, 65), Buffer.of(0x80, 126, 0xc3, 0x50), Buffer.alloc(50_000, 7)]);
+
+it("reads a payload to where it belongs, until whoever reads has used it", async () => {
+  const { socket, wire } = await connected();
+  const bytes = new Uint8Array(new SharedArrayBuffer(50_000));
+  const told: string[] = [];
+  socket.gather(60_000, (front, length) => {
+    told.push(`${front.toString()} ${length}`);
+    return { bytes, over: () => told.push("over") };
+  });
+  socket.on("data", (piece: Buffer) => {
+    if (piece.length === 50_000) told.push(`read ${piece.buffer === bytes.buffer} ${new Set(bytes).size} ${bytes[0]}`);
+  });
+  wire.end(Buffer.concat([frames, message]));
+  await once(socket, "end");
+  expect(told.filter((line) => line !== "read false 1 0")).toEqual(["A 50000", "read true 1 7", "over"]);
+});
+
+it("leaves where a payload belongs when the connection ends in the middle of it", async () => {
+  for (const end of ["destroy", "cut"] as const) {
+    const { socket, wire } = await connected();
+    const told: string[] = [];
+    socket.gather(60_000, (_, length) => ({ bytes: new Uint8Array(length), over: () => told.push("over") }));
+    socket.resume();
+    wire.write(Buffer.concat([frames, message.subarray(0, 30_000)]));
+    await expect.poll(() => socket.bytesRead).toBe(frames.length + 30_000);
+    expect(told).toEqual([]);
+    if (end === "destroy") socket.destroy();
+    else wire.destroy();
+    await expect.poll(() => told).toEqual(["over"]);
+  }
+});
+
 it("does not read on while nobody takes what it has read", async () => {
   const { socket, wire } = await connected();
   socket.gather(60_000);
