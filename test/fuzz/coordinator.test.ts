@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { stepNumber } from "../../shared/ids.ts";
 import { decodeFrame, encodeFrame } from "../../shared/protocol/codec.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
+import type { Room } from "../../shared/protocol/frame-reader.ts";
 import { JoinToken } from "../../shared/protocol/handshake.ts";
 import { PROTOCOL_VERSION } from "../../shared/protocol/messages.ts";
 import type { Hello, Partial, Ready, WorkerMessage } from "../../shared/protocol/messages.ts";
@@ -34,6 +35,7 @@ class Attacker {
   readonly #handlers: ReturnType<Cluster["runtime"]["onConnection"]>;
   readonly #knowsToken: boolean;
   #challenge = "0".repeat(64);
+  #reading: { readonly room: Room; readonly frame: Frame } | undefined;
 
   constructor(dice: Dice, cluster: Cluster) {
     this.#dice = dice;
@@ -57,16 +59,40 @@ class Attacker {
     if (this.#knowsToken && dice.chance(0.5)) this.send(encodeFrame(this.#ready()));
   }
 
+  /** What of a frame belongs somewhere comes to there, perhaps bit by bit. */
   send(frame: Frame): void {
-    this.#handlers.onFrame(frame);
+    const [header, section] = frame;
+    const length = section?.length ?? this.#dice.below(9_000);
+    const room = header && this.#handlers.roomFor?.(header, length);
+    if (room === undefined) {
+      this.#handlers.onFrame(frame);
+      return;
+    }
+    this.#reading = { room, frame: [header!, section ?? Buffer.alloc(length, 7)] };
+    if (this.#dice.chance(0.8)) this.#readOn();
+  }
+
+  #readOn(): void {
+    const { room, frame } = this.#reading!;
+    const { bytes } = room;
+    bytes.set(frame[1]!);
+    this.#reading = undefined;
+    this.#handlers.onFrame([frame[0]!, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)]);
+    room.over();
   }
 
   leave(): void {
+    this.#reading?.room.over();
     this.#handlers.onClose("gone");
   }
 
   attack(): void {
     const dice = this.#dice;
+    if (this.#reading !== undefined) {
+      if (dice.chance(0.3)) this.#readOn();
+      else this.#reading.room.bytes.fill(dice.below(256));
+      return;
+    }
     const heard = this.#cluster.heard.worker;
     const ways: (() => Frame)[] = [
       () => [dice.bytes(dice.below(200))],
