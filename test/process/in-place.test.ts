@@ -27,7 +27,13 @@ test("parameters and partials over the socket of one host are not copied to thei
     return take.call(this, segment, section);
   });
   onTestFinished(() => void vi.restoreAllMocks());
-  const config = { data: { idx: folder }, runs: join(folder, "runs"), batch: 64, epochs: 2, sharedMemory: false };
+  const config = {
+    data: { kind: "idx", path: folder } as const,
+    runs: join(folder, "runs"),
+    batch: 64,
+    epochs: 2,
+    sharedMemory: false,
+  };
   const run = await startRun({ config: configFromObject(config), resume: false, localWorkers: 0 });
   const address = coordinatorAddress(run.url);
   const source = { address, tls: {}, token: JoinToken.none, signal: new AbortController().signal };
