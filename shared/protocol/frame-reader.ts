@@ -10,10 +10,11 @@
 /** Shorter payloads are handed on as they come; bytes between the long ones are read in chunks of this size. */
 export const CHUNK_BYTES = 16_384;
 const LONGEST_HEADER = 14;
+const CONTINUATION = 0;
+const FIRST_CONTROL = 8;
 /** Longer fragments in front of a payload are not kept to find its room. */
 const LONGEST_FRONT = 65_536;
 const HEAD_END = Buffer.from("\r\n\r\n");
-const NOTHING = Buffer.alloc(0);
 const SWITCHING_PROTOCOLS = "HTTP/1.1 101";
 
 /** Where a payload belongs. Once `over` is called nothing more is written there. */
@@ -41,8 +42,8 @@ export class FrameReader {
   /** Bytes of a payload that are still to be handed on. */
   #left = 0;
   #findRoom: FindRoom | undefined;
-  /** The fragment that began the message, and whether the bytes left are its; undefined: of a payload's room nothing is known. */
-  #front: Buffer | undefined;
+  /** The fragment that began the message, and whether the bytes left are its; undefined: it tells of no payload's room. */
+  #front: Buffer[] | undefined;
   #readsFront = false;
   /** The payload that is gathered: where, its length, and how much of it is there. */
   #payload: { readonly into: Buffer; readonly length: number; gathered: number } | undefined;
@@ -82,7 +83,7 @@ export class FrameReader {
       if (this.#head !== undefined) this.#followHead(this.#head, chunk[at++]!);
       else if (this.#left > 0) {
         const passed = Math.min(this.#left, count - at);
-        if (this.#readsFront) this.#front = Buffer.concat([this.#front!, chunk.subarray(at, at + passed)]);
+        if (this.#readsFront) this.#front!.push(Buffer.from(chunk.subarray(at, at + passed)));
         this.#left -= passed;
         at += passed;
       } else {
@@ -122,15 +123,14 @@ export class FrameReader {
 
   /** A frame begins. @param isPlain whether its payload is as it was before it was masked */
   #followMessage(isPlain: boolean): void {
-    const [first] = this.#header as unknown as [number];
+    const first = this.#header[0]!;
+    const opcode = first & 0x0f;
     this.#readsFront = false;
     // Control frames come between those of a message.
-    if ((first & 0x08) !== 0) return;
-    const continues = (first & 0x0f) === 0;
-    if (continues && isPlain) return;
-    this.#readsFront =
-      !continues && isPlain && (first & 0x80) === 0 && this.#findRoom !== undefined && this.#left <= LONGEST_FRONT;
-    this.#front = this.#readsFront ? NOTHING : undefined;
+    if (opcode >= FIRST_CONTROL || (opcode === CONTINUATION && isPlain)) return;
+    const isFront = opcode !== CONTINUATION && (first & 0x80) === 0;
+    this.#readsFront = isFront && isPlain && this.#findRoom !== undefined && this.#left <= LONGEST_FRONT;
+    this.#front = this.#readsFront ? [] : undefined;
   }
 
   /** The payload begins at `at`; what is before it is handed on. */
@@ -138,7 +138,7 @@ export class FrameReader {
     const before = Buffer.from(chunk.subarray(0, at));
     const length = this.#left;
     this.#left = 0;
-    this.#room = this.#front && this.#findRoom?.(this.#front, length);
+    this.#room = this.#front && this.#findRoom?.(Buffer.concat(this.#front), length);
     this.#front = undefined;
     const into = this.#room === undefined ? this.#bufferOf(length) : bufferOver(this.#room.bytes);
     into.set(chunk.subarray(at));
