@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import { everySecond } from "../shared/clock.ts";
 import { COORDINATOR_FRAME_LIMIT, MOST_FRAGMENTS, segmentFrameLimit } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
-import type { Room } from "../shared/protocol/frame-reader.ts";
+import type { FindRoom, Room } from "../shared/protocol/frame-reader.ts";
 import { FrameSocket, gatherFrames, onBytes, sendFrame } from "../shared/protocol/frame-socket.ts";
 import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
@@ -55,7 +55,8 @@ export function connect(address: URL, tls: TlsMaterial, listener: ClientListener
   socket.on("upgrade", (response) =>
     socket.once("open", () => {
       wire = response.socket;
-      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY, false), listener.roomFor);
+      const findRoom: FindRoom = (header, length) => listener.roomFor?.(header, length);
+      gatherFrames(wire, segmentFrameLimit(Number.POSITIVE_INFINITY, false), findRoom);
       onBytes(
         wire,
         everySecond(() => listener.onBytes()),
