@@ -1,6 +1,7 @@
 /** The model that a config describes for the data it is given: where the two don't fit, the message names both. */
 import { imageOf } from "../../shared/data/augment.ts";
 import type { Dataset } from "../../shared/data/dataset.ts";
+import { targetWidth } from "../../shared/data/target.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { figureName, usualMetrics, type MetricSpec } from "../../shared/nn/metrics.ts";
 import { compileModel } from "../../shared/nn/model.ts";
@@ -60,14 +61,21 @@ export const measuredBy = ({ evaluated }: CompiledModel, config: RunConfig, data
 const metricsFor = ({ metrics }: RunConfig, { target }: Dataset): readonly MetricSpec[] =>
   metrics ?? usualMetrics(target);
 
-/** Balanced class weights as numbers: samples / (classes × samples of the label), 0 for a label without any. */
+/** Balanced class weights as numbers: labels / (classes × occurrences of the label), 0 for one that does not occur. */
 function withClassWeights(loss: LossSpec, data: Dataset): LossSpec {
   const { target } = data;
   if (loss.kind !== "crossEntropy" || loss.classWeights !== "balanced" || target.kind !== "class") return loss;
   const counts = Array<number>(target.classes).fill(0);
-  for (const label of data.transfer().targets) counts[label]! += 1;
+  const positions = targetWidth(target);
+  // The arrays may hold more samples than the dataset consists of: those that are held out.
+  const { targets, order } = data.transfer();
+  for (let sample = 0; sample < data.length; sample++) {
+    const start = (order?.[sample] ?? sample) * positions;
+    for (let place = start; place < start + positions; place++) counts[targets[place]!]! += 1;
+  }
+  const labels = data.length * positions;
   return {
     ...loss,
-    classWeights: counts.map((count) => (count === 0 ? 0 : data.length / (target.classes * count))),
+    classWeights: counts.map((count) => (count === 0 ? 0 : labels / (target.classes * count))),
   };
 }

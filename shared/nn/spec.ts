@@ -105,8 +105,8 @@ export type LayerSpec =
 export type LossSpec =
   /**
    * −log softmax(scores)[label]; labelSmoothing moves that share of the target to all classes evenly. classWeights multiply the
-   * loss of a sample by its label's weight; `balanced`: samples / (classes × samples of that label) of the training data, whose
-   * mean over the samples is 1. The mean is taken over samples, not over weights: a sample's gradient does not depend on its batch.
+   * loss of a sample by its label's weight; `balanced`: samples / (classes × samples of that label) of the training data, without
+   * what is held out, whose mean over the samples is 1; where each position has a label, positions are counted. The mean is taken over samples, not over weights: a sample's gradient does not depend on its batch.
    */
   | {
       readonly kind: "crossEntropy";
