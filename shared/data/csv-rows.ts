@@ -45,7 +45,10 @@ async function misquoted(path: string, cause: CsvError): Promise<LockstepError> 
   return refusal(begin, "a quote is opened in the row that begins here, and not closed");
 }
 
-/** A cell as a float32 divided by `scale`; `forTexts` says what to do where all cells of the column are texts. */
+/**
+ * A cell divided by `scale`, within what float32 holds but not rounded to it: what is standardised may differ in later digits alone.
+ * `forTexts` says what to do where all cells of the column are texts.
+ */
 export function numberAt(
   row: Row,
   column: number,
@@ -54,8 +57,8 @@ export function numberAt(
   forTexts = "for a column of texts set its type to category in data.columns.",
 ): number {
   const cell = row.cells[column]!;
-  const value = Math.fround(parseNumber(cell) / scale);
-  if (Number.isFinite(value)) return value;
+  const value = parseNumber(cell) / scale;
+  if (Number.isFinite(Math.fround(value))) return value;
   throw invalid(
     placeOf(row, column, names),
     `expected a number, found ${shown(cell)}`,

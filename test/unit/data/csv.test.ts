@@ -48,6 +48,14 @@ it("divides the features, and not the target, by the scale", async () => {
   expect(rows).toEqual({ features: [1, Math.fround(0.2)], targets: [510] });
 });
 
+it("standardises numbers that float32 could not tell apart", async () => {
+  const seconds = (rows: number[]) =>
+    openText(rows.map((row) => `${row},${1.7e9 + row}`).join("\n"), { standardise: true });
+  const { features } = rowsOf(await seconds([0, 1, 2, 3]));
+  // Their mean is 1.5 and their variance 1.25.
+  expect(features).toEqual([-1.5, -0.5, 0.5, 1.5].map((value) => Math.fround(value / Math.sqrt(1.25))));
+});
+
 it("reads more rows than it makes room for at first", async () => {
   const lines = Array.from({ length: 5000 }, (_, index) => `${index % 7},${index},${-index}`);
   const rows = rowsOf(await openText(lines.join("\n"), { classes: 7 }));
