@@ -9,10 +9,14 @@ import type { EpochFigures, Figure, Wait } from "./watch.ts";
 
 const isSmallBetter = (figure: Figure): boolean => figure === "loss" || figure === "testLoss";
 
-/** Whether a value is better than the best, by more than the share `threshold` of it (PyTorch's `rel` mode). */
+/**
+ * Whether a value is better than the best, by more than the share `threshold` of its size. That is PyTorch's `rel` mode but below
+ * zero, where a loss of one's own may be and PyTorch takes one that is worse for better.
+ */
 function isBetter(figure: Figure, value: number, best: number | null, threshold: number): boolean {
   if (best === null) return true;
-  return isSmallBetter(figure) ? value < best * (1 - threshold) : value > best * (1 + threshold);
+  const share = threshold * Math.sign(best);
+  return isSmallBetter(figure) ? value < best * (1 - share) : value > best * (1 + share);
 }
 
 const waitFor = (figure: Figure, value: number, { best, waited }: Wait, threshold: number): Wait =>

@@ -63,6 +63,15 @@ it("does not wait for less than the threshold's share: of the best loss, or of t
   expect(stopsBy(same, [4, 5, 6], "testAccuracy")).toEqual([]);
 });
 
+it("takes no loss below zero for better that is worse, or better by less than the threshold's share", () => {
+  const stopEarly = { patience: 2, threshold: 0.3 };
+  const stops = (losses: readonly number[]): string[] =>
+    having(afterEpochs(losses, { stopEarly }).lines, "stopped-early");
+  expect(stops([-1, -0.9, -0.8])).toEqual(["3: notify stopped-early"]);
+  expect(stops([-1, -1.1, -1.2])).toEqual(["3: notify stopped-early"]);
+  expect(stops([-1, -1.1, -1.4])).toEqual([]);
+});
+
 it("goes on from a checkpoint with what it has waited so far", () => {
   const changes = { stopEarly: { patience: 2, threshold: 0 }, trainSamples: 8, epochs: 100 };
   const { run } = afterEpochs([1, 1.5], changes);
