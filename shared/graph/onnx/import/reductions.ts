@@ -21,7 +21,11 @@ const reduction =
   (node) => {
     const x = node.tensor(0);
     const given = node.has(1) ? node.numbers(1, "axes") : (node.list("axes") ?? []);
-    if (given.length === 0 && node.number("noop_with_empty_axes", 0) === 1) return ofTensor(x);
+    // What is done to each entry is done all the same (from version 18 on, as onnxruntime has it).
+    if (given.length === 0 && node.number("noop_with_empty_axes", 0) === 1) {
+      const y = before?.(x) ?? x;
+      return ofTensor(after?.(y) ?? y);
+    }
     const all = given.length === 0 ? [...x.shape.keys()] : given;
     const axes = all.map((axis) => node.axis(axis, x.shape.length)).sort((left, right) => left - right);
     if (axes.some((axis) => typeof x.shape[axis] === "object"))
@@ -77,6 +81,5 @@ export const reductionRules: Rules = {
   ReduceLogSumExp: reduction(logSumExp),
   Softmax: rowwise(softmax),
   LogSoftmax: rowwise(logSoftmax),
-  Hardmax: (node) =>
-    ofTensor(hardest(node.tensor(0), node.axis(node.number("axis", -1), node.tensor(0).shape.length), node)),
+  Hardmax: (node) => rowwise((x, axis = x.shape.length - 1) => hardest(x, axis, node))(node),
 };

@@ -134,6 +134,7 @@ const cases: readonly Case[] = [
   { type: "Softmax", sample: [3, 4], operatorSet: 11 },
   { type: "LogSoftmax", sample: [3, 4] },
   { type: "Hardmax" },
+  { type: "Hardmax", sample: [3, 4], operatorSet: 11 },
   ...[
     "ReduceSum",
     "ReduceMean",
@@ -150,6 +151,11 @@ const cases: readonly Case[] = [
     more: [whole(-1)],
   })),
   { type: "ReduceLogSum", before: "Exp", sample: [3, 4], operatorSet: 18, more: [whole(1)] },
+  ...["ReduceMean", "ReduceSumSquare", "ReduceL2"].map((type) => ({
+    type,
+    operatorSet: 18,
+    attributes: { noop_with_empty_axes: 1 },
+  })),
   { type: "ReduceMean", sample: [3, 4], operatorSet: 13, attributes: { axes: [1, 2], keepdims: 0 } },
   { type: "Reshape", sample: [3, 4], more: [whole(0, 2, -1)] },
   { type: "Reshape", sample: [3, 4], more: [whole(-1, 4)] },
