@@ -38,6 +38,7 @@ export async function finalModel(
     return { parameters, step, evaluation: lastEvaluation };
   const { layout } = store;
   const trained = { config, data, dataSha256: data.sha256, model, layout, parameters, source: `step ${step}` };
-  const { testLoss, testAccuracy, testFigures } = await evaluate(trained);
+  // On what the epochs were evaluated on, also where that is held out and there is test data besides.
+  const { testLoss, testAccuracy, testFigures } = await evaluate(trained, data.test);
   return { parameters, step, evaluation: { step, loss: testLoss, accuracy: testAccuracy, figures: testFigures } };
 }

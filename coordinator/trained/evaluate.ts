@@ -27,9 +27,11 @@ export interface Evaluated {
   readonly testFigures: Figures;
 }
 
-/** Evaluates on the run's test data. Throws DATA_MISMATCH where it is not what it was, DATA_MISSING where there is none. */
-export async function evaluate(trained: TrainedRun): Promise<Evaluated> {
-  const test = testDataOf(trained);
+/**
+ * Evaluates on the run's test data unless told on what. Throws DATA_MISMATCH where it is not what it was, DATA_MISSING where there is
+ * none.
+ */
+export async function evaluate(trained: TrainedRun, test: Dataset = testDataOf(trained)): Promise<Evaluated> {
   const { metrics, evaluated } = trained.model;
   const named = [...metrics, ...evaluated.map(({ name }) => name)];
   const { sizes, starts } = evaluationShards(test.length, EVALUATION_CHUNK);

@@ -124,6 +124,14 @@ metrics: [confusion]
   expect(JSON.parse(evaluated.stdout)).toMatchObject({ samples: 300, parametersSha256 });
 }, 300_000);
 
+test("a model that no worker evaluated is told by the held-out part, as the epochs are, though there is test data", async () => {
+  const train = await place("epochs: 1\nvalidation: 0.2\naverage: 0.5\nmetrics: [confusion]\n");
+  const { testFigures, testAccuracy } = await train("averaged", "--workers", "1").result();
+  const confusion = testFigures!["confusion"] as number[][];
+  expect(confusion.flat().reduce((sum, value) => sum + value, 0)).toBe(200);
+  expect(confusion.reduce((sum, row, label) => sum + row[label]!, 0) / 200).toBeCloseTo(testAccuracy!, 12);
+}, 60_000);
+
 test.each(["data", "listening", "worker-joined", "step", "epoch", "checkpoint", "finished"])(
   "what onEvent throws at %s is what train rejects with, and the steps so far are in a checkpoint",
   async (type) => {
