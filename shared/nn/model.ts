@@ -44,19 +44,24 @@ function metricsOf(network: Network, spec: ModelSpec): Record<"loss", Tensor> & 
   const perPosition = lossOf(spec.loss).perSample(scores, targets, spec.loss);
   const loss = scale(sumSamples(perPosition), 1 / positions);
   const { target } = spec;
-  const isScored = target.kind === "class" && sameShape(scores.shape, [{ rows: positions }, target.classes]);
+  const answers = answersOf(network, spec);
+  const isScored = target.kind === "class" && sameShape(answers.shape, [{ rows: positions }, target.classes]);
   return isScored && (target.positions ?? 1) === positions
-    ? { loss, correct: scale(correctOf(scores, targets), 1 / positions) }
+    ? { loss, correct: scale(correctOf(answers, targets), 1 / positions) }
     : { loss };
 }
 
 const predictionOf = ({ scores }: Network, { loss }: ModelSpec): Tensor => lossOf(loss).prediction.of(scores, loss);
 
+/** What labels are compared with: the scores, which under a loss of one's own may be anything, so that there it is the prediction. */
+const answersOf = (network: Network, spec: ModelSpec): Tensor =>
+  spec.loss.kind === "custom" ? predictionOf(network, spec) : network.scores;
+
 /** The sums behind the spec's metrics: for each sample, the mean over its positions. */
 function evaluatedOf(network: Network, spec: ModelSpec): Record<string, Tensor> {
   const prediction = predictionOf(network, spec);
   const { targets, positions } = network;
-  const scores = spec.loss.kind === "custom" ? prediction : network.scores;
+  const scores = answersOf(network, spec);
   const sums = (spec.metrics ?? []).flatMap((metric) => {
     const misfit = misfitOf(metric, scores, targets, spec.target);
     if (misfit !== undefined && spec.metricsAreUsual === true) return [];

@@ -160,7 +160,7 @@ export interface ParameterSpec {
 export interface LossFunctions {
   /** The loss of every sample, [samples], from the last layer's output [samples, …] and the targets. */
   readonly perSample: (output: Tensor, targets: Tensor) => Tensor;
-  /** What a prediction is, by default the output itself. */
+  /** What a prediction is, by default the output itself. Accuracy and metrics go by it. */
   readonly predict: (output: Tensor) => Tensor;
 }
 

@@ -8,7 +8,7 @@ import { describeShape } from "../../../shared/graph/values.ts";
 import { layoutOf, slotView } from "../../../shared/memory/layout.ts";
 import { transformerBlock } from "../../../shared/nn/builders.ts";
 import { compileModel, initialParameters } from "../../../shared/nn/model.ts";
-import type { LayerContext, LayerFunction, LayerSpec, ModelSpec } from "../../../shared/nn/spec.ts";
+import type { LayerContext, LayerFunction, LayerSpec, LossSpec, ModelSpec } from "../../../shared/nn/spec.ts";
 import { runOnce, someNumbers } from "../../support/programs.ts";
 
 const classes = (layers: readonly LayerSpec[], more: Partial<ModelSpec> = {}): ModelSpec => ({
@@ -127,6 +127,24 @@ describe("a model", () => {
     };
     const outputs = await runOnce(onnxRuntimeEngine(), fuse(evaluate, [4]), { ...zeros, targets: [0, 1, 0, 2] });
     expect(outputs["metric:correct"]).toEqual(Float32Array.of(2));
+  });
+
+  test("counts what a loss of one's own predicts, not what goes into it", async () => {
+    // Distances, of which the least is the answer.
+    const loss: LossSpec = {
+      kind: "custom",
+      name: "distances",
+      perSample: (output, labels) => ops.crossEntropy(ops.scale(output, -1), labels),
+      predict: (output) => ops.softmax(ops.scale(output, -1)),
+    };
+    const { evaluate } = compileModel(classes([dense(3)], { loss }));
+    const given = {
+      features: new Float32Array(24),
+      "parameter:0.weight": new Float32Array(18),
+      "parameter:0.bias": [3, 1, 2],
+    };
+    const outputs = await runOnce(onnxRuntimeEngine(), fuse(evaluate, [4]), { ...given, targets: [0, 1, 1, 1] });
+    expect(outputs["metric:correct"]).toEqual(Float32Array.of(3));
   });
 
   test("has a softmax layer in name only", () => {
