@@ -64,6 +64,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
   const { batch, shards } = globalBatch(config);
   const trainSamples = data.train.length;
   const isTested = data.test !== undefined;
+  const countsCorrect = model.metrics.includes("correct");
   checkSteps(config.epochs, stepsPerEpoch({ trainSamples, batch }));
   return {
     run: runId(run),
@@ -78,7 +79,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
     evaluationChunk: EVALUATION_CHUNK,
     evaluateEvery: config.evaluateEvery,
     measured: { metrics: measuredBy(model, config, data.train), target: data.train.target },
-    countsCorrect: model.metrics.includes("correct"),
+    countsCorrect,
     schedule: {
       spec: config.schedule,
       learningRate: config.optimizer.learningRate,
@@ -86,7 +87,7 @@ export function settingsOf({ config, data, model, layouts }: Ingredients, run: s
       stepsPerEpoch: stepsPerEpoch({ trainSamples, batch }),
       epochs: config.epochs,
     },
-    monitor: monitorOf(config, isTested),
+    monitor: monitorOf(config, isTested, countsCorrect),
     stopEarly: config.stopEarly,
     keepBest: config.checkpoint.best,
     minWorkers: config.minWorkers,
@@ -118,14 +119,14 @@ function checkSteps(epochs: number, steps: number): void {
 }
 
 /** The figure that steers the run. Throws CONFIG_INVALID for one that is never known, or too late. */
-function monitorOf(config: RunConfig, isTested: boolean): Figure {
-  const { monitor, model, evaluateEvery } = config;
+function monitorOf(config: RunConfig, isTested: boolean, countsCorrect: boolean): Figure {
+  const { monitor, evaluateEvery } = config;
   const figure = monitor ?? (isTested ? "testLoss" : "loss");
   const why =
     figure.startsWith("test") && !isTested
       ? "there is no test data"
-      : figure.endsWith("ccuracy") && model.loss.kind !== "crossEntropy"
-        ? "there are no class labels"
+      : figure.endsWith("ccuracy") && !countsCorrect
+        ? "the model does not predict a score for each of some classes"
         : undefined;
   const steered = steeredBy(config);
   if (why === undefined && figure.startsWith("test") && evaluateEvery === 0 && steered !== undefined)

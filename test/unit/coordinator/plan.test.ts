@@ -4,8 +4,8 @@ import type { RunConfig } from "../../../coordinator/config/config.ts";
 import type { Settings } from "../../../coordinator/core/settings.ts";
 import { data, job } from "../../simulation/job.ts";
 
-const settingsWith = (changes: Partial<RunConfig>): Settings => {
-  const { config, model, layouts } = job;
+const settingsWith = (changes: Partial<RunConfig>, model = job.model): Settings => {
+  const { config, layouts } = job;
   return settingsOf({ config: { ...config, ...changes }, data, model, layouts }, "run", 0);
 };
 const settingsFor = (epochs: number): Settings => settingsWith({ epochs });
@@ -44,4 +44,13 @@ it("a figure that is known only at the end steers nothing before it", () => {
     );
   expect(settingsWith({ evaluateEvery: 0, stopEarly, monitor: "loss" }).monitor).toBe("loss");
   expect(settingsWith({ evaluateEvery: 0, schedule: { kind: "constant" } }).monitor).toBe("testLoss");
+});
+
+it("an accuracy steers whatever the loss is, unless none is measured", () => {
+  const loss = { kind: "custom", name: "mine" } as const;
+  const steered = { model: { ...job.config.model, loss }, monitor: "testAccuracy" } as const;
+  expect(settingsWith(steered).monitor).toBe("testAccuracy");
+  expect(() => settingsWith(steered, { ...job.model, metrics: ["loss"] })).toThrow(
+    "config: monitor: testAccuracy is never known: the model does not predict a score for each of some classes",
+  );
 });
