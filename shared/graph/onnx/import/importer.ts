@@ -289,6 +289,19 @@ const isTrainable = ({ type, shape, values }: StoredTensor, isNode: boolean): bo
   values.length > (isNode ? LARGEST_CONSTANT : 0) &&
   values.every((value) => Number.isFinite(value));
 
+/** How torch's newer exporter names what is no parameter of the module as it was written: val_83. */
+const isNumbered = (name: string): boolean => /^val_\d+$/.test(name);
+
+/**
+ * The constants of formulas that torch's newer exporter stores beside the parameters: vectors of one entry, by which it scales the
+ * queries and keys of an attention, and what it leaves of a group norm within one, which has scale and shift behind it.
+ */
+function formulaConstants({ nodes, initialisers }: OnnxFile): ReadonlySet<string> {
+  const single = [...initialisers].flatMap(([name, { shape }]) => (shape.length === 1 && shape[0] === 1 ? [name] : []));
+  const inner = nodes.flatMap(({ type, inputs }) => (type === "InstanceNormalization" ? inputs.slice(1) : []));
+  return new Set([...single, ...inner].filter(isNumbered));
+}
+
 /**
  * What an imported file's parameters start from, by name. A vector that has several names, such as scales that were equal when an
  * exporter stored them once, is a parameter under each; a matrix with several is one that is tied.
@@ -298,7 +311,10 @@ export function storedParameters(file: OnnxFile): Map<string, StoredParameter> {
     const stored = constantIn(node);
     return stored === undefined ? [] : [[node.outputs[0] as string, stored, true]];
   });
-  const initialisers = [...file.initialisers].map(([name, stored]) => [name, stored, false] as const);
+  const constants = formulaConstants(file);
+  const initialisers = [...file.initialisers].flatMap(([name, stored]) =>
+    constants.has(name) ? [] : [[name, stored, false] as const],
+  );
   const parameters = [...initialisers, ...inNodes].filter(([, stored, isNode]) => isTrainable(stored, isNode));
   const stored = new Map(
     parameters.map(([name, { shape, values }]) => [name, { shape, values: values as Float32Array }] as const),

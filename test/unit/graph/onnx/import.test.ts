@@ -541,6 +541,37 @@ describe("a file that PyTorch wrote computes what onnxruntime computes", () => {
     expectEqual(await computed(bytes, sample, samples, features), wanted);
   });
 
+  it("trains its parameters, under a number also where they were reshaped, and not the scale of its attention", () => {
+    const stored = storedParameters(readOnnx(read("transformer-dynamo"), "transformer-dynamo.onnx"));
+    expect([...stored.keys()]).toEqual(expect.arrayContaining(["layers.0.norm1.weight", "head.bias", "val_20"]));
+    expect([...stored.keys()]).not.toContain("val_83");
+  });
+
+  it("has the scale and shift of a group norm once", () => {
+    const norm = (scale: string, shift: string) => [
+      node("Reshape", ["x", "groups"], ["a"]),
+      node("InstanceNormalization", ["a", scale, shift], ["b"]),
+      node("Reshape", ["b", "channels"], ["c"]),
+      node("Mul", ["c", "val_21"], ["d"]),
+      node("Add", ["d", "val_23"], ["y"]),
+    ];
+    const namesOf = (scale: string, shift: string): string[] => {
+      const initialisers = {
+        groups: whole(0, 2, -1),
+        channels: whole(0, 4, 3),
+        [scale]: { shape: [2], values: [1, 1] },
+        [shift]: { shape: [2], values: [0, 0] },
+        val_21: weights(4, 1),
+        val_23: weights(4, 1),
+      };
+      const file = onnxFile({ nodes: norm(scale, shift), inputs: { x: ["batch", 4, 3] }, initialisers });
+      return [...storedParameters(readOnnx(file, "test.onnx")).keys()];
+    };
+    expect(namesOf("val_8", "val_11")).toEqual(["val_21", "val_23"]);
+    // What has a name in the module trains.
+    expect(namesOf("norm.weight", "norm.bias")).toEqual(["norm.weight", "norm.bias", "val_21", "val_23"]);
+  });
+
   it("also where it was exported for one sample and more are wanted", async () => {
     const features = Float32Array.from({ length: 36 }, (_, at) => (at * 17) % 50);
     const together = await computed(read("transformer-one"), [12], 3, features);
