@@ -67,6 +67,12 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   yield text;
 }
 
+/** A value of JSON that is neither list nor object, as the cell that it stands for. */
+export function cellOf(value: unknown): string {
+  if (value === null) return "";
+  return typeof value === "boolean" ? String(Number(value)) : String(value);
+}
+
 function cellsOf(place: string, text: string): Map<string, string> {
   let object: unknown;
   try {
@@ -81,9 +87,7 @@ function cellsOf(place: string, text: string): Map<string, string> {
     if (depth > DEEPEST)
       throw invalid(place, `${name} is nested more than ${DEEPEST} deep`, "Write it as a list of its values.");
     if (Array.isArray(value)) value.forEach((item, at) => add(`${name}[${at}]`, item, depth + 1));
-    else if (typeof value === "number" || typeof value === "string") cells.set(name, String(value));
-    else if (typeof value === "boolean") cells.set(name, value ? "1" : "0");
-    else if (value === null) cells.set(name, "");
+    else if (typeof value !== "object" || value === null) cells.set(name, cellOf(value));
     else throw invalid(place, `${name} is an object`, "Values are numbers, texts, true, false or lists of them.");
   };
   for (const [name, value] of Object.entries(object)) add(name, value);

@@ -7,6 +7,7 @@ import { product } from "../shape.ts";
 import { invalid, parseNumber, placeOf, readRows } from "./csv-rows.ts";
 import type { Dataset } from "./dataset.ts";
 import { imageSample } from "./image.ts";
+import { cellOf } from "./json-lines.ts";
 import type { Encoders } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
 import { textOf } from "./utf8.ts";
@@ -35,7 +36,7 @@ export async function readSample(path: string, { train, encoders = {} }: Trained
     }
     case ".json": {
       const row = await readJson(path);
-      return encoders.row?.(row.map(String), path) ?? fromRow(row);
+      return encoders.row?.(row.map(cellOf), path) ?? fromRow(row);
     }
     case ".csv":
       return fromCells(encoders.row === undefined ? cellsOf(await readText(path)) : await onlyRow(path));

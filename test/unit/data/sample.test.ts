@@ -266,6 +266,16 @@ describe("a row of values", () => {
     expect(error.message).toContain(name);
   });
 
+  it("in JSON means what it means in the lines that were trained on: true, false and what is missing", async () => {
+    const folder = await temporaryFolder();
+    const lines = ['{"x": [1, true], "c": null, "y": 0}', '{"x": [2, false], "c": true, "y": 1}'];
+    await writeFile(join(folder, "a.jsonl"), lines.join("\n"));
+    await writeFile(join(folder, "row.json"), "[3, true, null]");
+    const train = join(folder, "a.jsonl");
+    const data = await openData({ kind: "jsonLines", train, target: "y", columns: { c: "category" } });
+    expect([...(await readSample(join(folder, "row.json"), data))]).toEqual([3, 1, 1, 0]);
+  });
+
   it.each(["/nowhere/a.png", "/nowhere/a.csv", "/nowhere/a.json"])("missing at %s is named", async (path) => {
     const error = await failureOf(() => readSample(path, { train: { sampleShape: [3, 3], stored: "float32" } }));
     expect(error).toMatchObject({ code: "DATA_MISSING", message: `cannot read ${path}: ENOENT` });
