@@ -19,7 +19,7 @@ import type { TargetSpec } from "../data/target.ts";
 export type MetricSpec =
   /** The share of samples whose label is among the k largest scores; of equal scores the label's counts as the largest. */
   | { readonly kind: "topK"; readonly k: number }
-  /** How many samples of each label (row) were taken for each class (column). */
+  /** How many samples, or positions of such, of each label (row) were taken for each class (column). */
   | { readonly kind: "confusion" }
   /** e to the mean cross-entropy, without class weights and smoothing. None from a cross-entropy of 709.8 on, where it is too large for a number. */
   | { readonly kind: "perplexity" }

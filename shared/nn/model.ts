@@ -57,7 +57,7 @@ const predictionOf = ({ scores }: Network, { loss }: ModelSpec): Tensor => lossO
 const answersOf = (network: Network, spec: ModelSpec): Tensor =>
   spec.loss.kind === "custom" ? predictionOf(network, spec) : network.scores;
 
-/** The sums behind the spec's metrics: for each sample, the mean over its positions. */
+/** The sums behind the spec's metrics: for each sample, the mean over its positions; a table counts each of these. */
 function evaluatedOf(network: Network, spec: ModelSpec): Record<string, Tensor> {
   const prediction = predictionOf(network, spec);
   const { targets, positions } = network;
@@ -67,7 +67,7 @@ function evaluatedOf(network: Network, spec: ModelSpec): Record<string, Tensor> 
     if (misfit !== undefined && spec.metricsAreUsual === true) return [];
     if (misfit !== undefined) throw misfit;
     const total = sumsOf(metric, scores, prediction, targets);
-    return [[figureName(metric), scale(total, 1 / positions)] as const];
+    return [[figureName(metric), metric.kind === "confusion" ? total : scale(total, 1 / positions)] as const];
   });
   return Object.fromEntries(sums);
 }

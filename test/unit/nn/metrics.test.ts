@@ -84,6 +84,26 @@ describe("of labels", () => {
     expect([...outputs["metric:top1"]!]).toEqual([2]);
   });
 
+  it("count each position of a sequence in the table, and of shares take the mean over them", async () => {
+    const positions = 3;
+    const model = compileModel({
+      inputShape: [positions, 3],
+      target: { kind: "class", classes: 3, positions },
+      layers: [{ kind: "linear", units: 3, bias: false }],
+      loss: { kind: "crossEntropy" },
+      metrics: [{ kind: "confusion" }, { kind: "topK", k: 1 }],
+    });
+    const answers = [0, 1, 1, 2, 2, 0, 0, 1, 2, 0, 0, 0];
+    const given = {
+      features: answers.flatMap((answer) => [0, 1, 2].map((place) => (place === answer ? 1 : 0))),
+      targets: answers.map((answer, at) => (at < 4 ? answer : (answer + 1) % 3)),
+      "parameter:0.weight": [1, 0, 0, 0, 1, 0, 0, 0, 1],
+    };
+    const outputs = await runOnce(onnxRuntimeEngine(), fuse(model.evaluate, [2, 2]), given);
+    expect([...outputs["metric:confusion"]!]).toEqual([1, 0, 2, 5, 2, 0, 0, 1, 1]);
+    expect(outputs["metric:top1"]![0]).toBeCloseTo(4 / positions, 6);
+  });
+
   it("weigh the loss of each sample by its label, and the gradient with it", async () => {
     const weights = [1, 2, 3, 0, 1, 1, 0.5];
     const loss: LossSpec = { kind: "crossEntropy", classWeights: weights };
