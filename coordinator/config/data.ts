@@ -29,7 +29,14 @@ const table = (what: string) => ({
   target: z.union([name(column), wholeNumber(0)], { error: column }),
   classes: z
     .union(
-      [wholeNumber(2), z.array(className).min(2, { error: classList }).max(MOST_CLASS_NAMES, { error: classList })],
+      [
+        wholeNumber(2),
+        z
+          .array(className)
+          .min(2, { error: classList })
+          .max(MOST_CLASS_NAMES, { error: classList })
+          .refine((names) => new Set(names).size === names.length, { error: "names that differ" }),
+      ],
       {
         error: classList,
       },

@@ -120,6 +120,10 @@ const options: readonly OptionCase[] = [
         "data: {csv: {train: a, target: 0, classes: [one]}}",
         'data.csv.classes: found ["one"], expected a number of classes, 2 at least, or a list of their names, 2 to 10,000',
       ],
+      [
+        "data: {csv: {train: a, target: 0, classes: [one, two, one]}}",
+        'data.csv.classes: found ["one","two","one"], expected names that differ',
+      ],
       ["data: {csv: {train: a, target: 0, standardise: 1}}", "data.csv.standardise: found 1, expected true or false"],
       ["data: {jsonLines: {train: a}}", "data.jsonLines.target: missing, expected the name of a column"],
       [
