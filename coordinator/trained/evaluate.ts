@@ -3,6 +3,7 @@
  * evaluations, so that the figures are the same to the last bit; and over single samples.
  */
 import type { Dataset } from "../../shared/data/dataset.ts";
+import { emptyTargets } from "../../shared/data/target.ts";
 import { alignment } from "../../shared/engine/engine.ts";
 import { onnxRuntimeEngine } from "../../shared/engine/onnxruntime.ts";
 import { childrenOf, type TreeNode } from "../../shared/gradient/tree.ts";
@@ -94,7 +95,7 @@ export async function answerOf(graph: Graph, parametrised: Parametrised, sample:
 
 interface Loaded {
   readonly features: Float32Array;
-  /** Empty where the graph takes none. */
+  /** Of as many samples; the graph need not take them. */
   readonly targets: Float32Array | Int32Array;
   readonly outputs: Readonly<Record<string, Float32Array>>;
   run(): Promise<void>;
@@ -111,9 +112,14 @@ async function load({ layout, parameters, data }: Parametrised, graph: Graph, ro
     ports.map(({ name, shape }) => [name, arena.floats(arena.allocate(4 * product(shape)), product(shape))]),
   );
   const features = buffers.get("features")!;
-  const wanted = buffers.get("targets") ?? new Float32Array(0);
+  const { target } = data.train;
+  const wanted = buffers.get("targets");
   const targets =
-    data.train.target.kind === "class" ? new Int32Array(wanted.buffer, wanted.byteOffset, wanted.length) : wanted;
+    wanted === undefined
+      ? emptyTargets(target, rows)
+      : target.kind === "class"
+        ? new Int32Array(wanted.buffer, wanted.byteOffset, wanted.length)
+        : wanted;
   const inputs: Record<string, Float32Array | Int32Array> = { features, targets };
   for (const input of graph.inputs) {
     if (input.kind !== "parameter") continue;

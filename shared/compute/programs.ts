@@ -3,6 +3,7 @@
  * buffers of its own for what it is fed, and views of parameters and sums where they lie in shared memory.
  */
 import type { Dataset } from "../data/dataset.ts";
+import { emptyTargets } from "../data/target.ts";
 import type { Engine, Inputs, Outputs, PreparedProgram } from "../engine/engine.ts";
 import { bucketAt, bucketStarts } from "../gradient/buckets.ts";
 import { metricSlot } from "../gradient/partial.ts";
@@ -110,7 +111,7 @@ export class Programs {
       ),
       indices: new Uint32Array(rows),
       features,
-      gather: gatherInto(arena, kernels, features, fixed["targets"]!),
+      gather: gatherInto(arena, kernels, features, fixed["targets"]),
       fillMasks: (step, first) => {
         if (masks.length === 0) return;
         const { key } = randomStream(this.#plan.seed, "dropout", step);
@@ -193,16 +194,21 @@ const placed = (arena: Arena, ports: readonly Sized[]): Record<string, Float32Ar
     }),
   );
 
-/** Bytes are copied as they are and made floats by a kernel. */
+/**
+ * Bytes are copied as they are and made floats by a kernel. A loss of one's own need not look at the targets, which samples have all
+ * the same.
+ */
 function gatherInto(
   arena: Arena,
   kernels: Kernels,
   features: Float32Array,
-  targets: Int32Array | Float32Array,
+  wanted: Int32Array | Float32Array | undefined,
 ): Loaded["gather"] {
   const stage = arena.allocate(features.length);
   const bytes = arena.bytes(stage, features.length);
+  let targets = wanted;
   return (dataset, indices) => {
+    targets ??= emptyTargets(dataset.target, indices.length);
     if (dataset.stored === "float32") {
       dataset.rows(indices, features, targets);
       return;

@@ -9,3 +9,10 @@ export type TargetSpec =
 /** Numbers in one sample's target. */
 export const targetWidth = (target: TargetSpec): number =>
   target.kind === "class" ? (target.positions ?? 1) : target.width;
+
+/** Room for the targets of so many samples. */
+export const emptyTargets = (
+  target: TargetSpec,
+  samples: number,
+): Int32Array<ArrayBuffer> | Float32Array<ArrayBuffer> =>
+  new (target.kind === "class" ? Int32Array : Float32Array)(samples * targetWidth(target));

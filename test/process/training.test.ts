@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { train } from "../../coordinator/index.ts";
+import { functional, linear, loss, ops, train, type Dataset } from "../../coordinator/index.ts";
 import { findRun } from "../../coordinator/run-folder/find.ts";
 import { evaluate } from "../../coordinator/trained/evaluate.ts";
 import { loadTrained } from "../../coordinator/trained/trained.ts";
@@ -156,6 +156,34 @@ test.each(["data", "listening", "worker-joined", "step", "epoch", "checkpoint", 
     if (steps === 0) return;
     const saved = await readdir(join(runs, "run", "checkpoints"));
     expect(Math.max(...saved.map((name) => Number(/\d+/.exec(name))))).toBeGreaterThanOrEqual(steps);
+  },
+);
+
+test.each([
+  ["labels", { kind: "class", classes: 2 }],
+  ["real values", { kind: "values", width: 3 }],
+] as const)(
+  "a loss may leave out the targets, which here are %s, as that of an autoencoder does",
+  async (_, target) => {
+    const runs = await temporaryFolder();
+    const dataset: Dataset = {
+      length: 20,
+      sampleShape: [2],
+      target,
+      batch: (indices, features) => indices.forEach((sample, row) => features.set([Math.sin(sample), 1], 2 * row)),
+    };
+    const error = functional(
+      (x, { use }) => {
+        const off = ops.subtract(use(linear(2), use(linear(1), x)), x);
+        return ops.sum(ops.multiply(off, off), [1]);
+      },
+      loss("error", (output) => output),
+    );
+    const data = { train: dataset, test: dataset };
+    const result = await train({ name: "coded", runs, data, model: error, workers: 1, epochs: 1, batch: 10 });
+    expect(result).toMatchObject({ outcome: "completed", testLoss: expect.any(Number) as number });
+    const { testLoss } = await evaluate(await loadTrained(findRun("coded", runs), () => {}));
+    expect(testLoss).toBe(result.testLoss);
   },
 );
 
