@@ -53,31 +53,36 @@ type About = Pick<OpenedData, "classNames"> & { readonly train: Pick<OpenedData[
 
 /** The likeliest class first, of a sequence at its last position; other outputs in their order. */
 export function inWords(answer: Answer, about: About): string {
-  const { target } = about.train;
-  if (target.kind !== "class") return Array.from(answer.values, (value) => `${answer.output} ${value}`).join("\n");
   const positions = positionsOf(answer, about);
+  if (positions === undefined) return Array.from(answer.values, (value) => `${answer.output} ${value}`).join("\n");
   const ranked = Array.from(positions[positions.length - 1]!, (value, index) => ({ value, index }));
   ranked.sort((left, right) => right.value - left.value);
-  const digits = String(target.classes - 1).length;
+  const digits = String(ranked.length - 1).length;
   const lines = ranked.slice(0, MOST_CLASSES).map(({ value, index }) => {
     const name = about.classNames === undefined ? "" : `  ${about.classNames[index]}`;
-    return `${String(index).padStart(digits)} ${(100 * value).toFixed(2).padStart(6)} %${name}`;
+    return `${String(index).padStart(digits)} ${scoreOf(value, answer)}${name}`;
   });
   const others = ranked.length - lines.length;
   return [...lines, ...(others === 0 ? [] : [`(${others} others are less likely; --json shows all)`])].join("\n");
 }
 
+/** What a loss of one's own predicts need not be probabilities. */
+const scoreOf = (value: number, { output }: Answer): string =>
+  output === "probabilities" ? `${(100 * value).toFixed(2).padStart(6)} %` : value.toPrecision(4).padStart(10);
+
 /** All values, of a sequence a list for each position; and what the classes are called. */
 export function inJson(answer: Answer, about: About): Record<string, unknown> {
-  const positions = positionsOf(answer, about).map((values) => [...values]);
+  const positions = positionsOf(answer, about)?.map((values) => [...values]);
   const isSequence = about.train.target.kind === "class" && about.train.target.positions !== undefined;
+  if (positions === undefined) return { [answer.output]: [...answer.values] };
   const names = about.classNames === undefined ? {} : { classes: about.classNames };
   return { [answer.output]: isSequence ? positions : positions[0], ...names };
 }
 
-/** The values of each position, or all where there are none. */
-function positionsOf({ values }: Answer, { train: { target } }: About): Float32Array[] {
-  const count = target.kind === "class" ? (target.positions ?? 1) : 1;
-  const width = values.length / count;
-  return Array.from({ length: count }, (_, position) => values.subarray(position * width, (position + 1) * width));
+/** The scores of the classes, at each position where there are several; undefined where the answer holds something else. */
+function positionsOf({ values }: Answer, { train: { target } }: About): Float32Array[] | undefined {
+  if (target.kind !== "class") return undefined;
+  const { classes, positions = 1 } = target;
+  if (values.length !== positions * classes) return undefined;
+  return Array.from({ length: positions }, (_, at) => values.subarray(at * classes, (at + 1) * classes));
 }

@@ -47,6 +47,25 @@ describe("class probabilities", () => {
   });
 });
 
+describe("what a loss of one's own predicts", () => {
+  it("are scores, the largest first, and no shares", () => {
+    const answer = { output: "output", values: Float32Array.of(-1.5, 20.25, 0, 3e-8) };
+    const named = { ...four, classNames: ["oak", "ash", "elm", "yew"] };
+    expect(inWords(answer, named)).toBe("1      20.25  ash\n3   3.000e-8  yew\n2      0.000  elm\n0     -1.500  oak");
+  });
+
+  it("has no classes' names where it is of another size", () => {
+    const answer = { output: "output", values: Float32Array.of(0.5, 2) };
+    for (const about of [
+      { ...four, classNames: ["oak", "ash", "elm", "yew"] },
+      { train: { target: { kind: "class", classes: 4, positions: 3 } } } as const,
+    ]) {
+      expect(inWords(answer, about)).toBe("output 0.5\noutput 2");
+      expect(inJson(answer, about)).toEqual({ output: [0.5, 2] });
+    }
+  });
+});
+
 it("real values keep their order", () => {
   const two = { train: { target: { kind: "values", width: 2 } } } as const;
   const answer = { output: "output", values: Float32Array.of(0.5, -2) };
