@@ -67,10 +67,11 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   yield text;
 }
 
-/** A value of JSON that is neither list nor object, as the cell that it stands for. */
+/** A value of JSON as the cell that it stands for; an object, which stands for none, as it is written. */
 export function cellOf(value: unknown): string {
   if (value === null) return "";
-  return typeof value === "boolean" ? String(Number(value)) : String(value);
+  if (typeof value === "boolean" || typeof value === "number") return String(Number(value));
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function cellsOf(place: string, text: string): Map<string, string> {
