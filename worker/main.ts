@@ -3,12 +3,14 @@
  * The worker process: `node worker/main.ts ws://HOST:PORT [--threads N] [--name NAME] [--patience SECONDS]
  * [--token-file FILE] [--tls-ca FILE] [--tls-cert FILE --tls-key FILE] [--log FORMAT] [--log-level LEVEL]`.
  * It ends with its run. Started by a coordinator (with an IPC channel) it also ends when that process is gone, and
- * leaves Ctrl-C, and a terminal that is closed, to it. Exit code 1: an error, told; 0: the run is over or the worker was asked to leave.
+ * leaves Ctrl-C, and a terminal that is closed, to it. Exit code 1: an error, told; 2: a mistake in what
+ * it was given; 0: the run is over or the worker was asked to leave.
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { systemClock } from "../shared/clock.ts";
 import { LockstepError } from "../shared/errors.ts";
+import { exitCodeOf } from "../shared/exit-code.ts";
 import { logSettings, openLog } from "../shared/log.ts";
 import type { Log, LogSettings } from "../shared/log.ts";
 import { hasTerminal } from "../shared/terminal.ts";
@@ -96,7 +98,7 @@ try {
   process.exitCode = 0;
 } catch (error) {
   log.end(error);
-  process.exitCode = 1;
+  process.exitCode = exitCodeOf(error);
 }
 // With a coordinator's channel open the process would stay for ever.
 if (process.connected) process.disconnect();

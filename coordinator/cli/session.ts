@@ -5,6 +5,7 @@
 import { networkInterfaces } from "node:os";
 import { basename } from "node:path";
 import { LockstepError, unreachable } from "../../shared/errors.ts";
+import { exitCodeOf } from "../../shared/exit-code.ts";
 import { logSettings, openLog } from "../../shared/log.ts";
 import type { RunConfig } from "../config/config.ts";
 import { isMap } from "../config/fields.ts";
@@ -19,7 +20,6 @@ import type { RunFlags } from "./options.ts";
 import { quoted } from "./format.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import { rendererFor, type Renderer } from "./render.ts";
-import { exitCodeOf } from "./report-error.ts";
 import { endSentence, stoppedAt, summary, verdict } from "./sentences.ts";
 
 const defaultRuns = "runs";

@@ -165,6 +165,16 @@ test("a worker without a coordinator tries again, says so, and gives up with the
   expect(stderr).toContain("COORDINATOR_UNREACHABLE");
 });
 
+test.for([
+  { what: "an address", args: ["nowhere"], says: /ADDRESS_INVALID/ },
+  { what: "a number", args: ["ws://127.0.0.1:9", "--threads", "0"], says: /CONFIG_INVALID/ },
+  { what: "a token's file", args: ["ws://127.0.0.1:9", "--token-file", "no.token"], says: /TOKEN_INVALID/ },
+])("a worker that is given $what that is none ends as the commands do after a mistake", async ({ args, says }) => {
+  const { code, stderr } = await worker(args).finished;
+  expect(stderr).toMatch(says);
+  expect(code).toBe(2);
+});
+
 test("a doctor finds this machine well, and says where nobody answers", async () => {
   const folder = await temporaryFolder();
   const [alone, asking] = [["doctor"], ["doctor", "ws://127.0.0.1:9"]].map((args) => lockstep(args, folder));

@@ -18,7 +18,7 @@ test("a local worker that ends again and again ends the run with what it said la
   await workers.close();
   expect(error.code).toBe("WORKERS_EXHAUSTED");
   expect(error.message).toMatch(
-    /local worker worker-1 ended 4 times in a row, last with exit code 1: error: "nowhere"/,
+    /local worker worker-1 ended 4 times in a row, last with exit code 2: error: "nowhere"/,
   );
   expect(error.hint).toContain("--resume");
 });
