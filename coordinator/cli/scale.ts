@@ -48,10 +48,11 @@ export function addScale(program: Command): void {
     .addHelpText("after", examples)
     .action(async (file: string | undefined, flags: ScaleFlags & { readonly json?: boolean }) => {
       const { readExperiment } = await import("../scale/read.ts");
-      const { jobTitle, measureAll, reportOf, writeResults } = await import("../scale/run.ts");
+      const { jobTitle, measureAll, prepareFolder, reportOf, writeResults } = await import("../scale/run.ts");
       const experiment = readExperiment(file, flags);
       const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
       const title = await jobTitle(experiment);
+      await prepareFolder(experiment);
       say(`${title}: results go to ${experiment.out}`);
       const interrupt = new AbortController();
       const release = stopOnInterrupt(() => {

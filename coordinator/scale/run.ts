@@ -1,4 +1,5 @@
 /** Runs an experiment from its grid to its files, and says as it goes what it is doing. */
+import { mkdtemp, rmdir } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { openData } from "../../shared/data/open.ts";
@@ -6,7 +7,7 @@ import { product } from "../../shared/shape.ts";
 import { version } from "../../shared/version.ts";
 import { duration, plural } from "../cli/format.ts";
 import { modelFor, withLayers } from "../model/model.ts";
-import { makeFolders, writeAtomically } from "../run-folder/disk.ts";
+import { makeFolders, onDisk, writeAtomically } from "../run-folder/disk.ts";
 import { pointsOf, titleOf } from "./experiment.ts";
 import type { Experiment } from "./experiment.ts";
 import { measure } from "./measure.ts";
@@ -71,6 +72,12 @@ export async function jobTitle({ job }: Experiment): Promise<string> {
   return `${[inputs, ...widths].join("-")} on ${job.data.kind}`;
 }
 
+/** Makes the folder of the results. Throws DISK_FAILED where they could not be written, before hours of measuring are lost. */
+export async function prepareFolder({ out }: Experiment): Promise<void> {
+  await makeFolders(out);
+  await onDisk(out, async () => rmdir(await mkdtemp(join(out, ".trial-"))));
+}
+
 /** Everything that is printed: a table of what was measured, and one for each series of what to expect of more workers. */
 export function reportOf(results: Results, { grid, target }: Experiment): string[] {
   return [
@@ -88,7 +95,7 @@ export function reportOf(results: Results, { grid, target }: Experiment): string
   ];
 }
 
-/** Writes results.json, results.csv and the plots; resolves to their paths. Throws DISK_FAILED. */
+/** Writes results.json, results.csv and the plots into the prepared folder; resolves to their paths. Throws DISK_FAILED. */
 export async function writeResults(
   experiment: Experiment,
   title: string,
@@ -108,7 +115,6 @@ export async function writeResults(
     "results.csv": csvOf(results.summaries),
     ...plotsOf(results, experiment.grid, title),
   };
-  await makeFolders(out);
   for (const [name, content] of Object.entries(files)) await writeAtomically(join(out, name), content);
   return { results, files: Object.keys(files).map((name) => join(out, name)) };
 }

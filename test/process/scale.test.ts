@@ -47,3 +47,15 @@ test("a grid is measured, explained and written; a target is trained to", async 
   expect(point!.target.steps % 10).toBe(0);
   expect(point!.target.seconds).toBeGreaterThan(0);
 });
+
+test("results that could not be written are refused before anything is measured", async () => {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "digits"), 600, 200);
+  await writeFile(join(folder, "experiment.yaml"), experiment);
+  // As a name that the experiment has taken already.
+  const out = join(folder, "experiment.yaml");
+  const { code, stderr } = await lockstep(["scale", out, "--out", out], folder).finished;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/experiment\.yaml: ENOTDIR \[DISK_FAILED\]\n {2}what to do: /);
+  expect(stderr).not.toContain("warming up");
+});
