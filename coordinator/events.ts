@@ -80,6 +80,8 @@ export interface RunResult {
   /** `stopped`: by request, resumable; `completed`: all epochs are done. */
   readonly outcome: "completed" | "stopped";
   readonly steps: number;
+  /** Of them, those that this process has taken: the others are of before the run went on. */
+  readonly stepsTaken: number;
   readonly epochs: number;
   /** The watched figure has not improved for as long as `stopEarly` says: this run trains no further. */
   readonly stoppedEarly: boolean;
@@ -90,7 +92,7 @@ export interface RunResult {
   readonly testAccuracy: number | undefined;
   /** The config's other metrics on the test data, by name; undefined without test data. */
   readonly testFigures: Figures | undefined;
-  /** Time from the first step's assignment to the end, without start-up; 0 where none was assigned. */
+  /** Time of the steps taken, from the assignment of the first one to the end, without start-up; 0 where none was assigned. */
   readonly seconds: number;
   readonly samplesPerSecond: number;
   /** Hex, over the float32 bytes in layout order, padding left out. */

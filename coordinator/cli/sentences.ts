@@ -112,13 +112,18 @@ export function summary(result: RunResult, again: string): string[] {
   return lines;
 }
 
-function timeLines({ steps, seconds, samplesPerSecond, profile }: RunResult): string[] {
+/** The steps that took those seconds; of a run that went on there are more. */
+const pace = ({ steps, stepsTaken, seconds, samplesPerSecond }: RunResult): string =>
+  `${plural(stepsTaken, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s${stepsTaken === steps ? "" : ` (${count(steps)} steps in all)`}`;
+
+function timeLines(result: RunResult): string[] {
+  const { profile } = result;
   const { compute, reduce, wire, wait, bytesSent, bytesReceived, bytesShared } = profile;
   const total = compute + reduce + wire + wait;
   const share = (part: number): string => percent(total === 0 ? 0 : part / total, 0);
   const shared = bytesShared === 0 ? "" : `, ${bytes(bytesShared)} through shared memory`;
   return [
-    `${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`,
+    pace(result),
     `time: compute ${share(compute)}, reduction ${share(reduce)}, wire ${share(wire)}, waiting ${share(wait)}; ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received${shared}`,
   ];
 }
@@ -129,12 +134,9 @@ export const stoppedAt = ({ steps }: RunResult): string =>
 
 /** A run's end as one sentence, for the log. */
 export function endSentence(result: RunResult): string {
-  const { outcome, steps, seconds, samplesPerSecond, testAccuracy, parametersSha256 } = result;
+  const { outcome, seconds, testAccuracy, parametersSha256 } = result;
   const idle = outcome === "stopped" ? stoppedAt(result) : `${outcome}: nothing was left to do`;
-  const end =
-    seconds === 0
-      ? idle
-      : `${outcome}: ${plural(steps, "step")} in ${duration(seconds)}, ${count(samplesPerSecond)} samples/s`;
+  const end = seconds === 0 ? idle : `${outcome}: ${pace(result)}`;
   return `${end}${accuracyPart("test accuracy", testAccuracy)}, parameters sha256 ${parametersSha256}`;
 }
 

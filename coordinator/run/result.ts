@@ -35,6 +35,7 @@ export async function resultOf(
   return {
     outcome,
     steps: state.steps,
+    stepsTaken: state.steps - since,
     epochs: batchOf(state.settings, state.steps).epoch,
     stoppedEarly: state.steering.watch.stopped,
     modelStep: final.step,

@@ -31,6 +31,7 @@ const result: RunResult = {
   steps: 938,
   epochs: 2,
   stoppedEarly: false,
+  stepsTaken: 938,
   modelStep: 938,
   testLoss: 0.0812,
   testAccuracy: 0.97614,
@@ -208,6 +209,12 @@ describe("the last lines", () => {
       `parameters sha256 ${"ab".repeat(32)}`,
     ]);
     expect(lastLines(result, next, true)).toEqual(["test accuracy 97.61 %", `parameters sha256 ${"ab".repeat(32)}`]);
+  });
+
+  it("of a run that went on say how many steps took that time", () => {
+    const ended = { ...result, stepsTaken: 469, seconds: 6 };
+    expect(lastLines(ended, next, false)[0]).toBe("469 steps in 6.0 s, 9,724 samples/s (938 steps in all)");
+    expect(endSentence(ended)).toContain("completed: 469 steps in 6.0 s, 9,724 samples/s (938 steps in all), test");
   });
 
   it("have a loss where there is no accuracy, and neither without test data", () => {
