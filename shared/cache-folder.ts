@@ -2,7 +2,9 @@
 import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { errnoOf } from "./errno.ts";
 import { LockstepError } from "./errors.ts";
+import { makeFolders } from "./folders.ts";
 
 /** LOCKSTEP_CACHE, or where the system keeps caches of this user. Throws DISK_FAILED where the user has no home. */
 export function cacheFolder({ LOCKSTEP_CACHE, XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
@@ -20,12 +22,17 @@ export function cacheFolder({ LOCKSTEP_CACHE, XDG_CACHE_HOME }: NodeJS.ProcessEn
  * Reading and compiling 300 modules is half of what a coordinator does before it listens. Where the folder cannot be written
  * nothing is kept. Node's own default is a folder that other users of this machine could put code in.
  */
-export function keepCompiledCode(environment: NodeJS.ProcessEnv): void {
-  try {
-    environment["NODE_COMPILE_CACHE"] ||= join(cacheFolder(environment), "code");
-  } catch (error) {
-    if (error instanceof LockstepError) return;
-    throw error;
+export async function keepCompiledCode(environment: NodeJS.ProcessEnv): Promise<void> {
+  let folder = environment["NODE_COMPILE_CACHE"];
+  if (!folder) {
+    try {
+      folder = join(cacheFolder(environment), "code");
+      await makeFolders(folder);
+    } catch (error) {
+      if (error instanceof LockstepError || errnoOf(error) !== undefined) return;
+      throw error;
+    }
+    environment["NODE_COMPILE_CACHE"] = folder;
   }
-  enableCompileCache(environment["NODE_COMPILE_CACHE"]);
+  enableCompileCache(folder);
 }

@@ -3,7 +3,7 @@
  * fetched from the coordinator into the cache. Everything is named by its SHA-256 and checked against it.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readHere } from "../shared/compute/pool.ts";
 import { readContent } from "../shared/data/content.ts";
@@ -14,6 +14,7 @@ import { readingOf } from "../shared/data/reading.ts";
 import { errnoOf } from "../shared/errno.ts";
 import { cacheFolder } from "../shared/cache-folder.ts";
 import { LockstepError } from "../shared/errors.ts";
+import { makeFolders } from "../shared/folders.ts";
 import type { Log } from "../shared/log.ts";
 import type { RunPlan } from "../shared/protocol/messages.ts";
 import type { Source } from "./download.ts";
@@ -107,7 +108,7 @@ const onDisk = (path: string, cause: unknown): unknown =>
 
 async function prepare(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder, 0o700);
     for (const name of (await readdir(folder)).filter((each) => each.endsWith(".part"))) {
       const path = join(folder, name);
       const written = await stat(path).then(

@@ -6,7 +6,7 @@ import { reportError } from "./report-error.ts";
 try {
   checkNodeVersion();
   const { keepCompiledCode } = await import("../../shared/cache-folder.ts");
-  keepCompiledCode(process.env);
+  await keepCompiledCode(process.env);
   const { runCommandLine } = await import("./program.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
 } catch (error) {

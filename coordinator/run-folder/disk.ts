@@ -3,7 +3,7 @@
  * folder synced, without which a rename may be forgotten by a power cut.
  */
 
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
@@ -31,22 +31,6 @@ export function writeAtomically(path: string, content: Uint8Array | string | Asy
       throw error;
     }
     await syncFolder(dirname(path));
-  });
-}
-
-/** Makes a folder and those above it that are missing. Node's own way says ENOENT where a disk is read-only. */
-export function makeFolders(path: string): Promise<void> {
-  const unlessThere = (error: unknown): void => {
-    if (errnoOf(error) !== "EEXIST") throw error;
-  };
-  return onDisk(path, async () => {
-    try {
-      await mkdir(path);
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT" || dirname(path) === path) return unlessThere(error);
-      await makeFolders(dirname(path));
-      await mkdir(path).catch(unlessThere);
-    }
   });
 }
 

@@ -7,8 +7,9 @@ import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { makeFolders } from "../../shared/folders.ts";
 import { checkpointFolder } from "./checkpoints.ts";
-import { makeFolders, onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
+import { onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
 import { lockRun } from "./lock.ts";
 import { checkedManifest, type Manifest } from "./manifest.ts";
 
@@ -37,7 +38,7 @@ export async function createRun(path: string, record: RunRecord): Promise<RunFol
       `${JSON.stringify(name)} is no name for a run`,
       "Use up to 100 letters, digits, dots, dashes and underscores, starting with a letter or digit.",
     );
-  await makeFolders(dirname(path));
+  await onDisk(path, () => makeFolders(dirname(path)));
   const draft = await onDisk(path, () => mkdtemp(join(dirname(path), `.${name}-`)));
   try {
     await onDisk(path, () => mkdir(checkpointFolder(draft)));

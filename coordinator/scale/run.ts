@@ -3,11 +3,12 @@ import { mkdtemp, rmdir } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { openData } from "../../shared/data/open.ts";
+import { makeFolders } from "../../shared/folders.ts";
 import { product } from "../../shared/shape.ts";
 import { version } from "../../shared/version.ts";
 import { duration, plural } from "../cli/format.ts";
 import { modelFor, withLayers } from "../model/model.ts";
-import { makeFolders, onDisk, writeAtomically } from "../run-folder/disk.ts";
+import { onDisk, writeAtomically } from "../run-folder/disk.ts";
 import { pointsOf, titleOf } from "./experiment.ts";
 import type { Experiment } from "./experiment.ts";
 import { measure } from "./measure.ts";
@@ -74,8 +75,10 @@ export async function jobTitle({ job }: Experiment): Promise<string> {
 
 /** Makes the folder of the results. Throws DISK_FAILED where they could not be written, before hours of measuring are lost. */
 export async function prepareFolder({ out }: Experiment): Promise<void> {
-  await makeFolders(out);
-  await onDisk(out, async () => rmdir(await mkdtemp(join(out, ".trial-"))));
+  await onDisk(out, async () => {
+    await makeFolders(out);
+    await rmdir(await mkdtemp(join(out, ".trial-")));
+  });
 }
 
 /** Everything that is printed: a table of what was measured, and one for each series of what to expect of more workers. */

@@ -3,11 +3,12 @@
  * installed with: so the samples are written to a safetensors file first, block by block, which is named by its content.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
+import { makeFolders } from "../folders.ts";
 import { product } from "../shape.ts";
 import { checkAlike } from "./alike.ts";
 import type { SpecOf } from "./spec.ts";
@@ -81,7 +82,7 @@ async function written(dataset: OwnDataset, folder: string): Promise<string> {
     );
   const draft = join(folder, `.draft-${process.pid}-${performance.now()}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     const file = await open(draft, "wx");
     try {
       const hash = createHash("sha256");

@@ -18,7 +18,7 @@ test.for<[NodeJS.ProcessEnv, string]>([
   expect(cacheFolder(environment)).toBe(folder);
 });
 
-test("a user without a home is told what to set, and compiles anew", () => {
+test("a user without a home is told what to set, and compiles anew", async () => {
   vi.mocked(homedir).mockImplementation(() => {
     throw new Error("uv_os_homedir returned ENOENT");
   });
@@ -27,7 +27,7 @@ test("a user without a home is told what to set, and compiles anew", () => {
     expect.objectContaining({ code: "DISK_FAILED", hint: "set LOCKSTEP_CACHE to a folder that may be written" }),
   );
   const environment = {};
-  keepCompiledCode(environment);
+  await keepCompiledCode(environment);
   expect(environment).toEqual({});
 });
 

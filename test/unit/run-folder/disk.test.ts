@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { makeFolders, removePartialFiles, writeAtomically } from "../../../coordinator/run-folder/disk.ts";
+import { removePartialFiles, writeAtomically } from "../../../coordinator/run-folder/disk.ts";
 import { failureOf } from "../../support/errors.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
@@ -102,17 +102,6 @@ it("fails on a folder that is not there", async () => {
   const error = await failureOf(() => writeAtomically(path, "new"));
   expect(error).toMatchObject({ code: "DISK_FAILED", message: `cannot use ${path}: ENOENT` });
   expect(error.hint).toContain("--resume");
-});
-
-it("makes folders, those above them too, for several at once, and names what it cannot make", async () => {
-  const root = await temporaryFolder();
-  const path = join(root, "a", "b", "c");
-  await Promise.all([makeFolders(path), makeFolders(path)]);
-  await makeFolders(path);
-  expect(await readdir(root, { recursive: true })).toEqual(["a", "a/b", "a/b/c"]);
-  await writeFile(join(path, "file"), "");
-  const error = await failureOf(() => makeFolders(join(path, "file", "d")));
-  expect(error).toMatchObject({ code: "DISK_FAILED", message: `cannot use ${join(path, "file", "d")}: ENOTDIR` });
 });
 
 it("removes partial files only", async () => {
