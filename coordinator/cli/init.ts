@@ -1,9 +1,12 @@
 /** `lockstep init`: writes a config that explains every option and holds the defaults. Never overwrites a file. */
 import { commandLine } from "./command.ts";
-import { writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { makeFolders } from "../../shared/folders.ts";
+import { quoted } from "./format.ts";
 
 const examples = `
 Examples:
@@ -144,15 +147,16 @@ export function addInit(program: Command): void {
     .description("write a commented config file")
     .argument("[file]", "file to write", "lockstep.yaml")
     .addHelpText("after", examples)
-    .action((file: string) => {
-      writeNew(file, template);
-      process.stdout.write(`wrote ${file}; train with it: ${commandLine(`train ${file}`)}\n`);
+    .action(async (file: string) => {
+      await writeNew(file, template);
+      process.stdout.write(`wrote ${file}; train with it: ${commandLine(`train ${quoted(file)}`)}\n`);
     });
 }
 
-function writeNew(file: string, content: string): void {
+async function writeNew(file: string, content: string): Promise<void> {
   try {
-    writeFileSync(file, content, { flag: "wx" });
+    await makeFolders(dirname(file));
+    await writeFile(file, content, { flag: "wx" });
   } catch (cause) {
     if (errnoOf(cause) === "EEXIST")
       throw new LockstepError(

@@ -121,6 +121,15 @@ describe("the process", () => {
   });
 });
 
+it("init makes the folders of its file, and prints a command that is typed as it stands", async () => {
+  const folder = configFolder();
+  expect(await lockstep(["init", "my jobs/wide.yaml"], folder)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^wrote my jobs\/wide\.yaml; train with it: .* train 'my jobs\/wide\.yaml'\n$/),
+  });
+  expect(readFileSync(join(folder, "my jobs", "wide.yaml"), "utf8")).toBe(template);
+});
+
 describe("init's config", () => {
   it("holds the defaults", () => {
     const { runs: _written, ...config } = configOf(template);
