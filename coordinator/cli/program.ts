@@ -1,6 +1,7 @@
 /** The command line as a whole: its commands, and how its own errors end the process. */
 import { ignoreHangUpsWithoutTerminal } from "./interrupt.ts";
 import { Command, CommanderError } from "commander";
+import { LockstepError } from "../../shared/errors.ts";
 import { version } from "../../shared/version.ts";
 import { addCoordinator } from "./coordinator.ts";
 import { addDashboard } from "./dashboard.ts";
@@ -43,6 +44,7 @@ export function buildProgram(): Command {
 /** Runs one command; resolves to the exit code. Rejects with the command's error. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   ignoreHangUpsWithoutTerminal();
+  checkWorkingFolder();
   // A reader that goes away, as in `lockstep train | head`, must not end the training, nor a log on a full disk.
   let lost = false;
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
@@ -59,5 +61,19 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     // Commander has printed its message already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     throw error;
+  }
+}
+
+/** A shell stays in a folder that has been removed, where no path leads anywhere. Throws DISK_FAILED. */
+function checkWorkingFolder(): void {
+  try {
+    process.cwd();
+  } catch (cause) {
+    throw new LockstepError(
+      "DISK_FAILED",
+      "the folder that this was started in is not there any more",
+      "Change to one that is, with cd; also where another has its name by now.",
+      { cause },
+    );
   }
 }

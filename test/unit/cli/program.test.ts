@@ -130,6 +130,18 @@ it("init makes the folders of its file, and prints a command that is typed as it
   expect(readFileSync(join(folder, "my jobs", "wide.yaml"), "utf8")).toBe(template);
 });
 
+it("a folder that is removed behind the shell is told", async () => {
+  const folder = configFolder();
+  const gone = `cd "${folder}" && rmdir "${folder}" && exec "${process.execPath}" "${main}" train`;
+  const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+    execFile("sh", ["-c", gone], (error, out, err) => resolve({ code: error?.code, stdout: out, stderr: err }));
+  });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(
+    /^error: the folder that this was started in is not there any more \[DISK_FAILED\]\n {2}what to do: Change .+\n$/,
+  );
+});
+
 describe("init's config", () => {
   it("holds the defaults", () => {
     const { runs: _written, ...config } = configOf(template);
