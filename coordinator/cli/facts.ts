@@ -1,5 +1,5 @@
 /** Finds the facts about this machine that `lockstep doctor` judges. Nothing is left behind. */
-import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
@@ -65,6 +65,7 @@ function disk(runs: string): Facts["disk"] {
   // What does not exist yet is made in the nearest folder that does.
   while (!existsSync(folder)) folder = dirname(folder);
   try {
+    if (!statSync(folder).isDirectory()) throw new Error("not a folder");
     accessSync(folder, constants.W_OK);
     const { bavail, bsize } = statfsSync(folder);
     return { folder, free: bavail * bsize };

@@ -142,6 +142,21 @@ it("a folder that is removed behind the shell is told", async () => {
   );
 });
 
+it("a file where the runs' folder should be is told, by the dashboard and the doctor", async () => {
+  const folder = configFolder();
+  writeFileSync(join(folder, "runs"), "");
+  const [shown, checked] = await Promise.all([
+    lockstep(["dashboard", "--port", "0"], folder),
+    lockstep(["doctor"], folder),
+  ]);
+  expect(shown).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining("runs is no folder [RUN_MISSING]"),
+  });
+  expect(checked).toMatchObject({ code: 1, stdout: expect.stringMatching(/^failure +disk .*runs: not a folder; /m) });
+});
+
 describe("init's config", () => {
   it("holds the defaults", () => {
     const { runs: _written, ...config } = configOf(template);
