@@ -38,6 +38,12 @@ export async function plannedRun(file: string | undefined, flags: RunFlags): Pro
   const name = flags.name ?? (file === undefined ? undefined : textIn(file, "name"));
   const mayRename = name === undefined;
   if (flags.continue === true) {
+    if (flags.resume !== undefined)
+      throw new LockstepError(
+        "CONFIG_INVALID",
+        "--continue: --resume stands beside it, and goes on only with a run that exists",
+        "Give one of them: --continue with --name NAME, or --resume NAME.",
+      );
     if (name === undefined)
       throw new LockstepError(
         "CONFIG_INVALID",

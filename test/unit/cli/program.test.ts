@@ -157,6 +157,13 @@ it("a file where the runs' folder should be is told, by the dashboard and the do
   expect(checked).toMatchObject({ code: 1, stdout: expect.stringMatching(/^failure +disk .*runs: not a folder; /m) });
 });
 
+it("--resume and --continue exclude one another", async () => {
+  expect(await lockstep(["train", "--resume", "a", "--continue", "--name", "b"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^error: --continue: --resume stands beside it.* \[CONFIG_INVALID\]$/m),
+  });
+});
+
 describe("init's config", () => {
   it("holds the defaults", () => {
     const { runs: _written, ...config } = configOf(template);
