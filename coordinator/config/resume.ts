@@ -19,7 +19,9 @@ export async function configOfRun(run: FoundRun): Promise<RunConfig> {
   const { config } = await readRun(run.path);
   // The folder may have been moved or renamed since.
   const values = isMap(config) ? { ...config, name: run.name, runs: run.runs } : config;
-  return settle(written(values, join(run.path, "config.json")));
+  const place = join(run.path, "config.json");
+  const placeOf: PlaceOf = ([key]) => (key === "name" ? `the folder ${run.path}` : place);
+  return settle({ ...written(values), placeOf });
 }
 
 /** What `--resume` goes on with, given the config file and the flags that stand beside it. */

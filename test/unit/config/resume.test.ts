@@ -1,5 +1,5 @@
 /** What `--resume` may change of a run and what it may not. */
-import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { plannedRun } from "../../../coordinator/cli/session.ts";
@@ -39,6 +39,13 @@ const refused = async (action: Promise<unknown>): Promise<LockstepError> => {
   if (error instanceof LockstepError) return error;
   throw new Error("expected an error");
 };
+
+it("a run whose folder was given a name that none can have is told which folder that is", async () => {
+  const { runs, path } = runWith({});
+  renameSync(path, join(runs, "my run"));
+  const { message } = await refused(configOfRun(findRun("my run", runs)));
+  expect(message).toMatch(new RegExp(`^the folder ${join(runs, "my run")}: name: found "my run", expected letters`));
+});
 
 describe("a resumed run", () => {
   it("goes on with its own config, not with the defaults", async () => {
