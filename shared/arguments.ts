@@ -38,6 +38,16 @@ export const truth = form("true or false", (value) => typeof value === "boolean"
 export const wholes = listOf("whole numbers", isWhole);
 export const sizes = listOf("whole numbers of at least 1", isSize);
 
+/**
+ * The options a builder spreads, as they are. A bare value, as in `adam(0.01)` or `maxPool(3, 2)`, would be spread to nothing, and
+ * the defaults taken in its place. Throws CONFIG_INVALID.
+ */
+export function optionsOf<Options extends object>(builder: string, options: Options): Options {
+  const hint = "Its options stand in braces, by their names, as in { learningRate: 0.01 }.";
+  checkGiven(`${builder}: `, { options }, { options: optional(map) }, hint);
+  return options;
+}
+
 const shown = (value: unknown): string => {
   const written = inspect(value, { depth: 1, breakLength: Infinity });
   return written.length > 80 ? `${written.slice(0, 80)}…` : written;

@@ -1,5 +1,5 @@
 /** Layers, losses and models in TypeScript: thin builders of the plain-data specs a config file resolves to. */
-import { checkGiven, type Form, mapOf, optional, share, size, truth } from "../arguments.ts";
+import { checkGiven, type Form, mapOf, optional, optionsOf, share, size, truth } from "../arguments.ts";
 import type { Activation } from "./activations.ts";
 import type { LayerFunction, LayerSpec, LossFunctions, LossSpec, Sizes } from "./spec.ts";
 
@@ -19,7 +19,11 @@ type OnnxOptions = Pick<Extract<LayerSpec, { kind: "onnx" }>, "output" | "prefix
 type PoolOptions = Omit<Extract<LayerSpec, { kind: "maxPool" }>, "kind" | "size">;
 
 /** Every output is a weighted sum of all inputs plus a bias: y = x·Wᵀ + b, W [units, inputs]; other shapes are flattened. */
-export const dense = (units: number, options: DenseOptions = {}): LayerSpec => ({ kind: "dense", units, ...options });
+export const dense = (units: number, options: DenseOptions = {}): LayerSpec => ({
+  kind: "dense",
+  units,
+  ...optionsOf("dense", options),
+});
 
 /**
  * Cross-correlates images [channels, height, width] with kernels W [filters, channels / groups, kernel] and adds a bias. Images
@@ -29,38 +33,48 @@ export const conv2d = (filters: number, kernel: Sizes, options: Conv2dOptions = 
   kind: "conv2d",
   filters,
   kernel,
-  ...options,
+  ...optionsOf("conv2d", options),
 });
 
 /** y = x·Wᵀ + b over the last axis, W [units, inputs], at every position before it. */
-export const linear = (units: number, options: DenseOptions = {}): LayerSpec => ({ kind: "linear", units, ...options });
+export const linear = (units: number, options: DenseOptions = {}): LayerSpec => ({
+  kind: "linear",
+  units,
+  ...optionsOf("linear", options),
+});
 
 /** A trained row of `width` values for each token 0..vocabulary-1: [positions] → [positions, width]. */
 export const embedding = (vocabulary: number, width: number, options: Initialised = {}): LayerSpec => ({
   kind: "embedding",
   vocabulary,
   width,
-  ...options,
+  ...optionsOf("embedding", options),
 });
 /** Adds a trained row to each position of [positions, width]. */
-export const positionEmbedding = (options: Initialised = {}): LayerSpec => ({ kind: "positionEmbedding", ...options });
+export const positionEmbedding = (options: Initialised = {}): LayerSpec => ({
+  kind: "positionEmbedding",
+  ...optionsOf("positionEmbedding", options),
+});
 
 /** Mean 0 and variance 1 over the last axis, then a trained scale and shift. */
-export const layerNorm = (options: Epsilon = {}): LayerSpec => ({ kind: "layerNorm", ...options });
+export const layerNorm = (options: Epsilon = {}): LayerSpec => ({
+  kind: "layerNorm",
+  ...optionsOf("layerNorm", options),
+});
 /** Mean square 1 over the last axis, then a trained scale. */
-export const rmsNorm = (options: Epsilon = {}): LayerSpec => ({ kind: "rmsNorm", ...options });
+export const rmsNorm = (options: Epsilon = {}): LayerSpec => ({ kind: "rmsNorm", ...optionsOf("rmsNorm", options) });
 /** Mean 0 and variance 1 over each of `groups` parts of the channels, then a trained scale and shift for each channel. */
 export const groupNorm = (groups: number, options: Epsilon = {}): LayerSpec => ({
   kind: "groupNorm",
   groups,
-  ...options,
+  ...optionsOf("groupNorm", options),
 });
 
 /** Multi-head self-attention over [positions, width]; `causal`: a position sees itself and those before it. */
 export const selfAttention = (heads: number, options: AttentionOptions = {}): LayerSpec => ({
   kind: "selfAttention",
   heads,
-  ...options,
+  ...optionsOf("selfAttention", options),
 });
 /** x + f(x), f being these layers, whose output has the shape of their input. */
 export const residual = (layers: readonly LayerSpec[]): LayerSpec => ({ kind: "residual", layers });
@@ -109,15 +123,23 @@ export const loss = (
  * The network in an ONNX file, as far as its tensor `output` (by default its only output). Its float tensors are parameters, named
  * as in the file with `prefix` in front; `groups` of the config freeze some or all of them. Layers behind it are its new head.
  */
-export const onnx = (file: string, options: OnnxOptions = {}): LayerSpec => ({ kind: "onnx", file, ...options });
+export const onnx = (file: string, options: OnnxOptions = {}): LayerSpec => ({
+  kind: "onnx",
+  file,
+  ...optionsOf("onnx", options),
+});
 
 /** The largest entry of every window; windows lie side by side unless there is a stride. */
-export const maxPool = (size: Sizes, options: PoolOptions = {}): LayerSpec => ({ kind: "maxPool", size, ...options });
+export const maxPool = (size: Sizes, options: PoolOptions = {}): LayerSpec => ({
+  kind: "maxPool",
+  size,
+  ...optionsOf("maxPool", options),
+});
 /** The mean of every window; padding counts as zeros. */
 export const averagePool = (size: Sizes, options: PoolOptions = {}): LayerSpec => ({
   kind: "averagePool",
   size,
-  ...options,
+  ...optionsOf("averagePool", options),
 });
 /** The mean of every channel: [channels, height, width] → [channels]. */
 export const globalAveragePool = (): LayerSpec => ({ kind: "globalAveragePool" });
@@ -158,7 +180,7 @@ export const softmax = (): LayerSpec => ({ kind: "softmax" });
  */
 export const crossEntropy = (options: Omit<Extract<LossSpec, { kind: "crossEntropy" }>, "kind"> = {}): LossSpec => ({
   kind: "crossEntropy",
-  ...options,
+  ...optionsOf("crossEntropy", options),
 });
 /** For targets of 0 and 1; the outputs are logits. */
 export const binaryCrossEntropy = (): LossSpec => ({ kind: "binaryCrossEntropy" });
