@@ -10,6 +10,7 @@ import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { makeFolders } from "../folders.ts";
 import { product } from "../shape.ts";
+import { suggestion } from "../suggest.ts";
 import { checkAlike } from "./alike.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetWidth, type TargetSpec } from "./target.ts";
@@ -36,19 +37,29 @@ export async function writeOwn(
   folder: string,
 ): Promise<SpecOf<"safetensors">> {
   const { train, test } = parts;
+  checkParts(parts);
   checkOwn("train", train);
   if (test !== undefined) checkOwn("test", test);
   // What is written says no longer how many classes the targets had.
   if (test !== undefined) checkAlike("the datasets given as data", train, test);
   const { target } = train;
   const classes = target.kind === "class" ? { classes: target.classes } : {};
-  const path = await written(train, folder);
+  const path = await written("train", train, folder);
   return {
     kind: "safetensors",
     train: path,
-    ...(test === undefined ? {} : { test: await written(test, folder) }),
+    ...(test === undefined ? {} : { test: await written("test", test, folder) }),
     ...classes,
   };
+}
+
+/** A misspelt part would not be missed, and the run go without it. */
+function checkParts(parts: object): void {
+  const known = ["train", "test"];
+  const unknown = Object.keys(parts).find((part) => !known.includes(part));
+  if (unknown === undefined) return;
+  const hint = "Datasets of one's own are given as { train, test }, or train alone.";
+  throw new LockstepError("DATA_INVALID", `data.${unknown}: unknown key${suggestion(unknown, known)}`, hint);
 }
 
 /** A program in plain JavaScript may give anything. */
@@ -70,7 +81,17 @@ function checkOwn(part: string, dataset: unknown): void {
   throw new LockstepError("DATA_INVALID", `data.${part}.${problem}`, hint);
 }
 
-async function written(dataset: OwnDataset, folder: string): Promise<string> {
+/** Where `batch` has returned the samples, and written none, zeros would be trained on. */
+function checkWritten(part: string, answer: unknown, rows: Float32Array): void {
+  if (answer === undefined || answer === rows || rows.some((value) => value !== 0)) return;
+  throw new LockstepError(
+    "DATA_INVALID",
+    `data.${part}.batch: found ${inspect(answer, { depth: 0 })} returned and nothing but zeros in features, expected them to be written there`,
+    "It is called as batch(indices, features, targets), fills features and targets, and returns nothing.",
+  );
+}
+
+async function written(part: string, dataset: OwnDataset, folder: string): Promise<string> {
   const { length, sampleShape, target } = dataset;
   const width = product(sampleShape);
   const ofTarget = targetWidth(target);
@@ -94,7 +115,12 @@ async function written(dataset: OwnDataset, folder: string): Promise<string> {
         const count = Math.min(BLOCK, length - first);
         const rows = new Float32Array(count * width);
         const indices = Uint32Array.from({ length: count }, (_, row) => first + row);
-        await dataset.batch(indices, rows, targets.subarray(first * ofTarget, (first + count) * ofTarget));
+        const answer: unknown = await dataset.batch(
+          indices,
+          rows,
+          targets.subarray(first * ofTarget, (first + count) * ofTarget),
+        );
+        checkWritten(part, answer, rows);
         const bytes = new Uint8Array(rows.buffer);
         hash.update(bytes);
         await file.write(bytes, 0, bytes.length, start.length + 4 * first * width);

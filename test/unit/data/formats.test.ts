@@ -662,6 +662,37 @@ describe("a dataset of one's own", () => {
     }
   });
 
+  it("that is given under another name than train and test is refused, and not left out", async () => {
+    const whole = { ...own, batch: (): void => {} };
+    const error = await failureOf(async () =>
+      writeOwn({ train: whole, tests: whole } as never, await temporaryFolder()),
+    );
+    expect(error).toMatchObject({ code: "DATA_INVALID", message: "data.tests: unknown key; did you mean test?" });
+  });
+
+  it("that returns its samples, and writes none, is refused instead of trained on as zeros", async () => {
+    const returned = () => ({ inputs: Float32Array.of(1, 2), targets: [1] });
+    for (const batch of [returned, () => Promise.resolve(returned())]) {
+      const error = await failureOf(async () =>
+        writeOwn({ train: { ...own, batch } as never }, await temporaryFolder()),
+      );
+      expect(error.code).toBe("DATA_INVALID");
+      expect(error.message).toMatch(
+        /^data\.train\.batch: found \{.*\} returned and nothing but zeros in features, expected/,
+      );
+      expect(error.hint).toContain("batch(indices, features, targets)");
+    }
+  });
+
+  it("may return anything where it writes its samples too", async () => {
+    const batch = (indices: Uint32Array, rows: Float32Array) => indices.map((index) => (rows[2 * index] = 1));
+    await expect(writeOwn({ train: { ...own, batch } as never }, await temporaryFolder())).resolves.toBeDefined();
+    const zeros = (_: Uint32Array, rows: Float32Array) => rows.fill(0);
+    await expect(
+      writeOwn({ train: { ...own, batch: zeros } as never }, await temporaryFolder()),
+    ).resolves.toBeDefined();
+  });
+
   it("keeps its name while its content is the same, and leaves nothing behind when it fails", async () => {
     const folder = await temporaryFolder();
     const batch = (): void => {};
