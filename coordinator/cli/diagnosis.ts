@@ -100,13 +100,7 @@ function disk({ folder, free }: Facts["disk"]): Verdict {
 
 function reached({ address, answered }: NonNullable<Facts["coordinator"]>): Verdict[] {
   if (answered instanceof Error) {
-    return [
-      failure(
-        "coordinator",
-        answered.message,
-        "see that it runs there and no firewall is between; for wss:// with a CA of your own, give --tls-ca",
-      ),
-    ];
+    return [failure("coordinator", answered.message, answered.hint)];
   }
   const found = `${address} does its work; an answer takes ${answered.roundTrip.toFixed(1)} ms (median)`;
   const { ahead } = answered;

@@ -5,6 +5,7 @@ import { Agent as TlsAgent, get as tlsGet } from "node:https";
 import { coordinatorAddress } from "../../shared/address.ts";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { describe, untrusted } from "../../shared/no-connection.ts";
 import { readTls } from "../../shared/tls.ts";
 import type { ProbeFlags } from "./options.ts";
 
@@ -23,7 +24,7 @@ const PATIENCE = 5_000;
 
 /**
  * Throws ADDRESS_INVALID and TLS_INVALID. The probe rejects with COORDINATOR_UNREACHABLE where there is no answer, or
- * another than 200.
+ * another than 200, and with TLS_REFUSED.
  */
 export function probeOf(address: string, flags: ProbeFlags): Probe {
   const url = coordinatorAddress(address);
@@ -52,17 +53,18 @@ export function probeOf(address: string, flags: ProbeFlags): Probe {
         probed.push({ took, date: Number.isNaN(date) ? undefined : date });
       }
     } catch (cause) {
-      if (errnoOf(cause) === "ECONNREFUSED")
-        throw new LockstepError(
+      const error = cause as NodeJS.ErrnoException;
+      throw (
+        untrusted(error, url, "machine") ??
+        new LockstepError(
           "COORDINATOR_UNREACHABLE",
-          `nothing listens at ${url.host}`,
-          "see that the coordinator runs there, and that no firewall is between",
+          describe(error, url, "machine"),
+          errnoOf(error) === undefined
+            ? "look at the coordinator's log"
+            : "see that it runs there, and that no firewall is between",
           { cause },
-        );
-      const { message } = cause as Error;
-      throw new LockstepError("COORDINATOR_UNREACHABLE", `${url.host}: ${message}`, "look at the coordinator's log", {
-        cause,
-      });
+        )
+      );
     } finally {
       agent.destroy();
     }

@@ -47,7 +47,17 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
       code: 0,
       stdout: "ok\n",
     });
-    expect((await lockstep(["health", url]).finished).stderr).toContain("[COORDINATOR_UNREACHABLE]");
+    const [untrusted, withoutTls] = await Promise.all([
+      lockstep(["health", url]).finished,
+      lockstep(["doctor", url.replace("wss:", "ws:")]).finished,
+    ]);
+    expect(untrusted).toMatchObject({ code: 1, stdout: "" });
+    expect(untrusted.stderr).toMatch(
+      /is not one that this machine trusts \(.*\) \[TLS_REFUSED\]\n {2}what to do: give the CA it was made by: --tls-ca/,
+    );
+    expect(withoutTls.stdout).toMatch(
+      /^failure +coordinator +.* broke off the connection; if it uses TLS, give the address as/m,
+    );
     const plain = await joining(url.replace("wss:", "ws:")).finished;
     expect(plain.code).toBe(1);
     expect(plain.stderr).toMatch(/broke off the connection; if it uses TLS, give the address as wss:/);
@@ -92,8 +102,11 @@ describe("TLS, with certificates made by the openssl command,", { skip: !hasOpen
     expect(expired.stderr).toMatch(/the certificate of 127\.0\.0\.1:\d+ has expired .*\[TLS_REFUSED\]/);
 
     const { url } = await run("coordinator", folder, "--name", "plain").event("listening");
-    const { stderr } = await joining(url.replace("ws:", "wss:")).finished;
-    expect(stderr).toMatch(/does not speak TLS \[TLS_REFUSED\]\n {2}what to do: give the address as ws:/);
+    const secure = url.replace("ws:", "wss:");
+    for (const asking of [joining(secure), lockstep(["health", secure])])
+      expect((await asking.finished).stderr).toMatch(
+        /does not speak TLS \[TLS_REFUSED\]\n {2}what to do: give the address as ws:/,
+      );
   });
 
   test("says in a sentence of whoever asks for a connection without it", async () => {

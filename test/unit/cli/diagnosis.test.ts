@@ -60,8 +60,10 @@ describe("one trouble", () => {
     [{ disk: { folder: "/data", free: 9e6 } }, /^failure disk: 9\.0 MB free in \/data; free some/],
     [{ disk: { folder: "/data", free: new Error("EACCES") } }, /^failure disk: \/data: EACCES; let this user write/],
     [
-      { coordinator: { address: "ws://a:1", answered: new LockstepError("COORDINATOR_UNREACHABLE", "a:1: refused") } },
-      /^failure coordinator: a:1: refused; see that it runs there/,
+      {
+        coordinator: { address: "ws://a:1", answered: new LockstepError("TLS_REFUSED", "a:1 is none", "give another") },
+      },
+      /^failure coordinator: a:1 is none; give another$/,
     ],
     [
       { coordinator: { address: "ws://a:1", answered: { roundTrip: 1, ahead: 3 } } },
