@@ -1,4 +1,5 @@
 /** Reads a config file, remembering at which line every value stands. Nothing is checked here but the YAML itself. */
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isNode, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from "yaml";
@@ -21,15 +22,10 @@ export interface Written {
  * @param hint what to do where there is no such file
  */
 export function readConfigFile(path: string, hint = "`lockstep init` writes a commented config."): Written {
-  let source: string;
-  try {
-    source = readFileSync(path, "utf8");
-  } catch (cause) {
-    const reason = errnoOf(cause) === "ENOENT" ? "no such file" : (errnoOf(cause) ?? String(cause));
-    throw new LockstepError("CONFIG_INVALID", `${path}: ${reason}`, hint, { cause });
-  }
+  const source = textOf(path, hint);
   const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  // What it warns of, keys that are no text, is refused below.
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const problems = document.errors.map((error) => {
     const [message, todo] = explained(error, document);
     return { message: `${path}:${lines.linePos(error.pos[0]).line}: ${message}`, todo };
@@ -41,12 +37,40 @@ export function readConfigFile(path: string, hint = "`lockstep init` writes a co
       [...new Set(problems.map(({ todo }) => todo))].join(" "),
     );
   return {
-    values: valuesOf(document, path) ?? {},
+    values: valuesOf(document, path, lines) ?? {},
     placeOf: (keys) => `${path}:${lines.linePos(offsetOf(document, keys)).line}`,
     folder: dirname(resolve(path)),
     problems: [],
   };
 }
+
+function textOf(path: string, hint: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    const code = errnoOf(cause) ?? String(cause);
+    const [reason, todo] = reasons[code] ?? [code, "Check that this user may read it."];
+    throw new LockstepError("CONFIG_INVALID", `${path}: ${reason}`, todo ?? hint, { cause });
+  }
+  if (isUtf8(bytes)) return bytes.toString("utf8");
+  let [line, begin] = [1, 0];
+  for (
+    let end = bytes.indexOf("\n");
+    end >= 0 && isUtf8(bytes.subarray(begin, end));
+    end = bytes.indexOf("\n", begin)
+  ) {
+    line += 1;
+    begin = end + 1;
+  }
+  throw new LockstepError("CONFIG_INVALID", `${path}:${line}: the text is not UTF-8`, "Save the file again as UTF-8.");
+}
+
+/** Why a file could not be read, by the system's code, and what to do where that is not the reader's to say. */
+const reasons: Readonly<Record<string, readonly [reason: string, todo?: string]>> = {
+  ENOENT: ["no such file"],
+  EISDIR: ["a folder, not a file", "Name the config file in it."],
+};
 
 /** What is wrong, and what to do; the library's sentences about what is YAML, but no config, are for programmers. */
 function explained({ code, message, pos }: YAMLError, document: Document): readonly [message: string, todo: string] {
@@ -75,12 +99,23 @@ function keyAt(document: Document, offset: number): string {
   return found;
 }
 
-function valuesOf(document: Document, path: string): unknown {
+/** Throws CONFIG_INVALID for aliases that no values can be made of. */
+function valuesOf(document: Document, path: string, lines: LineCounter): unknown {
+  const hint = "Write the values out instead.";
+  visit(document, {
+    Alias(_, alias, ancestors) {
+      const target = alias.resolve(document);
+      if (target !== undefined && !ancestors.includes(target)) return;
+      const place = `${path}:${lines.linePos(alias.range?.[0] ?? 0).line}`;
+      const problem = target === undefined ? `no &${alias.source} stands before it` : "it is part of that itself";
+      throw new LockstepError("CONFIG_INVALID", `${place}: *${alias.source} stands for nothing: ${problem}`, hint);
+    },
+  });
   try {
     return document.toJS();
   } catch (cause) {
-    // Aliases that refer to nothing, or that multiply without end.
-    throw new LockstepError("CONFIG_INVALID", `${path}: ${String(cause)}`, "Write the values out instead.", { cause });
+    // Aliases that multiply without end.
+    throw new LockstepError("CONFIG_INVALID", `${path}: ${String(cause)}`, hint, { cause });
   }
 }
 

@@ -2,6 +2,7 @@
  * What is wrong with a config, and how it is told: every problem with its place (file:line or flag), its key path, the
  * value found and what would be right; all problems at once.
  */
+import { inspect } from "node:util";
 import type { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
 
@@ -32,8 +33,17 @@ export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown 
 }
 
 export function shown(value: unknown): string {
-  const json = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+  const json = typeof value === "number" ? String(value) : jsonOf(value);
   return json.length > 60 ? `${json.slice(0, 60)}…` : json;
+}
+
+/** What JSON cannot write, such as a whole number like 10n or a list that is part of itself, as Node shows it. */
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return inspect(value, { depth: 1, breakLength: Infinity });
+  }
 }
 
 /** The schema's issues as problems; a field is reported once, by its first issue. */

@@ -40,10 +40,39 @@ describe("files", () => {
     ["seed: 1\n---\nseed: 2\n", "config.yaml:2: a second document begins here, and a config is one"],
     ["just text", `config.yaml:1: the config: found "just text", expected a map of options`],
     ["- 1", "config.yaml:1: the config: found [1], expected a map of options"],
-    ["seed: *none", "Unresolved alias"],
+    ["batch: 8\nseed: *none", "config.yaml:2: *none stands for nothing: no &none stands before it"],
+    ["batch: 8\nepochs: &a [*a]", "config.yaml:2: *a stands for nothing: it is part of that itself"],
+    ["model:\n  layers: &a [{ residual: *a }]", "config.yaml:2: *a stands for nothing: it is part of that itself"],
   ])("names the line of %j", (yaml, message) => {
     const error = configRefusal(() => configOf(yaml));
     expect(error).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
+  });
+
+  it("that are not UTF-8 are told with the line where they begin not to be", () => {
+    const folder = configFolder();
+    const path = join(folder, "c.yaml");
+    const refused = (bytes: Uint8Array): string => {
+      writeFileSync(path, bytes);
+      return configRefusal(() => configFromFile(path, {})).message;
+    };
+    const latin1 = Buffer.from("seed: 1\n# gr\u00fcn\nruns: sch\u00f6n\n", "latin1");
+    expect(refused(latin1)).toBe(`${path}:2: the text is not UTF-8`);
+    const utf16 = Buffer.from("\ufeffseed: 1\nbatch: 8\n", "utf16le");
+    expect(refused(utf16)).toBe(`${path}:1: the text is not UTF-8`);
+  });
+
+  it("warn of nothing besides the error", () => {
+    const warn = vi.spyOn(process, "emitWarning");
+    onTestFinished(() => warn.mockRestore());
+    expect(configRefusal(() => configOf("? [a, b]\n: 3\n")).message).toContain("[ a, b ]: unknown key");
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it("that are folders are told as such", () => {
+    expect(configRefusal(() => configFromFile(configFolder(), {}))).toMatchObject({
+      message: expect.stringMatching(/: a folder, not a file$/),
+      hint: "Name the config file in it.",
+    });
   });
 
   it("names a file that is not there", () => {
@@ -221,6 +250,14 @@ describe("flags", () => {
 });
 
 describe("TypeScript", () => {
+  it("is told of values that no JSON holds", () => {
+    const layers: unknown[] = [];
+    layers.push(layers);
+    const error = configRefusal(() => configFromObject({ seed: 10n, model: { layers } } as never));
+    expect(error.message).toContain("config: seed: found 10n, expected a whole number of at least 0");
+    expect(error.message).toContain("config: model.layers[0]: found <ref *1> [ [Circular *1] ], expected one of");
+  });
+
   it("takes what the builders make", () => {
     const config = configFromObject({
       model: sequential(
