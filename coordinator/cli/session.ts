@@ -9,8 +9,8 @@ import { exitCodeOf } from "../../shared/exit-code.ts";
 import { logSettings, openLog } from "../../shared/log.ts";
 import type { RunConfig } from "../config/config.ts";
 import { isMap } from "../config/fields.ts";
-import { readConfigFile } from "../config/file.ts";
-import { configFromFile } from "../config/resolve.ts";
+import { readConfigFile, type Written } from "../config/file.ts";
+import { configFromWritten, written } from "../config/resolve.ts";
 import { resumedConfig } from "../config/resume.ts";
 import type { RunResult } from "../events.ts";
 import { existingRun, findRun, latestRun } from "../run-folder/find.ts";
@@ -34,8 +34,10 @@ interface PlannedRun {
 
 /** What the flags ask for: a new run, one to resume, or with `--continue` whichever of the two the run folder says. */
 export async function plannedRun(file: string | undefined, flags: RunFlags): Promise<PlannedRun> {
-  const runs = flags.runs ?? (file === undefined ? undefined : textIn(file, "runs")) ?? defaultRuns;
-  const name = flags.name ?? (file === undefined ? undefined : textIn(file, "name"));
+  // Read once: it may be a pipe, which holds nothing the second time.
+  const base = file === undefined ? written({}) : readConfigFile(file);
+  const runs = flags.runs ?? textIn(base, "runs") ?? defaultRuns;
+  const name = flags.name ?? textIn(base, "name");
   const mayRename = name === undefined;
   if (flags.continue === true) {
     if (flags.resume !== undefined)
@@ -51,7 +53,7 @@ export async function plannedRun(file: string | undefined, flags: RunFlags): Pro
         "Add --name NAME, so that the same command finds the run again.",
       );
     const existing = existingRun(name, runs);
-    if (existing !== undefined) return { config: await resumedConfig(existing, file, flags), mayRename, resume: true };
+    if (existing !== undefined) return { config: await resumedConfig(existing, base, flags), mayRename, resume: true };
   } else if (flags.resume !== undefined) {
     const wanted = flags.resume === true ? name : flags.resume;
     const found = wanted === undefined ? latestRun(runs) : findRun(wanted, runs);
@@ -61,14 +63,13 @@ export async function plannedRun(file: string | undefined, flags: RunFlags): Pro
         `--name: the run that goes on is ${found.name}, not ${flags.name}`,
         "Leave --name out, or name with --resume the run that is to go on: it keeps its name.",
       );
-    return { config: await resumedConfig(found, file, flags), mayRename, resume: true };
+    return { config: await resumedConfig(found, base, flags), mayRename, resume: true };
   }
-  return { config: configFromFile(file, flags), mayRename, resume: false };
+  return { config: configFromWritten(base, flags), mayRename, resume: false };
 }
 
-/** A text at the top of a config file, such as its folder of runs. */
-function textIn(file: string, key: string): string | undefined {
-  const { values } = readConfigFile(file);
+/** A text at the top of a config, such as its folder of runs. */
+function textIn({ values }: Written, key: string): string | undefined {
   const value = isMap(values) ? values[key] : undefined;
   return typeof value === "string" ? value : undefined;
 }

@@ -1,6 +1,6 @@
 /** Reads a config file, remembering at which line every value stands. Nothing is checked here but the YAML itself. */
 import { isUtf8 } from "node:buffer";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isNode, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from "yaml";
 import { errnoOf } from "../../shared/errno.ts";
@@ -39,7 +39,8 @@ export function readConfigFile(path: string, hint = "`lockstep init` writes a co
   return {
     values: valuesOf(document, path, lines) ?? {},
     placeOf: (keys) => `${path}:${lines.linePos(offsetOf(document, keys)).line}`,
-    folder: dirname(resolve(path)),
+    // A pipe, as in `lockstep train <(sed … job.yaml)`, lies nowhere.
+    folder: statSync(path, { throwIfNoEntry: false })?.isFile() === true ? dirname(resolve(path)) : process.cwd(),
     problems: [],
   };
 }

@@ -10,7 +10,7 @@ import { TOKEN_VARIABLE } from "../../shared/token.ts";
 import { completeConfig, configSchema } from "./schema.ts";
 import { isLoopback, type RunConfig } from "./config.ts";
 import { problemsBetweenFields } from "./between-fields.ts";
-import { readConfigFile, type Written } from "./file.ts";
+import type { Written } from "./file.ts";
 import { withFlags, type ConfigFlags } from "./flags.ts";
 import { configInvalid, opening, problemsOf } from "./problems.ts";
 
@@ -22,10 +22,9 @@ export type TrainConfig = Partial<Omit<RunConfig, "model" | "checkpoint" | "data
   readonly checkpoint?: Partial<RunConfig["checkpoint"]>;
 };
 
-/** The config of a new run, from a file (or the defaults) and flags, which win. */
-export function configFromFile(file: string | undefined, flags: ConfigFlags): RunConfig {
-  return settleToListen(withFlags(file === undefined ? written({}) : readConfigFile(file), flags, process.cwd()));
-}
+/** The config of a new run, from what a file says (or nothing) and flags, which win. */
+export const configFromWritten = (asked: Written, flags: ConfigFlags): RunConfig =>
+  settleToListen(withFlags(asked, flags, process.cwd()));
 
 /** The config of a new run, from TypeScript. */
 export const configFromObject = (config: TrainConfig): RunConfig => settleToListen(written(config));

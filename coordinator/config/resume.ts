@@ -9,7 +9,7 @@ import { steeredBy, type RunConfig } from "./config.ts";
 import type { FoundRun } from "../run-folder/find.ts";
 import { readRun } from "../run-folder/folder.ts";
 import { isMap } from "./fields.ts";
-import { readConfigFile, type Written } from "./file.ts";
+import type { Written } from "./file.ts";
 import { withFlags, type ConfigFlags } from "./flags.ts";
 import { opening, valueAt, type PlaceOf } from "./problems.ts";
 import { settle, settleToListen, written, type TrainConfig } from "./resolve.ts";
@@ -24,9 +24,8 @@ export async function configOfRun(run: FoundRun): Promise<RunConfig> {
   return settle({ ...written(values), placeOf });
 }
 
-/** What `--resume` goes on with, given the config file and the flags that stand beside it. */
-export async function resumedConfig(run: FoundRun, file: string | undefined, flags: ConfigFlags): Promise<RunConfig> {
-  const base = file === undefined ? written({}) : readConfigFile(file);
+/** What `--resume` goes on with, given what the config file says and the flags that stand beside it. */
+export async function resumedConfig(run: FoundRun, base: Written, flags: ConfigFlags): Promise<RunConfig> {
   return changedConfig(await configOfRun(run), base, flags);
 }
 

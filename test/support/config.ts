@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import { configFromFile } from "../../coordinator/config/resolve.ts";
+import { readConfigFile } from "../../coordinator/config/file.ts";
+import type { ConfigFlags } from "../../coordinator/config/flags.ts";
+import { configFromWritten, written } from "../../coordinator/config/resolve.ts";
 import type { RunConfig } from "../../coordinator/config/config.ts";
 import { refusal } from "./errors.ts";
 
@@ -18,6 +20,10 @@ export function configFolder(): string {
   folders.push(folder);
   return folder;
 }
+
+/** The config of a new run, from a file (or the defaults) and flags. */
+export const configFromFile = (file: string | undefined, flags: ConfigFlags): RunConfig =>
+  configFromWritten(file === undefined ? written({}) : readConfigFile(file), flags);
 
 /** The config that a YAML text stands for; its file is named config.yaml, in a folder without runs. */
 export function configOf(yaml: string): RunConfig {

@@ -6,10 +6,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { reportError } from "../../coordinator/cli/report-error.ts";
-import { configFromFile } from "../../coordinator/config/resolve.ts";
 import { startRun } from "../../coordinator/run/run.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { bytesOf, npyBytes, npzBytes, safetensorsBytes, writeImages } from "../support/data-files.ts";
+import { configFromFile } from "../support/config.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { type FileParts, node, onnxFile, type Stored } from "../support/onnx-file.ts";
 

@@ -157,6 +157,18 @@ it("a file where the runs' folder should be is told, by the dashboard and the do
   expect(checked).toMatchObject({ code: 1, stdout: expect.stringMatching(/^failure +disk .*runs: not a folder; /m) });
 });
 
+it("a config that comes through a pipe is read once, and its paths from where the command is started", async () => {
+  const folder = configFolder();
+  writeFileSync(join(folder, "two.csv"), "y,a\n0,1\n1,2\n0,3\n1,4\n");
+  const yaml =
+    "{name: piped, epochs: 1, batch: 4, shards: 1, workers: 1, data: {csv: {train: two.csv, target: y, classes: 2}}}";
+  const command = `echo '${yaml}' | "${process.execPath}" "${main}" train /dev/stdin`;
+  const said = await new Promise<string>((resolve) => {
+    execFile("sh", ["-c", command], { cwd: folder }, (_, out, err) => resolve(out + err));
+  });
+  expect(said).toMatch(/^data: 4 training samples, [^]*^runs\/piped: [^]*^parameters sha256 /m);
+}, 30_000);
+
 it("--resume and --continue exclude one another", async () => {
   expect(await lockstep(["train", "--resume", "a", "--continue", "--name", "b"])).toMatchObject({
     code: 2,

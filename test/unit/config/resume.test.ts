@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { plannedRun } from "../../../coordinator/cli/session.ts";
 import type { RunConfig } from "../../../coordinator/config/config.ts";
-import { configFromFile, configFromObject, type TrainConfig } from "../../../coordinator/config/resolve.ts";
+import { configFromObject, written, type TrainConfig } from "../../../coordinator/config/resolve.ts";
 import { configOfRun, resumedConfig, resumedFromObject } from "../../../coordinator/config/resume.ts";
+import { readConfigFile } from "../../../coordinator/config/file.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { findRun, latestRun, type FoundRun } from "../../../coordinator/run-folder/find.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { configFolder } from "../../support/config.ts";
+import { configFolder, configFromFile } from "../../support/config.ts";
 import { refusal } from "../../support/errors.ts";
 import { exampleManifest } from "../../support/manifest.ts";
 
@@ -50,7 +51,7 @@ it("a run whose folder was given a name that none can have is told which folder 
 describe("a resumed run", () => {
   it("goes on with its own config, not with the defaults", async () => {
     const run = runWith({ seed: "7", layers: "784,32,10", learningRate: "0.3" });
-    expect(await resumedConfig(run, undefined, {})).toMatchObject({
+    expect(await resumedConfig(run, written({}), {})).toMatchObject({
       name: "first",
       seed: 7,
       model: { inputWidth: 784, layers: [{ units: 32 }, { units: 10 }] },
@@ -75,7 +76,7 @@ describe("a resumed run", () => {
     [{ data: "/elsewhere" }, { data: { kind: "idx", path: "/elsewhere" } }],
     [{ seed: "1", layers: "784,64,10", learningRate: "0.05" }, { seed: 1 }],
   ] satisfies [ConfigFlags, object][])("may change %j", async (flags, config) => {
-    expect(await resumedConfig(runWith({}), undefined, flags)).toMatchObject(config);
+    expect(await resumedConfig(runWith({}), written({}), flags)).toMatchObject(config);
   });
 
   it.each([
@@ -87,21 +88,21 @@ describe("a resumed run", () => {
     [{ optimizer: "adam" }, `--optimizer: optimizer.kind: "sgd" in the run, not "adam"`],
     [{ layers: "784,32,10" }, "--layers: model.layers: "],
   ] satisfies [ConfigFlags, string][])("may not change %j", async (flags, line) => {
-    const error = await refused(resumedConfig(runWith({}), undefined, flags));
+    const error = await refused(resumedConfig(runWith({}), written({}), flags));
     expect(error.code).toBe("RUN_MISMATCH");
     expect(error.message).toContain(line);
   });
 
   it("is told all that differs, other data too, before that is read", async () => {
     const run = runWith({ data: "/digits" });
-    const { message } = await refused(resumedConfig(run, undefined, { epochs: "5", data: "/nowhere/d.csv" }));
+    const { message } = await refused(resumedConfig(run, written({}), { epochs: "5", data: "/nowhere/d.csv" }));
     expect(message).toContain('--data: data.kind: "idx" in the run, not "csv"');
     expect(message).toContain("--epochs: 20 in the run, not 5");
-    expect(await resumedConfig(run, undefined, { data: "mnist" })).toMatchObject({ data: { kind: "mnist" } });
+    expect(await resumedConfig(run, written({}), { data: "mnist" })).toMatchObject({ data: { kind: "mnist" } });
   });
 
   it("cannot become exact again", async () => {
-    const error = await refused(resumedConfig(runWith({ exact: "off" }), undefined, { exact: "on" }));
+    const error = await refused(resumedConfig(runWith({ exact: "off" }), written({}), { exact: "on" }));
     expect(error.message).toContain("--exact: false in the run, not true");
   });
 
@@ -109,7 +110,7 @@ describe("a resumed run", () => {
     const run = runWith({});
     const file = join(run.runs, "config.yaml");
     writeFileSync(file, "workers: 4\nseed: 3\nmodel:\n  loss: {crossEntropy: {labelSmoothing: 0.1}}\n");
-    const { message } = await refused(resumedConfig(run, file, {}));
+    const { message } = await refused(resumedConfig(run, readConfigFile(file), {}));
     expect(message).toContain("config.yaml:2: seed: 1 in the run, not 3");
     expect(message).toContain("config.yaml:4: model.loss.labelSmoothing: not set in the run, not 0.1");
     expect(message).not.toContain("workers");
@@ -153,14 +154,14 @@ describe("a resumed run", () => {
     const run = runWith({ host: "0.0.0.0" });
     vi.unstubAllEnvs();
     expect((await configOfRun(run)).host).toBe("0.0.0.0");
-    expect((await refused(resumedConfig(run, undefined, {}))).code).toBe("BIND_REFUSED");
-    expect((await resumedConfig(run, undefined, { host: "127.0.0.1" })).host).toBe("127.0.0.1");
+    expect((await refused(resumedConfig(run, written({}), {}))).code).toBe("BIND_REFUSED");
+    expect((await resumedConfig(run, written({}), { host: "127.0.0.1" })).host).toBe("127.0.0.1");
   });
 
   it("names a config.json that was changed by hand", async () => {
     const run = runWith({});
     writeFileSync(join(run.path, "config.json"), `{"batch": "x"}`);
-    const error = await refused(resumedConfig(run, undefined, {}));
+    const error = await refused(resumedConfig(run, written({}), {}));
     expect(error.message).toContain(`config.json: batch: found "x"`);
   });
 });

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { crossEntropy, dense, dropout, relu, sequential, softmax } from "../../../shared/nn/builders.ts";
 import { adamw, sgd } from "../../../shared/optim/builders.ts";
-import { configFromFile, configFromObject } from "../../../coordinator/config/resolve.ts";
+import { configFromObject } from "../../../coordinator/config/resolve.ts";
 import type { ConfigFlags } from "../../../coordinator/config/flags.ts";
 import { editDistance, nearest } from "../../../shared/suggest.ts";
 import { withLayers } from "../../../coordinator/model/model.ts";
@@ -12,7 +12,7 @@ import { train } from "../../../coordinator/train.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
 import type { TargetSpec } from "../../../shared/data/target.ts";
 import { LockstepError } from "../../../shared/errors.ts";
-import { configOf, configRefusal, configFolder } from "../../support/config.ts";
+import { configOf, configRefusal, configFolder, configFromFile } from "../../support/config.ts";
 
 const withFlags = (flags: ConfigFlags, yaml = "") => {
   const folder = configFolder();
