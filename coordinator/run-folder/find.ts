@@ -1,6 +1,7 @@
-/** Finds run folders by what people call them. Throws RUN_MISSING, naming the runs there are, or CONFIG_INVALID. */
+/** Finds run folders by what people call them. Throws RUN_MISSING, naming the runs there are, CONFIG_INVALID or DISK_FAILED. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { suggestion } from "../../shared/suggest.ts";
 
@@ -13,10 +14,24 @@ export interface FoundRun {
 
 const isRun = (path: string): boolean => existsSync(join(path, "config.json"));
 
-/** The names of all runs in a folder; none where the folder cannot be read. */
-export function runNames(runs: string): string[] {
+/** The names of all runs in a folder; none where there is none. Throws DISK_FAILED where it cannot be read. */
+function namesIn(runs: string): string[] {
   try {
     return readdirSync(runs).filter((name) => !name.startsWith(".") && isRun(join(runs, name)));
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === "ENOENT") return [];
+    const hint = "Check that it is a folder, and that this user may read it.";
+    throw new LockstepError("DISK_FAILED", `cannot read the runs in ${runs}: ${code ?? String(cause)}`, hint, {
+      cause,
+    });
+  }
+}
+
+/** The same, where nobody can be told; none where the folder cannot be read. */
+export function runNames(runs: string): string[] {
+  try {
+    return namesIn(runs);
   } catch {
     return [];
   }
@@ -32,7 +47,7 @@ export function existingRun(name: string, runs: string): FoundRun | undefined {
 export function findRun(wanted: string, runs: string): FoundRun {
   const path = wanted === "" ? undefined : [join(runs, wanted), wanted].find(isRun);
   if (path !== undefined) return { path, runs: dirname(path), name: basename(path) };
-  const names = runNames(runs);
+  const names = namesIn(runs);
   const hint =
     names.length === 0
       ? "Give the folder of runs with --runs, or start one with `lockstep train`."
@@ -46,7 +61,7 @@ export function findRun(wanted: string, runs: string): FoundRun {
 export function latestRun(runs: string): FoundRun {
   const written = (name: string): number =>
     statSync(join(runs, name, "checkpoints"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const name = runNames(runs).sort((left, right) => written(right) - written(left))[0];
+  const name = namesIn(runs).sort((left, right) => written(right) - written(left))[0];
   if (name !== undefined) return { path: join(runs, name), runs, name };
   throw new LockstepError(
     "RUN_MISSING",

@@ -186,6 +186,17 @@ describe("finding a run", () => {
     expect(refusal(() => latestRun(join(runs, "empty"))).code).toBe("RUN_MISSING");
   });
 
+  it("are not said to be none where their folder cannot be read", () => {
+    const file = join(configFolder(), "runs");
+    writeFileSync(file, "");
+    for (const find of [() => findRun("first", file), () => latestRun(file)])
+      expect(refusal(find)).toMatchObject({
+        code: "DISK_FAILED",
+        message: `cannot read the runs in ${file}: ENOTDIR`,
+        hint: "Check that it is a folder, and that this user may read it.",
+      });
+  });
+
   it("refuses an empty name, also where the folder of runs is a run's itself", () => {
     const { path } = runWith({});
     expect(refusal(() => findRun("", path))).toMatchObject({
