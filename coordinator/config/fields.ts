@@ -7,16 +7,28 @@ import { LONGEST_NAME } from "../../shared/ids.ts";
 import { ONE_LINE } from "../../shared/protocol/validate.ts";
 import { suggestion } from "../../shared/suggest.ts";
 
+/** What is expected, with the largest number there is where one beyond it was found. */
+const upTo =
+  (expected: string, largest: number) =>
+  ({ input }: { readonly input?: unknown }): string =>
+    typeof input === "number" && input > largest ? `${expected}, ${largest} at most` : expected;
+
 /** An integer from `least` to `most`, both included. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
-  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
-  const error = `a whole number ${range}`;
+  const error =
+    most === Number.MAX_SAFE_INTEGER
+      ? upTo(`a whole number of at least ${least}`, most)
+      : `a whole number from ${least} to ${most}`;
   return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
 }
 
-export const positive = z.number({ error: "a number above 0" }).positive({ error: "a number above 0" });
+export const positive = z
+  .number({ error: upTo("a number above 0", Number.MAX_VALUE) })
+  .positive({ error: "a number above 0" });
 
-export const notNegative = z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" });
+export const notNegative = z
+  .number({ error: upTo("a number of at least 0", Number.MAX_VALUE) })
+  .min(0, { error: "a number of at least 0" });
 
 /** From 0, included, to 1, excluded. */
 export const fraction = z

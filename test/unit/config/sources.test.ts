@@ -61,6 +61,22 @@ describe("files", () => {
     expect(refused(utf16)).toBe(`${path}:1: the text is not UTF-8`);
   });
 
+  it.each([
+    [
+      "seed: 99999999999999999999",
+      "found 100000000000000000000, expected a whole number of at least 0, 9007199254740991",
+    ],
+    ["epochs: .inf", "found Infinity, expected a whole number of at least 1, 9007199254740991 at most"],
+    ["workers: 9e99", "found 9e+99, expected a whole number from 1 to 1024 ["],
+    ["optimizer: {sgd: {learningRate: 1e999}}", "found Infinity, expected a number above 0, 1.7976931348623157e+308"],
+    [
+      "schedule: {constant: {warmUp: .inf}}",
+      "found Infinity, expected a number of at least 0, 1.7976931348623157e+308",
+    ],
+  ])("say of %j up to where a number goes", (yaml, message) => {
+    expect(`${configRefusal(() => configOf(yaml)).message} [`).toContain(message);
+  });
+
   it("warn of nothing besides the error", () => {
     const warn = vi.spyOn(process, "emitWarning");
     onTestFinished(() => warn.mockRestore());
