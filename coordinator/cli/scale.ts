@@ -61,7 +61,7 @@ export function addScale(program: Command): void {
       });
       const measured = await measureAll(experiment, say, interrupt.signal);
       release();
-      if (measured.length === 0) return;
+      if (measured.length === 0) return say("nothing has been measured yet: nothing is written");
       const { results, files } = await writeResults(experiment, title, measured);
       const lines =
         flags.json === true

@@ -48,6 +48,19 @@ test("a grid is measured, explained and written; a target is trained to", async 
   expect(point!.target.seconds).toBeGreaterThan(0);
 });
 
+test("an experiment that is stopped before its first run has ended says that there is nothing to report", async () => {
+  const folder = await temporaryFolder();
+  await writeMnistPart(join(folder, "digits"), 600, 200);
+  await writeFile(join(folder, "experiment.yaml"), experiment);
+  const scale = lockstep(["scale", "experiment.yaml", "--steps", "1000000"], folder);
+  scale.process.stderr!.on("data", (text: Buffer) => {
+    if (text.includes("warming up")) scale.process.kill("SIGINT");
+  });
+  const { code, stdout, stderr } = await scale.finished;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(stderr).toMatch(/^stopping: .*\nnothing has been measured yet: nothing is written\n$/m);
+});
+
 test("results that could not be written are refused before anything is measured", async () => {
   const folder = await temporaryFolder();
   await writeMnistPart(join(folder, "digits"), 600, 200);
