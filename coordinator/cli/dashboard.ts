@@ -1,5 +1,5 @@
 /** `lockstep dashboard`: finished runs in the browser, and runs beside one another. */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { LockstepError } from "../../shared/errors.ts";
 
@@ -35,11 +35,11 @@ export function addDashboard(program: Command): void {
       const { tokenFile, insecure = false } = flags;
       const host = withoutBrackets(flags.host);
       const port = Number(flags.port);
-      const found = statSync(runs, { throwIfNoEntry: false });
-      if (found?.isDirectory() !== true)
+      const exists = existsSync(runs);
+      if (!exists || !statSync(runs).isDirectory())
         throw new LockstepError(
           "RUN_MISSING",
-          found === undefined ? `there is no folder ${runs}` : `${runs} is no folder`,
+          exists ? `${runs} is no folder` : `there is no folder ${runs}`,
           "Name the folder of run folders, or start a run with `lockstep train`.",
         );
       if (!Number.isInteger(port) || port < 0 || port > 65_535)

@@ -2,6 +2,7 @@
  * Lays command-line flags over what a config file says. A flag's text becomes a number where it reads as one; whether it is
  * right is the schema's business, so a flag and a file get the same kind of message.
  */
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { defaultOptimizer } from "./schema.ts";
 import { isMap, readChoice } from "./fields.ts";
@@ -59,6 +60,9 @@ const plainFlags = ["name", "runs", "exact", "sharedMemory", "tensorboard", "hos
 const layersRule =
   "whole numbers joined by commas: the values of a sample, each hidden layer, the outputs, as in 784,64,10";
 
+const dataRule =
+  "mnist, a folder with the four MNIST-named IDX files, or FILE.csv; what data of other kinds is, a config says";
+
 /** The text's number if it is one, else the text itself, for the schema to refuse. */
 const numberOr = (text: string): number | string =>
   text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
@@ -97,7 +101,11 @@ export function withFlags(written: Written, flags: ConfigFlags, folder: string):
     values["model"] = { ...model, weights: { ...before, file: pathFrom(folder, flags.weights) } };
     places.set("model.weights", "--weights");
   }
-  if (flags.data !== undefined) set("data", dataFrom(flags.data, values["data"], folder, sizes?.at(-1) ?? 10));
+  if (flags.data !== undefined) {
+    set("data", dataFrom(flags.data, values["data"], folder, sizes?.at(-1) ?? 10));
+    if (flags.data === "" || isOtherFile(resolve(folder, flags.data)))
+      problems.push({ path: ["data"], message: `found ${JSON.stringify(flags.data)}, expected ${dataRule}` });
+  }
   setOptimizer(flags, values, places);
   setSchedule(flags, values, places);
   if (flags.stopEarly !== undefined) {
@@ -146,6 +154,9 @@ function setTls(
 const denseLayer = (units: unknown, index: number, all: readonly unknown[]): object =>
   index === all.length - 1 ? { dense: { units } } : { dense: { units, activation: "relu" } };
 
+const isCsv = (path: string): boolean => /\.csv$/i.test(path);
+const isOtherFile = (path: string): boolean => !isCsv(path) && existsSync(path) && statSync(path).isFile();
+
 /**
  * `mnist`, a folder of IDX files, or a CSV file: in place of the config's own CSV file, else with a label in the first
  * column, as many labels as the network has outputs.
@@ -153,7 +164,7 @@ const denseLayer = (units: unknown, index: number, all: readonly unknown[]): obj
 function dataFrom(flag: string, written: unknown, folder: string, classes: unknown): unknown {
   if (flag === "mnist") return "mnist";
   const path = resolve(folder, flag);
-  if (!/\.csv$/i.test(flag)) return { idx: path };
+  if (!isCsv(path)) return { idx: path };
   const before = readChoice(written);
   if (before?.name === "csv" && isMap(before.options)) return { csv: { ...before.options, train: path } };
   return { csv: { train: path, target: 0, classes } };

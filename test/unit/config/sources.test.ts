@@ -153,6 +153,17 @@ describe("names", () => {
 });
 
 describe("flags", () => {
+  it("refuse as --data a file of another kind than CSV, or nothing", () => {
+    const file = join(configFolder(), "arrays.npz");
+    writeFileSync(file, "");
+    for (const data of [file, ""])
+      expect(configRefusal(() => withFlags({ data }))).toMatchObject({
+        code: "CONFIG_INVALID",
+        message: `--data: found ${JSON.stringify(data)}, expected mnist, a folder with the four MNIST-named IDX files, or FILE.csv; what data of other kinds is, a config says`,
+        hint: expect.stringContaining("lockstep init"),
+      });
+  });
+
   it.each([
     [{ batch: "64" }, { batch: 64 }],
     [{ shards: "4" }, { shards: 4 }],
