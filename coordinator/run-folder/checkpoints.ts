@@ -32,14 +32,17 @@ export const checkpointFolder = (runPath: string): string => join(runPath, "chec
 export class Checkpoints {
   readonly #folder: string;
   readonly #layout: Layout;
+  readonly #check: () => Promise<void>;
   #waiting: Saving | undefined;
   #writing = false;
   #bestWaiting: { readonly step: number; readonly bytes: Uint8Array } | undefined;
   #bestWritten: Promise<void> = Promise.resolve();
 
-  constructor(runPath: string, layout: Layout) {
+  /** @param check asked before anything is written or removed; rejects where that may not be */
+  constructor(runPath: string, layout: Layout, check = async (): Promise<void> => {}) {
     this.#folder = checkpointFolder(runPath);
     this.#layout = layout;
+    this.#check = check;
   }
 
   /**
@@ -66,7 +69,9 @@ export class Checkpoints {
     const write = async (): Promise<void> => {
       const next = this.#bestWaiting;
       this.#bestWaiting = undefined;
-      if (next !== undefined) await writeAtomically(this.#pathOf("best", next.step), next.bytes);
+      if (next === undefined) return;
+      await this.#check();
+      await writeAtomically(this.#pathOf("best", next.step), next.bytes);
     };
     this.#bestWritten = this.#bestWritten.then(write, write);
     return this.#bestWritten;
@@ -146,6 +151,7 @@ export class Checkpoints {
 
   async #write({ step, bytes, keep }: Saving): Promise<string> {
     const path = this.#pathOf("step", step);
+    await this.#check();
     await writeAtomically(path, bytes);
     // What lies beyond this step is damaged, or the run would have continued from there: it doesn't count as kept.
     const reached = (await this.list()).filter((file) => file.step <= step);

@@ -14,14 +14,19 @@ export type LoggedEvent = RunEvent & { readonly at: number };
 export class EventLog {
   readonly #path: string;
   readonly #onFailure: (error: unknown) => void;
+  readonly #check: () => Promise<void>;
   #lines = "";
   #writing: Promise<void> = Promise.resolve();
   #failed = false;
 
-  /** @param onFailure hears of the first line that cannot be written; later ones are not tried */
-  constructor(runPath: string, onFailure: (error: unknown) => void) {
+  /**
+   * @param onFailure hears of the first line that cannot be written; later ones are not tried
+   * @param check asked before anything is written; rejects where that may not be
+   */
+  constructor(runPath: string, onFailure: (error: unknown) => void, check: () => Promise<void>) {
     this.#path = eventsPath(runPath);
     this.#onFailure = onFailure;
+    this.#check = check;
   }
 
   add(event: RunEvent, at: number): void {
@@ -41,6 +46,7 @@ export class EventLog {
     const lines = this.#lines;
     this.#lines = "";
     try {
+      await this.#check();
       await onDisk(this.#path, () => appendFile(this.#path, lines));
     } catch (error) {
       this.#failed = true;

@@ -25,6 +25,8 @@ export interface RunFolder extends RunRecord {
   writeConfig(config: unknown): Promise<void>;
   writeManifest(manifest: Manifest): Promise<void>;
   writeModel(file: "model.onnx" | "model.safetensors", bytes: Uint8Array): Promise<void>;
+  /** To be asked before anything else is written. Throws DISK_FAILED where the folder is no longer this process's. */
+  check(): Promise<void>;
   /** Gives the lock back. */
   close(): Promise<void>;
 }
@@ -78,13 +80,18 @@ export async function readRun(path: string): Promise<RunRecord> {
 }
 
 async function lockedRun(path: string, record: RunRecord): Promise<RunFolder> {
-  const release = await lockRun(path);
+  const { check, release } = await lockRun(path);
+  const write = async (file: string, content: Uint8Array | string): Promise<void> => {
+    await check();
+    await writeAtomically(join(path, file), content);
+  };
   return {
     ...record,
     path,
-    writeConfig: (config) => writeAtomically(join(path, "config.json"), jsonText(config)),
-    writeManifest: (manifest) => writeAtomically(join(path, "manifest.json"), jsonText(manifest)),
-    writeModel: (file, bytes) => writeAtomically(join(path, file), bytes),
+    writeConfig: (config) => write("config.json", jsonText(config)),
+    writeManifest: (manifest) => write("manifest.json", jsonText(manifest)),
+    writeModel: write,
+    check,
     close: release,
   };
 }

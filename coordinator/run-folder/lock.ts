@@ -4,9 +4,12 @@
  * two that start in the same instant both withdraw. A name is never used by a second process, so the claim of a dead process
  * can be removed without a race. Whether a process lives is asked of the kernel that it ran under (kernel-lock.ts), where that
  * is this one, whatever container it is in; else of its name.
+ *
+ * A claim may go while its process lives: the folder is removed, or someone took that process for dead. What is there then is
+ * another's, so whoever writes asks first whether the claim is still there.
  */
 
-import { readdir, readFile, rm } from "node:fs/promises";
+import { access, readdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
@@ -24,8 +27,15 @@ interface Claim {
 /** Claims that this process has given back, of which a failing disk kept the file. */
 const leftBehind = new Set<string>();
 
-/** Locks `folder` until the returned function is called or this process ends. Throws RUN_LOCKED. */
-export async function lockRun(folder: string): Promise<() => Promise<void>> {
+/** A folder that this process has locked. */
+export interface RunLock {
+  /** Throws DISK_FAILED where the folder has the claim no longer, and may be another run's by now. */
+  check(): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** Locks `folder` until it is given back or this process ends. Throws RUN_LOCKED. */
+export async function lockRun(folder: string): Promise<RunLock> {
   const own = fileName({ host: hostname(), pid: process.pid, start: await ownStart() });
   const path = join(folder, own);
   let claimed: { release: () => Promise<void> };
@@ -51,7 +61,22 @@ export async function lockRun(folder: string): Promise<() => Promise<void>> {
     }
     await onDisk(folder, () => rm(join(folder, name), { force: true }));
   }
-  return release;
+  return { check: () => checkClaim(folder, own), release };
+}
+
+async function checkClaim(folder: string, own: string): Promise<void> {
+  try {
+    await access(join(folder, own));
+  } catch (cause) {
+    // A disk that fails otherwise says so to whoever writes.
+    if (errnoOf(cause) !== "ENOENT" && errnoOf(cause) !== "ENOTDIR") return;
+    throw new LockstepError(
+      "DISK_FAILED",
+      `${folder} is no longer this run's: ${own} is gone from it, so nothing is written there`,
+      "If the folder was moved, move it back; if another process goes on with the run, stop this one.",
+      { cause },
+    );
+  }
 }
 
 /** Whether a coordinator has the folder now. */

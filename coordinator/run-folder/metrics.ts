@@ -20,9 +20,16 @@ export interface MetricsRecord {
   readonly [name: string]: unknown;
 }
 
+interface MetricsOptions {
+  /** Characters. */
+  readonly waitingAtMost?: number;
+  readonly check?: () => Promise<void>;
+}
+
 export class MetricsLog {
   readonly #path: string;
   readonly #waitingAtMost: number;
+  readonly #check: () => Promise<void>;
   #pending = "";
   /** Characters that are being written; they are pending again if that fails. */
   #underway = 0;
@@ -32,16 +39,23 @@ export class MetricsLog {
   #writing: Promise<unknown> = Promise.resolve();
   #next: Promise<number> | undefined;
 
-  private constructor(path: string, waitingAtMost: number) {
+  private constructor(path: string, waitingAtMost: number, check: () => Promise<void>) {
     this.#path = path;
     this.#waitingAtMost = waitingAtMost;
+    this.#check = check;
   }
 
-  /** Adds to the file from now on, creating it where needed. Throws DISK_FAILED. */
-  static async open(runPath: string, waitingAtMost = WAITING_AT_MOST): Promise<MetricsLog> {
+  /**
+   * Adds to the file from now on, creating it where needed. Throws DISK_FAILED.
+   * @param options.check asked before anything is written; rejects where that may not be
+   */
+  static async open(
+    runPath: string,
+    { waitingAtMost = WAITING_AT_MOST, check = async () => {} }: MetricsOptions = {},
+  ): Promise<MetricsLog> {
     const path = metricsPath(runPath);
     await onDisk(path, async () => (await open(path, "a")).close());
-    return new MetricsLog(path, waitingAtMost);
+    return new MetricsLog(path, waitingAtMost, check);
   }
 
   /**
@@ -75,6 +89,7 @@ export class MetricsLog {
 
   async #write(): Promise<number> {
     if (this.#pending === "") return 0;
+    await this.#check();
     const file = await open(this.#path, "a");
     try {
       const { size } = await file.stat();

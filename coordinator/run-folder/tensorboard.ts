@@ -22,6 +22,8 @@ export interface TensorBoardOptions {
   readonly now: () => number;
   /** Hears of the first write that fails; later ones are not tried. */
   readonly onFailure: (error: unknown) => void;
+  /** Asked before anything is written; rejects where that may not be. */
+  readonly check: () => Promise<void>;
 }
 
 export class TensorBoardLog {
@@ -67,6 +69,7 @@ export class TensorBoardLog {
     this.#records = [];
     if (this.#failed || records.length === 0) return;
     try {
+      await this.#options.check();
       await onDisk(this.#path, () => appendFile(this.#path, records));
     } catch (error) {
       this.#failed = true;

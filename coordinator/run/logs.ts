@@ -1,6 +1,7 @@
 /** Who writes down what a run tells: its event log, TensorBoard's curves and the trace of its steps, as far as they are wanted. */
 import { LockstepError } from "../../shared/errors.ts";
 import type { CoordinatorState } from "../core/state.ts";
+import type { RunFolder } from "../run-folder/folder.ts";
 import { EventLog } from "../run-folder/event-log.ts";
 import { TensorBoardLog } from "../run-folder/tensorboard.ts";
 import type { CoordinatorRuntime } from "../runtime.ts";
@@ -11,8 +12,7 @@ import type { Recorder } from "./recorder.ts";
 
 /** What is wanted. */
 interface Wanted {
-  /** The run's folder. */
-  readonly folder: string;
+  readonly folder: RunFolder;
   /** Steps taken so far. */
   readonly steps: number;
   readonly tensorboard: boolean;
@@ -37,11 +37,17 @@ export function keepLogs(
     if (!(error instanceof LockstepError)) throw error;
     notify({ type: "warning", code: error.code, message: error.message });
   };
-  const events = new EventLog(folder, warn);
+  const events = new EventLog(folder.path, warn, folder.check);
   cleanUp.defer(() => events.close());
   watchers.add((event) => events.add(event, Date.now()));
   if (tensorboard) {
-    const curves = new TensorBoardLog({ runPath: folder, steps, now: Date.now, onFailure: warn });
+    const curves = new TensorBoardLog({
+      runPath: folder.path,
+      steps,
+      now: Date.now,
+      onFailure: warn,
+      check: folder.check,
+    });
     cleanUp.defer(() => curves.flush());
     // A run that goes on from a checkpoint does not take the steps before it again.
     recorder.beforeCheckpoints(() => curves.flush());

@@ -48,7 +48,7 @@ export class Recorder {
     this.#parts = parts;
     this.#manifest = parts.manifest;
     this.#manifestOnDisk = parts.manifest;
-    this.#checkpoints = new Checkpoints(parts.folder.path, parts.store.layout);
+    this.#checkpoints = new Checkpoints(parts.folder.path, parts.store.layout, parts.folder.check);
   }
 
   /** The newest whole checkpoint; damaged ones are reported. Throws CHECKPOINT_DAMAGED where none is whole. */
@@ -61,10 +61,10 @@ export class Recorder {
    * evaluation is owed; missing ones are reported.
    */
   async open(steps: number, owesEvaluation: boolean): Promise<void> {
-    const { path } = this.#parts.folder;
+    const { path, check } = this.#parts.folder;
     const { steps: found } = await cutBackMetrics(path, steps + 1, owesEvaluation);
     if (found < steps) this.#warn(linesMissing(`the lines of ${steps - found} of ${steps} steps`));
-    this.#metrics = await MetricsLog.open(path);
+    this.#metrics = await MetricsLog.open(path, { check });
   }
 
   append(line: { readonly step: number } & Record<string, unknown>): void {

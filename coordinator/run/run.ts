@@ -129,12 +129,7 @@ async function startAt(
   cleanUp.defer(() => runtime.close());
   const running = { ingredients, config, manifest, folder: folder.path, state, store, recorder, referee, runtime };
   const site = siteOf(viewOf(running, audience, cleanUp));
-  keepLogs(
-    { folder: folder.path, steps, tensorboard: config.tensorboard, trace },
-    { state, runtime, recorder },
-    audience,
-    cleanUp,
-  );
+  keepLogs({ folder, steps, tensorboard: config.tensorboard, trace }, { state, runtime, recorder }, audience, cleanUp);
   for (const { server } of new Set([outer, own])) server.serve(runtime, site);
   const { url } = outer.server;
   const [parameters, frozen] = [parameterCount(layouts), frozenCount(layouts)];

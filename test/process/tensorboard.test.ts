@@ -53,7 +53,13 @@ describe.skipIf(!hasTensorBoard)(`event files${hasTensorBoard ? "" : " (skipped:
     await mkdir(runPath);
     const write = async (start: number, steps: readonly number[], loss: number): Promise<void> => {
       const onFailure = (error: unknown): void => expect.unreachable(String(error));
-      const log = new TensorBoardLog({ runPath, steps: steps[0]! - 1, now: () => start, onFailure });
+      const log = new TensorBoardLog({
+        runPath,
+        steps: steps[0]! - 1,
+        now: () => start,
+        onFailure,
+        check: async () => {},
+      });
       for (const step of steps) log.add({ ...stepEvent, step, loss });
       await log.flush();
     };

@@ -32,7 +32,7 @@ it("a run is no longer shown as running once its coordinator is gone, although t
   await writeFile(join(path, "events.jsonl"), `${JSON.stringify(joined)}\n`);
 
   const ask = await askLibrary(runs);
-  const release = await lockRun(path);
+  const { release } = await lockRun(path);
   expect(await ask("api/runs")).toMatchObject([{ name: "one", state: "running" }]);
   await release();
   expect(await ask("api/runs")).toMatchObject([{ name: "one", state: "interrupted" }]);

@@ -39,7 +39,7 @@ async function stateAfter(events: readonly RunEvent[], isGoingOn: boolean): Prom
   const folder = await temporaryFolder();
   const lines = events.map((event, at) => `${JSON.stringify({ at, ...event })}\n`);
   await writeFile(join(folder, "events.jsonl"), lines.join(""));
-  if (isGoingOn) onTestFinished(await lockRun(folder));
+  if (isGoingOn) onTestFinished((await lockRun(folder)).release);
   return stateOf(folder, (await readHistory(folder)).history);
 }
 

@@ -33,14 +33,12 @@ async function kill(child: ChildProcess): Promise<void> {
 
 it("refuses a second lock until the first is given back", async () => {
   const folder = await temporaryFolder();
-  const release = await lockRun(folder);
+  const { release } = await lockRun(folder);
   const error = await failureOf(() => lockRun(folder));
   expect(error).toMatchObject({ code: "RUN_LOCKED", message: `${folder} is in use by process ${process.pid}` });
   await release();
   expect(await readdir(folder)).toEqual([]);
-  await (
-    await lockRun(folder)
-  )();
+  await (await lockRun(folder)).release();
 });
 
 it("refuses a folder that a living process has locked, naming it, and takes it over when that process is killed", async () => {
@@ -53,7 +51,7 @@ it("refuses a folder that a living process has locked, naming it, and takes it o
 
   await kill(child);
   expect(await readdir(folder)).toHaveLength(1);
-  const release = await lockRun(folder);
+  const { release } = await lockRun(folder);
   expect(await readdir(folder)).toEqual([expect.stringContaining(`.${process.pid}.`)]);
   await release();
 });
@@ -73,7 +71,7 @@ it.runIf(process.platform === "linux")("takes over from a dead process whose id 
   const folder = await temporaryFolder();
   await writeFile(join(folder, `lock.${encodeURIComponent(hostname())}.1.123456789`), "");
   expect(await readFile("/proc/1/stat", "utf8")).not.toContain(" 123456789 ");
-  const release = await lockRun(folder);
+  const { release } = await lockRun(folder);
   expect(await readdir(folder)).toHaveLength(1);
   await release();
 });
@@ -92,7 +90,7 @@ it.runIf(process.platform === "linux")(
     await expect.poll(async () => (await fields())[2]).toBe("Z");
     await writeFile(join(folder, `lock.${encodeURIComponent(hostname())}.${pid}.${(await fields())[21]}`), "");
     expect(await isInUse(folder)).toBe(false);
-    const release = await lockRun(folder);
+    const { release } = await lockRun(folder);
     expect(await isInUse(folder)).toBe(true);
     await release();
   },
@@ -130,7 +128,7 @@ it.runIf(boot !== "")(
     await rename(join(folder, (await readdir(folder))[0]!), join(folder, "lock.4f1c0e2b77aa.1.77"));
     await kill(child);
     expect(await isInUse(folder)).toBe(false);
-    const release = await lockRun(folder);
+    const { release } = await lockRun(folder);
     expect(await readdir(folder)).toEqual([expect.stringContaining(`.${process.pid}.`)]);
     expect(own).not.toContain(`.${process.pid}.`);
     await release();
@@ -142,23 +140,21 @@ it.runIf(boot !== "")("asks no kernel about the processes of another", async () 
   await writeFile(join(folder, "lock.another.7.1"), "7d1c8a2e-0000-4000-8000-000000000000\n");
   expect((await failureOf(() => lockRun(folder))).code).toBe("RUN_LOCKED");
   await writeFile(join(folder, "lock.another.7.1"), boot);
-  await (
-    await lockRun(folder)
-  )();
+  await (await lockRun(folder)).release();
 });
 
 it("does not mind other files", async () => {
   const folder = await temporaryFolder();
   const names = ["lock", "lock.json", "lock.host.1.", "package.lock"];
   for (const name of names) await writeFile(join(folder, name), "");
-  const release = await lockRun(folder);
+  const { release } = await lockRun(folder);
   await release();
   expect((await readdir(folder)).sort()).toEqual([...names].sort());
 });
 
 it("is given back on a disk that keeps the file, and taken again by the same process", async () => {
   const folder = await temporaryFolder();
-  const release = await lockRun(folder);
+  const { release } = await lockRun(folder);
   const [name] = await readdir(folder);
   const [file, aside] = [join(folder, name!), join(folder, "aside")];
   // A folder with something in it stays where a file would go.
@@ -169,8 +165,24 @@ it("is given back on a disk that keeps the file, and taken again by the same pro
   await rename(aside, file);
   const again = await lockRun(folder);
   expect((await failureOf(() => lockRun(folder))).code).toBe("RUN_LOCKED");
-  await again();
+  await again.release();
   expect(await readdir(folder)).toEqual([]);
+});
+
+it("says that it is gone where its folder is, or is another one, and not where the folder was only away", async () => {
+  const folder = join(await temporaryFolder(), "run");
+  await mkdir(folder);
+  const { check, release } = await lockRun(folder);
+  await check();
+  await rename(folder, `${folder}-aside`);
+  expect(await failureOf(check)).toMatchObject({ code: "DISK_FAILED" });
+  await mkdir(folder);
+  const error = await failureOf(check);
+  expect(error.message).toMatch(/run is no longer this run's: lock\..* is gone from it, so nothing is written there$/);
+  await rm(folder, { recursive: true });
+  await rename(`${folder}-aside`, folder);
+  await check();
+  await release();
 });
 
 it("fails with DISK_FAILED where it cannot write", async () => {

@@ -187,7 +187,7 @@ it.each(["works", "fails"] as const)(
 
 it("keeps so many lines for a disk that fails and says in their place how many are lost", async () => {
   const run = await temporaryFolder();
-  const log = await MetricsLog.open(run, line(0).length + 1);
+  const log = await MetricsLog.open(run, { waitingAtMost: line(0).length + 1 });
   await fullDisk(run, "works");
   for (const step of [0, 1]) log.append({ step, loss: step / 3 });
   await failureOf(() => log.flush());
