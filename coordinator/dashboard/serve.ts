@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { JoinToken } from "../../shared/protocol/handshake.ts";
 import { httpEdge } from "../server/edge.ts";
 import { Gate } from "../server/gate.ts";
-import { listenAt } from "../server/listening.ts";
+import { deadlines, listenAt } from "../server/listening.ts";
 import { Library } from "./library.ts";
 
 export interface ServeOptions {
@@ -27,7 +27,7 @@ export async function serveLibrary({ runs, host, port, token }: ServeOptions): P
     health: () => ({ alive: true, ready: true }),
     mount: (pages: Parameters<Library["mount"]>[0]) => library.mount(pages),
   };
-  const http = createServer(httpEdge(site, { host, token, tls: undefined }, new Gate(MOST_CONNECTIONS)));
+  const http = createServer(deadlines, httpEdge(site, { host, token, tls: undefined }, new Gate(MOST_CONNECTIONS)));
   http.maxConnections = MOST_CONNECTIONS;
   const authority = await listenAt(http, host, port);
   return {

@@ -17,7 +17,7 @@ import type { Connection, ConnectionHandlers, Entrance } from "./connection.ts";
 import { httpEdge } from "./edge.ts";
 import type { PortRules, Site } from "./edge.ts";
 import { Gate } from "./gate.ts";
-import { listenAt } from "./listening.ts";
+import { deadlines, listenAt, REQUEST_DEADLINE } from "./listening.ts";
 import { isForeignOrigin } from "./origin.ts";
 
 export interface ServerListener {
@@ -40,17 +40,10 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Whoever sends no request, or takes longer for the TLS handshake, is cut off; milliseconds. */
-const REQUEST_DEADLINE = 10_000;
-/** So is an HTTP connection on which nothing moves for so long; WebSockets have heartbeats of their own. */
-const IDLE_DEADLINE = 60_000;
-
 /** Listens. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listen(options: ListenOptions): Promise<Server> {
   const { host, port, tls, maxConnections, partialBytes } = options;
   const http = httpServer(tls).on("request", notYet);
-  http.headersTimeout = http.requestTimeout = REQUEST_DEADLINE;
-  http.timeout = IDLE_DEADLINE;
   // Beyond the workers, room for those that are told why they are refused.
   http.maxConnections = maxConnections + 100;
   const sockets = new WebSocketServer({
@@ -75,8 +68,9 @@ export async function listen(options: ListenOptions): Promise<Server> {
 /** With a CA, only clients that show a certificate of it get past the TLS handshake. */
 const httpServer = (tls: TlsMaterial | undefined): HttpServer =>
   tls === undefined
-    ? createServer()
+    ? createServer(deadlines)
     : createTlsServer({
+        ...deadlines,
         ...tls,
         requestCert: tls.ca !== undefined,
         rejectUnauthorized: tls.ca !== undefined,

@@ -1,0 +1,47 @@
+/** How long someone who connects may say nothing, at both servers that there are: a coordinator's, and that of a folder of runs. */
+import { once } from "node:events";
+import { connect } from "node:net";
+import { expect, it, onTestFinished } from "vitest";
+import { serveLibrary } from "../../../coordinator/dashboard/serve.ts";
+import { listen } from "../../../coordinator/server/server.ts";
+import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { temporaryFolder } from "../../support/files.ts";
+
+const place = { host: "127.0.0.1", port: 0, token: JoinToken.none };
+
+const servers = {
+  "a coordinator": async () => {
+    const server = await listen({ ...place, maxConnections: 9, partialBytes: 1 << 20 });
+    server.serve({ onConnection: () => expect.unreachable(), onRefused: () => expect.unreachable() });
+    return server;
+  },
+  "the dashboard of a folder": async () => serveLibrary({ ...place, runs: await temporaryFolder() }),
+};
+
+const unfinished = {
+  nothing: "",
+  "half a header": "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+  "half a body": "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\ntoken=",
+};
+
+it.concurrent.each(Object.entries(servers))(
+  "%s cuts off after ten seconds who has not sent a whole request",
+  async (_, start) => {
+    const server = await start();
+    onTestFinished(() => server.close());
+    const { hostname, port } = new URL(server.url);
+    const secondsOf = async (said: string): Promise<number> => {
+      const from = performance.now();
+      const socket = connect(Number(port), hostname);
+      onTestFinished(() => void socket.destroy());
+      socket.write(said);
+      await once(socket.resume(), "close");
+      return (performance.now() - from) / 1000;
+    };
+    for (const seconds of await Promise.all(Object.values(unfinished).map(secondsOf))) {
+      expect(seconds).toBeGreaterThan(9);
+      expect(seconds).toBeLessThan(15);
+    }
+  },
+  60_000,
+);
