@@ -18,6 +18,12 @@ export const deadlines: ServerOptions = {
 
 /** Resolves to the authority of its URLs, HOST:PORT. Throws PORT_IN_USE or BIND_REFUSED. */
 export async function listenAt(http: Server, host: string, port: number): Promise<string> {
+  if (host.includes("%"))
+    throw new LockstepError(
+      "BIND_REFUSED",
+      `cannot listen on ${host}: no URL can name an address with a zone`,
+      "listen at :: or at another address of this machine",
+    );
   http.timeout = IDLE_DEADLINE;
   await new Promise<void>((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => reject(bindError(error, host, port)));

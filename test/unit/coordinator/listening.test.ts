@@ -1,10 +1,11 @@
-/** How long someone who connects may say nothing, at both servers that there are: a coordinator's, and that of a folder of runs. */
+/** Where the two servers that there are listen, a coordinator's and that of a folder of runs, and how long someone who connects may say nothing. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { serveLibrary } from "../../../coordinator/dashboard/serve.ts";
 import { listen } from "../../../coordinator/server/server.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { failureOf } from "../../support/errors.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
 const place = { host: "127.0.0.1", port: 0, token: JoinToken.none };
@@ -23,6 +24,14 @@ const unfinished = {
   "half a header": "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
   "half a body": "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\ntoken=",
 };
+
+it("refuses an address with a zone, which nobody could be told as a URL", async () => {
+  const host = "fe80::1%lo";
+  expect(await failureOf(() => listen({ ...place, host, maxConnections: 9, partialBytes: 1 << 20 }))).toMatchObject({
+    code: "BIND_REFUSED",
+    message: "cannot listen on fe80::1%lo: no URL can name an address with a zone",
+  });
+});
 
 it.concurrent.each(Object.entries(servers))(
   "%s cuts off after ten seconds who has not sent a whole request",
