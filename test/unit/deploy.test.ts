@@ -1,7 +1,10 @@
-/** The Kubernetes manifests against what they start: commands and flags that there are, pages that are served, names that meet. */
+/**
+ * The Kubernetes manifests against what they start: commands and flags that there are, pages that are served, names that meet; and
+ * what they have in common with docker-compose.yml.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { buildProgram } from "../../coordinator/cli/program.ts";
 
 interface Container {
@@ -21,6 +24,7 @@ interface Manifest {
     readonly template: {
       readonly metadata: { readonly labels: Readonly<Record<string, string>> };
       readonly spec: {
+        readonly hostname?: string;
         readonly containers: readonly Container[];
         readonly volumes: readonly { readonly name: string; readonly secret?: { readonly secretName: string } }[];
       };
@@ -76,4 +80,12 @@ it("probes ask for the pages that say so", () => {
   expect(coordinator.livenessProbe!.httpGet).toEqual({ path: "/healthz", port: "lockstep" });
   expect(coordinator.startupProbe!.httpGet).toEqual({ path: "/healthz", port: "lockstep" });
   expect(coordinator.readinessProbe!.httpGet).toEqual({ path: "/readyz", port: "lockstep" });
+});
+
+it("a coordinator that is made anew has the host name of the one before, whose lock it else took for another host's", () => {
+  const compose = parse(readFileSync(new URL("../../docker-compose.yml", import.meta.url), "utf8"), {
+    merge: true,
+  }) as { readonly services: { readonly coordinator: { readonly hostname?: string } } };
+  expect(compose.services.coordinator.hostname).toBe("coordinator");
+  expect(pods.map(({ spec }) => spec.template.spec.hostname)).toEqual(["lockstep-coordinator", undefined]);
 });

@@ -135,6 +135,18 @@ it.runIf(boot !== "")(
   },
 );
 
+it.runIf(boot !== "")(
+  "takes over from a process of this host that was there before the machine was started anew",
+  async () => {
+    const folder = await temporaryFolder();
+    const name = `lock.${encodeURIComponent(hostname())}.${process.pid}.123456789`;
+    await writeFile(join(folder, name), "7d1c8a2e-0000-4000-8000-000000000000\n");
+    const { release } = await lockRun(folder);
+    expect(await readdir(folder)).not.toContain(name);
+    await release();
+  },
+);
+
 it.runIf(boot !== "")("asks no kernel about the processes of another", async () => {
   const folder = await temporaryFolder();
   await writeFile(join(folder, "lock.another.7.1"), "7d1c8a2e-0000-4000-8000-000000000000\n");
