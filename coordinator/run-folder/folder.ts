@@ -26,7 +26,7 @@ export interface RunFolder extends RunRecord {
   writeManifest(manifest: Manifest): Promise<void>;
   writeModel(file: "model.onnx" | "model.safetensors", bytes: Uint8Array): Promise<void>;
   /** To be asked before anything else is written. Throws DISK_FAILED where the folder is no longer this process's. */
-  check(): Promise<void>;
+  readonly check: () => Promise<void>;
   /** Gives the lock back. */
   close(): Promise<void>;
 }

@@ -30,8 +30,8 @@ const leftBehind = new Set<string>();
 /** A folder that this process has locked. */
 export interface RunLock {
   /** Throws DISK_FAILED where the folder has the claim no longer, and may be another run's by now. */
-  check(): Promise<void>;
-  release(): Promise<void>;
+  readonly check: () => Promise<void>;
+  readonly release: () => Promise<void>;
 }
 
 /** Locks `folder` until it is given back or this process ends. Throws RUN_LOCKED. */
