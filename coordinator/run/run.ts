@@ -8,7 +8,6 @@ import { ComputePool } from "../../shared/compute/pool.ts";
 import { piscinaThreads } from "../../shared/compute/threads.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { vectorBytes } from "../../shared/gradient/partial.ts";
-import { readTls } from "../../shared/tls.ts";
 import { readToken } from "../../shared/token.ts";
 import { compileSooner, tuneGarbageCollection } from "../../shared/v8.ts";
 import type { RunConfig } from "../config/config.ts";
@@ -20,6 +19,7 @@ import type { RunEvent, RunProfile, RunResult } from "../events.ts";
 import { EngineReferee } from "../exchange/referee.ts";
 import type { Referee } from "../exchange/referee.ts";
 import { siteOf } from "../http/routes.ts";
+import { Certificate } from "../server/certificate.ts";
 import type { RunView } from "../http/view.ts";
 import { startLocalWorkers } from "../local-workers/local-workers.ts";
 import type { LocalWorkers } from "../local-workers/local-workers.ts";
@@ -71,12 +71,23 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   const audience = new Audience(onEvent);
   await using cleanUp = new AsyncDisposableStack();
   const token = readToken(config.tokenFile, process.env);
-  const tls = config.tls === undefined ? undefined : readTls(config.tls, new Date());
+  const certificate = config.tls === undefined ? undefined : new Certificate(config.tls);
   const ingredients = await ingredientsOf(config, resume, audience.notify);
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
   const partialBytes = vectorBytes(ingredients.layouts.partial.train);
+  const tls = certificate?.material;
   const doors = await openDoors({ host, port, token, tls, maxConnections, partialBytes }, localWorkers, cleanUp);
+  const unwatch = certificate?.watch({
+    onRenewed: (material) => doors.outer.server.renew(material),
+    onFailure: ({ code, message }) =>
+      audience.notify({
+        type: "warning",
+        code,
+        message: `${message}: the certificate that was read before stays in use`,
+      }),
+  });
+  cleanUp.defer(() => unwatch?.());
   return await startAt(doors, ingredients, options, audience, cleanUp);
 }
 

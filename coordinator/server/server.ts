@@ -4,7 +4,7 @@
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { LockstepError } from "../../shared/errors.ts";
@@ -37,6 +37,8 @@ export interface Server {
   readonly url: string;
   /** Takes workers from now on, and shows the site if there is one; until then all are told to come again. */
   serve(listener: ServerListener, site?: Site): void;
+  /** Of a server with TLS: connections from now on are made with these. */
+  renew(tls: TlsMaterial): void;
   close(): Promise<void>;
 }
 
@@ -55,6 +57,7 @@ export async function listen(options: ListenOptions): Promise<Server> {
   const authority = await listenAt(http, host, port);
   return {
     url: `${tls === undefined ? "ws" : "wss"}://${authority}`,
+    renew: (material) => void (http instanceof TlsServer && http.setSecureContext(material)),
     serve: (listener, site = noSite) => serve(http, sockets, options, listener, site),
     async close() {
       for (const socket of sockets.clients) socket.terminate();
