@@ -5,8 +5,8 @@
  */
 
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
@@ -113,13 +113,27 @@ async function readIdx(folder: string, name: string, memory: number): Promise<Id
   );
 }
 
+/** No more is unpacked than the header says that there is: a small file may hold more than there is memory. */
 async function unzip({ path, bytes }: IdxFile): Promise<IdxFile> {
+  const chunks: Buffer[] = [];
+  let length = 0;
   try {
-    const plain = await promisify(gunzip)(bytes);
-    const held = new Uint8Array(sharedBuffer(plain.length));
-    held.set(plain);
+    for await (const chunk of Readable.from([bytes]).pipe(createGunzip({ chunkSize: UNPACKED_AT_ONCE }))) {
+      chunks.push(chunk as Buffer);
+      length += (chunk as Buffer).length;
+      const said = saidIn(chunks[0]!);
+      if (said !== undefined && length > said.headerLength + said.size)
+        throw invalid(path, said.headerLength, `expected ${sizeText(said)}, found more`, AGAIN);
+    }
+    const held = new Uint8Array(sharedBuffer(length));
+    let filled = 0;
+    for (const chunk of chunks) {
+      held.set(chunk, filled);
+      filled += chunk.length;
+    }
     return { path, bytes: held };
   } catch (cause) {
+    if (cause instanceof LockstepError) throw cause;
     throw new LockstepError(
       "DATA_INVALID",
       `${path}: the gzip data (${bytes.length} bytes) is damaged or cut short: ${String(cause)}`,
@@ -129,11 +143,34 @@ async function unzip({ path, bytes }: IdxFile): Promise<IdxFile> {
   }
 }
 
+const UNPACKED_AT_ONCE = 2 ** 20;
+
+interface Said {
+  readonly headerLength: number;
+  readonly lengths: readonly number[];
+  /** Bytes of data. */
+  readonly size: number;
+}
+
+const magicOf = (dimensions: number): number => 0x0800 + dimensions;
+
+/** What a header says of the data behind it; undefined where there is none of images or labels. */
+function saidIn(bytes: Uint8Array): Said | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const dimensions = [1, 3].find((each) => bytes.length >= 4 + 4 * each && view.getUint32(0) === magicOf(each));
+  if (dimensions === undefined) return undefined;
+  const lengths = Array.from({ length: dimensions }, (_, axis) => view.getUint32(4 + 4 * axis));
+  return { headerLength: 4 + 4 * dimensions, lengths, size: product(lengths) };
+}
+
+const sizeText = ({ size, lengths }: Said): string => `${size} bytes of data (${lengths.join(" × ")})`;
+
+const AGAIN = "Check that this is the right file, and fetch it again if it was cut short.";
+
 /** Checks the magic and the size; returns the dimensions. */
 function readHeader({ path, bytes, size = bytes.length }: IdxFile, holds: "images" | "labels"): readonly number[] {
   const dimensions = holds === "images" ? 3 : 1;
-  const magic = 0x0800 + dimensions;
-  const again = "Check that this is the right file, and fetch it again if it was cut short.";
+  const magic = magicOf(dimensions);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const headerLength = 4 + 4 * dimensions;
   if (bytes.length >= 4 && view.getUint32(0) !== magic)
@@ -141,23 +178,16 @@ function readHeader({ path, bytes, size = bytes.length }: IdxFile, holds: "image
       path,
       0,
       `expected the magic number ${hex(magic)} of IDX ${holds}, found ${hex(view.getUint32(0))}`,
-      again,
+      AGAIN,
     );
-  if (bytes.length < headerLength)
-    throw invalid(path, 0, `expected a header of ${headerLength} bytes, found ${bytes.length} bytes`, again);
-  const lengths = Array.from({ length: dimensions }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const empty = lengths.indexOf(0);
-  if (empty >= 0) throw invalid(path, 4 + 4 * empty, "expected a length of at least 1, found 0", again);
-  const expected = product(lengths);
+  const said = saidIn(bytes);
+  if (said === undefined)
+    throw invalid(path, 0, `expected a header of ${headerLength} bytes, found ${bytes.length} bytes`, AGAIN);
+  const empty = said.lengths.indexOf(0);
+  if (empty >= 0) throw invalid(path, 4 + 4 * empty, "expected a length of at least 1, found 0", AGAIN);
   const found = size - headerLength;
-  if (found !== expected)
-    throw invalid(
-      path,
-      headerLength,
-      `expected ${expected} bytes of data (${lengths.join(" × ")}), found ${found}`,
-      again,
-    );
-  return lengths;
+  if (found !== said.size) throw invalid(path, headerLength, `expected ${sizeText(said)}, found ${found}`, AGAIN);
+  return said.lengths;
 }
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;

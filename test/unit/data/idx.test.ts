@@ -114,6 +114,19 @@ it("refuses a truncated .gz at every length", async () => {
   }
 });
 
+it.each([3, 0])("unpacks no more of a .gz than the header of %i images says that there is", async (count) => {
+  const folder = await temporaryFolder();
+  await writeIdxFolder(folder, { "train-images-idx3-ubyte": undefined });
+  const path = join(folder, "train-images-idx3-ubyte.gz");
+  const bytes = new Uint8Array(2 ** 25);
+  bytes.set(idxBytes([count, 2, 2], []));
+  await writeFile(path, gzipSync(bytes));
+  expect(await failureOf(() => openData({ kind: "idx", path: folder }))).toMatchObject({
+    code: "DATA_INVALID",
+    message: `${path} at offset 16: expected ${count * 4} bytes of data (${count} × 2 × 2), found more`,
+  });
+});
+
 it("takes more classes when told so", async () => {
   const folder = await temporaryFolder();
   await writeIdxFolder(folder, { "t10k-labels-idx1-ubyte": idxBytes([2], [1, 25]) });
