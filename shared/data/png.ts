@@ -4,6 +4,7 @@
  */
 import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
 import { invalidFile } from "./files.ts";
+import { boundedPng } from "./png-bounds.ts";
 
 /** An image of 1 to 4 channels, of 2 and of 4 the last one its opacity. */
 export type Png = Pick<DecodedPng, "width" | "height" | "depth" | "channels" | "data" | "transparency">;
@@ -16,8 +17,9 @@ export function decodePng(path: string, bytes: Uint8Array): Png {
       "the PNG is interlaced and has less than 8 bits a channel, which is not read",
       "Save it without interlacing.",
     );
+  const bounded = boundedPng(path, bytes);
   try {
-    const png = decode(bytes, { checkCrc: true });
+    const png = decode(bounded, { checkCrc: true });
     const { palette, channels, width, height } = png;
     // An image in colour may have a palette too, as a suggestion.
     if (palette === undefined || channels !== 1) return png;

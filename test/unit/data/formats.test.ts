@@ -436,11 +436,18 @@ describe("a PNG image", () => {
     ends.writeUInt32BE(crc32(body), 4);
     return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
   };
-  /** 3 pixels in one row. @param colour 0 grey, 2 RGB, 3 indexed */
-  const png = (colour: number, depth: number, data: number[], before: Buffer[] = [], interlaced = 0): Buffer =>
+  /** @param colour 0 grey, 2 RGB, 3 indexed @param size width and height: 3 pixels in one row */
+  const png = (
+    colour: number,
+    depth: number,
+    data: number[],
+    before: Buffer[] = [],
+    interlaced = 0,
+    size = [0, 0, 0, 3, 0, 0, 0, 1],
+  ): Buffer =>
     Buffer.concat([
       Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
-      chunk("IHDR", 0, 0, 0, 3, 0, 0, 0, 1, depth, colour, 0, 0, interlaced),
+      chunk("IHDR", ...size, depth, colour, 0, 0, interlaced),
       ...before,
       chunk("IDAT", ...deflateSync(Uint8Array.of(0, ...data))),
       chunk("IEND"),
@@ -468,6 +475,11 @@ describe("a PNG image", () => {
       png(3, 8, [0, 1, 0], [palette, chunk("tRNS", 0)]),
       [0, 4, 0, 0, 5, 0, 0, 6, 0],
     ],
+    [
+      "a profile, which is not read, however long it is",
+      png(0, 8, [7, 8, 9], [chunk("iCCP", 0x78, 0, 0, ...deflateSync(Buffer.from("no profile")).subarray(0, -1))]),
+      [7, 8, 9],
+    ],
     ["a palette that is a suggestion", png(2, 8, [9, 8, 7, 6, 5, 4, 3, 2, 1], [palette]), [9, 6, 3, 8, 5, 2, 7, 4, 1]],
   ])("with %s", async (_, image, pixels) => {
     expect(await read(image)).toEqual(pixels);
@@ -485,6 +497,18 @@ describe("a PNG image", () => {
       png(0, 1, [0x80, 0, 0x80], [], 1),
       "the PNG is interlaced and has less than 8 bits a channel, which is not read",
       "Save it without interlacing.",
+    ],
+    [
+      "data for more pixels than it has",
+      png(0, 8, Array<number>(100).fill(0)),
+      "no readable PNG: its data unpacks to more than its 3 × 1 pixels take",
+      "again",
+    ],
+    [
+      "too many pixels",
+      png(0, 8, [0], [], 0, [0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]),
+      "the image is 30000 × 30000, and no more than 134,217,728 pixels are read",
+      "smaller",
     ],
   ])("with %s is refused", async (_, image, message, hint) => {
     const error = await failureOf(() => read(image));
