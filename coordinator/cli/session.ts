@@ -134,7 +134,7 @@ async function runToEnd(
       onEvent: (event) => {
         renderer.event(event);
         if (event.type !== "listening" || localWorkers > 0) return;
-        for (const url of reachableAddresses(event.url)) {
+        for (const url of reachableAddresses(event.url, networkInterfaces())) {
           renderer.say(`start workers with: ${commandLine(`worker ${url}`)}`);
         }
       },
@@ -166,11 +166,14 @@ export function lastLines(result: RunResult, next: Next, quiet: boolean): string
   }
 }
 
-/** Where other machines reach a coordinator that listens at all of this machine's addresses. */
-function reachableAddresses(url: string): string[] {
+/** Where other machines reach a coordinator that listens at all of this machine's addresses. IPv6 is told where there is no other. */
+export function reachableAddresses(url: string, interfaces: ReturnType<typeof networkInterfaces>): string[] {
   const { protocol, hostname, port } = new URL(url);
   if (hostname !== "0.0.0.0" && hostname !== "[::]") return [url];
-  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  const outside = addresses.filter(({ family, internal }) => family === "IPv4" && !internal);
-  return outside.length === 0 ? [url] : outside.map(({ address }) => `${protocol}//${address}:${port}`);
+  const outside = Object.values(interfaces).flatMap((entries) => entries?.filter(({ internal }) => !internal) ?? []);
+  const hosts = outside.flatMap(({ family, address }) => (family === "IPv4" ? [address] : []));
+  // An address of one link is none without its zone, which no URL can name.
+  if (hosts.length === 0 && hostname === "[::]")
+    for (const each of outside) if (each.family === "IPv6" && each.scopeid === 0) hosts.push(`[${each.address}]`);
+  return hosts.length === 0 ? [url] : hosts.map((host) => `${protocol}//${host}:${port}`);
 }

@@ -1,11 +1,12 @@
 /** What a scripted run looks like: as sentences, as JSON, at each level, on a terminal; and its last lines. */
 import { execFileSync } from "node:child_process";
+import type { NetworkInterfaceInfo } from "node:os";
 import { Writable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { bytes, duration, quoted } from "../../../coordinator/cli/format.ts";
 import { barLine, rendererFor } from "../../../coordinator/cli/render.ts";
 import { endSentence, sentenceOf } from "../../../coordinator/cli/sentences.ts";
-import { lastLines } from "../../../coordinator/cli/session.ts";
+import { lastLines, reachableAddresses } from "../../../coordinator/cli/session.ts";
 import type { RunEvent, RunResult } from "../../../coordinator/events.ts";
 import { openLog } from "../../../shared/log.ts";
 import type { LogSettings } from "../../../shared/log.ts";
@@ -292,5 +293,25 @@ describe("a word in a command to copy", () => {
 
   it("is plain where it can be", () => {
     expect(quoted("../runs/first_1.2")).toBe("../runs/first_1.2");
+  });
+});
+
+describe("the address that workers elsewhere are given", () => {
+  const at = (family: "IPv4" | "IPv6", address: string, scopeid = 0, internal = false) =>
+    ({ family, address, scopeid, internal, netmask: "", mac: "", cidr: null }) as NetworkInterfaceInfo;
+  const lo = [at("IPv4", "127.0.0.1", 0, true), at("IPv6", "::1", 0, true)];
+  const six = [at("IPv6", "fe80::1", 2), at("IPv6", "fd00::2")];
+  const both = { lo, eth0: [at("IPv4", "10.0.0.7"), ...six] };
+
+  it("is the one listened at, or where that is any of this machine's, each that is reached from outside", () => {
+    expect(reachableAddresses("ws://127.0.0.1:7000", both)).toEqual(["ws://127.0.0.1:7000"]);
+    expect(reachableAddresses("ws://0.0.0.0:7000", both)).toEqual(["ws://10.0.0.7:7000"]);
+    expect(reachableAddresses("wss://[::]:7000", both)).toEqual(["wss://10.0.0.7:7000"]);
+  });
+
+  it("is one of IPv6 where there is no other, but none of a link", () => {
+    expect(reachableAddresses("ws://[::]:7000", { lo, eth0: six })).toEqual(["ws://[fd00::2]:7000"]);
+    expect(reachableAddresses("ws://0.0.0.0:7000", { lo, eth0: six })).toEqual(["ws://0.0.0.0:7000"]);
+    expect(reachableAddresses("ws://[::]:7000", { lo })).toEqual(["ws://[::]:7000"]);
   });
 });
