@@ -143,10 +143,16 @@ function roleOfSecret(context: SiteContext, secret: string, access: Access, gate
 }
 
 async function login(context: SiteContext, access: Access, gate: Gate, secure: boolean): Promise<Response> {
+  // Nobody needs to, and forms that come slowly would only take the place of others.
+  if (!access.isGuarded) return context.redirect("./", 303);
+  const again = (problem: "wait" | "wrong"): Response | Promise<Response> =>
+    context.html(loginPage("/login", problem), 401);
+  // Before the form has come: it need never come.
+  if (gate.objectionTo(addressOf(context), performance.now()) !== undefined) return again("wait");
   // What breaks off, and what is no such form, holds no token: a stranger sent it, and it is no defect.
   const form = new URLSearchParams(await context.req.text().catch(() => ""));
   const role = roleOfSecret(context, form.get("token")?.trim() ?? "", access, gate);
-  if (role instanceof Response) return context.html(loginPage("/login", role.status === 429 ? "wait" : "wrong"), 401);
+  if (role instanceof Response) return again(role.status === 429 ? "wait" : "wrong");
   const value = access.session(role, Date.now());
   setCookie(context, SESSION_COOKIE, value, {
     httpOnly: true,

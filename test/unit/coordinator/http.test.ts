@@ -1,4 +1,5 @@
 /** The coordinator's HTTP edge, over real sockets: who is shown what, who may do something, and what a flood gets. */
+import { once } from "node:events";
 import { request } from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
@@ -241,6 +242,32 @@ describe("bodies", () => {
     for (let count = 0; count < 10; count++) expect(await sendRaw(at, head, body)).toBe(401);
     expect((await askAt(at)("/page", bearer(secret))).status).toBe(429);
     expect(written).toEqual([]);
+  });
+
+  it.each([
+    ["where there is a token, from an address whose forms broke off before", token, "401"],
+    ["where there is none", JoinToken.none, "303"],
+  ])("forms that never come whole take no place, %s", async (_, with_, status) => {
+    const place = await serve(with_);
+    const ask = askAt(place);
+    const beginForms = () =>
+      Promise.all(
+        Array.from({ length: 64 }, async () => {
+          const socket = connect(place.port, place.hostname);
+          onTestFinished(() => void socket.destroy());
+          await once(socket, "connect");
+          socket.write(`POST /login HTTP/1.1\r\nHost: ${place.hostname}\r\nContent-Length: 100\r\n\r\ntoken=`);
+          return socket;
+        }),
+      );
+    const [cookie = ""] = (await ask("/login", form, "POST", `token=${secret}`)).headers["set-cookie"] ?? [];
+    for (const socket of await beginForms()) socket.destroy();
+    const looked = async (): Promise<number> => (await ask("/page", { cookie: cookie.split(";")[0]! })).status;
+    await expect.poll(looked).toBe(200);
+    // Answered, and not cut off when ten seconds are over.
+    const answers = await Promise.all((await beginForms()).map((socket) => once(socket, "data")));
+    expect(new Set(answers.map(([head]) => String(head).slice(9, 12)))).toEqual(new Set([status]));
+    expect(await looked()).toBe(200);
   });
 
   it("whoever hangs up in the middle of a form leaves nothing in the log", async () => {
