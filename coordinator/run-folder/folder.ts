@@ -3,7 +3,8 @@
  * model.onnx and model.safetensors. It appears at once with config and manifest in it, and nothing existing is overwritten.
  */
 
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
@@ -41,7 +42,9 @@ export async function createRun(path: string, record: RunRecord): Promise<RunFol
       "Use up to 100 letters, digits, dots, dashes and underscores, starting with a letter or digit.",
     );
   await onDisk(path, () => makeFolders(dirname(path)));
-  const draft = await onDisk(path, () => mkdtemp(join(dirname(path), `.${name}-`)));
+  // Not `mkdtemp`, whose folders nobody else can open whatever this user's umask says.
+  const draft = join(dirname(path), `.${name}-${randomUUID()}`);
+  await onDisk(path, () => mkdir(draft));
   try {
     await onDisk(path, () => mkdir(checkpointFolder(draft)));
     await writeAtomically(join(draft, "config.json"), jsonText(record.config));

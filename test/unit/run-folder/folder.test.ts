@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { createRun, readRun, resumeRun } from "../../../coordinator/run-folder/folder.ts";
@@ -22,6 +22,15 @@ it("creates the folder with config and manifest, and the folder above it", async
   expect(await readFile(join(path, "config.json"), "utf8")).toBe(`${JSON.stringify(record.config, null, 2)}\n`);
   await run.close();
   expect(await readdir(path)).toEqual(["checkpoints", "config.json", "manifest.json"]);
+});
+
+it("lets others of this machine look at the run, as far as the umask does", async () => {
+  const path = join(await temporaryFolder(), "run");
+  await (await createRun(path, record)).close();
+  const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
+  expect(await modeOf(path)).toBe(0o777 & ~process.umask());
+  expect(await modeOf(join(path, "checkpoints"))).toBe(await modeOf(path));
+  expect(await modeOf(join(path, "config.json"))).toBe(0o666 & ~process.umask());
 });
 
 it("refuses a run that exists, changes nothing and says what to do", async () => {
