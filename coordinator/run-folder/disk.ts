@@ -3,6 +3,7 @@
  * folder synced, without which a rename may be forgotten by a power cut.
  */
 
+import { constants as flags } from "node:fs";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
@@ -12,6 +13,14 @@ import { LockstepError } from "../../shared/errors.ts";
 /** Ends the name of a file that is still being written. */
 const partialSuffix = ".partial";
 let writes = 0;
+
+/**
+ * How files of a run folder are opened whose old lines stay: never through a link, which a folder from somebody else may have to any
+ * file of this user. Windows has no such flag.
+ */
+const direct = flags.O_NOFOLLOW ?? 0;
+export const ADDING = flags.O_WRONLY | flags.O_APPEND | flags.O_CREAT | direct;
+export const CHANGING = flags.O_RDWR | direct;
 
 /** Puts `content`, whole or piece by piece, at `path`, or fails with DISK_FAILED and leaves what was there. */
 export function writeAtomically(path: string, content: Uint8Array | string | AsyncIterable<string>): Promise<void> {
@@ -62,6 +71,15 @@ export async function reading<T>(path: string, operation: () => Promise<T>): Pro
   }
 }
 
+const tooManyOpen = "Raise the limit of open files (ulimit -n); a run that has begun goes on with --resume.";
+
+/** Where it is not the disk that is at fault. */
+const hints: Readonly<Record<string, string>> = {
+  ELOOP: "It is a link, and those are not followed: put the file itself there.",
+  EMFILE: tooManyOpen,
+  ENFILE: tooManyOpen,
+};
+
 /** Makes created, renamed and removed names in `folder` durable. */
 export async function syncFolder(folder: string): Promise<void> {
   // Windows neither opens folders as files nor needs this.
@@ -84,7 +102,8 @@ export async function onDisk<T>(path: string, operation: () => Promise<T>): Prom
     throw new LockstepError(
       "DISK_FAILED",
       `cannot use ${path}: ${nameOf(code)}`,
-      "Check that the disk has room and the folder may be written; a run that has begun goes on with --resume.",
+      hints[code] ??
+        "Check that the disk has room and the folder may be written; a run that has begun goes on with --resume.",
       { cause },
     );
   }

@@ -5,7 +5,7 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunEvent } from "../events.ts";
-import { onDisk } from "./disk.ts";
+import { ADDING, onDisk } from "./disk.ts";
 import { linesIn } from "./lines.ts";
 
 /** An event with its time in milliseconds since 1970. */
@@ -47,7 +47,7 @@ export class EventLog {
     this.#lines = "";
     try {
       await this.#check();
-      await onDisk(this.#path, () => appendFile(this.#path, lines));
+      await onDisk(this.#path, () => appendFile(this.#path, lines, { flag: ADDING }));
     } catch (error) {
       this.#failed = true;
       this.#onFailure(error);

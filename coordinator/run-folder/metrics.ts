@@ -6,7 +6,7 @@
 
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { onDisk, writeAtomically } from "./disk.ts";
+import { ADDING, CHANGING, onDisk, writeAtomically } from "./disk.ts";
 import { linesIn } from "./lines.ts";
 
 /** Each time so many more characters of lines wait, they should be written. */
@@ -54,7 +54,7 @@ export class MetricsLog {
     { waitingAtMost = WAITING_AT_MOST, check = async () => {} }: MetricsOptions = {},
   ): Promise<MetricsLog> {
     const path = metricsPath(runPath);
-    await onDisk(path, async () => (await open(path, "a")).close());
+    await onDisk(path, async () => (await open(path, ADDING)).close());
     return new MetricsLog(path, waitingAtMost, check);
   }
 
@@ -90,7 +90,7 @@ export class MetricsLog {
   async #write(): Promise<number> {
     if (this.#pending === "") return 0;
     await this.#check();
-    const file = await open(this.#path, "a");
+    const file = await open(this.#path, ADDING);
     try {
       const { size } = await file.stat();
       const start = Math.min(size, this.#tornAt ?? size);
@@ -169,7 +169,7 @@ async function* linesThat(path: string, stay: (record: MetricsRecord) => boolean
 
 const cutOff = (path: string, size: number): Promise<void> =>
   onDisk(path, async () => {
-    const file = await open(path, "r+");
+    const file = await open(path, CHANGING);
     try {
       await file.truncate(size);
       await file.sync();

@@ -1,5 +1,15 @@
 import { constants } from "node:buffer";
-import { appendFile, mkdir, open, readdir, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
+import {
+  appendFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  writeFile,
+  type FileHandle,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { cutBackMetrics, MetricsLog, readMetrics } from "../../../coordinator/run-folder/metrics.ts";
@@ -131,6 +141,23 @@ it("fails with DISK_FAILED, naming the file", async () => {
       message: `cannot ${cannot} ${join(run, "metrics.jsonl")}: EISDIR`,
     });
 });
+
+it.skipIf(process.platform === "win32")(
+  "neither cuts back nor adds to a file elsewhere that a link leads to",
+  async () => {
+    const [run, home] = [await temporaryFolder(), await temporaryFolder()];
+    const theirs = join(home, "precious");
+    await writeFile(theirs, "not metrics\n");
+    await symlink(theirs, join(run, "metrics.jsonl"));
+    for (const action of [() => MetricsLog.open(run), () => cutBackMetrics(run, 1)])
+      expect(await failureOf(action)).toMatchObject({
+        code: "DISK_FAILED",
+        message: `cannot use ${join(run, "metrics.jsonl")}: ELOOP`,
+        hint: "It is a link, and those are not followed: put the file itself there.",
+      });
+    expect(await readFile(theirs, "utf8")).toBe("not metrics\n");
+  },
+);
 
 it("loses no line that is appended while a flush is under way", async () => {
   const run = await temporaryFolder();
