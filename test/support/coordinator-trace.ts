@@ -93,6 +93,11 @@ export class CoordinatorTrace {
     return transition(this.state, event, this.now);
   }
 
+  /** What is told of it, for what the lines leave out. */
+  told(event: CoordinatorEvent): RunEvent[] {
+    return this.effects(event).flatMap((effect) => (effect.type === "notify" ? [effect.event] : []));
+  }
+
   connect(worker: string, { isLocal = false, isOwn = false } = {}): string[] {
     return this.feed({
       type: "connected",
@@ -207,10 +212,9 @@ export class CoordinatorTrace {
   /** The same; returns the events of one type that followed, for what their lines leave out. */
   finishWorkFor<Type extends RunEvent["type"]>(type: Type): Extract<RunEvent, { type: Type }>[] {
     this.#deliver();
-    const events = this.effects(this.#commitment()).flatMap((effect) =>
-      effect.type === "notify" ? [effect.event] : [],
+    return this.told(this.#commitment()).filter(
+      (event): event is Extract<RunEvent, { type: Type }> => event.type === type,
     );
-    return events.filter((event): event is Extract<RunEvent, { type: Type }> => event.type === type);
   }
 
   /** Time passes in small steps, in which all but `silent` send heartbeats; returns what followed. */

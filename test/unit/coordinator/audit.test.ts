@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Settings } from "../../../coordinator/core/settings.ts";
+import { workerId } from "../../../shared/ids.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
 /** Workers that wait for each other; with two, a has 0-2 and b has 2-4 of the open step. */
@@ -34,7 +35,10 @@ describe("an audited partial", () => {
     const audited: string[] = [];
     const run = cluster("a b", { audit: 0.25, epochs: 1_000, testSamples: 0 });
     for (let step = 0; step < 2_000; step++) {
-      for (const [key, piece] of run.state.work!.pieces) if (piece.copies === 2) audited.push(key);
+      const { pieces, trusting } = run.state.work!;
+      for (const [key, piece] of pieces) if (piece.copies === 2) audited.push(key);
+      // A sum that is compared must be known by itself, also where the others are not.
+      expect(trusting).toBe([...pieces.values()].every(({ copies }) => copies === 1));
       run.state.work!.pieces.forEach((piece) => (piece.copies = 1));
       run.finishWork();
     }
@@ -61,11 +65,31 @@ describe("an audited partial", () => {
     expect(run.state.audits).toBe(0);
   });
 
+  it("of the only worker is used unaudited under `exact: off`, and nobody else is asked", () => {
+    const run = cluster("a", { audit: 1, exact: false });
+    expect(run.assembled("a", "0-4")).toEqual(["fold a 0-4", "commit train 0"]);
+  });
+
+  it("that the coordinator has computed when its only worker is gone is asked about again, of the next one", () => {
+    const run = cluster("a", { audit: 1 });
+    run.assembled("a", "0-4");
+    run.disconnect("a");
+    expect(run.judged("0-4", [])).toEqual([]);
+    run.join("b");
+    expect(run.assembled("b", "0-4")).toEqual(["judge 0-4"]);
+  });
+
   it("waits for a second worker where the run wants two", () => {
     const run = cluster("a b", { audit: 1, minWorkers: 2 });
     run.assembled("a", "0-2");
     run.disconnect("b");
-    expect(run.judged("0-2", undefined)).toEqual(["notify waiting"]);
+    const unable = {
+      type: "judged",
+      work: run.state.work!.name,
+      node: { start: 0, end: 2 },
+      right: undefined,
+    } as const;
+    expect(run.told(unable)).toEqual([{ type: "waiting", workers: 1, needed: 2 }]);
     expect(run.pass(1_000)).toEqual([]);
     run.join("c");
     expect(run.assembled("c", "0-2")).toEqual(["compare a c 0-2"]);
@@ -154,6 +178,58 @@ describe("two workers that differ", () => {
     expect(run.join("c")).toContain("c ← assignment train 0: 0-2");
     expect(run.assembled("c", "0-2")).toEqual(["compare a b c 0-2"]);
     expect(run.compared("0-2", "a c", "b").slice(0, 3)).toEqual(letGo("b"));
+  });
+
+  it("are told apart by a third also where the first of them is the liar", () => {
+    const run = differing();
+    run.compared("0-2", "a", "b");
+    run.judged("0-2", undefined);
+    run.join("c");
+    run.assembled("c", "0-2");
+    expect(run.compared("0-2", "a", "b c").slice(0, 3)).toEqual(letGo("a"));
+  });
+
+  it("are named, with the shards and what decides", () => {
+    const disputed = (changes: Partial<Settings>, event: "compared" | "judged", notFinite = false): string => {
+      const run = cluster("a b", { audit: 1, ...changes });
+      const [work, node] = [run.state.work!.name, { start: 2, end: 4 }];
+      run.assembled("b", "2-4");
+      run.assembled("a", "2-4", "train 0", !notFinite);
+      const compared = { type: "compared", work, node, groups: [[workerId("b")], [workerId("a")]] } as const;
+      const first = run.told(compared);
+      const [told] = event === "compared" ? first : run.told({ type: "judged", work, node, right: undefined });
+      return told?.type === "warning" ? told.message : "";
+    };
+    const differed = "sent different bits for shards 2 to 3 of train step 0: ";
+    expect(disputed({}, "compared")).toBe(`workers b and a ${differed}the coordinator computes it too`);
+    expect(disputed({}, "judged")).toMatch(
+      /: this coordinator's own arithmetic is another, so one more worker has to decide$/,
+    );
+    expect(disputed({ exact: false }, "compared")).toContain(`${differed}under \`exact: off\` the first is used;`);
+    expect(disputed({ exact: false }, "compared", true)).toContain("`exact: off` that of a is not finite;");
+  });
+
+  it("let go, have taken part since the step behind that which was open when they became ready", () => {
+    const run = cluster("a b", { audit: 1, testSamples: 0 });
+    run.disconnect("b");
+    run.connect("c");
+    run.hello("c");
+    const next = (): void => {
+      run.assembled("a", "0-2");
+      run.assembled("a", "2-4");
+      run.judged("0-2", ["a"]);
+      run.judged("2-4", ["a"]);
+      run.committed();
+    };
+    next();
+    expect(run.state.steps).toBe(1);
+    run.ready("c");
+    const [node] = Object.keys(run.owners());
+    run.assembled("a", node!);
+    run.assembled("c", node!);
+    run.compared(node!, "a", "c");
+    run.judged(node!, ["a"]);
+    expect([...run.state.quarantined.values()]).toEqual([{ worker: "c", step: 2, since: 2 }]);
   });
 
   it("are told apart by another even when one of them is gone: nobody has confirmed the other", () => {
@@ -263,6 +339,26 @@ describe("two workers that differ", () => {
     run.compared("0-2", "a", "b");
     run.judged("0-2", ["a"]);
     expect(run.judged("0-2", ["b"])).toEqual([]);
+  });
+
+  it("are compared and judged in no other step, and where none is open in none", () => {
+    const run = differing("a b", { trainSamples: 80 });
+    const [work, node] = [run.state.work!.name, { start: 0, end: 2 }];
+    run.feed({ type: "pause" });
+    for (const open of [true, false]) {
+      while (run.state.work?.name.step === work.step || (!open && run.state.work !== undefined)) {
+        for (const [key, owners] of Object.entries(run.owners())) {
+          for (const worker of owners.split(" ")) run.assembled(worker, key);
+          run.compared(key, owners);
+        }
+        run.committed();
+      }
+      expect(run.state.work === undefined).toBe(!open);
+      if (open) for (const worker of ["a", "b"]) run.assembled(worker, "0-2");
+      expect(run.feed({ type: "compared", work, node, groups: [[workerId("a"), workerId("b")]] })).toEqual([]);
+      if (open) run.compared("0-2", "a", "b");
+      expect(run.feed({ type: "judged", work, node, right: [workerId("b")] })).toEqual([]);
+    }
   });
 
   it("are judged in the step that they differ in: what was asked before it began anew is no answer", () => {

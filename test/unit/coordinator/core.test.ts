@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { CoordinatorEffect } from "../../../coordinator/core/events.ts";
+import type { Settings } from "../../../coordinator/core/settings.ts";
 import { freshWatch } from "../../../coordinator/core/watch.ts";
+import type { RunEvent } from "../../../coordinator/events.ts";
+import { LockstepError } from "../../../shared/errors.ts";
 import { stepNumber, workerId } from "../../../shared/ids.ts";
 import { MOST_WORKS_AHEAD } from "../../../shared/protocol/messages.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
@@ -65,6 +69,25 @@ describe("a step", () => {
     ]);
   });
 
+  it("is not assigned ahead where there is none, or where it has not as many samples as the others named with it", () => {
+    const run = new CoordinatorTrace({ trainSamples: 32, testSamples: 0, epochs: 1 });
+    const assigned = run.join("a");
+    while (run.state.phase !== "ended") {
+      run.now += 20;
+      assigned.push(...run.finishWork());
+    }
+    const assignments = (lines: readonly string[]): string[] => lines.filter((line) => line.includes("assignment"));
+    expect(assignments(assigned)).toEqual([
+      "a ← assignment train 0: 0-4",
+      "a ← assignment train 1: 0-4",
+      "a ← assignment train 2+1: 0-4",
+    ]);
+    const uneven = new CoordinatorTrace({ trainSamples: 28, testSamples: 0, epochs: 1 });
+    uneven.join("a");
+    uneven.now += 20;
+    expect(assignments(uneven.finishWork())).toEqual(["a ← assignment train 2: 0-4"]);
+  });
+
   it("is shared out by threads, and a surplus of workers stands by", () => {
     const run = new CoordinatorTrace({ startWorkers: 3 });
     run.join("a", 2);
@@ -116,6 +139,74 @@ describe("a step", () => {
     run.finishWork();
     expect(run.state.work).toMatchObject({ samples: 1, shards: 1, offset: 8, epoch: 0 });
     expect(run.owners()).toEqual({ "0-1": "a" });
+  });
+});
+
+describe("an evaluation", () => {
+  /** After how many steps there is one, of two in an epoch. */
+  function evaluatedAfter(changes: Partial<Settings>): number[] {
+    const run = new CoordinatorTrace(changes);
+    run.join("a");
+    const after: number[] = [];
+    while (run.state.phase !== "ended") {
+      if (run.state.work!.name.kind === "evaluate") after.push(run.state.steps);
+      run.finishWork();
+    }
+    return after;
+  }
+
+  it("comes after every so many epochs and after the last, or after the last alone", () => {
+    expect(evaluatedAfter({ epochs: 5, evaluateEvery: 2 })).toEqual([4, 8, 10]);
+    expect(evaluatedAfter({ epochs: 5, evaluateEvery: 0 })).toEqual([10]);
+    expect(evaluatedAfter({ epochs: 2, testSamples: 0 })).toEqual([]);
+  });
+
+  it("is of all test samples, in chunks of which the last may be smaller", () => {
+    const run = new CoordinatorTrace({ trainSamples: 8, testSamples: 7 });
+    run.join("a");
+    run.finishWork();
+    expect(run.state.work).toMatchObject({ epoch: 0, offset: 0, samples: 7, shards: 3 });
+  });
+});
+
+describe("what is said of a step and of an epoch", () => {
+  it("are means over their samples, and the rate that the step was taken with", () => {
+    const measured = { metrics: [{ kind: "topK", k: 1 }], target: { kind: "class", classes: 2 } } as const;
+    const halved = {
+      spec: { kind: "step", every: 1, factor: 0.5 },
+      learningRate: 1,
+      batch: 8,
+      stepsPerEpoch: 2,
+    } as const;
+    const run = new CoordinatorTrace({ measured, schedule: { ...halved, epochs: 2 } });
+    run.now = 1_000;
+    run.join("a");
+    const committed = (loss: number, correct: number, samples: number, evaluated = {}): RunEvent[] => {
+      run.now += 100;
+      return run.told({
+        type: "committed",
+        sums: { loss, correct, samples, evaluated },
+        finite: true,
+        isAsAdvanced: false,
+      });
+    };
+    const constant = { epochs: 2, workers: 1 };
+    const step = { type: "step", ...constant, steps: 4, samplesPerSecond: 80 };
+    expect(committed(16, 2, 8)).toEqual([
+      { ...step, step: 1, epoch: 1, loss: 2, accuracy: 0.25, learningRate: 1, secondsLeft: 24 / 80 },
+    ]);
+    expect(committed(8, 4, 8)).toEqual([
+      { ...step, step: 2, epoch: 1, loss: 1, accuracy: 0.5, learningRate: 1, secondsLeft: 16 / 80 },
+    ]);
+    const epoch = { type: "epoch", epochs: 2, loss: 1.5, accuracy: 0.375 };
+    expect(committed(3, 3, 6, { top1: [4] })).toEqual([
+      { ...epoch, epoch: 1, testLoss: 0.5, testAccuracy: 0.5, testFigures: { top1: 4 / 6 }, seconds: 0.3 },
+    ]);
+    expect(committed(16, 2, 8)).toMatchObject([{ type: "step", step: 3, epoch: 2, learningRate: 0.5 }]);
+    committed(8, 4, 8);
+    expect(committed(6, 3, 6, { top1: [6] })).toMatchObject([
+      { ...epoch, epoch: 2, testLoss: 1, testFigures: { top1: 1 }, seconds: 0.3 },
+    ]);
   });
 });
 
@@ -189,6 +280,19 @@ describe("a run's end", () => {
     expect(run.state.steps).toBe(1);
     expect(run.state.steering).toBe(before);
     expect(String(run.state.stopRequested)).toContain("step 2 of training is not finite (mean loss NaN)");
+    // Of a gradient that is not, the loss may yet be.
+    const other = new CoordinatorTrace();
+    other.join("a");
+    other.finishWork(16, false);
+    expect(String(other.state.stopRequested)).toContain("step 1 of training is not finite (mean loss 2)");
+  });
+
+  it("is what was asked for first", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    run.feed({ type: "stop", reason: "user" });
+    run.feed({ type: "stop", reason: new LockstepError("DISK_FAILED", "full") });
+    expect(run.finishWork().at(-1)).toBe("finish stopped");
   });
 });
 
@@ -275,13 +379,14 @@ describe("a checkpoint", () => {
 });
 
 describe("what is frozen among the parameters", () => {
+  const sentIn = (effects: readonly CoordinatorEffect[]): string[] =>
+    effects.flatMap((effect) => (effect.type === "send-parameters" ? [`${effect.worker} ${effect.part}`] : []));
+
   /** Which part of them each worker is sent for the work that follows the open one. */
   function sentNext(run: CoordinatorTrace): string[] {
     for (const [node, owner] of Object.entries(run.owners())) run.assembled(owner, node);
     const sums = { loss: 8, correct: 4, samples: 8 };
-    return run
-      .effects({ type: "committed", sums, finite: true, isAsAdvanced: false })
-      .flatMap((effect) => (effect.type === "send-parameters" ? [`${effect.worker} ${effect.part}`] : []));
+    return sentIn(run.effects({ type: "committed", sums, finite: true, isAsAdvanced: false }));
   }
 
   it("is sent to each worker until it has computed with an even and with an odd version", () => {
@@ -290,10 +395,26 @@ describe("what is frozen among the parameters", () => {
     run.join("b");
     expect(sentNext(run)).toEqual(["a whole", "b whole"]);
     expect(sentNext(run)).toEqual(["a trained", "b trained"]);
+    // So is one that comes later, with whichever it begins.
+    run.join("c");
+    const lost = run.effects({ type: "disconnected", worker: workerId("b"), reason: "gone" });
+    expect(sentIn(lost)).toEqual(["c whole"]);
   });
 });
 
 describe("a checkpoint that is asked for while a step is open", () => {
+  it("is written before that step begins anew, where its sums are spoiled", () => {
+    const run = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    run.join("a");
+    run.finishWork();
+    run.feed({ type: "save" });
+    expect(run.feed({ type: "spoiled", by: [] }).slice(0, 3)).toEqual([
+      "notify warning LOSS_NOT_FINITE",
+      "checkpoint",
+      "open train 1",
+    ]);
+  });
+
   it("is written behind the step's line, which it holds", () => {
     const run = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
     run.join("a");

@@ -28,6 +28,34 @@ describe("a lost worker", () => {
     expect(run.assembled("b", "2-4")).toContain("commit train 0");
   });
 
+  it("has none to give away where no step is open", () => {
+    const run = new CoordinatorTrace({ startWorkers: 3 });
+    run.join("a");
+    run.join("b");
+    const lost = { type: "worker-lost", worker: "a", reason: "gone", reassigned: 0, workers: 1 };
+    expect(run.told({ type: "disconnected", worker: workerId("a"), reason: "gone" })).toEqual([lost]);
+    const open = pair();
+    expect(open.told({ type: "disconnected", worker: workerId("a"), reason: "gone" })).toEqual([
+      { ...lost, reassigned: 1 },
+    ]);
+  });
+
+  it("has its pieces given to who has the least to do", () => {
+    const run = new CoordinatorTrace({ startWorkers: 3, shards: 8, batch: 16, trainSamples: 32 });
+    for (const [worker, threads] of [
+      ["a", 3],
+      ["b", 3],
+      ["c", 2],
+    ] as const)
+      run.join(worker, threads);
+    // Of a tree's nodes, b has two, and c one that is larger than each of them.
+    expect(run.owners()).toEqual({ "0-2": "a", "2-3": "a", "3-4": "b", "4-6": "b", "6-8": "c" });
+    expect(run.disconnect("a").filter((line) => line.includes("assignment"))).toEqual([
+      "c ← assignment train 0: 0-2",
+      "b ← assignment train 0: 2-3",
+    ]);
+  });
+
   it("without another leaves its pieces to the next that joins", () => {
     const run = new CoordinatorTrace();
     run.join("a");
@@ -73,6 +101,18 @@ describe("a lost worker", () => {
     expect(run.pass(1_000, ["a"])).toEqual(["a close", "notify worker-lost", ...given]);
   });
 
+  it("is told of with the reason", () => {
+    const lost = { type: "worker-lost", worker: "a", reassigned: 1, workers: 1 };
+    const silent = pair();
+    silent.pass(15_000, ["a"]);
+    silent.now += 1_000;
+    expect(silent.told({ type: "tick" })).toMatchObject([{ ...lost, reason: "silent for 15 s" }]);
+    const damaged = { type: "damaged", version: stepNumber(0) } as const;
+    expect(pair().told({ type: "message", worker: workerId("a"), message: damaged })).toMatchObject([
+      { ...lost, reason: "parameters of step 1 came to it damaged" },
+    ]);
+  });
+
   it("is none whose bytes still come, of a message that takes long on a slow link", () => {
     const run = pair();
     for (let second = 0; second < 60; second++) {
@@ -86,6 +126,15 @@ describe("a lost worker", () => {
     run.pass(1_000);
     run.now += 60_000;
     expect(run.feed({ type: "tick" }).filter((line) => line.includes("lost"))).toEqual([]);
+    expect(run.pass(16_000, ["a"])).toContain("notify worker-lost");
+  });
+
+  it("is one that is silent after that, also if it was heard before the coordinator noticed", () => {
+    const run = pair();
+    run.pass(1_000);
+    run.now += 60_000;
+    run.feed({ type: "heard", worker: workerId("a") });
+    run.feed({ type: "tick" });
     expect(run.pass(16_000, ["a"])).toContain("notify worker-lost");
   });
 
@@ -105,6 +154,8 @@ describe("a lost worker", () => {
     run.disconnect("b");
     expect(run.finishWork().slice(2)).toEqual(["notify waiting"]);
     expect(run.pass(5_000)).toEqual([]);
+    // What comes meanwhile is of no step that is open.
+    expect(run.segment("a", "0-4", { work: "train 1" })).toEqual(["a ← PARTIAL_STALE train 1: 0-4"]);
     // What a was assigned ahead it has computed in vain meanwhile: it is told again.
     expect(run.join("c").slice(0, 4)).toEqual([
       "notify worker-joined",
@@ -124,6 +175,18 @@ describe("a run that gathers its workers", () => {
   });
 });
 
+describe("a run that waits for workers", () => {
+  it("says for how many: for those it starts with, and later for those it may go on with", () => {
+    const run = new CoordinatorTrace({ startWorkers: 3, minWorkers: 2 });
+    const connected = { type: "connected", nonce: "", token: run.token, isLocal: false, isOwn: false } as const;
+    expect(run.told({ ...connected, worker: workerId("x") })).toEqual([{ type: "waiting", workers: 0, needed: 3 }]);
+    for (const worker of ["a", "b", "c"]) run.join(worker);
+    run.disconnect("b");
+    run.disconnect("c");
+    expect(run.finishWorkFor("waiting")).toEqual([{ type: "waiting", workers: 1, needed: 2 }]);
+  });
+});
+
 describe("a late piece", () => {
   it("is computed by another worker too, and the first answer wins", () => {
     const run = pair();
@@ -138,6 +201,68 @@ describe("a late piece", () => {
     expect(run.segment("a", "0-2", { segment: { offset: 0, ...large } })).toEqual([
       "a ← PARTIAL_DUPLICATE train 0: 0-2",
     ]);
+  });
+
+  it("is late after eight times as long as steps take of late, and after two seconds at least", () => {
+    /** Milliseconds until a piece of the third step is given to another worker, where the first two took so long. */
+    const patience = (...durations: readonly [number, number]): number => {
+      const run = new CoordinatorTrace({ startWorkers: 2, trainSamples: 80 });
+      run.join("a");
+      run.join("b");
+      for (const duration of durations) {
+        run.pass(duration);
+        run.finishWork();
+      }
+      const from = run.now;
+      while (run.pass(100).length === 0);
+      return run.now - from;
+    };
+    expect(patience(1_000, 1_000)).toBe(8_000);
+    // The mean moves by a sixteenth.
+    expect(patience(1_000, 2_600)).toBe(8_800);
+    expect(patience(100, 100)).toBe(2_000);
+  });
+
+  it("is given to yet another after as long again, and no more once it is done", () => {
+    const run = new CoordinatorTrace({ startWorkers: 3, shards: 3 });
+    for (const worker of ["a", "b", "c"]) run.join(worker);
+    run.assembled("b", "1-2");
+    run.assembled("c", "2-3");
+    expect(run.pass(30_000)).toEqual(["b ← assignment train 0: 0-1"]);
+    expect(run.pass(29_000)).toEqual([]);
+    expect(run.pass(1_000)).toEqual(["c ← assignment train 0: 0-1"]);
+    const other = new CoordinatorTrace({ startWorkers: 3, shards: 3 });
+    for (const worker of ["a", "b", "c"]) other.join(worker);
+    other.assembled("c", "2-3");
+    other.pass(30_000);
+    expect(other.owners()).toEqual({ "0-1": "a c", "1-2": "b c" });
+    other.assembled("c", "0-1");
+    expect(other.pass(30_000)).toEqual(["a ← assignment train 0: 1-2"]);
+  });
+
+  it("may be given to its worker once more, over a connection that it has made anew", () => {
+    const run = new CoordinatorTrace();
+    run.join("a");
+    run.connect("x");
+    run.hello("x", { name: "a" });
+    run.ready("x");
+    expect(run.pass(30_000)).toEqual(["x ← assignment train 0: 0-4", "x ← parameters"]);
+  });
+
+  it("is one under audit too, of which only who has not sent its sum is late", () => {
+    const run = new CoordinatorTrace({ audit: 1, startWorkers: 2, shards: 2 });
+    run.join("a");
+    run.join("b");
+    expect(run.owners()).toEqual({ "0-1": "a b", "1-2": "b a" });
+    run.assembled("a", "0-1");
+    run.assembled("a", "1-2");
+    run.pass(30_000);
+    expect([...run.state.failures.keys()]).toEqual(["b"]);
+    const compared = new CoordinatorTrace({ audit: 1, startWorkers: 2, shards: 2 });
+    for (const worker of ["a", "b"]) compared.join(worker);
+    for (const worker of ["a", "b"]) for (const node of ["0-1", "1-2"]) compared.assembled(worker, node);
+    compared.pass(30_000);
+    expect(compared.state.failures.size).toBe(0);
   });
 
   it("stays with the only worker", () => {
@@ -155,6 +280,11 @@ describe("a late piece", () => {
     for (const worker of ["a", "b", "c", "d", "e"]) run.join(worker);
     run.pass(300_000);
     expect(copies(run)).toHaveLength(mostCopies(2));
+    // Nor where several are late at a time.
+    const other = new CoordinatorTrace({ startWorkers: 5 });
+    for (const worker of ["a", "b", "c", "d", "e"]) other.join(worker);
+    other.pass(300_000);
+    expect(copies(other)).toHaveLength(mostCopies(4));
   });
 
   it("has a copy less where another has been delivered, which is in a buffer too", () => {
@@ -167,6 +297,16 @@ describe("a late piece", () => {
 });
 
 describe("a frozen worker", () => {
+  it("is given nothing also where the only other one rests after a failure", () => {
+    const run = new CoordinatorTrace({ startWorkers: 2, trainSamples: 80 });
+    run.join("a");
+    run.join("b");
+    run.pass(3_000, ["b"]);
+    run.corrupt("a", "0-2");
+    run.finishWork();
+    expect(new Set(Object.values(run.owners()))).toEqual(new Set(["a"]));
+  });
+
   it("is given nothing more until it is heard again", () => {
     const run = pair();
     run.pass(3_000, ["a"]);
@@ -226,6 +366,16 @@ describe("a corrupt partial", () => {
     expect(run.owners()).toEqual({ "0-2": "b", "2-4": "b" });
   });
 
+  it("is computed again by another also where both have failed of late", () => {
+    const run = pair();
+    run.corrupt("b", "2-4");
+    run.assembled("a", "2-4");
+    expect(run.owners()).toEqual({ "0-2": "a" });
+    expect(run.corrupt("a", "0-2").at(-1)).toBe("b ← assignment train 0: 0-2");
+    // And once more, the other way round.
+    expect(run.corrupt("b", "0-2").at(-1)).toBe("a ← assignment train 0: 0-2");
+  });
+
   it("is computed again by its sender when nobody else is there", () => {
     const run = new CoordinatorTrace();
     run.join("a");
@@ -268,6 +418,7 @@ describe("a worker that may not stay", () => {
 
   it("says nothing after connecting", () => {
     const run = pair();
+    run.pass(5_000);
     run.connect("c");
     expect(run.pass(10_000)).toEqual([]);
     expect(run.pass(1_000)).toEqual(refused("HANDSHAKE_TIMEOUT"));
@@ -275,6 +426,7 @@ describe("a worker that may not stay", () => {
 
   it("never becomes ready, although it sends heartbeats", () => {
     const run = pair();
+    run.pass(5_000);
     run.connect("c");
     run.hello("c");
     expect(run.pass(600_000).filter((line) => line.includes("c"))).toEqual([]);

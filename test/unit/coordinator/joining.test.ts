@@ -1,5 +1,6 @@
 /** What the coordinator's core says to strangers: a challenge, and why not; everything else comes after the proof. */
 import { describe, expect, it } from "vitest";
+import { LockstepError } from "../../../shared/errors.ts";
 import { workerId } from "../../../shared/ids.ts";
 import { PROTOCOL_VERSION } from "../../../shared/protocol/messages.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
@@ -82,6 +83,34 @@ describe("a stranger", () => {
   it("cannot put sentences of its own into the log", () => {
     const message = { type: "failed", code: "DATA_MISSING", message: "a lie" } as const;
     expect(guarded().feed({ type: "message", worker: workerId("c"), message })).toEqual(refused("PROTOCOL_VIOLATION"));
+  });
+});
+
+describe("a connection that is refused", () => {
+  it("is named, and told of with the reason that it hears itself", () => {
+    const run = guarded();
+    const error = new LockstepError("PROTOCOL_VIOLATION", "no message");
+    expect(run.told({ type: "violation", worker: workerId("c"), error })).toEqual([
+      { type: "refused", worker: "c", code: "PROTOCOL_VIOLATION", message: "no message" },
+    ]);
+    run.connect("x");
+    run.hello("x", { name: "late" });
+    const told = run.told({ type: "violation", worker: workerId("x"), error });
+    expect(told).toMatchObject([{ type: "refused", worker: "late" }]);
+  });
+
+  it("hears how long it was waited for", () => {
+    /** Why who says nothing more is let go, after so many seconds. */
+    const reasonAfter = (seconds: number, hello: boolean): string => {
+      const run = guarded();
+      if (hello) run.hello("c", { name: "late" });
+      run.pass(1_000 * (seconds - 1), hello ? [] : ["c"]);
+      run.now += 1_000;
+      const told = run.told({ type: "tick" });
+      return told.map((event) => (event.type === "refused" ? event.message : "")).join();
+    };
+    expect(reasonAfter(11, false)).toBe("no hello within 10 s of connecting");
+    expect(reasonAfter(601, true)).toBe("worker late did not become ready within 10 minutes");
   });
 });
 

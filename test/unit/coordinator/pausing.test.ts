@@ -28,6 +28,19 @@ describe("a pause", () => {
     expect(trace.finishWork()).toContain("open train 2");
   });
 
+  test("is said whenever there is one", () => {
+    const trace = new CoordinatorTrace({ trainSamples: 64, batch: 8 });
+    trace.join("a");
+    for (let time = 0; time < 2; time++) {
+      trace.feed({ type: "pause" });
+      const told: string[] = [];
+      while (trace.state.work !== undefined) told.push(...trace.finishWork());
+      expect(told.filter((line) => line.startsWith("notify paused"))).toHaveLength(1);
+      expect(trace.feed({ type: "unpause" })).toContain("notify resumed");
+      expect(trace.feed({ type: "unpause" })).toEqual([]);
+    }
+  });
+
   test("counts for no rate", () => {
     const trace = new CoordinatorTrace();
     trace.join("a");

@@ -138,7 +138,7 @@ describe("shares of the shards", () => {
 
   it("ignore evaluations and workers that stood by", () => {
     const members = [member(), member()];
-    noteDelivered(members[0]!, 4, 1000);
+    noteDelivered(members[0]!, 4, 2_000_000);
     updateSpeeds(members, work("evaluate"), 0);
     expect(members.map(({ speed }) => speed)).toEqual([undefined, undefined]);
     expect(members[0]!.effort).toEqual({ shards: 0, microseconds: 0 });
@@ -206,8 +206,11 @@ describe("shares of the shards", () => {
     run.join("a");
     run.join("b");
     // The first step says nothing, and after each there is one that was assigned before.
-    for (const step of ["train 0", "train 1"]) {
-      run.assembled("a", "0-2", step, true, 1_000_000);
+    for (const [step, ofA] of [
+      ["train 0", 9_000_000],
+      ["train 1", 1_000_000],
+    ] as const) {
+      run.assembled("a", "0-2", step, true, ofA);
       run.assembled("b", "2-4", step, true, 3_000_000);
       run.now += 200;
       run.committed();

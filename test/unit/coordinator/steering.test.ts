@@ -49,6 +49,11 @@ it("stops after as many epochs without an improvement, as a completed run, with 
   expect(lines.at(-1)).toBe("6: finish completed");
   expect(lines).toContain("6: checkpoint");
   expect(run.state.steps).toBe(6);
+  const [other] = [afterEpochs([1, 0.5], { stopEarly: { patience: 1, threshold: 0 } }).run];
+  other.finishWork();
+  const sums = { loss: 6, correct: 4, samples: 6 };
+  const told = other.told({ type: "committed", sums, finite: true, isAsAdvanced: false });
+  expect(told.at(-1)).toEqual({ type: "stopped-early", step: 3, figure: "testLoss", best: 0.5 });
 });
 
 it("does not wait for less than the threshold's share: of the best loss, or of the best accuracy", () => {
