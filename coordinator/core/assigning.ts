@@ -86,7 +86,7 @@ export function disown(work: Work, piece: Piece, worker: WorkerId): void {
   piece.owners = piece.owners.filter((owner) => owner !== worker);
   piece.held = piece.held.filter((owner) => owner !== worker);
   // One more than there are decides, also when there are fewer than before.
-  if (piece.disputed && piece.judge === "unable") piece.copies = Math.max(2, piece.held.length + 1);
+  if (piece.judge === "unable") piece.copies = Math.max(2, piece.held.length + 1);
   work.unsettled.add(piece);
   work.disturbed = true;
 }

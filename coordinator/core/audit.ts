@@ -33,8 +33,9 @@ export function onCompared(
   groups: readonly (readonly WorkerId[])[],
   now: number,
 ): CoordinatorEffect[] {
-  const { work, piece } = find(state, name, node);
-  if (work === undefined || piece === undefined) return [];
+  const found = find(state, name, node);
+  if (found === undefined) return [];
+  const { work, piece } = found;
   const [largest, second] = groups.toSorted((left, right) => right.length - left.length);
   if (largest === undefined) return [];
   if (second === undefined) return agreed(state, work, piece, largest[0]!);
@@ -55,8 +56,9 @@ export function onJudged(
   node: TreeNode,
   right: readonly WorkerId[] | undefined,
 ): CoordinatorEffect[] {
-  const { work, piece } = find(state, name, node);
-  if (work === undefined || piece === undefined || piece.judge !== "asked") return [];
+  const found = find(state, name, node);
+  if (found?.piece.judge !== "asked") return [];
+  const { work, piece } = found;
   if (right === undefined) {
     piece.judge = "unable";
     return piece.held.length > 1 ? askAnother(state, work, piece) : [];
@@ -67,15 +69,11 @@ export function onJudged(
   return honest.length > 0 ? agreed(state, work, piece, honest[0]!) : [];
 }
 
-function find(
-  state: CoordinatorState,
-  name: WorkName,
-  node: TreeNode,
-): { work?: Work | undefined; piece?: Piece | undefined } {
-  const { work } = state;
-  if (work === undefined || !isSameWork(work.name, name)) return {};
+/** The open piece that is meant; undefined if there is none any more. */
+function find({ work }: CoordinatorState, name: WorkName, node: TreeNode): { work: Work; piece: Piece } | undefined {
+  if (work === undefined || !isSameWork(work.name, name)) return undefined;
   const piece = work.pieces.get(nodeKey(node));
-  return piece?.done === false ? { work, piece } : {};
+  return piece?.done === false ? { work, piece } : undefined;
 }
 
 function agreed(state: CoordinatorState, work: Work, piece: Piece, worker: WorkerId): CoordinatorEffect[] {

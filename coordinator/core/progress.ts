@@ -28,10 +28,7 @@ export function proceed(state: CoordinatorState, now: number): CoordinatorEffect
     return end(state, stopRequested === "user" ? "stopped" : stopRequested, now);
   }
   if (state.work !== undefined) return [];
-  if (state.saveRequested) {
-    const saved = checkpoint(state, now);
-    if (saved.length > 0) return [...saved, ...proceed(state, now)];
-  }
+  if (state.saveRequested) return [...checkpoint(state, now), ...proceed(state, now)];
   // Workers may have begun with what they were assigned ahead.
   if (state.pauseRequested && state.ahead.length === 0) return pause(state, now);
   if (isOver(state)) return end(state, "completed", now);

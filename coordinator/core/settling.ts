@@ -23,7 +23,7 @@ function settle(state: CoordinatorState, work: Work, piece: Piece): CoordinatorE
     return copies === 1 ? use(work, piece, held[0]!) : [{ type: "compare", work: work.name, node, workers: held }];
   }
   // Somebody is still computing it, or nobody is there to do so.
-  if (owners.length >= copies || owners.length > held.length || held.length === 0) return [];
+  if (owners.length > held.length || held.length === 0) return [];
   // A second opinion is wanted, and there is no other worker to ask.
   if (piece.judge === "idle" && state.settings.exact) {
     piece.judge = "asked";

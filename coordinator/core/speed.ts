@@ -38,8 +38,10 @@ export function updateSpeeds(members: Iterable<Member>, work: Work, now: number)
     member.effort = { shards: 0, microseconds: 0 };
     // An evaluation computes less for a sample.
     if (work.name.kind !== "train") continue;
-    if (shards === 0) member.idleSince ??= now;
-    if (shards === 0 || microseconds === 0) continue;
+    if (shards === 0) {
+      member.idleSince ??= now;
+      continue;
+    }
     if (member.isCold) {
       // Its share would be so small that it is never measured again.
       member.isCold = false;
