@@ -22,7 +22,12 @@ export class WorkerTrace {
   }
 
   feed(event: WorkerEvent): string[] {
-    return transition(this.state, event, this.now).map(line);
+    return this.effects(event).map(line);
+  }
+
+  /** The effects themselves, for what their lines leave out. */
+  effects(event: WorkerEvent): WorkerEffect[] {
+    return transition(this.state, event, this.now);
   }
 
   message(message: CoordinatorMessage): string[] {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { LockstepError } from "../../../shared/errors.ts";
 import { stepNumber } from "../../../shared/ids.ts";
+import type { WorkerEvent } from "../../../worker/core/state.ts";
 import { WorkerTrace } from "../../support/worker-trace.ts";
 
 function joined(): WorkerTrace {
@@ -35,6 +36,17 @@ describe("a worker", () => {
     expect(worker.assign("evaluate", 4, [0, 1])).toEqual(["compute evaluate 4: 0-1"]);
     expect(worker.computed("evaluate", 4, 0, 1)).toEqual(["deliver evaluate 4: 0-1"]);
     expect(worker.computed("train", 4, 0, 1)).toEqual(["deliver train 4: 0-1", "forget evaluate 4"]);
+  });
+
+  it("knows which of them is the latest, in whatever order they were assigned", () => {
+    const worker = joined();
+    worker.assign("train", 1, [0, 1]);
+    worker.assign("train", 0, [1, 2]);
+    expect(worker.assign("train", 2, [0, 1])).toEqual(["forget train 0", "compute train 2: 0-1"]);
+    // Assigned more of a work, it has it once.
+    worker.assign("train", 2, [1, 2]);
+    expect(worker.assign("train", 3, [0, 1])).toEqual(["forget train 1", "compute train 3: 0-1"]);
+    expect(worker.computed("train", 3, 0, 1)).toEqual(["deliver train 3: 0-1", "forget train 2"]);
   });
 
   it("knows by a sum of a step, for which its parameters were here, that what came before is over", () => {
@@ -152,7 +164,17 @@ describe("a lost connection", () => {
     expect(worker.closed().at(-1)).toBe("connect after 100");
     worker.now = 130_001;
     expect(worker.closed()).toEqual(["exit COORDINATOR_UNREACHABLE"]);
-    expect(worker.opened()).toEqual([]);
+    expect(worker.closed()).toEqual([]);
+  });
+
+  it("is told of with how long it was tried", () => {
+    const worker = new WorkerTrace(59_600);
+    worker.closed();
+    worker.now = 60_000;
+    const [exit] = worker.effects({ type: "closed", reason: "refused", jitter: 1 });
+    expect(exit?.type === "exit" && exit.error?.message).toBe(
+      "no coordinator could be reached for 60 s (2 attempts; last: refused)",
+    );
   });
 });
 
@@ -166,6 +188,32 @@ describe("a silent connection", () => {
     worker.pass(750);
     worker.computed("train", 0, 0, 4);
     expect(worker.pass(750)).toEqual([]);
+    worker.feed({ type: "damaged", version: stepNumber(0) });
+    expect(worker.pass(750)).toEqual([]);
+  });
+
+  it("is cut when a coordinator that is heard sends no welcome for 15 seconds", () => {
+    const worker = new WorkerTrace();
+    worker.pass(60_000);
+    worker.opened();
+    const waited = (seconds: number): string[] => {
+      const lines: string[] = [];
+      for (let second = 0; second < seconds; second++) {
+        worker.message({ type: "heartbeat" });
+        lines.push(...worker.pass(1_000).filter((line) => !line.includes("heartbeat")));
+      }
+      return lines;
+    };
+    expect(waited(15)).toEqual([]);
+    expect(waited(1).slice(0, 2)).toEqual(["say the coordinator sent no welcome within 15 s", "disconnect"]);
+  });
+
+  it("is cut when nothing came for 15 seconds since it was made, however long it took to make it", () => {
+    const worker = new WorkerTrace();
+    worker.pass(60_000);
+    worker.opened();
+    expect(worker.pass(15_000)).not.toContain("disconnect");
+    expect(worker.pass(250)).toContain("disconnect");
   });
 
   it("is cut when nothing came for 15 seconds", () => {
@@ -199,6 +247,25 @@ describe("a worker ends", () => {
     expect(joined().feed({ type: "unprepared", error })).toEqual(["send failed", "exit DATA_MISSING"]);
   });
 
+  it("once, whatever ended it and whatever its threads and its connection still say", () => {
+    const error = new LockstepError("DATA_MISSING", "no data");
+    const refused = { type: "refused", code: "VERSION_MISMATCH", message: "no", hint: "" } as const;
+    const ends: readonly WorkerEvent[] = [
+      { type: "leave" },
+      { type: "unusable", error },
+      { type: "unprepared", error },
+      { type: "message", message: refused },
+      { type: "message", message: { type: "end", reason: "stopped" } },
+    ];
+    for (const end of ends) {
+      const worker = joined();
+      worker.assign("train", 0, [0, 1]);
+      expect(worker.feed(end).at(-1)).toMatch(/^exit/);
+      expect(worker.computed("train", 0, 0, 1)).toEqual([]);
+      expect(worker.closed()).toEqual([]);
+    }
+  });
+
   it("never because it was frozen on the way in: it connects again", () => {
     const worker = new WorkerTrace();
     worker.opened();
@@ -218,6 +285,18 @@ describe("a worker ends", () => {
     ] as const) {
       expect(worker.assign("train", 0, node).at(-1)).toBe("disconnect");
     }
+    // Nor where one of them could be computed.
+    expect(worker.assign("train", 0, [0, 2], [1, 3]).at(-1)).toBe("disconnect");
+    const shards = (number: number, samples: number): string[] => {
+      const work = { kind: "train", step: stepNumber(0) } as const;
+      const rest = { works: 1, epoch: 0, offset: 0, nodes: [[0, 1]] } as const;
+      return worker.message({ type: "assignment", work, shards: number, samples, ...rest });
+    };
+    // A shard has two samples at least, but where there is one alone.
+    expect(shards(3, 5)).toContain("disconnect");
+    expect(shards(2, 1)).toContain("disconnect");
+    expect(shards(1, 1)).toEqual(["compute train 0: 0-1"]);
+    expect(shards(2, 4)).toEqual(["compute train 0: 0-1"]);
     expect(worker.assign("train", 0, [2, 4])).not.toContain("disconnect");
   });
 

@@ -25,7 +25,7 @@ describe("a worker with a token", () => {
       const worker = connected();
       worker.challenge();
       expect(worker.welcome(other)).toEqual(["exit TOKEN_REFUSED"]);
-      expect(worker.prepared()).toEqual([]);
+      expect(worker.closed()).toEqual([]);
     }
   });
 
