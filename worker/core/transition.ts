@@ -81,8 +81,7 @@ const isAssigned = ({ works }: WorkerState, name: WorkName): boolean => works.so
 
 /** Whether there are such shards, and such nodes of their tree. */
 const isComputable = ({ samples, shards, nodes }: Assignment): boolean =>
-  shards <= Math.max(1, Math.floor(samples / 2)) &&
-  nodes.every(([start, end]) => end <= shards && isTreeNode(shards, { start, end }));
+  shards <= Math.max(1, Math.floor(samples / 2)) && nodes.every(([start, end]) => isTreeNode(shards, { start, end }));
 
 function onOpened(state: WorkerState, nonce: string, now: number): WorkerEffect[] {
   state.phase = "joining";
@@ -221,7 +220,7 @@ function onComputed(
   state: WorkerState,
   { work, node, computeMicroseconds }: Extract<WorkerEvent, { type: "computed" }>,
 ): WorkerEffect[] {
-  if (state.phase !== "ready" || !isAssigned(state, work)) return [{ type: "drop", work, node }];
+  if (!isAssigned(state, work)) return [{ type: "drop", work, node }];
   // Its parameters were here, so what came before is over.
   const over = state.works.filter((known) => isBefore(known, work));
   state.works = state.works.filter((known) => !over.includes(known));
