@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { childrenOf, maximalSubtrees, nodeKey, parentOf, splitAt } from "../../../shared/gradient/tree.ts";
+import { childrenOf, isTreeNode, maximalSubtrees, nodeKey, parentOf, splitAt } from "../../../shared/gradient/tree.ts";
 import type { TreeNode } from "../../../shared/gradient/tree.ts";
 
 /** Every node of the tree over m shards, the root first. */
@@ -64,6 +64,17 @@ describe("the canonical tree", () => {
       expect(() => parentOf(8, { start, end })).toThrow(`${start}-${end} is no node of the tree over 8 shards`);
     }
   });
+});
+
+it("a range is a node of a tree if it is one of its nodes, and nothing beyond its shards is", () => {
+  for (let m = 1; m <= 17; m++) {
+    const keys = new Set(nodesOf(m).map(nodeKey));
+    for (let start = -1; start <= m + 1; start++) {
+      for (let end = -1; end <= m + 2; end++) {
+        expect(isTreeNode(m, { start, end }), `${start}-${end} of ${m}`).toBe(keys.has(nodeKey({ start, end })));
+      }
+    }
+  }
 });
 
 describe("maximalSubtrees", () => {
