@@ -43,7 +43,7 @@ export function maximalSubtrees(shards: number, start: number, end: number): Tre
 
 /** Whether a range is a node of the tree over `shards` shards. */
 export function isTreeNode(shards: number, node: TreeNode): boolean {
-  const cover = node.start < node.end ? maximalSubtrees(shards, node.start, node.end) : [];
+  const cover = maximalSubtrees(shards, node.start, node.end);
   return cover.length === 1 && cover[0]!.start === node.start && cover[0]!.end === node.end;
 }
 
