@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { LockstepError } from "../../shared/errors.ts";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { layoutOf } from "../../shared/memory/layout.ts";
@@ -120,6 +121,26 @@ const cases: Case[] = [
     },
   },
   {
+    name: "rmsprop with decay, a share and an epsilon of its own",
+    spec: { kind: "rmsprop", learningRate: 0.05, weightDecay: 0.02, alpha: 0.9, epsilon: 1e-3 },
+    states: ["squares"],
+    plain([theta, squares], gradient) {
+      const update = decayed(gradient, theta!, 0.02);
+      const next = average(0.9, squares!, round(update * update));
+      return [descend(theta!, overRoot(update, next, 1e-3)), next];
+    },
+  },
+  {
+    name: "adagrad with decay and an epsilon of its own",
+    spec: { kind: "adagrad", learningRate: 0.05, weightDecay: 0.02, epsilon: 1e-3 },
+    states: ["squares"],
+    plain([theta, squares], gradient) {
+      const update = decayed(gradient, theta!, 0.02);
+      const next = round(squares! + round(update * update));
+      return [descend(theta!, overRoot(update, next, 1e-3)), next];
+    },
+  },
+  {
     name: "adagrad",
     spec: { kind: "adagrad", learningRate: 0.05 },
     states: ["squares"],
@@ -142,11 +163,14 @@ function bench(spec: OptimizerSpec, count: number, surroundings?: Parameters<typ
   return {
     block: (): Float32Array => arena.floats(from, blockFloats),
     before: (): Float32Array => arena.floats(to, blockFloats),
-    step: (values: Float32Array, samples: number): void => {
+    /** Says whether all is finite. */
+    step: (values: Float32Array, samples: number): boolean => {
       arena.floats(gradient, count).set(values);
       const { learningRate } = spec;
-      optimizer.update(kernels, { from, to, gradient, count, samples, stepNumber: ++stepNumber, learningRate });
+      const step = { from, to, gradient, count, samples, stepNumber: ++stepNumber, learningRate };
+      const isFinite = optimizer.update(kernels, step);
       [from, to] = [to, from];
+      return isFinite;
     },
   };
 }
@@ -196,6 +220,48 @@ describe.each(cases)("$name", ({ spec, states, plain }) => {
     expect(padding).toHaveLength((1 + states.length) * (layout.size - 24));
     expect(padding.every((word) => word === 0)).toBe(true);
     expect(block().filter((value) => value !== 0)).toHaveLength((1 + states.length) * 24);
+  });
+});
+
+const kinds = ["sgd", "adam", "adamw", "lamb", "rmsprop", "adagrad"] as const;
+
+describe.each(kinds)("%s", (kind) => {
+  it("cuts the entries of the mean gradient before it does anything else with them", () => {
+    const count = 64;
+    const [cut, plain] = [
+      bench({ kind, learningRate: 0.05, clipValue: 0.5 }, count),
+      bench({ kind, learningRate: 0.05 }, count),
+    ];
+    for (const { block } of [cut, plain]) block().set(normals(count, 0));
+    for (let t = 1; t <= 2; t++) {
+      const gradient = normals(count, t * count);
+      cut.step(
+        gradient.map((value) => 4 * value),
+        4,
+      );
+      plain.step(
+        gradient.map((value) => Math.max(-0.5, Math.min(0.5, value))),
+        1,
+      );
+    }
+    expect(cut.block()).toEqual(plain.block());
+  });
+
+  it("knows whether the gradient and the parameters are finite, wherever it is that they are not", () => {
+    const count = 2 * 65_536;
+    const layout = layoutOf([
+      { name: "one", shape: [count / 4] },
+      { name: "two", shape: [(3 * count) / 4] },
+    ]);
+    const groups = [{ parameters: "two", learningRateFactor: 0.5 }];
+    // The first and the second stretch, and of this the first and the last chunk.
+    for (const place of [undefined, 5, count / 4 + 5, count - 1]) {
+      const { block, step } = bench({ kind, learningRate: 0.05 }, count, { layout, groups });
+      block().set(normals(count, 0));
+      const gradient = normals(count, count);
+      if (place !== undefined) gradient[place] = Number.NaN;
+      expect(step(gradient, 1), `${place}`).toBe(place === undefined);
+    }
   });
 });
 
@@ -378,6 +444,11 @@ describe("groups of parameters", () => {
     expect(found["0.bias"]).toEqual([-1, -1]);
   });
 
+  it("may name several parameters each", () => {
+    const listed = afterSteps(adamw, [{ parameters: ["0.bias", "2.bias"], weightDecay: 0 }]);
+    expect(listed).toEqual(afterSteps(adamw, [{ parameters: "vectors", weightDecay: 0 }]));
+  });
+
   it("multiply lamb's learning rate too", () => {
     const lamb: OptimizerSpec = { kind: "lamb", learningRate: 0.5 };
     const fast = afterSteps({ ...lamb, learningRate: 1 }, []);
@@ -390,8 +461,27 @@ describe("groups of parameters", () => {
     expect(refused([{ parameters: "1.weight" }])).toThrow('groups[0].parameters: no parameter is named "1.weight"');
     // A dot is a dot.
     expect(refused([{ parameters: "0-weigh?" }, { parameters: "0xbias" }])).toThrow("groups[0]");
+    expect(refused([{ parameters: ["0.weight", "3.weight"] }])).toThrow('named "3.weight"');
     const frozen = layoutOf([{ name: "0.weight", shape: [2], frozen: true }]);
     expect(() => optimizerOf(adamw, { layout: frozen })).toThrow("every parameter is frozen");
+  });
+});
+
+describe("a group that names no parameter", () => {
+  const hintOf = (count: number): string => {
+    const layout = layoutOf(Array.from({ length: count }, (_, number) => ({ name: `p${number}`, shape: [1] })));
+    try {
+      optimizerOf({ kind: "sgd", learningRate: 1 }, { layout, groups: [{ parameters: "q" }] });
+    } catch (error) {
+      return (error as LockstepError).hint;
+    }
+    return "";
+  };
+
+  it("is told what there are, the first and the last of many", () => {
+    expect(hintOf(2)).toMatch(/^There are: p0, p1;/);
+    expect(hintOf(12)).toMatch(/^There are: p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11;/);
+    expect(hintOf(20)).toMatch(/^There are: p0, p1, p2, p3, p4, p5, p6, p7, …, p17, p18, p19;/);
   });
 });
 
