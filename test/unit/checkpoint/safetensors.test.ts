@@ -116,6 +116,9 @@ describe("decoding", () => {
   it("accepts tensors named in another order than their bytes, no metadata, and white space", () => {
     const file = fileOf(`{ "b" : ${entry(4, 8)},\n "a": ${entry(0, 4)} }   `, 8);
     expect(decodeSafetensors(file, "f").tensors.map(({ name }) => name)).toEqual(["a", "b"]);
+    // One without values lies where the next begins.
+    const empty = fileOf(`{"b":${entry(4, 8)},"none":${entry(4, 4)},"a":${entry(0, 4)}}`, 8);
+    expect(decodeSafetensors(empty, "f").tensors.map(({ name }) => name)).toEqual(["a", "none", "b"]);
   });
 
   it("refuses a file cut short at every length", () => {
@@ -126,7 +129,7 @@ describe("decoding", () => {
 
   it.each<[what: string, file: Uint8Array, message: string]>([
     ["fewer than 8 bytes", new Uint8Array(7), "expected at least 8 bytes, found 7"],
-    ["a header beyond the file", fileOf("{}", 0).subarray(0, 9), "the header needs 2 bytes, found 1"],
+    ["a header beyond the file", fileOf("{} ", 0).subarray(0, 10), "the header needs 3 bytes, found 2"],
     [
       "a header beyond the limit",
       Uint8Array.of(1, 225, 245, 5, 0, 0, 0, 0),
@@ -136,8 +139,8 @@ describe("decoding", () => {
     ["an empty header", fileOf("", 4), "the header does not start with {"],
     ["a header that starts with a blank", fileOf(" {}", 0), "the header does not start with {"],
     ["a header that is no object", fileOf("[]", 0), "the header does not start with {"],
-    ["a header that is no JSON", fileOf('{"a":}', 0), "the header is no JSON"],
-    ["a header with text behind it", fileOf("{}x", 0), "the header is no JSON"],
+    ["a header that is no JSON", fileOf('{"a":}', 0), "the header is no JSON: SyntaxError"],
+    ["a header with text behind it", fileOf("{}x", 0), "the header is no JSON: SyntaxError"],
     ["a header that is no UTF-8", fileOf('{"a":1}', 0).with(10, 0xff), "the header is no UTF-8 text"],
     ["a name twice", fileOf(`{"a":${entry(0, 4)},"a":${entry(0, 4)}}`, 4), "the header has the same key twice"],
     [
@@ -146,13 +149,25 @@ describe("decoding", () => {
       "the header has the same key twice",
     ],
     ["a metadata key twice", fileOf('{"__metadata__":{"a":"1","a":"2"}}', 0), "the header has the same key twice"],
-    ["a tensor that is no object", fileOf('{"a":[]}', 0), "tensor a is no JSON object"],
+    ["a tensor that is a list", fileOf('{"a":[]}', 0), "tensor a is no JSON object"],
+    ["a tensor that is a number", fileOf('{"a":1}', 0), "tensor a is no JSON object"],
+    ["a tensor that is nothing", fileOf('{"a":null}', 0), "tensor a is no JSON object"],
     ["a tensor without fields", fileOf('{"a":{}}', 0), "tensor a has the type undefined"],
     ["an unknown field", fileOf(`{"a":${entry(0, 4).replace("{", '{"x":1,')}}`, 4), "tensor a has the unknown field x"],
     [
       "another type",
       fileOf(`{"a":${entry(0, 4).replace("F32", "F16")}}`, 4),
       'tensor a has the type "F16", expected "F32"',
+    ],
+    [
+      "a list of types",
+      fileOf(`{"a":${entry(0, 4).replace('"F32"', '["F32"]')}}`, 4),
+      'tensor a has the type ["F32"], expected "F32"',
+    ],
+    [
+      "a type that is none of the format's",
+      fileOf(`{"a":${entry(0, 4).replace("F32", "toString")}}`, 4),
+      'tensor a has the type "toString", expected "F32"',
     ],
     ["a negative length", fileOf(`{"a":${entry(0, 4, "[-1,-1]")}}`, 4), "tensor a has the shape [-1,-1]"],
     ["half a length", fileOf(`{"a":${entry(0, 4, "[0.5,2]")}}`, 4), "tensor a has the shape [0.5,2]"],
@@ -203,6 +218,12 @@ describe("decoding", () => {
       fileOf(`{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`, 0),
       "the header is nested more than 8 deep",
     ],
+    [
+      "as many brackets as there may be",
+      fileOf(`{"a":${"[".repeat(7)}${"]".repeat(7)}}`, 0),
+      "tensor a is no JSON object",
+    ],
+    ["a bracket more", fileOf(`{"a":${"[".repeat(8)}${"]".repeat(8)}}`, 0), "the header is nested more than 8 deep"],
     ["metadata that is no text", fileOf('{"__metadata__":{"a":1}}', 0), "__metadata__ is no map of texts"],
     ["metadata that is a list", fileOf('{"__metadata__":["a"]}', 0), "__metadata__ is no map of texts"],
   ])("refuses %s", async (_, file, message) => {

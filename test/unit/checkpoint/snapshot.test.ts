@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { encodeSafetensors, decodeSafetensors } from "../../../shared/checkpoint/safetensors.ts";
 import { decodeSnapshot, encodeModel, encodeSnapshot } from "../../../shared/checkpoint/snapshot.ts";
@@ -93,6 +94,51 @@ it("refuses another program's safetensors file", async () => {
   expect(error).toMatchObject({
     code: "CHECKPOINT_DAMAGED",
     message: "some/file is damaged: it does not start as a checkpoint does",
+  });
+});
+
+describe("a checkpoint that is whole", () => {
+  /** Changed by one who puts the right SHA-256 in front: another Lockstep. */
+  function resealed(from: string, to: string): Uint8Array {
+    const before = Buffer.from(encodeSnapshot(layout, snapshot)).toString("latin1");
+    expect(before).toContain(from);
+    const text = before.replaceAll(from, to.padEnd(from.length));
+    const zeroed = text.replace(/(?<="sha256":")[0-9a-f]{64}/, "0".repeat(64));
+    const sha256 = createHash("sha256").update(Buffer.from(zeroed, "latin1")).digest("hex");
+    return Buffer.from(zeroed.replace(/(?<="sha256":")0{64}/, sha256), "latin1");
+  }
+
+  it.each([
+    ["of another format", "lockstep-checkpoint-1", "lockstep-checkpoint-2", 'its format is "lockstep-checkpoint-2"'],
+    ["of no position", String.raw`"{\"step`, String.raw`"[\"step`, "its position is not readable: SyntaxError"],
+    [
+      "of a position before the first",
+      String.raw`\"epoch\":2`,
+      String.raw`\"epoch\":-`,
+      "its position is not readable",
+    ],
+    [
+      "with a state too many",
+      String.raw`[\"mean\",\"variance\"]`,
+      String.raw`[\"mean\"]`,
+      "expected 4 tensors, found 6",
+    ],
+    ["without a parameter", '"0.bias"', '"1.bias"', "tensor 0.bias is missing or has another size"],
+    [
+      "without a state",
+      '"optimizer.mean.0.bias"',
+      '"optimizer.mean.1.bias"',
+      "tensor optimizer.mean.0.bias is missing",
+    ],
+    ["with a parameter of another size", "[24,32]", "[24,28]", "tensor 0.bias [2] has the offsets 24 to 28"],
+  ])("but %s is refused with what is wrong", async (_, from, to, reason) => {
+    const error = await failureOf(() => decodeSnapshot(layout, resealed(from, to), "some/file"));
+    expect(error.code).toBe("CHECKPOINT_DAMAGED");
+    expect(error.message).toMatch(`some/file is damaged: ${reason}`);
+  });
+
+  it("is taken where nothing is wrong with it", () => {
+    expect(decodeSnapshot(layout, resealed("run-1", "run-2"), "f")).toEqual({ ...snapshot, run: "run-2" });
   });
 });
 
