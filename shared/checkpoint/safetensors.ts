@@ -112,7 +112,7 @@ function readHeader(bytes: Uint8Array, damaged: Damaged): { text: string; dataSt
   if (dataStart > bytes.length) throw damaged(`the header needs ${length} bytes, found ${bytes.length - 8}`);
   if (bytes[8] !== 0x7b) throw damaged("the header does not start with {");
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, dataStart));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, dataStart));
     return { text, dataStart };
   } catch {
     throw damaged("the header is no UTF-8 text");
@@ -120,13 +120,13 @@ function readHeader(bytes: Uint8Array, damaged: Damaged): { text: string; dataSt
 }
 
 function parseHeader(text: string, damaged: Damaged): Record<string, unknown> {
-  let header: unknown;
+  // What starts with { is an object, or no JSON.
+  let header: Record<string, unknown>;
   try {
     header = JSON.parse(text);
   } catch (cause) {
     throw damaged(`the header is no JSON: ${String(cause)}`);
   }
-  if (!isObject(header)) throw damaged("the header is no JSON object");
   const keys = countKeys(header, 1);
   if (keys === undefined) throw damaged(`the header is nested more than ${deepest} deep`);
   // JSON.parse keeps the last of two equal keys; every key has one colon outside texts, so a lost one shows in the count.
@@ -144,8 +144,7 @@ function placeOf(
   const { dtype, shape, data_offsets: offsets, ...others } = entry;
   const [other] = Object.keys(others);
   if (other !== undefined) throw damaged(`tensor ${name} has the unknown field ${other}`);
-  const width = typeof dtype === "string" && Object.hasOwn(widths, dtype) ? widths[dtype]! : undefined;
-  if (typeof dtype !== "string" || width === undefined) {
+  if (typeof dtype !== "string" || !Object.hasOwn(widths, dtype)) {
     const known = Object.keys(widths).map((type) => JSON.stringify(type));
     throw damaged(`tensor ${name} has the type ${JSON.stringify(dtype)}, expected ${known.join(", ")}`);
   }
@@ -153,7 +152,7 @@ function placeOf(
   if (!isCounts(offsets) || offsets.length !== 2)
     throw damaged(`tensor ${name} has the offsets ${JSON.stringify(offsets)}`);
   const [begin = 0, end = 0] = offsets;
-  if (end - begin !== width * product(shape))
+  if (end - begin !== widths[dtype]! * product(shape))
     throw damaged(`tensor ${name} [${shape.join(", ")}] has the offsets ${begin} to ${end}`);
   return { dtype, shape, begin, end };
 }
