@@ -137,7 +137,100 @@ describe("a sample's change", () => {
   });
 });
 
+describe("of several, each does what it does alone", () => {
+  /** From the middle: the new image's pixel (x, y) is the old one's (a·x + b·y + c, d·x + e·y + f). */
+  type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
+  const [side, middle] = [65, 32];
+
+  /** Read off an image of which one channel is every pixel's x, and the other its y, from the middle. */
+  function mapOf(specs: readonly AugmentSpec[], sample: number): Affine {
+    const values = Float32Array.from({ length: 2 * side * side }, (_, at) => {
+      const pixel = at % (side * side);
+      return (at < side * side ? pixel % side : Math.floor(pixel / side)) - middle;
+    });
+    new Augmenter(specs, 1, [2, side, side]).apply(values, 0, sample);
+    const at = (channel: number, x: number, y: number): number =>
+      values[(channel * side + middle + y) * side + middle + x]!;
+    const row = (channel: number): readonly [number, number, number] => {
+      const start = at(channel, 0, 0);
+      return [(at(channel, 4, 0) - start) / 4, (at(channel, 0, 4) - start) / 4, start];
+    };
+    return [...row(0), ...row(1)];
+  }
+
+  /** What is to be done first so that `after` makes both of it. */
+  function between([a, b, c, d, e, f]: Affine, [g, h, i, j, k, l]: Affine): Affine {
+    const size = a * e - b * d;
+    const solve = (one: number, other: number): readonly [number, number] => [
+      (e * one - b * other) / size,
+      (a * other - d * one) / size,
+    ];
+    const [[p, s], [q, t], [r, u]] = [solve(g, j), solve(h, k), solve(i - c, l - f)];
+    return [p, q, r, s, t, u];
+  }
+
+  const near = (value: number, expected: number): void => expect(value).toBeCloseTo(expected, 3);
+  const isAlone: Record<Exclude<AugmentSpec["kind"], "cutout">, (map: Affine) => void> = {
+    shift([a, b, c, d, e, f]) {
+      [a - 1, b, d, e - 1, c - Math.round(c), f - Math.round(f)].forEach((value) => near(value, 0));
+      expect(Math.max(Math.abs(c), Math.abs(f))).toBeLessThan(2.001);
+    },
+    flip([a, b, c, d, e, f]) {
+      near(Math.abs(a), 1);
+      near(e, 1);
+      [b, c, d, f].forEach((value) => near(value, 0));
+    },
+    crop([a, b, c, d, e, f]) {
+      near(a, e);
+      [b, d].forEach((value) => near(value, 0));
+      expect(a).toBeGreaterThan(0.899);
+      expect(Math.max(Math.abs(c), Math.abs(f))).toBeLessThan(((1 - a) * side) / 2 + 0.001);
+    },
+    rotate([a, b, c, d, e, f]) {
+      near(a, e);
+      near(b, -d);
+      near(Math.hypot(a, b), 1);
+      expect(Math.abs(b)).toBeLessThan(Math.sin((20.01 / 180) * Math.PI));
+      [c, f].forEach((value) => near(value, 0));
+    },
+  };
+  const shift = { kind: "shift", pixels: 2 } as const;
+  const [flip, crop, rotate] = [
+    { kind: "flip" },
+    { kind: "crop", least: 0.9 },
+    { kind: "rotate", degrees: 20 },
+  ] as const;
+
+  it.each([
+    [rotate, shift, crop, flip, rotate],
+    [crop, rotate, rotate, shift],
+    [flip, rotate, crop, shift],
+  ])("$0.kind, $1.kind, $2.kind, …", (...specs) => {
+    for (let sample = 0; sample < 20; sample++) {
+      let before: Affine = [1, 0, 0, 0, 1, 0];
+      for (const [place, spec] of specs.entries()) {
+        const map = mapOf(specs.slice(0, place + 1), sample);
+        isAlone[spec.kind](between(before, map));
+        before = map;
+      }
+    }
+  });
+});
+
+it("an image without channels is one of a single channel", () => {
+  const specs: AugmentSpec[] = [
+    { kind: "shift", pixels: 2 },
+    { kind: "cutout", size: 3 },
+  ];
+  const [plain, channel] = [picture.slice(0, height * width), picture.slice(0, height * width)];
+  new Augmenter(specs, 1, [height, width]).apply(plain, 0, 3);
+  new Augmenter(specs, 1, [1, height, width]).apply(channel, 0, 3);
+  expect(plain).toEqual(channel);
+  expect(plain).not.toEqual(picture.slice(0, height * width));
+});
+
 it("is for images alone", () => {
+  expect(() => new Augmenter([{ kind: "flip" }], 1, [2, 1, 6, 8])).toThrow("samples of this data are [2, 1, 6, 8]");
   expect(() => new Augmenter([{ kind: "flip" }], 1, [784])).toThrow(
     "augmentations are for images, samples of this data are [784]",
   );
