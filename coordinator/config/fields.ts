@@ -98,13 +98,18 @@ interface Choice {
   readonly options: unknown;
   /** Where the options stand, seen from the choice. */
   readonly path: readonly PropertyKey[];
+  /** The only option, where its value was written in place of a map. */
+  readonly alone?: string;
 }
+
+/** The main option of those forms for which `name: value` stands for it. */
+type Short = Readonly<Record<string, string>>;
 
 export const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Reads any of the ways to write a choice (see below); undefined where it is none. */
-export function readChoice(value: unknown): Choice | undefined {
+export function readChoice(value: unknown, short: Short = {}): Choice | undefined {
   if (typeof value === "string") return { name: value, options: {}, path: [] };
   if (!isMap(value)) return undefined;
   const { kind, ...options } = value;
@@ -113,7 +118,11 @@ export function readChoice(value: unknown): Choice | undefined {
   }
   const [name, ...others] = Object.keys(value);
   if (name === undefined || others.length > 0) return undefined;
-  return { name, options: value[name] ?? {}, path: [name] };
+  const written = value[name] ?? {};
+  const main = Object.hasOwn(short, name) ? short[name] : undefined;
+  return main === undefined || isMap(written)
+    ? { name, options: written, path: [name] }
+    : { name, options: { [main]: written }, path: [name], alone: main };
 }
 
 /**
@@ -123,7 +132,7 @@ export function readChoice(value: unknown): Choice | undefined {
  */
 export function choice<Spec extends { kind: string }>(
   forms: Forms<Spec>,
-  extras: { readonly short?: Readonly<Record<string, string>>; readonly aliases?: Readonly<Record<string, Spec>> } = {},
+  extras: { readonly short?: Short; readonly aliases?: Readonly<Record<string, Spec>> } = {},
 ): z.ZodType<Spec> {
   const { short = {}, aliases = {} } = extras;
   const names = [...Object.keys(forms), ...Object.keys(aliases)];
@@ -133,7 +142,7 @@ export function choice<Spec extends { kind: string }>(
       context.addIssue({ code: "custom", message, path: [...path], params: { found } });
       return z.NEVER;
     };
-    const read = readChoice(value);
+    const read = readChoice(value, short);
     if (read === undefined) {
       const nested = isMap(value) && Object.keys(value).length > 1 ? "; its options go below it, one level in" : "";
       return refuse(`one of ${names.join(", ")}${nested}`, []);
@@ -145,13 +154,11 @@ export function choice<Spec extends { kind: string }>(
     }
     const schema = schemas.get(read.name);
     if (schema === undefined) return refuse(`one of ${names.join(", ")}${suggestion(read.name, names)}`, [], read.name);
-    const main = Object.hasOwn(short, read.name) ? short[read.name] : undefined;
-    const shortened = main !== undefined && !isMap(read.options);
-    const parsed = schema.safeParse(shortened ? { [main]: read.options } : read.options);
+    const parsed = schema.safeParse(read.options);
     // `Forms` ties the options of each kind to its spec; the checker cannot follow that through the lookup by name.
     if (parsed.success) return { kind: read.name, ...parsed.data } as unknown as Spec;
     for (const issue of parsed.error.issues) {
-      const inner = shortened && issue.path[0] === main ? issue.path.slice(1) : issue.path;
+      const inner = issue.path[0] === read.alone ? issue.path.slice(1) : issue.path;
       context.issues.push({ ...issue, path: [...read.path, ...inner] } as z.core.$ZodRawIssue);
     }
     return z.NEVER;

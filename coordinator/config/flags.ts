@@ -6,6 +6,7 @@ import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { defaultOptimizer } from "./schema.ts";
 import { isMap, readChoice } from "./fields.ts";
+import { scheduleShort } from "./optimizer.ts";
 import type { Written } from "./file.ts";
 import { keyPath } from "./problems.ts";
 
@@ -184,10 +185,9 @@ function setOptimizer(flags: ConfigFlags, values: Record<string, unknown>, place
   else if (Object.keys(options).length === 0) return;
   const before = readChoice(values["optimizer"] ?? defaultOptimizer);
   const kind = flags.optimizer ?? before?.name;
+  const kept = before?.name === kind ? before?.options : {};
   // What cannot be read at all stays as it is, for the schema to refuse.
-  if (kind === undefined) return;
-  const kept = before?.name === kind && isMap(before.options) ? before.options : {};
-  values["optimizer"] = { kind, ...kept, ...options };
+  if (isMap(kept)) values["optimizer"] = { kind, ...kept, ...options };
 }
 
 /** --schedule replaces the config's where it names another; --warm-up changes it. */
@@ -195,9 +195,9 @@ function setSchedule(flags: ConfigFlags, values: Record<string, unknown>, places
   if (flags.schedule === undefined && flags.warmUp === undefined) return;
   if (flags.schedule !== undefined) places.set("schedule", "--schedule");
   if (flags.warmUp !== undefined) places.set("schedule.warmUp", "--warm-up");
-  const before = readChoice(values["schedule"] ?? { kind: "constant" });
+  const before = readChoice(values["schedule"] ?? { kind: "constant" }, scheduleShort);
   const kind = flags.schedule ?? before?.name;
-  if (kind === undefined) return;
-  const kept = before?.name === kind && isMap(before.options) ? before.options : {};
-  values["schedule"] = { kind, ...kept, ...(flags.warmUp === undefined ? {} : { warmUp: numberOr(flags.warmUp) }) };
+  const kept = before?.name === kind ? before?.options : {};
+  const options = flags.warmUp === undefined ? {} : { warmUp: numberOr(flags.warmUp) };
+  if (isMap(kept)) values["schedule"] = { kind, ...kept, ...options };
 }

@@ -68,7 +68,8 @@ export const scheduleForms: Forms<ScheduleSpec> = {
   },
 };
 
-export const scheduleSchema = choice<ScheduleSpec>(scheduleForms, { short: { step: "every", exponential: "factor" } });
+export const scheduleShort = { step: "every", exponential: "factor" };
+export const scheduleSchema = choice<ScheduleSpec>(scheduleForms, { short: scheduleShort });
 
 const names = "a parameter's name or a list of them, with * for any characters; or vectors, for all of one dimension";
 

@@ -192,6 +192,16 @@ describe("flags", () => {
     [{ learningRate: "0.5" }, { optimizer: { kind: "sgd", learningRate: 0.5, momentum: 0.9 } }],
     [{ momentum: "0" }, { optimizer: { kind: "sgd", learningRate: 0.05, momentum: 0 } }],
     [{ optimizer: "adam", learningRate: "0.01" }, { optimizer: { kind: "adam", learningRate: 0.01 } }],
+    [{ schedule: "cosine" }, { schedule: { kind: "cosine", epochs: 20 } }],
+    [{ warmUp: "0.5" }, { schedule: { kind: "constant", warmUp: 0.5 } }],
+    [{ schedule: "cosine", warmUp: "2" }, { schedule: { kind: "cosine", warmUp: 2 } }],
+    [{ stopEarly: "3" }, { stopEarly: { patience: 3, threshold: 0 } }],
+    [{ average: "0.99" }, { average: 0.99 }],
+    [{ accumulate: "2" }, { accumulate: 2 }],
+    [{ audit: "0.1" }, { audit: 0.1 }],
+    [{ sharedMemory: "off" }, { sharedMemory: false }],
+    [{ tensorboard: true }, { tensorboard: true }],
+    [{ weights: "a.safetensors" }, { model: { weights: { file: resolve("a.safetensors") } } }],
   ] satisfies [ConfigFlags, object][])("%j means %j", (flags, config) => {
     expect(withFlags(flags)).toMatchObject(config);
   });
@@ -205,6 +215,43 @@ describe("flags", () => {
       optimizer: { kind: "sgd", learningRate: 0.2, weightDecay: 0.1 },
       data: { kind: "csv", train: "/new.csv", target: "kind", classes: 2 },
     });
+  });
+
+  it.each([
+    ["schedule: {cosine: {final: 0.1}}", { warmUp: "2" }, { schedule: { kind: "cosine", final: 0.1, warmUp: 2 } }],
+    ["schedule: {cosine: {final: 0.1}}", { schedule: "cosine" }, { schedule: { kind: "cosine", final: 0.1 } }],
+    ["schedule: {step: 3}", { warmUp: "2" }, { schedule: { kind: "step", every: 3, warmUp: 2 } }],
+    ["schedule: {exponential: 0.9}", { schedule: "exponential" }, { schedule: { kind: "exponential", factor: 0.9 } }],
+    ["optimizer: {adam: {beta1: 0.8}}", { optimizer: "adam" }, { optimizer: { kind: "adam", beta1: 0.8 } }],
+    ["stopEarly: {patience: 3, threshold: 0.1}", { stopEarly: "2" }, { stopEarly: { patience: 2, threshold: 0.1 } }],
+    [
+      "model: {loss: binaryCrossEntropy, layers: [dense: 1]}\ndata: {csv: {train: a.csv, target: 0}}",
+      { weights: "/b.safetensors" },
+      { model: { loss: { kind: "binaryCrossEntropy" }, weights: { file: "/b.safetensors" } } },
+    ],
+    [
+      "model: {weights: {file: a.safetensors, rename: {a: b}}}",
+      { weights: "/b.safetensors" },
+      { model: { weights: { file: "/b.safetensors", rename: { a: "b" } } } },
+    ],
+  ] satisfies [string, ConfigFlags, object][])("change of %j, by %j, what they name", (yaml, flags, config) => {
+    expect(withFlags(flags, yaml)).toMatchObject(config);
+  });
+
+  it("that name another schedule or optimizer leave nothing of the file's", () => {
+    expect(withFlags({ schedule: "constant" }, "schedule: {cosine: {final: 0.1}}").schedule).toEqual({
+      kind: "constant",
+    });
+    const { optimizer } = withFlags({ optimizer: "adam" }, "optimizer: {sgd: {learningRate: 0.3, weightDecay: 0.1}}");
+    expect(optimizer).toEqual({ kind: "adam", learningRate: 0.001 });
+  });
+
+  it("don't make up for what cannot be read in the file", () => {
+    for (const yaml of ["optimizer: {sgd: 0.3}", "optimizer: [sgd]"])
+      expect(configRefusal(() => withFlags({ momentum: "0.5" }, yaml)).message).toMatch(/^config.yaml:1: optimizer/);
+    expect(configRefusal(() => withFlags({ warmUp: "1" }, "schedule: {cosine: 3}")).message).toMatch(
+      "config.yaml:1: schedule.cosine: found 3, expected a map of options",
+    );
   });
 
   it("--layers makes dense layers with relu between them and remembers the inputs", () => {
@@ -243,6 +290,10 @@ describe("flags", () => {
     [{ optimizer: "adam", momentum: "0.5" }, "--momentum: optimizer.momentum: unknown key"],
     [{ learningRate: "fast" }, `--learning-rate: optimizer.learningRate: found "fast", expected a number above 0`],
     [{ name: "a b" }, `--name: found "a b", expected letters`],
+    [{ schedule: "cosin" }, `--schedule: found "cosin", expected one of`],
+    [{ warmUp: "-1" }, "--warm-up: schedule.warmUp: found -1, expected a number of at least 0"],
+    [{ stopEarly: "soon" }, `--stop-early: stopEarly.patience: found "soon"`],
+    [{ weights: "" }, `--weights: model.weights`],
   ] satisfies [ConfigFlags, string][])("%j is refused", (flags, message) => {
     expect(configRefusal(() => withFlags(flags))).toMatchObject({
       code: "CONFIG_INVALID",
