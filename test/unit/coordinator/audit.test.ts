@@ -342,23 +342,33 @@ describe("two workers that differ", () => {
   });
 
   it("are compared and judged in no other step, and where none is open in none", () => {
-    const run = differing("a b", { trainSamples: 80 });
-    const [work, node] = [run.state.work!.name, { start: 0, end: 2 }];
-    run.feed({ type: "pause" });
-    for (const open of [true, false]) {
-      while (run.state.work?.name.step === work.step || (!open && run.state.work !== undefined)) {
-        for (const [key, owners] of Object.entries(run.owners())) {
-          for (const worker of owners.split(" ")) run.assembled(worker, key);
-          run.compared(key, owners);
-        }
-        run.committed();
+    const node = { start: 0, end: 2 };
+    const run = cluster("a b", { audit: 1, trainSamples: 80 });
+    const work = run.state.work!.name;
+    const finish = (): void => {
+      for (const [key, owners] of Object.entries(run.owners())) {
+        for (const worker of owners.split(" ")) run.assembled(worker, key);
+        run.compared(key, owners);
       }
-      expect(run.state.work === undefined).toBe(!open);
-      if (open) for (const worker of ["a", "b"]) run.assembled(worker, "0-2");
-      expect(run.feed({ type: "compared", work, node, groups: [[workerId("a"), workerId("b")]] })).toEqual([]);
-      if (open) run.compared("0-2", "a", "b");
-      expect(run.feed({ type: "judged", work, node, right: [workerId("b")] })).toEqual([]);
-    }
+      run.committed();
+    };
+    const late = (): string[] => [
+      ...run.feed({ type: "compared", work, node, groups: [[workerId("a"), workerId("b")]] }),
+      ...run.feed({ type: "judged", work, node, right: [workerId("b")] }),
+    ];
+    finish();
+    for (const worker of ["a", "b"]) run.assembled(worker, "0-2");
+    run.compared("0-2", "a", "b");
+    expect(late()).toEqual([]);
+    expect(run.judged("0-2", ["a", "b"])).toContain("fold a 0-2");
+    run.feed({ type: "pause" });
+    for (const worker of ["b", "a"]) run.assembled(worker, "2-4");
+    run.compared("2-4", "b a");
+    run.committed();
+    // What was assigned ahead is taken yet.
+    while (run.state.work !== undefined) finish();
+    expect(run.state.pausedSince).toBeDefined();
+    expect(late()).toEqual([]);
   });
 
   it("are judged in the step that they differ in: what was asked before it began anew is no answer", () => {
