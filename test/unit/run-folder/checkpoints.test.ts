@@ -223,6 +223,20 @@ it("keeps the best beside the last few, and those that a run which goes on from 
   expect((await failureOf(() => checkpoints.readBest(9))).code).toBe("CHECKPOINT_DAMAGED");
 });
 
+it("keeps the best of a step of which there is a checkpoint too, as at the end of most epochs", async () => {
+  const { checkpoints } = await newCheckpoints();
+  const bestSteps = async (): Promise<number[]> => (await checkpoints.list("best")).map(({ step }) => step);
+  for (const [step, best] of [
+    [2, [2]],
+    [4, [2, 4]],
+    [6, [4, 6]],
+  ] as const) {
+    await checkpoints.saveBest(exampleSnapshot(step));
+    await checkpoints.save(exampleSnapshot(step), 2);
+    expect(await bestSteps()).toEqual(best);
+  }
+});
+
 it("writes of the best that wait for the disk the newest", async () => {
   const { checkpoints } = await newCheckpoints();
   await Promise.all([1, 2, 3, 4].map((step) => checkpoints.saveBest(exampleSnapshot(step))));

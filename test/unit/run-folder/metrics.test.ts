@@ -96,6 +96,15 @@ it("cuts back the line of an epoch that is evaluated again, and no other epoch's
   expect(await read(run)).toBe(before);
 });
 
+it("hands over the lines that are records of a step, and passes over whatever else stands between them", async () => {
+  const folder = await temporaryFolder();
+  const lines = ['{"step":1}', "null", "3", "[]", "{}", '{"step":"2"}', '{"step":2', "", '{"step":3,"loss":0.5}'];
+  await writeFile(join(folder, "metrics.jsonl"), `${lines.join("\n")}\n`);
+  const found: unknown[] = [];
+  await readMetrics(folder, (record) => found.push(record));
+  expect(found).toEqual([{ step: 1 }, { step: 3, loss: 0.5 }]);
+});
+
 it("counts the steps that have their line", async () => {
   const run = await temporaryFolder();
   const other = `${JSON.stringify({ type: "epoch", step: 3 })}\n`;
