@@ -1,19 +1,34 @@
 /** What /metrics says of a run's state at the moment when it is asked. */
 import { Hono } from "hono";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { metricsPage } from "../../../coordinator/http/metrics.ts";
+import type { RunEvent } from "../../../coordinator/events.ts";
 import type { RunView } from "../../../coordinator/http/view.ts";
 import type { SiteEnv } from "../../../coordinator/server/edge.ts";
+import { version } from "../../../shared/version.ts";
 import { CoordinatorTrace } from "../../support/coordinator-trace.ts";
 
-/** Reads figures of a run that needs two workers. */
-function figuresOf({ state }: CoordinatorTrace): (...names: string[]) => Promise<(number | undefined)[]> {
-  const profile = { compute: 0, reduce: 0, wire: 0, wait: 0, bytesSent: 0, bytesReceived: 0, bytesShared: 0 };
-  const run = { config: { name: "m" }, state, steps: 4, parameters: 5, profile: () => profile, watch: () => () => {} };
+type Listener = (event: RunEvent) => void;
+
+/** The text of a run's page, and what it hears of events. */
+function pageOf({ state }: CoordinatorTrace): { text: () => Promise<string>; listen: Listener } {
+  const profile = { compute: 1, reduce: 2, wire: 3, wait: 4, bytesSent: 5, bytesReceived: 6, bytesShared: 7 };
+  let listen: Listener = () => {};
+  const watch = (listener: Listener): (() => void) => {
+    listen = listener;
+    return () => {};
+  };
+  const run = { config: { name: "m" }, state, steps: 4, parameters: 5, profile: () => profile, watch };
   const pages = new Hono<SiteEnv>();
   metricsPage(run as unknown as RunView)(pages);
+  return { text: async () => (await pages.request("/metrics")).text(), listen };
+}
+
+/** Reads figures of a run that needs two workers. */
+function figuresOf(trace: CoordinatorTrace): (...names: string[]) => Promise<(number | undefined)[]> {
+  const { text } = pageOf(trace);
   return async (...names) => {
-    const page = await (await pages.request("/metrics")).text();
+    const page = await text();
     return names.map((name) => {
       const [, value] = new RegExp(`^lockstep_${name}\\{run="m"\\} (\\S+)$`, "m").exec(page) ?? [];
       return value === undefined ? undefined : Number(value);
@@ -45,4 +60,69 @@ it("what is not known yet is left out", async () => {
   const trace = new CoordinatorTrace();
   const read = figuresOf(trace);
   expect(await read("test_loss", "loss", "steps_total")).toEqual([undefined, undefined, 0]);
+});
+
+it("every figure has its name, its labels and its value", async () => {
+  vi.useFakeTimers({ now: 1_700_000_000_000, toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const trace = new CoordinatorTrace({ trainSamples: 12 });
+  const { text, listen } = pageOf(trace);
+  const figures = (): Promise<string[]> =>
+    text().then((page) =>
+      page
+        .split("\n")
+        .filter((line) => line.startsWith("lockstep_"))
+        .map((line) => line.replace("lockstep_", "").replace('run="m"', "").replace("{}", "").replace(",}", "}")),
+    );
+  trace.join("a");
+  for (const event of trace.finishWorkFor("step")) listen(event);
+  trace.finishWork();
+  trace.finishWork(3);
+  const [member] = trace.state.members.values();
+  member!.speed = 0.25;
+  trace.state.audits = 9;
+  trace.state.quarantined.set("liar", { worker: "liar", step: 1, since: 1 });
+  const events: RunEvent[] = [
+    { type: "worker-joined", worker: "a", workers: 1 },
+    { type: "worker-joined", worker: "b", workers: 2 },
+    { type: "worker-lost", worker: "b", reason: "gone", reassigned: 3, workers: 1 },
+    { type: "refused", worker: "x", code: "TOKEN_REFUSED", message: "" },
+    { type: "warning", code: "DISK_FAILED", message: "" },
+    { type: "checkpoint", path: "", step: 2 },
+  ];
+  events.forEach(listen);
+  expect(await figures()).toEqual([
+    `info{version="${version}",id="run"} 1`,
+    "steps_total 2",
+    "samples_total 12",
+    "steps_planned 4",
+    "parameters 5",
+    "workers 1",
+    "workers_joining 0",
+    "workers_quarantined 1",
+    "training 1",
+    "test_loss 0.5",
+    `test_accuracy ${4 / 6}`,
+    "audits_total 9",
+    'step_seconds_total{part="compute"} 1',
+    'step_seconds_total{part="reduce"} 2',
+    'step_seconds_total{part="wire"} 3',
+    'step_seconds_total{part="wait"} 4',
+    'bytes_total{way="sent"} 5',
+    'bytes_total{way="received"} 6',
+    'bytes_total{way="shared"} 7',
+    'worker_samples_per_second{worker="a"} 250',
+    "workers_joined_total 2",
+    "workers_lost_total 1",
+    "pieces_reassigned_total 3",
+    'refusals_total{code="TOKEN_REFUSED"} 1',
+    'warnings_total{code="DISK_FAILED"} 1',
+    "checkpoints_total 1",
+    "checkpoint_timestamp_seconds 1700000000",
+    "loss 1",
+    "samples_per_second 8000",
+    "seconds_left 0.002",
+  ]);
+  // Asked again, what the run counts itself is not counted twice.
+  expect(await figures()).toContain("steps_total 2");
 });
