@@ -43,6 +43,28 @@ it.each<[what: string, text: string, options: CsvOptions]>([
   expect(rows).toEqual({ features: [10, 20, 30, 40], targets: [1, 0] });
 });
 
+it("names columns of a file with a header by name or by number, and a name that is a number is a name first", async () => {
+  const features = async (columns: NonNullable<CsvOptions["columns"]>): Promise<number[]> =>
+    rowsOf(await openText("y,a,1,b\n0,10,20,30\n", { header: true, columns })).features;
+  expect(await features({ a: "ignore" })).toEqual([20, 30]);
+  expect(await features({ 3: "ignore" })).toEqual([10, 20]);
+  expect(await features({ 1: "ignore" })).toEqual([10, 30]);
+});
+
+it("gives each category a place in the order of their characters, whichever comes first in the file", async () => {
+  const rows = rowsOf(await openText("y,c\n1,b\n2,B\n3,a\n4,c\n5,a\n", { columns: { c: "category" } }));
+  // B, a, b, c.
+  const places = [2, 0, 1, 3, 1];
+  expect(rows.features).toEqual(places.flatMap((place) => [0, 1, 2, 3].map((each) => (each === place ? 1 : 0))));
+});
+
+it("standardises the features, and not the target", async () => {
+  const rows = rowsOf(await openText("y,a\n5,10\n9,30\n", { standardise: true }));
+  expect(rows).toEqual({ features: [-1, 1], targets: [5, 9] });
+  const texts = { standardise: true, classes: ["sun", "rain"] };
+  expect(rowsOf(await openText("y,a\nrain,10\nsun,30\n", texts))).toEqual({ features: [-1, 1], targets: [1, 0] });
+});
+
 it("divides the features, and not the target, by the scale", async () => {
   const rows = rowsOf(await openText("510,255,51\n", { scale: 255 }));
   expect(rows).toEqual({ features: [1, Math.fround(0.2)], targets: [510] });
@@ -98,6 +120,36 @@ it.each<[what: string, text: string, options: CsvOptions, message: string]>([
     "a,b\n1,2\n",
     { header: false },
     'train.csv:1: column 2: expected a number, found "b"',
+  ],
+  [
+    "a target before the first column",
+    "1,2\n",
+    { target: -1 },
+    "train.csv:1: the target is column -1, the file has 2 columns",
+  ],
+  [
+    "a target between two columns",
+    "1,2\n",
+    { target: 0.5 },
+    "train.csv:1: the target is column 0.5, the file has 2 columns",
+  ],
+  [
+    "a column by name where there is no header",
+    "1,2\n",
+    { columns: { b: "ignore" } },
+    'train.csv:1: data.columns names "b", but the file is read without a header',
+  ],
+  [
+    "a column behind the last one",
+    "1,2\n",
+    { columns: { 2: "ignore" } },
+    'train.csv:1: data.columns names "2", but the file is read without a header',
+  ],
+  [
+    "an unknown one of many columns",
+    `y,${"abcdefghijklm".split("").join()}\n${"1,".repeat(13)}1\n`,
+    { columns: { z: "ignore" } },
+    'train.csv:1: no column is named "z"; the columns are y, a, b, c, d, e, …, i, j, k, l, m',
   ],
   ["an unknown target", "a,b\n1,2\n", { target: "c" }, 'train.csv:1: no column is named "c"; the columns are a, b'],
   [
