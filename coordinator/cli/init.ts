@@ -98,7 +98,8 @@ groups: []
 #  - {parameters: vectors, weightDecay: 0}
 #  - {parameters: "0.*", frozen: true}    # or learningRateFactor: 0.1
 
-# The model in the end is a moving average of the parameters, which keeps this share of itself at every step.
+# The model in the end is a moving average of the parameters, which keeps this share of itself at every step. Epochs are evaluated
+# without it.
 # average: 0.999
 
 # These decide the result, to the last bit, together with model, optimizer and data:
