@@ -11,7 +11,8 @@ import { encodeLoad } from "../shared/protocol/load.ts";
 import { Outbox } from "../shared/protocol/outbox.ts";
 import type { LockstepError } from "../shared/errors.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
-import { describe, describeAnswer, untrusted } from "./describe.ts";
+import { describe, untrusted } from "../shared/no-connection.ts";
+import { describeAnswer } from "./describe.ts";
 
 export interface ClientListener {
   onOpen(): void;

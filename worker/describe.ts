@@ -2,8 +2,6 @@
 import type { IncomingMessage } from "node:http";
 import { REFUSAL_HEADER } from "../shared/protocol/messages.ts";
 
-export { describe, untrusted } from "../shared/no-connection.ts";
-
 /** An HTTP answer where a WebSocket was asked for. */
 export function describeAnswer({ statusCode, headers }: IncomingMessage, address: URL): string {
   const reason = headers[REFUSAL_HEADER];

@@ -13,7 +13,7 @@ import { LockstepError } from "../shared/errors.ts";
 import type { JoinToken } from "../shared/protocol/handshake.ts";
 import { WORKER_HEADER } from "../shared/protocol/messages.ts";
 import type { TlsMaterial } from "../shared/tls.ts";
-import { describe, untrusted } from "./describe.ts";
+import { describe, untrusted } from "../shared/no-connection.ts";
 
 /** A coordinator as a place to fetch from. */
 export interface Source {
