@@ -10,7 +10,7 @@ import {
   filled,
   onnxPool,
   type Pool,
-  pooledShape,
+  pooledType,
   type PoolOptions,
   poolOf,
   poolSchema,
@@ -22,7 +22,7 @@ const averagePoolOperation = defineOperation({
   name: "averagePool",
   rows: "independent",
   attributes: poolSchema,
-  infer: (inputs, attributes) => ({ shape: pooledShape("averagePool", inputs[0], attributes), dtype: "float32" }),
+  infer: (inputs, attributes) => pooledType("averagePool", inputs, attributes),
   gradient: ({ inputs: [x], gradient, attributes }) => [
     averagePoolGradient(gradient, (x as Tensor).shape.slice(2) as number[], attributes),
   ],

@@ -121,7 +121,8 @@ const inputGradientOperation = defineOperation({
     const shape = [gradient?.shape[0] as Dim, channels, ...size];
     if (
       inputs.length !== 2 ||
-      !sameShape(convolvedShape({ shape, dtype: "float32" }, weight, convolution), gradient?.shape ?? [])
+      gradient?.dtype !== "float32" ||
+      !sameShape(convolvedShape({ shape, dtype: "float32" }, weight, convolution), gradient.shape)
     ) {
       throw shapeMismatch(`conv2dInputGradient of images of ${size.join("×")}`, "a gradient and weights", inputs);
     }
@@ -164,7 +165,8 @@ const weightGradientOperation = defineOperation({
     const shape = [gradient?.shape[1] as number, ((x?.shape[1] ?? 0) as number) / convolution.groups, ...kernel];
     if (
       inputs.length !== 2 ||
-      !sameShape(convolvedShape(x, { shape, dtype: "float32" }, convolution), gradient?.shape ?? [])
+      gradient?.dtype !== "float32" ||
+      !sameShape(convolvedShape(x, { shape, dtype: "float32" }, convolution), gradient.shape)
     ) {
       throw shapeMismatch(`conv2dWeightGradient of a kernel of ${kernel.join("×")}`, "images and a gradient", inputs);
     }

@@ -74,7 +74,10 @@ const matmulOperation = defineOperation({
   name: "matmul",
   rows: "independent",
   attributes: schema,
-  infer: (inputs, attributes) => ({ shape: productShape("matmul", inputs, attributes), dtype: "float32" }),
+  infer(inputs, attributes) {
+    if (inputs.length !== 2) throw shapeMismatch("matmul", "two matrices", inputs);
+    return { shape: productShape("matmul", inputs, attributes), dtype: "float32" };
+  },
   gradient({ inputs: [left, right], gradient, attributes: { transposeLeft, transposeRight } }) {
     if (left === undefined || right === undefined) return [];
     return [

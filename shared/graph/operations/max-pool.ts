@@ -13,6 +13,7 @@ import {
   onnxPool,
   type Pool,
   pooledShape,
+  pooledType,
   type PoolOptions,
   poolOf,
   poolSchema,
@@ -36,7 +37,7 @@ const maxPoolOperation = defineOperation({
   name: "maxPool",
   rows: "independent",
   attributes: poolSchema,
-  infer: (inputs, attributes) => ({ shape: pooledShape("maxPool", inputs[0], attributes), dtype: "float32" }),
+  infer: (inputs, attributes) => pooledType("maxPool", inputs, attributes),
   gradient: ({ inputs: [x], gradient, attributes }) => [maxPoolGradient(x as Tensor, gradient, attributes)],
   emit: ({ inputs, attributes, node, output }) => void node("MaxPool", inputs, onnxPool(attributes), output),
   evaluate([x], output, attributes) {

@@ -49,6 +49,12 @@ export function eachPlace(
   }
 }
 
+/** The type of what is pooled from the only input. */
+export function pooledType(operation: string, inputs: readonly TensorType[], pool: Pool): TensorType {
+  if (inputs.length !== 1) throw shapeMismatch(operation, "one tensor of images", inputs);
+  return { shape: pooledShape(operation, inputs[0], pool), dtype: "float32" };
+}
+
 /** The type of images and of what is pooled from them, checked to belong together. */
 export function checkPooled(
   operation: string,
