@@ -339,6 +339,26 @@ describe("a frozen worker", () => {
   });
 });
 
+describe("how long a step takes", () => {
+  it("is not learnt from one of which a piece was late, or was computed twice as it was not finite", () => {
+    const late = pair();
+    late.pass(30_000);
+    late.finishWork();
+    expect(late.state.meanDuration).toEqual({});
+    const twice = pair();
+    twice.feed({ type: "spoiled", by: [] });
+    twice.assembled("a", "0-2", "train 0", false);
+    twice.assembled("b", "0-2", "train 0", false);
+    twice.compared("0-2", "a b");
+    twice.now += 40;
+    twice.finishWork();
+    expect(twice.state.meanDuration).toEqual({});
+    twice.now += 40;
+    twice.finishWork();
+    expect(twice.state.meanDuration).toEqual({ train: 40 });
+  });
+});
+
 describe("a partial that is not wanted", () => {
   it("is answered with its code, once, whatever the number of its segments", () => {
     const run = pair();
