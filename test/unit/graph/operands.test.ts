@@ -43,7 +43,7 @@ describe.each([...made])("%s", (name, tensor) => {
   it("refuses each of another type", () => {
     tensor.inputs.forEach((input, place) => {
       const dtype = input.dtype === "float32" ? "int32" : "float32";
-      expect(isRefused(tensor, tensor.inputs.with(place, { ...input, dtype } as Tensor)), `input ${place}`).toBe(
+      expect(isRefused(tensor, tensor.inputs.with(place, { ...input, dtype })), `input ${place}`).toBe(
         !ofAnyType.includes(`${name} ${place}`),
       );
     });
