@@ -105,7 +105,12 @@ const fileName = ({ host, pid, start }: Claim): string => `lock.${encodeURICompo
 function parse(name: string): Claim | undefined {
   const [, host, pid, start] = /^lock\.(.+)\.(\d+)\.(\d+)$/.exec(name) ?? [];
   if (host === undefined || pid === undefined || start === undefined) return undefined;
-  return { host: decodeURIComponent(host), pid: Number(pid), start };
+  try {
+    return { host: decodeURIComponent(host), pid: Number(pid), start };
+  } catch {
+    // No coordinator wrote it.
+    return undefined;
+  }
 }
 
 /** Another machine's processes cannot be seen from here; they count as living. */

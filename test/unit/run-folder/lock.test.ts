@@ -157,7 +157,7 @@ it.runIf(boot !== "")("asks no kernel about the processes of another", async () 
 
 it("does not mind other files", async () => {
   const folder = await temporaryFolder();
-  const names = ["lock", "lock.json", "lock.host.1.", "package.lock"];
+  const names = ["lock", "lock.json", "lock.host.1.", "lock.%.1.1", "package.lock"];
   for (const name of names) await writeFile(join(folder, name), "");
   const { release } = await lockRun(folder);
   await release();
