@@ -62,16 +62,18 @@ export const websocket: WirePath = {
     const [parameters, gradients] = [allocateVector(bytes), allocateVector(bytes)];
     let version = 0;
     let assembly = new Assembly(parameters);
-    const segmentIn = (message: CoordinatorMessage): Segment => {
+    /** The segment that comes, and what it is part of. */
+    const arriving = (message: CoordinatorMessage): { segment: Segment; whole: Assembly } => {
       if (message.type !== "parameters") throw new Error(`a ${message.type} came instead of parameters`);
       if (message.version !== version) {
         version = message.version;
         assembly = new Assembly(parameters);
       }
-      return message.segment;
+      return { segment: message.segment, whole: assembly };
     };
     const take = (message: CoordinatorMessage, section: Uint8Array, outbox: Outbox): void => {
-      if (assembly.take(segmentIn(message), section) !== "complete") return;
+      const { segment: taken, whole } = arriving(message);
+      if (whole.take(taken, section) !== "complete") return;
       onParameters(parameters.bytes, gradients.bytes);
       const work = { kind: "train", step: stepNumber(version) } as const;
       const common = { type: "partial", run, work, node: [0, 1], computeMicroseconds: 0 } as const;
@@ -83,7 +85,10 @@ export const websocket: WirePath = {
       }
       outbox.sendBulk(frames(), "gradients");
     };
-    await joinParent(address, take, (message, length) => assembly.roomFor(segmentIn(message), length));
+    await joinParent(address, take, (message, length) => {
+      const { segment, whole } = arriving(message);
+      return whole.roomFor(segment, length);
+    });
     return "";
   },
 };
