@@ -31,7 +31,7 @@ export const SEGMENT_BYTES = 1 << 18;
  * On one host a segment has so many: each costs the processor, which computing needs, and the way costs nothing. No frame's tensor
  * section is longer, so that a heartbeat never waits behind a whole model.
  */
-export const LONG_SEGMENT_BYTES = 8 * SEGMENT_BYTES;
+export const LONG_SEGMENT_BYTES = 32 * SEGMENT_BYTES;
 
 /** Buckets of parameters but the first have at least so many bytes (shared/gradient/buckets.ts). */
 export const LEAST_BUCKET_BYTES = 1 << 20;
