@@ -10,6 +10,7 @@ import type { Server, ServerListener } from "../../../coordinator/server/server.
 import type { LockstepError } from "../../../shared/errors.ts";
 import { bytesOf } from "../../../shared/protocol/codec.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { LONG_SEGMENT_BYTES } from "../../../shared/protocol/messages.ts";
 import { encodeLoad } from "../../../shared/protocol/load.ts";
 
 /** Takes every connection and remembers what happens. */
@@ -77,7 +78,7 @@ describe("a stranger", () => {
   });
 
   it.each([
-    ["a segment", 8 << 20, 1 << 21, 1 << 22],
+    ["a segment", 3 * LONG_SEGMENT_BYTES, LONG_SEGMENT_BYTES, 2 * LONG_SEGMENT_BYTES],
     ["the model's size if that is less", 50_000, 50_000, 120_000],
   ])("may send frames of %s once it is none, and still none that is longer", async (_what, model, most, longer) => {
     const { server, watching } = await serving(9, model);

@@ -211,17 +211,18 @@ describe("segments", () => {
   });
 
   it("come from the last to the first where they are a partial's, and in parts", () => {
-    const length = 17 * SEGMENT_BYTES + 64;
+    const long = LONG_SEGMENT_BYTES / SEGMENT_BYTES;
+    const length = 2 * LONG_SEGMENT_BYTES + SEGMENT_BYTES + 64;
     const cuts = (packs: boolean, from = 0, until = length): number[] => {
       const extents = [...extentsBackFrom(until, packs, from)];
       extents.forEach((each, index) => expect(each.offset + each.length).toBe(extents[index - 1]?.offset ?? until));
       return extents.map(({ offset }) => offset / SEGMENT_BYTES);
     };
-    expect(cuts(true)).toEqual(Array.from({ length: 18 }, (_, index) => 17 - index));
+    expect(cuts(true)).toEqual(Array.from({ length: 2 * long + 2 }, (_, index) => 2 * long + 1 - index));
     expect(cuts(true, 2 * SEGMENT_BYTES, 4 * SEGMENT_BYTES)).toEqual([3, 2]);
     expect(cuts(true, 0, SEGMENT_BYTES)).toEqual([0]);
-    expect(cuts(false)).toEqual([16, 8, 0]);
-    expect(cuts(false, 3 * SEGMENT_BYTES)).toEqual([16, 8, 3]);
+    expect(cuts(false)).toEqual([2 * long, long, 0]);
+    expect(cuts(false, 3 * SEGMENT_BYTES)).toEqual([2 * long, long, 3]);
     expect(cuts(false, 0, 3 * SEGMENT_BYTES)).toEqual([0]);
     expect(cuts(false, 5 * SEGMENT_BYTES, 7 * SEGMENT_BYTES)).toEqual([5]);
     for (const packs of [true, false])

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MOST_WORKS_AHEAD } from "../../../shared/protocol/messages.ts";
+import { LONG_SEGMENT_BYTES, MOST_WORKS_AHEAD } from "../../../shared/protocol/messages.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 import { refusal } from "../../support/errors.ts";
 
@@ -215,7 +215,7 @@ describe("limits", () => {
   const assignment = coordinatorMessages.find(({ type }) => type === "assignment")!;
 
   it.each([
-    ["/segment/length", partial!, { segment: { ...segment, length: (1 << 21) + 1 } }],
+    ["/segment/length", partial!, { segment: { ...segment, length: LONG_SEGMENT_BYTES + 1 } }],
     ["/timing/calls", partial!, { timing: { ...timing, calls: Array(1025).fill(timing.calls[0]) } }],
     ["/threads", hello!, { threads: 0 }],
     ["/threads", hello!, { threads: 100_001 }],
