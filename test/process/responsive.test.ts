@@ -1,7 +1,7 @@
 /** A worker's socket stays alive while its engine computes: heartbeats go out during a step that takes seconds. */
 import { expect, onTestFinished, test } from "vitest";
 import { runId, stepNumber, workerId } from "../../shared/ids.ts";
-import { partialLayouts } from "../../shared/gradient/partial.ts";
+import { partialLayouts, vectorBytes } from "../../shared/gradient/partial.ts";
 import { encodeGraph } from "../../shared/graph/serialise.ts";
 import { openData } from "../../shared/data/open.ts";
 import { compileModel } from "../../shared/nn/model.ts";
@@ -38,7 +38,8 @@ test("heartbeats arrive during a long call of the engine", async () => {
     connection!.outbox.send(encodeFrame(message, section));
   const next = <Type extends WorkerMessage["type"]>(type: Type): Promise<Extract<WorkerMessage, { type: Type }>> =>
     new Promise((found) => waiting.push({ type, found: found as (message: WorkerMessage) => void }));
-  const server = await listen({ host: "127.0.0.1", port: 0, token, maxConnections: 2, partialBytes: 1 << 20 });
+  const partialBytes = vectorBytes(layouts.partial.train);
+  const server = await listen({ host: "127.0.0.1", port: 0, token, maxConnections: 2, partialBytes });
   onTestFinished(() => server.close());
   server.serve({
     onConnection(opened) {

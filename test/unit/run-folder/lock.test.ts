@@ -80,7 +80,9 @@ it.runIf(process.platform === "linux")(
   "takes over from a process that has ended and that nobody has waited for",
   async () => {
     const folder = await temporaryFolder();
-    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+    // It ends when the shell, which would wait for it, is another program.
+    const child = "(until [ $(cat /proc/$$/comm) = sleep ]; do sleep 0.01; done) & echo $!";
+    const parent = spawn("sh", ["-c", `${child}; exec sleep 60`], { stdio: ["ignore", "pipe", "inherit"] });
     onTestFinished(() => {
       parent.kill("SIGKILL");
     });
