@@ -26,9 +26,17 @@ function wanted(state: CoordinatorState, worker: WorkerId, name: WorkName, node:
   return piece;
 }
 
+/** The same of what has come, or begun to come, which may be of another run. */
+const wantedOf = (
+  state: CoordinatorState,
+  worker: WorkerId,
+  { run, work, node }: Partial | PlacedPartial,
+): ReturnType<typeof wanted> =>
+  run === state.settings.run ? wanted(state, worker, work, toNode(node)) : "PARTIAL_STALE";
+
 /** Whether a partial is wanted of which a segment has begun to come. */
-export const isWanted = (state: CoordinatorState, worker: WorkerId, { run, work, node }: Partial): boolean =>
-  run === state.settings.run && typeof wanted(state, worker, work, toNode(node)) !== "string";
+export const isWanted = (state: CoordinatorState, worker: WorkerId, partial: Partial): boolean =>
+  typeof wantedOf(state, worker, partial) !== "string";
 
 const answer = (worker: WorkerId, code: Answer["code"], work: WorkName, node: TreeNode): CoordinatorEffect => ({
   type: "send",
@@ -42,15 +50,14 @@ export function onPartial(
   worker: WorkerId,
   partial: Partial | PlacedPartial,
 ): CoordinatorEffect[] {
-  const node = toNode(partial.node);
-  const piece = partial.run === state.settings.run ? wanted(state, worker, partial.work, node) : "PARTIAL_STALE";
+  const piece = wantedOf(state, worker, partial);
   if (typeof piece !== "string") {
     state.members.get(worker)!.holds = partial.work.step;
     return [{ type: "receive", worker, partial }];
   }
   // One answer a partial, not one a segment; with the one that comes last, since another copy may be whole while this one arrives.
   const isLast = partial.type === "placed-partial" || partial.segment.offset === 0;
-  return isLast ? [answer(worker, piece, partial.work, node)] : [];
+  return isLast ? [answer(worker, piece, partial.work, toNode(partial.node))] : [];
 }
 
 /** A whole partial is here: it is kept to be used (settling.ts), or dropped if another copy was first or the step is over. */
