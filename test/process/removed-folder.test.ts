@@ -15,15 +15,17 @@ test("a coordinator whose run folder was removed writes nothing into the one tha
   worker([url]);
   await older.event("step");
   const run = join(folder, "runs", "nightly");
-  await rm(run, { recursive: true });
+  // Tried again where the coordinator has written another file meanwhile: with its lock gone it writes no more.
+  await rm(run, { recursive: true, maxRetries: 20 });
 
   const newer = lockstep(["coordinator", ...flags, "--epochs", "1"], folder);
   await newer.event("waiting");
   const order = (command: string): Promise<Response> =>
     fetch(`${url.replace("ws", "http")}/api/${command}`, { method: "POST" });
   expect((await order("checkpoint")).status).toBe(200);
-  const { message } = await older.event("warning", ({ code }) => code === "DISK_FAILED");
-  expect(message).toContain(`runs/nightly is no longer this run's: lock.`);
+  // What was being written when the folder went has failed as well, by another name.
+  const noLongerOurs = `runs/nightly is no longer this run's: lock.`;
+  await older.event("warning", ({ message }) => String(message).includes(noLongerOurs));
   expect((await order("stop")).status).toBe(200);
   const { code, error } = await older.finished;
   expect(code).toBe(1);
