@@ -8,13 +8,13 @@ import { LockstepError, unreachable } from "../shared/errors.ts";
 import type { TreeNode } from "../shared/gradient/tree.ts";
 import { workerId } from "../shared/ids.ts";
 import type { WorkerId } from "../shared/ids.ts";
-import { bytesOf, decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
+import { bytesOf, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import { HEARTBEAT_EVERY } from "../shared/protocol/liveness.ts";
 import type { Room } from "../shared/protocol/frame-reader.ts";
-import type { CoordinatorMessage } from "../shared/protocol/messages.ts";
-import { peek } from "../shared/protocol/peek.ts";
+import { Inbox } from "../shared/protocol/inbox.ts";
+import type { CoordinatorMessage, WorkerMessage } from "../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../shared/protocol/validate.ts";
 import { isSameWork } from "../shared/protocol/work-name.ts";
 import { commit } from "./exchange/commit.ts";
@@ -83,9 +83,10 @@ export class CoordinatorRuntime implements ServerListener {
     const nonce = randomBytes(NONCE_BYTES).toString("hex");
     const { token, isLocal, isOwn } = connection;
     this.#handle({ type: "connected", worker, nonce, token, isLocal, isOwn });
+    const inbox = new Inbox(checkWorkerMessage);
     return {
-      onFrame: (frame) => this.#onFrame(worker, frame),
-      roomFor: (header, length) => this.#roomFor(worker, connection, header, length),
+      onFrame: (frame) => this.#onFrame(worker, frame, inbox),
+      roomFor: (header, length) => this.#roomFor(worker, connection, inbox.peek(header), length),
       onBytes: () => this.#handle({ type: "heard", worker }),
       onClose: (reason) => {
         this.#connections.delete(worker);
@@ -130,12 +131,11 @@ export class CoordinatorRuntime implements ServerListener {
     this.#handle({ type: "stop", reason });
   }
 
-  #onFrame(worker: WorkerId, frame: Frame): void {
+  #onFrame(worker: WorkerId, frame: Frame, inbox: Inbox<WorkerMessage>): void {
     this.profiler.received(bytesOf(frame));
     this.profiler.wire(() => {
       try {
-        const { header, section } = decodeFrame(frame);
-        const message = checkWorkerMessage(header);
+        const { message, section } = inbox.read(frame);
         this.#section = section;
         this.#handle({ type: "message", worker, message });
       } catch (error) {
@@ -145,9 +145,13 @@ export class CoordinatorRuntime implements ServerListener {
     });
   }
 
-  /** Where the section behind a header goes, if it is part of a partial that is wanted. */
-  #roomFor(worker: WorkerId, connection: Connection, header: Buffer, length: number): Room | undefined {
-    const message = peek(header, checkWorkerMessage);
+  /** Where the section that belongs to a message goes, if it is part of a partial that is wanted. */
+  #roomFor(
+    worker: WorkerId,
+    connection: Connection,
+    message: WorkerMessage | undefined,
+    length: number,
+  ): Room | undefined {
     if (message?.type !== "partial") return undefined;
     const cut = (): void => connection.cut("its place was wanted for another work while it was still sending");
     return this.#exchange.roomFor(worker, message, length, cut);
@@ -252,8 +256,9 @@ export class CoordinatorRuntime implements ServerListener {
   }
 
   #lineOf(worker: WorkerId): LineListener {
+    const inbox = new Inbox(checkWorkerMessage);
     return {
-      onFrame: (frame) => this.#onFrame(worker, frame),
+      onFrame: (frame) => this.#onFrame(worker, frame, inbox),
       onViolation: (error) => this.#handle({ type: "violation", worker, error }),
     };
   }

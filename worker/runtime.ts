@@ -10,8 +10,8 @@ import { decodeFrame, encodeFrame } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
 import { NONCE_BYTES } from "../shared/protocol/handshake.ts";
 import type { Room } from "../shared/protocol/frame-reader.ts";
+import { Inbox } from "../shared/protocol/inbox.ts";
 import type { CoordinatorMessage, RunPlan, Welcome } from "../shared/protocol/messages.ts";
-import { peek } from "../shared/protocol/peek.ts";
 import { checkCoordinatorMessage, printed } from "../shared/protocol/validate.ts";
 import type { Client, ClientListener } from "./client.ts";
 import type { ComputePool } from "../shared/compute/pool.ts";
@@ -127,38 +127,36 @@ export class WorkerRuntime {
   #connect(): void {
     if (this.#state.phase === "ended") return;
     this.#exchange.begin();
+    const inbox = new Inbox(checkCoordinatorMessage);
     this.#client = this.#options.connect({
       onOpen: () => this.#handle({ type: "opened", nonce: randomBytes(NONCE_BYTES).toString("hex") }),
-      onFrame: (frame) => this.#onFrame(frame),
-      roomFor: (header, length) => this.#roomFor(header, length),
+      onFrame: (frame) => this.#onFrame(frame, inbox),
+      roomFor: (header, length) => this.#roomFor(inbox.peek(header), length),
       onBytes: () => this.#handle({ type: "heard" }),
       onUnusable: (error) => this.#handle({ type: "unusable", error }),
       onClose: (reason) => this.#handle({ type: "closed", reason, jitter: this.#options.random() }),
     });
   }
 
-  /** Where the section behind a header goes, if it is part of the parameters. */
-  #roomFor(header: Buffer, length: number): Room | undefined {
+  /** Where the section that belongs to a message goes, if it is part of the parameters. */
+  #roomFor(message: CoordinatorMessage | undefined, length: number): Room | undefined {
     const { phase, sharesMemory, welcome } = this.#state;
-    if (phase !== "ready" || sharesMemory || this.#ready === undefined) return undefined;
-    const message = peek(header, checkCoordinatorMessage);
-    if (message?.type !== "parameters") return undefined;
+    if (phase !== "ready" || sharesMemory || this.#ready === undefined || message?.type !== "parameters")
+      return undefined;
     const bytes = this.#exchange.roomFor(this.#ready, message, length, welcome?.plan.trace === true);
     return bytes && { bytes, over: () => {} };
   }
 
-  #onFrame(frame: Frame): void {
+  #onFrame(frame: Frame, inbox: Inbox<CoordinatorMessage>): void {
     let message: CoordinatorMessage;
-    let header: unknown;
     try {
-      const decoded = decodeFrame(frame);
-      ({ header } = decoded);
-      message = checkCoordinatorMessage(header);
-      this.#section = decoded.section;
+      const read = inbox.read(frame);
+      ({ message } = read);
+      this.#section = read.section;
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       // The next one would be the same: what is sent in it is decided when a run starts.
-      if (isWelcome(header))
+      if (isWelcome(frame))
         this.#handle({ type: "unusable", error: new LockstepError(error.code, error.message, defect) });
       else this.#handle({ type: "violation", error });
       return;
@@ -210,8 +208,16 @@ export class WorkerRuntime {
   }
 }
 
-const isWelcome = (header: unknown): boolean =>
-  typeof header === "object" && header !== null && "type" in header && header.type === "welcome";
+/** Whether a frame that is no message was meant as a welcome. */
+function isWelcome(frame: Frame): boolean {
+  try {
+    const { header } = decodeFrame(frame);
+    return typeof header === "object" && header !== null && "type" in header && header.type === "welcome";
+  } catch (error) {
+    if (error instanceof LockstepError) return false;
+    throw error;
+  }
+}
 
 /** What is wrong with a plan, in words that may be shown although a peer chose some of them. */
 function unusable(error: unknown): LockstepError {

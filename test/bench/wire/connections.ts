@@ -1,7 +1,7 @@
 /** Lockstep's connections without the cores that decide what is sent: the production server, client, codec and checks. */
 import { listen } from "../../../coordinator/server/server.ts";
-import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
+import { Inbox } from "../../../shared/protocol/inbox.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import type { Room } from "../../../shared/protocol/frame-reader.ts";
 import type { Outbox } from "../../../shared/protocol/outbox.ts";
@@ -45,11 +45,12 @@ export async function acceptPeers(
       connection.proven();
       const index = outboxes.push(connection.outbox) - 1;
       connected.arrived();
+      const inbox = new Inbox(checkWorkerMessage);
       return {
-        roomFor: (header, length) => room(roomFor(checkWorkerMessage(decodeFrame([header]).header), length, index)),
+        roomFor: (header, length) => room(roomFor(inbox.peek(header)!, length, index)),
         onFrame(frame) {
-          const { header, section } = decodeFrame(frame);
-          onMessage(checkWorkerMessage(header), section, index);
+          const { message, section } = inbox.read(frame);
+          onMessage(message, section, index);
         },
         onBytes() {},
         onClose: (reason) => void (closing || lost(reason)),
@@ -74,6 +75,7 @@ export function joinParent(
   roomFor: (message: CoordinatorMessage, length: number) => Uint8Array | undefined,
 ): Promise<void> {
   return new Promise((resolve) => {
+    const inbox = new Inbox(checkCoordinatorMessage);
     const { outbox } = connect(
       coordinatorAddress(url),
       {},
@@ -82,10 +84,10 @@ export function joinParent(
         onUnusable: (error) => lost(error.message),
         onBytes() {},
         onClose: () => process.exit(0),
-        roomFor: (header, length) => room(roomFor(checkCoordinatorMessage(decodeFrame([header]).header), length)),
+        roomFor: (header, length) => room(roomFor(inbox.peek(header)!, length)),
         onFrame(frame) {
-          const { header, section } = decodeFrame(frame);
-          onMessage(checkCoordinatorMessage(header), section, outbox);
+          const { message, section } = inbox.read(frame);
+          onMessage(message, section, outbox);
         },
       },
     );
