@@ -40,7 +40,12 @@ export class Exchange {
   }
 
   /** Where a segment of parameters may be put as it comes. @param received bytes that come */
-  roomFor(pool: ComputePool, parameters: Parameters, received: number, traces: boolean): Uint8Array | undefined {
+  roomFor(
+    pool: ComputePool,
+    parameters: Parameters,
+    received: number,
+    traces: boolean,
+  ): ReturnType<Assembly["roomFor"]> {
     return this.#arriving(pool, parameters, traces).assembly.roomFor(parameters.segment, received);
   }
 

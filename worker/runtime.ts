@@ -143,8 +143,8 @@ export class WorkerRuntime {
     const { phase, sharesMemory, welcome } = this.#state;
     if (phase !== "ready" || sharesMemory || this.#ready === undefined || message?.type !== "parameters")
       return undefined;
-    const bytes = this.#exchange.roomFor(this.#ready, message, length, welcome?.plan.trace === true);
-    return bytes && { bytes, over: () => {} };
+    const room = this.#exchange.roomFor(this.#ready, message, length, welcome?.plan.trace === true);
+    return room && { ...room, over: () => {} };
   }
 
   #onFrame(frame: Frame, inbox: Inbox<CoordinatorMessage>): void {

@@ -120,13 +120,13 @@ export class Reduction {
    */
   roomFor(worker: WorkerId, { node, segment }: Partial, length: number, cut: () => void): Room | undefined {
     const { place, assembly } = this.#arriving(worker, toNode(node));
-    const bytes = assembly.roomFor(segment, length);
-    if (bytes === undefined) return undefined;
+    const room = assembly.roomFor(segment, length);
+    if (room === undefined) return undefined;
     const pool = this.#pools[this.#kind];
     const loan = { pool, place, cut };
     pool.share(place);
     this.#loans.add(loan);
-    return { bytes, over: () => void (this.#loans.delete(loan) && pool.release(place)) };
+    return { ...room, over: () => void (this.#loans.delete(loan) && pool.release(place)) };
   }
 
   /** Takes a segment of a partial of the open work. */

@@ -23,12 +23,39 @@ export function checksumTerm(kernels: Kernels, offset: number, floats: number, b
 export const termOf = (checksum: number, block: number): number =>
   scattered(checksum + Math.imul(block + 1, 0x9e3779b1));
 
-/** The checksum of a vector: an unsigned 32-bit integer. */
-export function blockwiseChecksum(kernels: Kernels, offset: number, bytes: number): number {
-  let sum = 0;
-  for (let block = 0; block < blocksIn(bytes / 4); block++) sum += checksumTerm(kernels, offset, bytes / 4, block);
-  return sum >>> 0;
+/** The checksum of a vector whose bytes come one after the other: of each block when it has come, and the cache still has it. */
+export class RunningChecksum {
+  readonly #kernels: Kernels;
+  readonly #offset: number;
+  readonly #bytes: number;
+  #block = 0;
+  #sum = 0;
+
+  /** @param offset of the vector, in bytes; @param bytes that it will have */
+  constructor(kernels: Kernels, offset: number, bytes: number) {
+    this.#kernels = kernels;
+    this.#offset = offset;
+    this.#bytes = bytes;
+  }
+
+  /** Its first so many bytes are there, and stay what they are. */
+  reach(bytes: number): void {
+    const floats = this.#bytes / 4;
+    const whole = bytes < this.#bytes ? Math.floor(bytes / (4 * BLOCK_FLOATS)) : blocksIn(floats);
+    for (; this.#block < whole; this.#block++)
+      this.#sum += checksumTerm(this.#kernels, this.#offset, floats, this.#block);
+  }
+
+  /** Of the whole, which is there: an unsigned 32-bit integer. */
+  get value(): number {
+    this.reach(this.#bytes);
+    return this.#sum >>> 0;
+  }
 }
+
+/** The checksum of a vector: an unsigned 32-bit integer. */
+export const blockwiseChecksum = (kernels: Kernels, offset: number, bytes: number): number =>
+  new RunningChecksum(kernels, offset, bytes).value;
 
 /** What a vector is like. */
 export interface Inspected {

@@ -3,11 +3,12 @@ import type { Kernels } from "../kernels/index.ts";
 import type { Arena } from "./arena.ts";
 import type { Packed } from "../protocol/messages.ts";
 import type { Packing } from "./packing.ts";
+import { RunningChecksum } from "./blocks.ts";
 
 export interface CheckedVector {
   readonly bytes: Uint8Array;
-  /** `Kernels.checksum` of `length` bytes from byte `from` on, both multiples of 64. */
-  readonly checksum: (from: number, length: number) => number;
+  /** The checksum of `length` bytes from byte `from` on, both multiples of 64, which are there or will come. */
+  readonly checksum: (from: number, length: number) => RunningChecksum;
   /** `Packing.pack` of `length` bytes from byte `from` on, and what of them is packed. */
   readonly pack: (from: number, length: number) => { readonly packed: Packed; readonly section: Uint8Array };
   /** `Packing.unpack` to `length` bytes from byte `from` on. */
@@ -24,7 +25,7 @@ export const checkedVector = (
   before = (): number | undefined => undefined,
 ): CheckedVector => ({
   bytes: arena.bytes(offset, bytes),
-  checksum: (from, length) => kernels.checksum(offset + from, length / 4),
+  checksum: (from, length) => new RunningChecksum(kernels, offset + from, length),
   pack(from, length) {
     const base = before();
     if (base === undefined) return { packed: "words", section: packing.pack(offset + from, length) };

@@ -5,8 +5,10 @@
  * are once the first segment is there.
  */
 import { copyBytes } from "../memory/copy.ts";
+import type { RunningChecksum } from "../memory/blocks.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import { extentsBackFrom } from "./codec.ts";
+import type { Room } from "./frame-reader.ts";
 import { LONG_SEGMENT_BYTES, SEGMENT_BYTES } from "./messages.ts";
 import type { Extent, Segment } from "./messages.ts";
 
@@ -15,6 +17,8 @@ export class Assembly {
   readonly #counts: "first" | "last";
   /** Where the blocks that are there begin: a segment has one, or several. */
   readonly #seen = new Set<number>();
+  /** Of the segment that was given room last, while it comes. */
+  #arriving: { readonly offset: number; readonly length: number; readonly checksum: RunningChecksum } | undefined;
   #front = 0;
   #back: number;
 
@@ -43,27 +47,44 @@ export class Assembly {
   }
 
   /** Where the section of a segment may be put before it is taken: nowhere unless it comes as it is, and all of it is wanted. */
-  roomFor(segment: Segment, received: number): Uint8Array | undefined {
+  roomFor(segment: Segment, received: number): Pick<Room, "bytes" | "came"> | undefined {
     const { bytes } = this.#target;
     const { offset, length, packed } = segment;
     if (packed !== undefined || !segmentFits(segment, received, bytes.length)) return undefined;
     const blocks = [...extentsBackFrom(offset + length, true, offset)];
-    return blocks.every((block) => this.#isWanted(block.offset)) ? bytes.subarray(offset, offset + length) : undefined;
+    if (!blocks.every((block) => this.#isWanted(block.offset))) return undefined;
+    const checksum = this.#target.checksum(offset, length);
+    this.#arriving = { offset, length, checksum };
+    return { bytes: bytes.subarray(offset, offset + length), came: (count) => checksum.reach(count) };
   }
 
   /** Takes a segment; one that is `corrupt` may come once more, `complete` is said once, with the last missing segment. */
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
-    const { bytes, checksum } = this.#target;
-    if (!segmentFits(segment, section.length, bytes.length)) return "corrupt";
+    const checksum = this.#checksumOf(segment, section);
+    if (!segmentFits(segment, section.length, this.#target.bytes.length)) return "corrupt";
     const { offset: start, length } = segment;
     const cuts = [...extentsBackFrom(start + length, true, start)];
     const blocks = cuts.filter(({ offset }) => this.#isWanted(offset));
     if (blocks.length === 0) return "partial";
-    if (!this.#put(segment, section, blocks) || checksum(start, length) !== segment.checksum) return "corrupt";
+    if (!this.#put(segment, section, blocks) || checksum.value !== segment.checksum) return "corrupt";
     for (const { offset } of blocks) this.#seen.add(offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
     return this.#seen.size === this.#blocks ? "complete" : "partial";
+  }
+
+  /** To be asked before anything else comes. */
+  #checksumOf({ offset, length }: Extent, section: Uint8Array): RunningChecksum {
+    const arriving = this.#arriving;
+    this.#arriving = undefined;
+    const isIt = arriving?.offset === offset && arriving.length === length && this.#isInPlace(offset, section);
+    return isIt ? arriving.checksum : this.#target.checksum(offset, length);
+  }
+
+  /** Whether a section that begins at `offset` was read to where it belongs. */
+  #isInPlace(offset: number, section: Uint8Array): boolean {
+    const { buffer, byteOffset } = this.#target.bytes;
+    return section.buffer === buffer && section.byteOffset === byteOffset + offset;
   }
 
   /** Whether a block is to be written. What is whole from the front on may be in use. */
@@ -75,7 +96,7 @@ export class Assembly {
   #put({ offset: start, length, packed }: Segment, section: Uint8Array, blocks: readonly Extent[]): boolean {
     const { bytes, unpack } = this.#target;
     if (packed !== undefined) return unpack(packed, section, start, length);
-    if (section.buffer === bytes.buffer && section.byteOffset === bytes.byteOffset + start) return true;
+    if (this.#isInPlace(start, section)) return true;
     for (const { offset, length: count } of blocks) {
       const from = offset - start;
       copyBytes(bytes.subarray(offset, offset + count), section.subarray(from, from + count));

@@ -86,7 +86,7 @@ export function* extentsBackFrom(until: number, packs: boolean, from = 0): Gener
 
 /** A segment of a vector, with its header part. @param packs whether it is packed, if that makes it shorter */
 export function segmentOf({ bytes, checksum, pack }: CheckedVector, { offset, length }: Extent, packs: boolean): Sent {
-  const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length) };
+  const segment = { offset, length, total: bytes.length, checksum: checksum(offset, length).value };
   const made = packs ? pack(offset, length) : undefined;
   if (made !== undefined && made.section.length < length)
     return { segment: { ...segment, packed: made.packed }, section: made.section };

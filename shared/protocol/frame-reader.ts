@@ -17,9 +17,12 @@ const LONGEST_FRONT = 65_536;
 const HEAD_END = Buffer.from("\r\n\r\n");
 const SWITCHING_PROTOCOLS = "HTTP/1.1 101";
 
-/** Where a payload belongs. Once `over` is called nothing more is written there. */
+/** Where a payload belongs. */
 export interface Room {
   readonly bytes: Uint8Array;
+  /** Its first so many bytes are there. */
+  readonly came: (count: number) => void;
+  /** Nothing more is written there. */
   readonly over: () => void;
 }
 
@@ -76,6 +79,7 @@ export class FrameReader {
   took(count: number): Piece | undefined {
     if (this.#payload !== undefined) {
       this.#payload.gathered += count;
+      this.#room?.came(this.#payload.gathered);
       return this.#gathered(this.#payload);
     }
     const chunk = this.#buffer.subarray(0, count);

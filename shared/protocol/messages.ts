@@ -19,7 +19,7 @@ import type { HostFileName } from "../memory/host-memory.ts";
 import type { LineName } from "./line.ts";
 
 /** Raised whenever a message or the meaning of a bit changes; both sides must have the same. */
-export const PROTOCOL_VERSION = 17;
+export const PROTOCOL_VERSION = 18;
 
 /**
  * Segments begin at multiples of so many bytes. Between hosts each has so many, so that what is computed from one can leave while
@@ -222,7 +222,7 @@ export interface Extent {
   readonly length: number;
 }
 
-/** Where a segment belongs in its vector, and `Kernels.checksum` of its bytes. */
+/** Where a segment belongs in its vector, and the checksum of its bytes, block by block (`RunningChecksum`). */
 export interface Segment extends Extent {
   readonly total: number;
   readonly checksum: number;

@@ -76,6 +76,7 @@ class Attacker {
     const { room, frame } = this.#reading!;
     const { bytes } = room;
     bytes.set(frame[1]!);
+    room.came(bytes.length);
     this.#reading = undefined;
     this.#handlers.onFrame([frame[0]!, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)]);
     room.over();

@@ -132,9 +132,11 @@ export class End {
     this.#room = room;
     this.process.reading += 1;
     bytes.set(section.subarray(0, half));
+    room.came(half);
     this.#whenPassed(() => {
       if (this.#room !== room || this.peer?.process.alive !== true) return;
       bytes.set(section.subarray(half), half);
+      room.came(bytes.length);
       this.#room = undefined;
       this.#hear([header!, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)]);
       this.process.reading -= 1;

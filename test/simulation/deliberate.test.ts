@@ -95,7 +95,7 @@ vi.mock(import("../../shared/protocol/assembly.ts"), async (original) => {
       const taken = super.take(segment, section);
       if (taken !== "corrupt" || !broken.takesDamage) return taken;
       const { offset, length } = segment;
-      return super.take({ ...segment, checksum: this.#target.checksum(offset, length) }, section);
+      return super.take({ ...segment, checksum: this.#target.checksum(offset, length).value }, section);
     }
   }
   return { Assembly: BlindAssembly };

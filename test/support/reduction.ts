@@ -94,7 +94,7 @@ export class ReductionBench {
       offset: index * SEGMENT_BYTES,
       length: section.length,
       total: bytes.length,
-      checksum: vectorOf(section).checksum(0, section.length),
+      checksum: vectorOf(section).checksum(0, section.length).value,
     };
     const header = { type: "partial", run: runId("run"), work: this.#work, node: [node.start, node.end] } as const;
     return { partial: { ...header, computeMicroseconds: 0, segment }, section };
@@ -115,6 +115,7 @@ export class ReductionBench {
     if (room === undefined) return undefined;
     const end = (): string => {
       room.bytes.set(section);
+      room.came(section.length);
       const said = this.reduction.take(workerId(worker), partial, room.bytes);
       room.over();
       return said;

@@ -7,6 +7,7 @@ import {
   blockwiseChecksum,
   checksumTerm,
   inspect,
+  RunningChecksum,
 } from "../../shared/memory/blocks.ts";
 
 const count = 2 * BLOCK + 16;
@@ -38,6 +39,26 @@ it("the terms of blocks, found in any order, add up to the checksum", () => {
   expect(terms).toHaveLength(3);
   const sum = terms.toReversed().reduce((total, term) => (total + term) >>> 0, 0);
   expect(sum).toBe(blockwiseChecksum(kernels, offset, 4 * count));
+});
+
+it("is the same however the bytes come, and looks at each block when that has come", () => {
+  const before = blockwiseChecksum(kernels, offset, 4 * count);
+  for (const steps of [[], [0], [64, 4 * BLOCK - 64, 4 * BLOCK], [8 * BLOCK, 8 * BLOCK], [4 * BLOCK + 64, 4 * count]]) {
+    const running = new RunningChecksum(kernels, offset, 4 * count);
+    for (const bytes of steps) running.reach(bytes);
+    expect(running.value).toBe(before);
+    expect(running.value).toBe(before);
+  }
+  for (const [bytes, isSeen] of [
+    [4 * BLOCK - 64, false],
+    [4 * BLOCK, true],
+  ] as const) {
+    const running = new RunningChecksum(kernels, offset, 4 * count);
+    running.reach(bytes);
+    floats[0]! += 1;
+    expect(running.value === before).toBe(isSeen);
+    floats[0]! -= 1;
+  }
 });
 
 it.each([0, BLOCK, count - 1])("one look finds float %i that is not finite, and gives the same checksum", (index) => {

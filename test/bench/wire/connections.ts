@@ -1,5 +1,6 @@
 /** Lockstep's connections without the cores that decide what is sent: the production server, client, codec and checks. */
 import { listen } from "../../../coordinator/server/server.ts";
+import type { Assembly } from "../../../shared/protocol/assembly.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { Inbox } from "../../../shared/protocol/inbox.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../../shared/protocol/messages.ts";
@@ -14,7 +15,8 @@ const lost = (reason: string): never => {
   throw new Error(`a connection was lost during the benchmark: ${reason}`);
 };
 
-const room = (bytes: Uint8Array | undefined): Room | undefined => bytes && { bytes, over: () => {} };
+type Place = ReturnType<Assembly["roomFor"]>;
+const room = (place: Place): Room | undefined => place && { ...place, over: () => {} };
 
 interface Connections {
   readonly url: string;
@@ -28,7 +30,7 @@ export async function acceptPeers(
   bytes: number,
   peers: number,
   onMessage: (message: WorkerMessage, section: Uint8Array, index: number) => void,
-  roomFor: (message: WorkerMessage, length: number, index: number) => Uint8Array | undefined,
+  roomFor: (message: WorkerMessage, length: number, index: number) => Place,
 ): Promise<Connections> {
   const connected = new Arrivals();
   const outboxes: Outbox[] = [];
@@ -72,7 +74,7 @@ export async function acceptPeers(
 export function joinParent(
   url: string,
   onMessage: (message: CoordinatorMessage, section: Uint8Array, outbox: Outbox) => void,
-  roomFor: (message: CoordinatorMessage, length: number) => Uint8Array | undefined,
+  roomFor: (message: CoordinatorMessage, length: number) => Place,
 ): Promise<void> {
   return new Promise((resolve) => {
     const inbox = new Inbox(checkCoordinatorMessage);

@@ -180,7 +180,12 @@ describe("Assembly", () => {
     const [first, second] = segmentsOf(vectorOf(bytes), false, true);
     expect(assembly.take(first!.segment, first!.section)).toBe("partial");
     const nothing = new Uint8Array(0);
-    const empty = { offset: bytes.length, length: 0, total: bytes.length, checksum: vectorOf(bytes).checksum(0, 0) };
+    const empty = {
+      offset: bytes.length,
+      length: 0,
+      total: bytes.length,
+      checksum: vectorOf(bytes).checksum(0, 0).value,
+    };
     expect(assembly.take(empty, nothing)).toBe("corrupt");
     expect(assembly.take(second!.segment, second!.section)).toBe("complete");
   });
@@ -222,7 +227,7 @@ describe("Assembly", () => {
     const target = vectorOf(new Uint8Array(vector.length));
     const assembly = new Assembly(target);
     const { segment, section } = segments[1]!;
-    const room = assembly.roomFor(segment, section.length)!;
+    const room = assembly.roomFor(segment, section.length)!.bytes;
     expect([room.buffer, room.byteOffset, room.length]).toEqual([
       target.bytes.buffer,
       target.bytes.byteOffset + segment.offset,
@@ -239,7 +244,47 @@ describe("Assembly", () => {
     const other = segments[2]!.segment;
     expect(assembly.roomFor(other, other.length - 64)).toBeUndefined();
     expect(assembly.roomFor({ ...other, total: other.total + 64 }, other.length)).toBeUndefined();
-    expect(assembly.roomFor(other, other.length)).toHaveLength(other.length);
+    expect(assembly.roomFor(other, other.length)?.bytes).toHaveLength(other.length);
+  });
+
+  it("checks a segment as it comes to where it belongs, and finds what is damaged wherever that is", () => {
+    const { segment, section } = segments[1]!;
+    const steps = [0, 1, 65_535, 65_536, 200_000, section.length];
+    for (const damaged of [undefined, 0, 65_535, 65_536, 199_999, section.length - 1]) {
+      const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)));
+      const { bytes, came } = assembly.roomFor(segment, section.length)!;
+      for (const [index, count] of steps.slice(1).entries()) {
+        bytes.set(section.subarray(steps[index], count), steps[index]);
+        if (damaged !== undefined && damaged >= steps[index]! && damaged < count) bytes[damaged]! ^= 1;
+        came(count);
+      }
+      expect(assembly.take(segment, bytes)).toBe(damaged === undefined ? "partial" : "corrupt");
+      // What comes again is checked anew.
+      expect(assembly.take(segment, section)).toBe("partial");
+    }
+  });
+
+  it("checks the whole of what was given room and comes from elsewhere all the same, or comes again", () => {
+    const { segment, section } = segments[1]!;
+    const damaged = section.slice();
+    damaged[5]! ^= 1;
+    const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)), "last");
+    const arrive = (): Uint8Array => {
+      const { bytes, came } = assembly.roomFor(segment, section.length)!;
+      bytes.set(section);
+      came(section.length);
+      return bytes;
+    };
+    arrive();
+    expect(assembly.take(segment, damaged)).toBe("corrupt");
+    const bytes = arrive();
+    expect(assembly.take(segment, bytes)).toBe("partial");
+    bytes[5]! ^= 1;
+    expect(assembly.take(segment, bytes)).toBe("corrupt");
+    arrive();
+    expect(assembly.take(segments[2]!.segment, segments[2]!.section)).toBe("partial");
+    bytes[5]! ^= 1;
+    expect(assembly.take(segment, bytes)).toBe("corrupt");
   });
 
   it("has no room where what is there may be in use, though what comes last counts", () => {

@@ -128,12 +128,13 @@ describe("FrameReader", () => {
         const rooms = [memory.subarray(10, 50_010), undefined, memory.subarray(100_000, 160_000)];
         const asked: string[] = [];
         let over = 0;
+        const came: number[] = [];
         const reader = new FrameReader("frames");
         reader.gather(90_000, (front, length) => {
           const index = fronts.findIndex((each) => each.equals(front));
           asked.push(`${index} ${length}`);
           const room = rooms[index];
-          return room && { bytes: room, over: () => (over += 1) };
+          return room && { bytes: room, came: (count) => came.push(index, count), over: () => (over += 1) };
         });
         const { all, wholes } = read(reader, bytes, (turn) => counts[turn % counts.length]!);
         expect(asked).toEqual(["0 50000", "1 70000", "2 60000"]);
@@ -141,6 +142,14 @@ describe("FrameReader", () => {
         expect(wholes.map((whole, index) => whole.equals(payloads[index]!))).toEqual([true, true, true]);
         const expected = new Uint8Array(200_000).fill(9).fill(1, 10, 50_010).fill(3, 100_000, 160_000);
         expect(Buffer.compare(memory, expected)).toBe(0);
+        for (const [index, length] of [
+          [0, 50_000],
+          [2, 60_000],
+        ]) {
+          const reached = came.filter((_, at) => at % 2 === 1 && came[at - 1] === index);
+          expect(reached).toEqual(reached.toSorted((left, right) => left - right));
+          expect(reached.at(-1)).toBe(length);
+        }
       }),
       { numRuns: 50 },
     );
@@ -149,7 +158,7 @@ describe("FrameReader", () => {
   it("says once that a payload's room is left, when it is told so", () => {
     const reader = new FrameReader("frames");
     let over = 0;
-    reader.gather(90_000, () => ({ bytes: new Uint8Array(50_000), over: () => (over += 1) }));
+    reader.gather(90_000, () => ({ bytes: new Uint8Array(50_000), came: () => {}, over: () => (over += 1) }));
     const bytes = Buffer.concat([
       frame(filled(5, 1), false, false),
       frame(filled(50_000, 2), false, true, CONTINUATION),

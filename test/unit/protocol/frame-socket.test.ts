@@ -62,7 +62,7 @@ it("reads a payload to where it belongs, until whoever reads has used it", async
   const told: string[] = [];
   socket.gather(60_000, (front, length) => {
     told.push(`${front.toString()} ${length}`);
-    return { bytes, over: () => told.push("over") };
+    return { bytes, came: () => {}, over: () => told.push("over") };
   });
   socket.on("data", (piece: Buffer) => {
     if (piece.length === 50_000) told.push(`read ${piece.buffer === bytes.buffer} ${new Set(bytes).size} ${bytes[0]}`);
@@ -76,7 +76,11 @@ it("leaves where a payload belongs when the connection ends in the middle of it"
   for (const end of ["destroy", "cut"] as const) {
     const { socket, wire } = await connected();
     const told: string[] = [];
-    socket.gather(60_000, (_, length) => ({ bytes: new Uint8Array(length), over: () => told.push("over") }));
+    socket.gather(60_000, (_, length) => ({
+      bytes: new Uint8Array(length),
+      came: () => {},
+      over: () => told.push("over"),
+    }));
     socket.resume();
     wire.write(Buffer.concat([frames, message.subarray(0, 30_000)]));
     await expect.poll(() => socket.bytesRead).toBe(frames.length + 30_000);
