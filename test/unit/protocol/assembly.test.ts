@@ -264,6 +264,30 @@ describe("Assembly", () => {
     }
   });
 
+  it("does not look at a segment again that was checked as it came, and takes no other for it", () => {
+    const assembly = new Assembly(vectorOf(new Uint8Array(vector.length)));
+    const arrive = (): Uint8Array => {
+      const { bytes, came } = assembly.roomFor(segments[1]!.segment, SEGMENT_BYTES)!;
+      bytes.set(segments[1]!.section);
+      came(SEGMENT_BYTES);
+      return bytes;
+    };
+    const { buffer, byteOffset } = arrive();
+    const next = new Uint8Array(buffer, byteOffset + SEGMENT_BYTES, SEGMENT_BYTES);
+    next.set(segments[2]!.section);
+    expect(assembly.take(segments[2]!.segment, next)).toBe("partial");
+    const both = { offset: SEGMENT_BYTES, length: 2 * SEGMENT_BYTES };
+    const { segment } = segmentOf(vectorOf(vector), both, false);
+    arrive();
+    expect(assembly.take(segment, new Uint8Array(buffer, byteOffset, both.length))).toBe("partial");
+    const other = new Assembly(vectorOf(new Uint8Array(vector.length)));
+    const room = other.roomFor(segments[1]!.segment, SEGMENT_BYTES)!;
+    room.bytes.set(segments[1]!.section);
+    room.came(SEGMENT_BYTES);
+    room.bytes.fill(0);
+    expect(other.take(segments[1]!.segment, room.bytes)).toBe("partial");
+  });
+
   it("checks the whole of what was given room and comes from elsewhere all the same, or comes again", () => {
     const { segment, section } = segments[1]!;
     const damaged = section.slice();
