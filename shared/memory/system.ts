@@ -1,6 +1,7 @@
 /**
  * The few calls of the operating system that Node lacks: memory shared between processes, threads of several processes that wait
- * for one another, and which processors they run on, and when. Linux only; elsewhere processes talk over sockets alone, and run anywhere.
+ * for one another, which processors they run on, and when, and what sockets wait for. Linux only; elsewhere processes talk over sockets
+ * alone, and run anywhere.
  */
 import { createRequire } from "node:module";
 import type Koffi from "koffi";
@@ -41,6 +42,8 @@ export interface System {
   sched_setscheduler(thread: number, policy: number, parameter: Int32Array): number;
   /** Makes a pipe and puts the descriptors of its reading and its writing end into `ends`. */
   pipe2(ends: Int32Array, flags: number): number;
+  /** Sets an option of a socket. Returns 0 if it could. @param length of the value, in bytes */
+  setsockopt(socket: number, level: number, option: number, value: Int32Array, length: number): number;
   readonly failed: (address: unknown) => boolean;
   /** Of an array's memory, or where memory was mapped. */
   readonly addressOf: (memory: unknown) => bigint;
@@ -74,6 +77,7 @@ function loadSystem(): System | undefined {
     sched_getscheduler: library.func("int sched_getscheduler(int thread)"),
     sched_setscheduler: library.func("int sched_setscheduler(int thread, int policy, const void *parameter)"),
     pipe2: library.func("int pipe2(void *ends, int flags)"),
+    setsockopt: library.func("int setsockopt(int socket, int level, int option, const void *value, uint32_t length)"),
     futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),
     failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
     addressOf: (memory) => koffi.address(memory),

@@ -75,6 +75,11 @@ export class FrameReader {
     return this.#payload.into.subarray(this.#payload.gathered, this.#payload.length);
   }
 
+  /** How many bytes are still to come to where a payload belongs; 0: none has such a place. */
+  get missing(): number {
+    return this.#payload === undefined || this.#room === undefined ? 0 : this.#payload.length - this.#payload.gathered;
+  }
+
   /** So many bytes were written there. */
   took(count: number): Piece | undefined {
     if (this.#payload !== undefined) {

@@ -2,7 +2,7 @@
  * A TCP connection for a WebSocket, from which long frames are read in one piece (frame-reader.ts): ws takes such a payload as it
  * is, where it would put chunks of 64 KiB together. A message's bytes are then valid until its listener returns. Node lets whoever
  * connects say where bytes are to be read to (`onread`), and a server not: there the connection's handle is moved to a socket
- * that was made for it.
+ * that was made for it. What belongs somewhere is read in large pieces (low-water.ts).
  */
 import { Socket } from "node:net";
 import type { SocketConstructorOpts, TcpNetConnectOpts } from "node:net";
@@ -12,9 +12,11 @@ import type { WebSocket } from "ws";
 import type { Frame } from "./codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import type { FindRoom } from "./frame-reader.ts";
+import { LowWater } from "./low-water.ts";
 
 export class FrameSocket extends Socket {
   readonly #reader: FrameReader;
+  readonly #lowWater = new LowWater(this);
 
   private constructor(options: SocketConstructorOpts, reader: FrameReader) {
     super({ ...options, onread: { buffer: () => reader.room(), callback: (count) => this.#took(count) } });
@@ -67,6 +69,7 @@ export class FrameSocket extends Socket {
   #took(count: number): boolean {
     this.emit("bytes");
     const piece = this.#reader.took(count);
+    this.#lowWater.await(this.#reader.missing);
     if (piece === undefined) return true;
     // Whoever doesn't read at this moment finds a copy later.
     const isTakenAtOnce = this.readableFlowing === true && this.readableLength === 0;

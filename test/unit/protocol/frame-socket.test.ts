@@ -83,7 +83,7 @@ it("leaves where a payload belongs when the connection ends in the middle of it"
     }));
     socket.resume();
     wire.write(Buffer.concat([frames, message.subarray(0, 30_000)]));
-    await expect.poll(() => socket.bytesRead).toBe(frames.length + 30_000);
+    await expect.poll(() => socket.bytesRead, { timeout: 5_000 }).toBe(frames.length + 30_000);
     expect(told).toEqual([]);
     if (end === "destroy") socket.destroy();
     else wire.destroy();
@@ -137,4 +137,52 @@ it("takes the place of a server's connection, which closes behind it and not bef
   client.end(Buffer.of(0x82, 1, 65));
   await expect.poll(() => isClosed).toBe(true);
   expect(Buffer.concat(read).toString("hex")).toBe("820141");
+});
+
+/** A message whose payload has a place, of so many bytes. */
+const longMessage = (bytes: number): Buffer => {
+  const head = Buffer.alloc(10);
+  head.writeUInt16BE(0x80_7f);
+  head.writeBigUInt64BE(BigInt(bytes), 2);
+  return Buffer.concat([Buffer.of(0x02, 1, 65), head, Buffer.alloc(bytes, 7)]);
+};
+const greeting = Buffer.from("HTTP/1.1 101 x\r\n\r\n");
+
+it.runIf(process.platform === "linux")(
+  "is woken for large pieces of what belongs somewhere, and for the few bytes behind them",
+  async () => {
+    const { socket, wire } = await connected();
+    const bytes = new Uint8Array(3_000_000);
+    const came: number[] = [];
+    socket.gather(bytes.length, () => ({ bytes, came: (count) => came.push(count), over: () => came.push(0) }));
+    let last = "";
+    socket.on("data", (piece: Buffer) => (last = piece.toString("latin1")));
+    wire.setNoDelay(true);
+    const message = Buffer.concat([greeting, longMessage(bytes.length)]);
+    for (let at = 0; at < message.length; at += 50_000) {
+      wire.write(message.subarray(at, at + 50_000));
+      await sleep(1);
+    }
+    // The end of this one is no longer waited for than it takes to come.
+    await expect.poll(() => came.at(-1)).toBe(0);
+    // Sixty pieces were sent.
+    expect(came.length).toBeLessThan(10);
+    expect(new Set(bytes)).toEqual(new Set([7]));
+    wire.write(Buffer.of(0x81, 1, 66));
+    await expect.poll(() => last).toBe("\x81\x01B");
+  },
+);
+
+it("reads the few bytes of a payload that a slow sender has sent after a while, and waits for more then", async () => {
+  const { socket, wire } = await connected();
+  const bytes = new Uint8Array(3_000_000);
+  const came: number[] = [];
+  socket.gather(bytes.length, () => ({ bytes, came: (count) => came.push(count), over: () => {} }));
+  socket.resume();
+  const message = Buffer.concat([greeting, longMessage(bytes.length)]);
+  const head = message.length - bytes.length;
+  for (const [index, until] of [100_000, 130_000, 160_000].entries()) {
+    wire.write(message.subarray(index === 0 ? 0 : head + [100_000, 130_000][index - 1]!, head + until));
+    await expect.poll(() => came.at(-1), { timeout: 5_000 }).toBe(until);
+  }
 });

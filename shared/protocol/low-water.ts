@@ -1,0 +1,47 @@
+/**
+ * How many bytes are to be there before the system wakes a socket's reader (SO_RCVLOWAT; Linux, where the kernel's calls can be
+ * reached). By itself it wakes a reader that is faster than the sender for every 64 to 128 KiB, on both sides at the price of some
+ * tens of microseconds. After a while bytes are read however few they are: on a slow link they are the sign of life.
+ */
+import type { Socket } from "node:net";
+import { operatingSystem } from "../memory/system.ts";
+
+const SOL_SOCKET = 1;
+const SO_RCVLOWAT = 18;
+
+/** That a reader is woken so seldom, and what it reads is still in the processor's cache when it looks at it. */
+const MOST_BYTES = 1 << 20;
+/** Milliseconds in which that many come on every link that is worth it. */
+const PATIENCE = 500;
+
+export class LowWater {
+  readonly #socket: Socket;
+  #mark = 1;
+  #patience: NodeJS.Timeout | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** The reader has use for so many bytes together, or, with 0, for any. */
+  await(bytes: number): void {
+    const mark = Math.max(1, Math.min(bytes, MOST_BYTES));
+    if (mark > 1) this.#patience = this.#patience?.refresh() ?? setTimeout(() => this.#set(1), PATIENCE).unref();
+    this.#set(mark);
+  }
+
+  #set(mark: number): void {
+    if (mark === this.#mark) return;
+    this.#mark = mark;
+    const { _handle: handle } = this.#socket as { _handle?: { readonly fd?: number } | null };
+    // Refused, it stays as it was: the reader is woken more often.
+    if (handle?.fd !== undefined)
+      operatingSystem()?.setsockopt(
+        handle.fd,
+        SOL_SOCKET,
+        SO_RCVLOWAT,
+        Int32Array.of(mark),
+        Int32Array.BYTES_PER_ELEMENT,
+      );
+  }
+}
