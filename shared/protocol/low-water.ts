@@ -23,8 +23,9 @@ export class LowWater {
     this.#socket = socket;
   }
 
-  /** The reader has use for so many bytes together, or, with 0, for any. */
+  /** The reader has use for so many bytes together, or, with 0, for any. Of few, each is read while the next are sent. */
   await(bytes: number): void {
+    if (bytes < MOST_BYTES && this.#mark === 1) return;
     const mark = Math.max(1, Math.min(bytes, MOST_BYTES));
     if (mark > 1) this.#patience = this.#patience?.refresh() ?? setTimeout(() => this.#set(1), PATIENCE).unref();
     this.#set(mark);

@@ -4,7 +4,7 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { tuneGarbageCollection } from "../../shared/v8.ts";
+import { compileSooner, tuneGarbageCollection } from "../../shared/v8.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { alternate, shown, spread } from "./measure.ts";
 import { checkStamp, paths, stamp } from "./wire/paths.ts";
@@ -88,8 +88,9 @@ export const wire: Benchmark = {
   workloads: ["M"],
   others: ["S", "L"],
   async run({ rounds, workers, workloads }) {
-    // As every process of Lockstep does.
+    // As every process of Lockstep does when its steps begin.
     tuneGarbageCollection();
+    compileSooner({ well: false });
     const results = [];
     for (const workload of workloads) {
       const names = await available(bytesOf(workload), workers);

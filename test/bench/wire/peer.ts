@@ -2,11 +2,13 @@
  * `node peer.ts PATH ADDRESS BYTES`, forked: one peer of an exchange. Over its IPC channel it says where it joined from, and
  * how much processor time it has used whenever it is asked; it ends with that channel.
  */
-import { tuneGarbageCollection } from "../../../shared/v8.ts";
+import { compileSooner, tuneGarbageCollection } from "../../../shared/v8.ts";
 import { checkStamp, paths, stamp } from "./paths.ts";
 import type { PathName } from "./paths.ts";
 
+// As every worker does when its steps begin.
 tuneGarbageCollection();
+compileSooner({ well: false });
 const [, , path, address, bytes] = process.argv;
 let exchange = 0;
 
