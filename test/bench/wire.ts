@@ -40,6 +40,9 @@ const bytesOf = (workload: Workload): number => 64 * Math.ceil(parametersOf(work
 
 /** @param count peers; each is sent the parameters and sends as many bytes back */
 export async function exchanges(name: PathName, workload: Workload, count: number): Promise<WireRound> {
+  // As every process of Lockstep does when its steps begin.
+  tuneGarbageCollection();
+  compileSooner({ well: false });
   const bytes = bytesOf(workload);
   const parent = await paths[name].open(bytes, count);
   if (parent === undefined) throw new Error(`${paths[name].name} is not to be had any more`);
@@ -88,9 +91,6 @@ export const wire: Benchmark = {
   workloads: ["M"],
   others: ["S", "L"],
   async run({ rounds, workers, workloads }) {
-    // As every process of Lockstep does when its steps begin.
-    tuneGarbageCollection();
-    compileSooner({ well: false });
     const results = [];
     for (const workload of workloads) {
       const names = await available(bytesOf(workload), workers);

@@ -25,7 +25,7 @@ test("a coordinator whose run folder was removed writes nothing into the one tha
   expect((await order("checkpoint")).status).toBe(200);
   // What was being written when the folder went has failed as well, by another name.
   const noLongerOurs = `runs/nightly is no longer this run's: lock.`;
-  await older.event("warning", ({ message }) => String(message).includes(noLongerOurs));
+  await older.event("warning", ({ message }) => message.includes(noLongerOurs));
   expect((await order("stop")).status).toBe(200);
   const { code, error } = await older.finished;
   expect(code).toBe(1);
