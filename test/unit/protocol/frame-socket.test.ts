@@ -146,13 +146,18 @@ const longMessage = (bytes: number): Buffer => {
   head.writeBigUInt64BE(BigInt(bytes), 2);
   return Buffer.concat([Buffer.of(0x02, 1, 65), head, Buffer.alloc(bytes, 7)]);
 };
+/** As `expect.poll`, which would have time pass that is faked. */
+async function waitFor(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 2_000 && !isSo(); tries++) await sleep(1);
+  expect(isSo()).toBe(true);
+}
 const greeting = Buffer.from("HTTP/1.1 101 x\r\n\r\n");
 
 it.runIf(process.platform === "linux")(
   "is woken for large pieces of what belongs somewhere, and for the few bytes behind them",
   async () => {
     const { socket, wire } = await connected();
-    // Its patience has no end here (`expect.poll` would end it): whatever comes does so because it is all that is wanted.
+    // Its patience has no end here: whatever comes does so because it is all that is wanted.
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
     const bytes = new Uint8Array(3_000_000);
@@ -166,13 +171,13 @@ it.runIf(process.platform === "linux")(
       wire.write(message.subarray(at, at + 50_000));
       await sleep(1);
     }
-    while (came.at(-1) !== 0) await sleep(1);
+    await waitFor(() => came.at(-1) === 0);
     // Sixty pieces were sent.
     expect(came.length).toBeLessThan(10);
     expect(new Set(bytes)).toEqual(new Set([7]));
     const behind = Buffer.of(0x81, 1, 66);
     wire.write(behind);
-    while (pieces.at(-1)?.equals(behind) !== true) await sleep(1);
+    await waitFor(() => pieces.at(-1)!.equals(behind));
   },
 );
 
