@@ -11,7 +11,9 @@ A run that is not completed, or has gone on since, is evaluated at its newest ch
 export function addEvaluate(program: Command): void {
   program
     .command("evaluate")
-    .description("evaluate a run's network on its test data: the same figures as the run's own, to the last bit")
+    .description(
+      "evaluate a run's network on its test data, to the last bit of the run's own figures; where it held samples out, on the test data it did not use",
+    )
     .argument("<run>", "the run's name or folder")
     .option("--runs <folder>", "folder of run folders", "runs")
     .option("--json", "print one JSON object")

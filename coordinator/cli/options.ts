@@ -29,15 +29,21 @@ export function addRunOptions(command: Command): Command {
       "--learning-rate <number>",
       "learning rate (0.05; with --optimizer adam, adamw, lamb 0.001, rmsprop, adagrad 0.01, sgd 0.1)",
     )
-    .option("--momentum <number>", "momentum of the optimizer (0.9)")
+    .option("--momentum <number>", "momentum of sgd or rmsprop (0.9; with --optimizer 0)")
     .option("--schedule <name>", "of the learning rate: constant, cosine, oneCycle, polynomial or plateau (constant)")
     .option("--warm-up <epochs>", "epochs over which the learning rate grows to its value (0)")
-    .option("--average <share>", "train a moving average that keeps this share of itself at each step, as in 0.999")
+    .option(
+      "--average <share>",
+      "the model in the end is a moving average of the weights, which keeps this share of itself at each step, as in 0.999",
+    )
     .option("--batch <samples>", "samples in a minibatch over all workers (128)")
     .option("--accumulate <batches>", "minibatches whose gradients are added up for one step (1)")
     .option("--shards <number>", "parts a minibatch is cut into; part of the result, unlike workers (8)")
     .option("--epochs <number>", "passes over the training data (20)")
-    .option("--stop-early <epochs>", "stop when the test loss has not improved for so long, and keep the best model")
+    .option(
+      "--stop-early <epochs>",
+      "stop after so many epochs without an improvement of the test loss (or `monitor` in a config), and keep the best model",
+    )
     .option("--seed <number>", "decides initial parameters, order of samples and dropout (1)")
     .option("--name <name>", "name of the run (after the data: mnist-1, mnist-2, …)")
     .option("--runs <folder>", "folder of run folders (runs)")

@@ -183,7 +183,8 @@ function setOptimizer(flags: ConfigFlags, values: Record<string, unknown>, place
   set("momentum", flags.momentum, "--momentum");
   if (flags.optimizer !== undefined) places.set("optimizer", "--optimizer");
   else if (Object.keys(options).length === 0) return;
-  const before = readChoice(values["optimizer"] ?? defaultOptimizer);
+  // Named alone it has its own defaults, as in a config, not those of the run that names none.
+  const before = readChoice(values["optimizer"] ?? (flags.optimizer === undefined ? defaultOptimizer : undefined));
   const kind = flags.optimizer ?? before?.name;
   const kept = before?.name === kind ? before?.options : {};
   // What cannot be read at all stays as it is, for the schema to refuse.

@@ -6,6 +6,7 @@ import type { LayerSpec } from "../../shared/nn/spec.ts";
 import type { ScheduleSpec } from "../../shared/optim/schedule.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import { figures } from "../core/watch.ts";
+import { runName, runNameRule } from "../run-folder/name.ts";
 import { withoutBrackets, type RunConfig } from "./config.ts";
 import { augmentSchema, dataSchema } from "./data.ts";
 import { fraction, notNegative, oneOf, onOrOff, share, strict, text, wholeNumber, yesOrNo } from "./fields.ts";
@@ -13,8 +14,6 @@ import { metricsSchema, modelSchema } from "./model.ts";
 import { groupsSchema, optimizerSchema, scheduleSchema } from "./optimizer.ts";
 
 const filePath = text("the path of a file");
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
-const nameRule = "letters, digits, '.', '_' and '-', starting with a letter or digit, 100 at most";
 
 /** For the classic network on MNIST. */
 export const defaultOptimizer: OptimizerSpec = {
@@ -25,7 +24,7 @@ export const defaultOptimizer: OptimizerSpec = {
 };
 
 export const configSchema = strict({
-  name: z.string({ error: nameRule }).regex(namePattern, { error: nameRule }).optional(),
+  name: z.string({ error: runNameRule }).regex(runName, { error: runNameRule }).optional(),
   runs: text("the path of a folder").default("runs"),
   seed: wholeNumber(0).default(1),
   data: dataSchema.default({ kind: "mnist" }),

@@ -78,7 +78,7 @@ function stateMetrics(registry: Registry, run: RunView): void {
   counter("steps", "Steps taken, those before a restart included", () => state.steps);
   counter("samples", "Training samples used, those before a restart included", () => samplesIn(settings, state.steps));
   gauge("steps_planned", "Steps of the whole run", () => run.steps);
-  gauge("parameters", "Trained values", () => run.parameters);
+  gauge("parameters", "Values of the network, frozen ones included", () => run.parameters);
   gauge("workers", "Workers that can compute", () => readyMembers(state).length);
   gauge(
     "workers_joining",

@@ -1,6 +1,6 @@
 /**
- * The run folder runs/<name>/: config.json and manifest.json from the start, metrics.jsonl, checkpoints/, and at the end
- * model.onnx and model.safetensors. It appears at once with config and manifest in it, and nothing existing is overwritten.
+ * The run folder runs/<name>/: config.json, manifest.json and a lock from the start, metrics.jsonl, events.jsonl, checkpoints/,
+ * traces and TensorBoard's files where they are wanted, and at the end model.onnx and model.safetensors. It appears at once with config and manifest in it, and nothing existing is overwritten.
  */
 
 import { randomUUID } from "node:crypto";
@@ -13,6 +13,7 @@ import { checkpointFolder } from "./checkpoints.ts";
 import { onDisk, removePartialFiles, syncFolder, writeAtomically } from "./disk.ts";
 import { lockRun } from "./lock.ts";
 import { checkedManifest, type Manifest } from "./manifest.ts";
+import { runName, runNameRule } from "./name.ts";
 
 /** What a run folder says about itself. The config is parsed JSON; whoever reads it checks it. */
 export interface RunRecord {
@@ -35,12 +36,8 @@ export interface RunFolder extends RunRecord {
 /** Creates and locks the folder `path`. Throws RUN_EXISTS, CONFIG_INVALID for a name that is none, or DISK_FAILED. */
 export async function createRun(path: string, record: RunRecord): Promise<RunFolder> {
   const name = basename(path);
-  if (!/^[\w][\w.-]{0,99}$/.test(name))
-    throw new LockstepError(
-      "CONFIG_INVALID",
-      `${JSON.stringify(name)} is no name for a run`,
-      "Use up to 100 letters, digits, dots, dashes and underscores, starting with a letter or digit.",
-    );
+  if (!runName.test(name))
+    throw new LockstepError("CONFIG_INVALID", `${JSON.stringify(name)} is no name for a run`, `Use ${runNameRule}.`);
   await onDisk(path, () => makeFolders(dirname(path)));
   // Not `mkdtemp`, whose folders nobody else can open whatever this user's umask says.
   const draft = join(dirname(path), `.${name}-${randomUUID()}`);

@@ -105,7 +105,7 @@ export interface TimeShares {
   readonly wait: number;
 }
 
-/** One step as the coordinator saw it. Times are milliseconds since the step was opened. */
+/** One step as the coordinator saw it. `begin` is milliseconds of the coordinator's clock; spans are counted from it. */
 export interface StepTrace {
   readonly name: string;
   readonly begin: number;
