@@ -86,7 +86,8 @@ export class CoordinatorRuntime implements ServerListener {
     const inbox = new Inbox(checkWorkerMessage);
     return {
       onFrame: (frame) => this.#onFrame(worker, frame, inbox),
-      roomFor: (header, length) => this.#roomFor(worker, connection, inbox.peek(header), length),
+      roomFor: (header, length) =>
+        this.profiler.wire(() => this.#roomFor(worker, connection, inbox.peek(header), length)),
       onBytes: () => this.#handle({ type: "heard", worker }),
       onClose: (reason) => {
         this.#connections.delete(worker);
@@ -154,7 +155,9 @@ export class CoordinatorRuntime implements ServerListener {
   ): Room | undefined {
     if (message?.type !== "partial") return undefined;
     const cut = (): void => connection.cut("its place was wanted for another work while it was still sending");
-    return this.#exchange.roomFor(worker, message, length, cut);
+    const room = this.#exchange.roomFor(worker, message, length, cut);
+    // It is checked as it comes.
+    return room && { ...room, came: (count) => this.profiler.wire(() => room.came(count)) };
   }
 
   /** Handles an event and whatever its effects cause, in order. */

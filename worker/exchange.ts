@@ -10,6 +10,7 @@ import type { TreeNode } from "../shared/gradient/tree.ts";
 import { Assembly } from "../shared/protocol/assembly.ts";
 import { encodeFrame, extentsBackFrom, segmentOf } from "../shared/protocol/codec.ts";
 import type { Frame } from "../shared/protocol/codec.ts";
+import type { Place } from "../shared/protocol/frame-reader.ts";
 import type { EngineCall, Parameters, Partial, Welcome, WorkName } from "../shared/protocol/messages.ts";
 import type { Outbox } from "../shared/protocol/outbox.ts";
 import type { WorkerEffect } from "./core/state.ts";
@@ -40,12 +41,7 @@ export class Exchange {
   }
 
   /** Where a segment of parameters may be put as it comes. @param received bytes that come */
-  roomFor(
-    pool: ComputePool,
-    parameters: Parameters,
-    received: number,
-    traces: boolean,
-  ): ReturnType<Assembly["roomFor"]> {
+  roomFor(pool: ComputePool, parameters: Parameters, received: number, traces: boolean): Place | undefined {
     return this.#arriving(pool, parameters, traces).assembly.roomFor(parameters.segment, received);
   }
 

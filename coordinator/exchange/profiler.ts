@@ -56,12 +56,13 @@ export class Profiler {
     return result;
   }
 
-  /** Times the handling of a frame and everything it causes, without what is counted as reduction. */
-  wire(action: () => void): void {
+  /** Times the handling of a frame, or of a part of it, and everything it causes, without what is counted as reduction. */
+  wire<Result>(action: () => Result): Result {
     const start = this.#clock.now();
     const reduceBefore = this.#reduce;
-    action();
+    const result = action();
     this.#wire += this.#clock.now() - start - (this.#reduce - reduceBefore);
+    return result;
   }
 
   sent(bytes: number): void {

@@ -68,13 +68,13 @@ export interface Inspected {
 /** Looks at a vector once, block by block. */
 export function inspect(kernels: Kernels, offset: number, bytes: number): Inspected {
   const floats = bytes / 4;
-  let checksum = 0;
+  const checksum = new RunningChecksum(kernels, offset, bytes);
   let isFinite = true;
   for (let block = 0; block < blocksIn(floats); block++) {
-    checksum += checksumTerm(kernels, offset, floats, block);
+    checksum.reach(4 * (block * BLOCK_FLOATS + lengthOf(block, floats)));
     isFinite &&= kernels.allFinite(offset + 4 * BLOCK_FLOATS * block, lengthOf(block, floats));
   }
-  return { checksum: checksum >>> 0, isFinite };
+  return { checksum: checksum.value, isFinite };
 }
 
 /** The finalizer of MurmurHash3: a bijection that leaves no trace of how blocks' checksums and numbers were added. */

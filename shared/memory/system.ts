@@ -1,7 +1,7 @@
 /**
- * The few calls of the operating system that Node lacks: memory shared between processes, threads of several processes that wait
- * for one another, which processors they run on, and when, and what sockets wait for. Linux only; elsewhere processes talk over sockets
- * alone, and run anywhere.
+ * The few calls of the operating system that Node lacks: for memory shared between processes, for threads of several processes that
+ * wait for one another, for when threads run and on which processors, for how often a socket wakes its reader. Linux only; elsewhere
+ * processes talk over sockets alone, and run anywhere.
  */
 import { createRequire } from "node:module";
 import type Koffi from "koffi";

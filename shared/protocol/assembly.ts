@@ -8,7 +8,7 @@ import { copyBytes } from "../memory/copy.ts";
 import type { RunningChecksum } from "../memory/blocks.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import { extentsBackFrom } from "./codec.ts";
-import type { Room } from "./frame-reader.ts";
+import type { Place } from "./frame-reader.ts";
 import { LONG_SEGMENT_BYTES, SEGMENT_BYTES } from "./messages.ts";
 import type { Extent, Segment } from "./messages.ts";
 
@@ -17,7 +17,7 @@ export class Assembly {
   readonly #counts: "first" | "last";
   /** Where the blocks that are there begin: a segment has one, or several. */
   readonly #seen = new Set<number>();
-  /** Of the segment that was given room last, while it comes. */
+  /** The segment that was given room last, and the checksum of what of it has come. */
   #arriving: { readonly offset: number; readonly length: number; readonly checksum: RunningChecksum } | undefined;
   #front = 0;
   #back: number;
@@ -47,12 +47,11 @@ export class Assembly {
   }
 
   /** Where the section of a segment may be put before it is taken: nowhere unless it comes as it is, and all of it is wanted. */
-  roomFor(segment: Segment, received: number): Pick<Room, "bytes" | "came"> | undefined {
+  roomFor(segment: Segment, received: number): Place | undefined {
     const { bytes } = this.#target;
     const { offset, length, packed } = segment;
     if (packed !== undefined || !segmentFits(segment, received, bytes.length)) return undefined;
-    const blocks = [...extentsBackFrom(offset + length, true, offset)];
-    if (!blocks.every((block) => this.#isWanted(block.offset))) return undefined;
+    if (!blocksOf(segment).every((block) => this.#isWanted(block.offset))) return undefined;
     const checksum = this.#target.checksum(offset, length);
     this.#arriving = { offset, length, checksum };
     return { bytes: bytes.subarray(offset, offset + length), came: (count) => checksum.reach(count) };
@@ -60,31 +59,42 @@ export class Assembly {
 
   /** Takes a segment; one that is `corrupt` may come once more, `complete` is said once, with the last missing segment. */
   take(segment: Segment, section: Uint8Array): "corrupt" | "partial" | "complete" {
-    const checksum = this.#checksumOf(segment, section);
+    const isInPlace = this.#isInPlace(segment, section);
+    const checksum = this.#checksumOf(segment, isInPlace);
     if (!segmentFits(segment, section.length, this.#target.bytes.length)) return "corrupt";
-    const { offset: start, length } = segment;
-    const cuts = [...extentsBackFrom(start + length, true, start)];
-    const blocks = cuts.filter(({ offset }) => this.#isWanted(offset));
+    const blocks = blocksOf(segment).filter(({ offset }) => this.#isWanted(offset));
     if (blocks.length === 0) return "partial";
-    if (!this.#put(segment, section, blocks) || checksum.value !== segment.checksum) return "corrupt";
+    const isPut = isInPlace || this.#put(segment, section, blocks);
+    if (!isPut || checksum.value !== segment.checksum) {
+      this.#spoil(blocks);
+      return "corrupt";
+    }
     for (const { offset } of blocks) this.#seen.add(offset);
     while (this.#seen.has(this.#front)) this.#front += SEGMENT_BYTES;
     while (this.#seen.has(this.#back - SEGMENT_BYTES)) this.#back -= SEGMENT_BYTES;
     return this.#seen.size === this.#blocks ? "complete" : "partial";
   }
 
-  /** To be asked before anything else comes. */
-  #checksumOf({ offset, length }: Extent, section: Uint8Array): RunningChecksum {
+  /** Blocks that were there are written over. */
+  #spoil(blocks: readonly Extent[]): void {
+    for (const { offset } of blocks) {
+      this.#seen.delete(offset);
+      this.#back = Math.max(this.#back, offset + SEGMENT_BYTES);
+    }
+  }
+
+  /** Forgets what was checked as it came: whatever is written from now on makes it stale. */
+  #checksumOf({ offset, length }: Extent, isInPlace: boolean): RunningChecksum {
     const arriving = this.#arriving;
     this.#arriving = undefined;
-    const isIt = arriving?.offset === offset && arriving.length === length && this.#isInPlace(offset, section);
+    const isIt = isInPlace && arriving?.offset === offset && arriving.length === length;
     return isIt ? arriving.checksum : this.#target.checksum(offset, length);
   }
 
-  /** Whether a section that begins at `offset` was read to where it belongs. */
-  #isInPlace(offset: number, section: Uint8Array): boolean {
+  /** Whether a section was read to where it belongs. */
+  #isInPlace({ offset, packed }: Segment, section: Uint8Array): boolean {
     const { buffer, byteOffset } = this.#target.bytes;
-    return section.buffer === buffer && section.byteOffset === byteOffset + offset;
+    return packed === undefined && section.buffer === buffer && section.byteOffset === byteOffset + offset;
   }
 
   /** Whether a block is to be written. What is whole from the front on may be in use. */
@@ -96,7 +106,6 @@ export class Assembly {
   #put({ offset: start, length, packed }: Segment, section: Uint8Array, blocks: readonly Extent[]): boolean {
     const { bytes, unpack } = this.#target;
     if (packed !== undefined) return unpack(packed, section, start, length);
-    if (this.#isInPlace(start, section)) return true;
     for (const { offset, length: count } of blocks) {
       const from = offset - start;
       copyBytes(bytes.subarray(offset, offset + count), section.subarray(from, from + count));
@@ -104,6 +113,9 @@ export class Assembly {
     return true;
   }
 }
+
+/** What of a segment is counted. */
+const blocksOf = ({ offset, length }: Extent): Extent[] => [...extentsBackFrom(offset + length, true, offset)];
 
 /** Whether a section is a segment of a vector of so many bytes, by its place and length. */
 const segmentFits = ({ offset, length, total, packed }: Segment, received: number, bytes: number): boolean =>

@@ -18,10 +18,14 @@ const HEAD_END = Buffer.from("\r\n\r\n");
 const SWITCHING_PROTOCOLS = "HTTP/1.1 101";
 
 /** Where a payload belongs. */
-export interface Room {
+export interface Place {
   readonly bytes: Uint8Array;
   /** Its first so many bytes are there. */
   readonly came: (count: number) => void;
+}
+
+/** It is nobody else's while the payload comes. */
+export interface Room extends Place {
   /** Nothing more is written there. */
   readonly over: () => void;
 }

@@ -55,7 +55,13 @@ export class FrameSocket extends Socket {
 
   /** From now on payloads up to this length come in one piece, where they belong if that can be found. */
   gather(longest: number, findRoom?: FindRoom): void {
-    this.#reader.gather(longest, findRoom);
+    // What waits in the stream for its reader is older than what has a room, and may belong to the same place.
+    const whenRead: FindRoom = (header, length) => (this.#isReadAtOnce ? findRoom?.(header, length) : undefined);
+    this.#reader.gather(longest, findRoom && whenRead);
+  }
+
+  get #isReadAtOnce(): boolean {
+    return this.readableFlowing === true && this.readableLength === 0;
   }
 
   #readAgain(head: Buffer): void {
@@ -69,11 +75,10 @@ export class FrameSocket extends Socket {
   #took(count: number): boolean {
     this.emit("bytes");
     const piece = this.#reader.took(count);
-    this.#lowWater.await(this.#reader.missing);
+    this.#lowWater.want(this.#reader.missing);
     if (piece === undefined) return true;
     // Whoever doesn't read at this moment finds a copy later.
-    const isTakenAtOnce = this.readableFlowing === true && this.readableLength === 0;
-    const goesOn = this.push(piece.isWholePayload && !isTakenAtOnce ? Buffer.from(piece.bytes) : piece.bytes);
+    const goesOn = this.push(piece.isWholePayload && !this.#isReadAtOnce ? Buffer.from(piece.bytes) : piece.bytes);
     if (piece.isWholePayload) this.#reader.leaveRoom();
     return goesOn;
   }

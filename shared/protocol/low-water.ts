@@ -23,8 +23,9 @@ export class LowWater {
     this.#socket = socket;
   }
 
-  /** The reader has use for so many bytes together, or, with 0, for any. Of few, each is read while the next are sent. */
-  await(bytes: number): void {
+  /** The reader wants so many bytes before anything else, or, with 0, whatever comes. */
+  want(bytes: number): void {
+    // Of a short payload, or the end of one that the reader was not patient with, some is read while the rest is sent.
     if (bytes < MOST_BYTES && this.#mark === 1) return;
     const mark = Math.max(1, Math.min(bytes, MOST_BYTES));
     if (mark > 1) this.#patience = this.#patience?.refresh() ?? setTimeout(() => this.#set(1), PATIENCE).unref();
@@ -35,7 +36,7 @@ export class LowWater {
     if (mark === this.#mark) return;
     this.#mark = mark;
     const { _handle: handle } = this.#socket as { _handle?: { readonly fd?: number } | null };
-    // Refused, it stays as it was: the reader is woken more often.
+    // A system that does not raise it wakes the reader more often.
     if (handle?.fd !== undefined)
       operatingSystem()?.setsockopt(
         handle.fd,

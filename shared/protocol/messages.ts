@@ -222,7 +222,7 @@ export interface Extent {
   readonly length: number;
 }
 
-/** Where a segment belongs in its vector, and the checksum of its bytes, block by block (`RunningChecksum`). */
+/** Where a segment belongs in its vector, and the `blockwiseChecksum` of its bytes (shared/memory/blocks.ts). */
 export interface Segment extends Extent {
   readonly total: number;
   readonly checksum: number;

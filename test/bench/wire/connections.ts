@@ -1,10 +1,9 @@
 /** Lockstep's connections without the cores that decide what is sent: the production server, client, codec and checks. */
 import { listen } from "../../../coordinator/server/server.ts";
-import type { Assembly } from "../../../shared/protocol/assembly.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { Inbox } from "../../../shared/protocol/inbox.ts";
 import type { CoordinatorMessage, WorkerMessage } from "../../../shared/protocol/messages.ts";
-import type { Room } from "../../../shared/protocol/frame-reader.ts";
+import type { Place, Room } from "../../../shared/protocol/frame-reader.ts";
 import type { Outbox } from "../../../shared/protocol/outbox.ts";
 import { checkCoordinatorMessage, checkWorkerMessage } from "../../../shared/protocol/validate.ts";
 import { coordinatorAddress } from "../../../shared/address.ts";
@@ -15,8 +14,7 @@ const lost = (reason: string): never => {
   throw new Error(`a connection was lost during the benchmark: ${reason}`);
 };
 
-type Place = ReturnType<Assembly["roomFor"]>;
-const room = (place: Place): Room | undefined => place && { ...place, over: () => {} };
+const room = (place: Place | undefined): Room | undefined => place && { ...place, over: () => {} };
 
 interface Connections {
   readonly url: string;
@@ -30,7 +28,7 @@ export async function acceptPeers(
   bytes: number,
   peers: number,
   onMessage: (message: WorkerMessage, section: Uint8Array, index: number) => void,
-  roomFor: (message: WorkerMessage, length: number, index: number) => Place,
+  roomFor: (message: WorkerMessage, length: number, index: number) => Place | undefined,
 ): Promise<Connections> {
   const connected = new Arrivals();
   const outboxes: Outbox[] = [];
@@ -74,7 +72,7 @@ export async function acceptPeers(
 export function joinParent(
   url: string,
   onMessage: (message: CoordinatorMessage, section: Uint8Array, outbox: Outbox) => void,
-  roomFor: (message: CoordinatorMessage, length: number) => Place,
+  roomFor: (message: CoordinatorMessage, length: number) => Place | undefined,
 ): Promise<void> {
   return new Promise((resolve) => {
     const inbox = new Inbox(checkCoordinatorMessage);

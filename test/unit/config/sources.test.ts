@@ -246,6 +246,14 @@ describe("flags", () => {
     expect(optimizer).toEqual({ kind: "adam", learningRate: 0.001 });
   });
 
+  it("that name an optimizer mean what a file means that names it", () => {
+    for (const kind of ["sgd", "adam"])
+      expect(withFlags({ optimizer: kind }, "").optimizer).toEqual(withFlags({}, `optimizer: ${kind}`).optimizer);
+    // One that the file has options of keeps them.
+    const yaml = "optimizer: {sgd: {learningRate: 0.3}}";
+    expect(withFlags({ optimizer: "sgd" }, yaml).optimizer).toEqual(withFlags({}, yaml).optimizer);
+  });
+
   it("don't make up for what cannot be read in the file", () => {
     for (const yaml of ["optimizer: {sgd: 0.3}", "optimizer: [sgd]"])
       expect(configRefusal(() => withFlags({ momentum: "0.5" }, yaml)).message).toMatch(/^config.yaml:1: optimizer/);

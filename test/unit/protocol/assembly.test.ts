@@ -221,6 +221,13 @@ describe("Assembly", () => {
     const damaged = section.slice();
     damaged[5]! ^= 1;
     expect(assembly.take(segment, damaged)).toBe("corrupt");
+    // What was there is not any more.
+    for (const index of [3, 2])
+      expect(assembly.take(segments[index]!.segment, segments[index]!.section)).toBe("partial");
+    expect(assembly.back).toBe(2 * SEGMENT_BYTES);
+    expect(assembly.take(segments[0]!.segment, segments[0]!.section)).toBe("partial");
+    expect(assembly.front).toBe(SEGMENT_BYTES);
+    expect(assembly.take(segment, section)).toBe("complete");
   });
 
   it("has room for a segment that comes as it is, all of which is wanted, and takes it there without copying it", () => {
