@@ -2,6 +2,7 @@
  * Runs a trained network's graphs in this process: over the test data, in the chunks and along the tree of a run's own
  * evaluations, so that the figures are the same to the last bit; and over single samples.
  */
+import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../../shared/data/dataset.ts";
 import { emptyTargets } from "../../shared/data/target.ts";
 import { alignment } from "../../shared/engine/engine.ts";
@@ -39,6 +40,8 @@ export async function evaluate(trained: TrainedRun, test: Dataset = testDataOf(t
   const programs = new Map<number, Loaded>();
   const sums: Record<string, number[]>[] = [];
   for (const [chunk, size] of sizes.entries()) {
+    // The engine computes on this thread, where a coordinator also answers who asks whether it is alive, and hears Ctrl-C.
+    if (chunk > 0) await setImmediate();
     const program = programs.get(size) ?? (await load(trained, trained.model.evaluate, size));
     programs.set(size, program);
     const indices = Uint32Array.from({ length: size }, (_, row) => starts[chunk]! + row);
