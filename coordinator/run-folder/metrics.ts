@@ -20,6 +20,13 @@ export interface MetricsRecord {
   readonly [name: string]: unknown;
 }
 
+/** Lines that are lost: how many, and of which steps the first and the last are. */
+interface Lost {
+  readonly lines: number;
+  readonly since: number;
+  readonly step: number;
+}
+
 interface MetricsOptions {
   /** Characters. */
   readonly waitingAtMost?: number;
@@ -33,7 +40,8 @@ export class MetricsLog {
   #pending = "";
   /** Characters that are being written; they are pending again if that fails. */
   #underway = 0;
-  #lost: { lines: number; since: number; step: number } | undefined;
+  /** What the file does not say yet. */
+  #lost: Lost | undefined;
   /** Where half a line begins that could not be removed. */
   #tornAt: number | undefined;
   #writing: Promise<unknown> = Promise.resolve();
@@ -65,8 +73,8 @@ export class MetricsLog {
   append(record: MetricsRecord): boolean {
     const before = this.#pending.length;
     if (before + this.#underway >= this.#waitingAtMost) {
-      const { lines, since } = this.#lost ?? { lines: 0, since: record.step };
-      this.#lost = { lines: lines + 1, since, step: record.step };
+      const { step } = record;
+      this.#lost = together(this.#lost, { lines: 1, since: step, step });
       return false;
     }
     this.#pending += lineOf(record);
@@ -88,7 +96,7 @@ export class MetricsLog {
   }
 
   async #write(): Promise<number> {
-    if (this.#pending === "") return 0;
+    if (this.#pending === "" && this.#lost === undefined) return 0;
     await this.#check();
     const file = await open(this.#path, ADDING);
     try {
@@ -103,8 +111,8 @@ export class MetricsLog {
   }
 
   async #writeTo(file: FileHandle, start: number): Promise<number> {
-    const lost = this.#lost;
-    const lines = lost === undefined ? this.#pending : this.#pending + lineOf({ type: "lost", ...lost });
+    const [waiting, lost] = [this.#pending, this.#lost];
+    const lines = lost === undefined ? waiting : waiting + lineOf({ type: "lost", ...lost });
     // Taken and emptied in one go: lines come in while this waits.
     this.#pending = "";
     this.#lost = undefined;
@@ -114,7 +122,8 @@ export class MetricsLog {
       await file.datasync();
       return lost?.lines ?? 0;
     } catch (error) {
-      this.#pending = lines + this.#pending;
+      this.#pending = waiting + this.#pending;
+      this.#lost = together(lost, this.#lost);
       // A full disk may have taken half of it; what is left must not be torn lines with whole ones behind them.
       await file.truncate(start).catch(() => (this.#tornAt = start));
       throw error;
@@ -188,6 +197,11 @@ export async function readMetrics(runPath: string, take: (record: MetricsRecord)
 }
 
 const metricsPath = (runPath: string): string => join(runPath, "metrics.jsonl");
+
+function together(first: Lost | undefined, next: Lost | undefined): Lost | undefined {
+  if (first === undefined || next === undefined) return first ?? next;
+  return { lines: first.lines + next.lines, since: first.since, step: next.step };
+}
 
 const lineOf = (record: MetricsRecord): string => `${JSON.stringify(record)}\n`;
 

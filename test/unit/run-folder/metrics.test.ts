@@ -18,6 +18,8 @@ import { temporaryFolder } from "../../support/files.ts";
 
 const line = (step: number): string => `${JSON.stringify({ step, loss: step / 3 })}\n`;
 const stepLine = (step: number): string => `${JSON.stringify({ type: "step", step })}\n`;
+const lostLine = (lost: { lines: number; since: number; step: number }): string =>
+  `${JSON.stringify({ type: "lost", ...lost })}\n`;
 const read = (run: string): Promise<string> => readFile(join(run, "metrics.jsonl"), "utf8");
 
 it("writes lines when flushed, and not before", async () => {
@@ -185,11 +187,16 @@ it("loses no line that is appended while a flush is under way", async () => {
   expect(await read(run)).toBe(Array.from({ length: appended }, (_, step) => line(step)).join(""));
 });
 
+/** What all open files have in common. */
+async function filesOf(run: string): Promise<FileHandle> {
+  const file = await open(run);
+  await file.close();
+  return Object.getPrototypeOf(file) as FileHandle;
+}
+
 /** From now on every file's appending takes half of it and then fails, as on a full disk; `cutting` may fail too. */
 async function fullDisk(run: string, cutting: "works" | "fails"): Promise<void> {
-  const file = await open(run);
-  const files = Object.getPrototypeOf(file) as FileHandle;
-  await file.close();
+  const files = await filesOf(run);
   const fault = (code: string): Error => Object.assign(new Error(code), { code });
   vi.spyOn(files, "appendFile").mockImplementation(async function (this: FileHandle, text) {
     const half = (text as string).slice(0, (text as string).length / 2);
@@ -232,8 +239,38 @@ it("keeps so many lines for a disk that fails and says in their place how many a
   expect(await log.flush()).toBe(3);
   log.append({ step: 5, loss: 5 / 3 });
   expect(await log.flush()).toBe(0);
-  const lost = `${JSON.stringify({ type: "lost", lines: 3, since: 2, step: 4 })}\n`;
-  expect(await read(run)).toBe(line(0) + line(1) + lost + line(5));
+  expect(await read(run)).toBe(line(0) + line(1) + lostLine({ lines: 3, since: 2, step: 4 }) + line(5));
+});
+
+it("counts lines that are lost before and behind a flush that fails together, once one succeeds", async () => {
+  const run = await temporaryFolder();
+  const log = await MetricsLog.open(run, { waitingAtMost: line(0).length + 1 });
+  await fullDisk(run, "works");
+  for (const step of [0, 1]) log.append({ step, loss: step / 3 });
+  await failureOf(() => log.flush());
+  for (const step of [2, 3, 4]) log.append({ step, loss: step / 3 });
+  await failureOf(() => log.flush());
+  log.append({ step: 5, loss: 5 / 3 });
+  await failureOf(() => log.flush());
+  vi.restoreAllMocks();
+  expect(await log.flush()).toBe(4);
+  log.append({ step: 6, loss: 6 / 3 });
+  expect(await log.flush()).toBe(0);
+  expect(await read(run)).toBe(line(0) + line(1) + lostLine({ lines: 4, since: 2, step: 5 }) + line(6));
+});
+
+it("says of lines that are lost while a slow disk writes, also where none is behind them", async () => {
+  const run = await temporaryFolder();
+  const log = await MetricsLog.open(run, { waitingAtMost: line(0).length });
+  vi.spyOn(await filesOf(run), "appendFile").mockImplementationOnce(async function (this: FileHandle, text) {
+    for (const step of [1, 2]) log.append({ step, loss: step / 3 });
+    await this.write(text as string);
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
+  log.append({ step: 0, loss: 0 });
+  expect(await log.flush()).toBe(0);
+  expect(await log.flush()).toBe(2);
+  expect(await read(run)).toBe(line(0) + lostLine({ lines: 2, since: 1, step: 2 }));
 });
 
 it("says when so much waits that it should be written", async () => {
