@@ -19,7 +19,7 @@ let writes = 0;
  * file of this user. Windows has no such flag.
  */
 const direct = flags.O_NOFOLLOW ?? 0;
-export const ADDING = flags.O_WRONLY | flags.O_APPEND | flags.O_CREAT | direct;
+export const ADDING = flags.O_RDWR | flags.O_APPEND | flags.O_CREAT | direct;
 export const CHANGING = flags.O_RDWR | direct;
 
 /** Puts `content`, whole or piece by piece, at `path`, or fails with DISK_FAILED and leaves what was there. */

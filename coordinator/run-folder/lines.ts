@@ -7,7 +7,7 @@ import { reading } from "./disk.ts";
 
 /** Some 400 lines of metrics.jsonl: to parse them takes about as long as a short step. */
 const CHUNK_BYTES = 64 * 2 ** 10;
-const LINE_END = 0x0a;
+export const LINE_END = 0x0a;
 
 export interface Line {
   /** Without its line end. */

@@ -4,8 +4,9 @@
  * steps that will be done again.
  */
 
-import { open, type FileHandle } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { AddedLines } from "./added-lines.ts";
 import { ADDING, CHANGING, onDisk, writeAtomically } from "./disk.ts";
 import { linesIn } from "./lines.ts";
 
@@ -35,6 +36,7 @@ interface MetricsOptions {
 
 export class MetricsLog {
   readonly #path: string;
+  readonly #file: AddedLines;
   readonly #waitingAtMost: number;
   readonly #check: () => Promise<void>;
   #pending = "";
@@ -42,13 +44,12 @@ export class MetricsLog {
   #underway = 0;
   /** What the file does not say yet. */
   #lost: Lost | undefined;
-  /** Where half a line begins that could not be removed. */
-  #tornAt: number | undefined;
   #writing: Promise<unknown> = Promise.resolve();
   #next: Promise<number> | undefined;
 
   private constructor(path: string, waitingAtMost: number, check: () => Promise<void>) {
     this.#path = path;
+    this.#file = new AddedLines(path, true);
     this.#waitingAtMost = waitingAtMost;
     this.#check = check;
   }
@@ -98,19 +99,6 @@ export class MetricsLog {
   async #write(): Promise<number> {
     if (this.#pending === "" && this.#lost === undefined) return 0;
     await this.#check();
-    const file = await open(this.#path, ADDING);
-    try {
-      const { size } = await file.stat();
-      const start = Math.min(size, this.#tornAt ?? size);
-      if (start < size) await file.truncate(start);
-      this.#tornAt = undefined;
-      return await this.#writeTo(file, start);
-    } finally {
-      await file.close();
-    }
-  }
-
-  async #writeTo(file: FileHandle, start: number): Promise<number> {
     const [waiting, lost] = [this.#pending, this.#lost];
     const lines = lost === undefined ? waiting : waiting + lineOf({ type: "lost", ...lost });
     // Taken and emptied in one go: lines come in while this waits.
@@ -118,14 +106,11 @@ export class MetricsLog {
     this.#lost = undefined;
     this.#underway = lines.length;
     try {
-      await file.appendFile(lines);
-      await file.datasync();
+      await this.#file.add(lines);
       return lost?.lines ?? 0;
     } catch (error) {
       this.#pending = waiting + this.#pending;
       this.#lost = together(lost, this.#lost);
-      // A full disk may have taken half of it; what is left must not be torn lines with whole ones behind them.
-      await file.truncate(start).catch(() => (this.#tornAt = start));
       throw error;
     } finally {
       this.#underway = 0;

@@ -15,6 +15,7 @@ import { expect, it, onTestFinished, vi } from "vitest";
 import { cutBackMetrics, MetricsLog, readMetrics } from "../../../coordinator/run-folder/metrics.ts";
 import { failureOf } from "../../support/errors.ts";
 import { temporaryFolder } from "../../support/files.ts";
+import { filesOf, fullDisk } from "../../support/full-disk.ts";
 
 const line = (step: number): string => `${JSON.stringify({ step, loss: step / 3 })}\n`;
 const stepLine = (step: number): string => `${JSON.stringify({ type: "step", step })}\n`;
@@ -186,26 +187,6 @@ it("loses no line that is appended while a flush is under way", async () => {
   await log.flush();
   expect(await read(run)).toBe(Array.from({ length: appended }, (_, step) => line(step)).join(""));
 });
-
-/** What all open files have in common. */
-async function filesOf(run: string): Promise<FileHandle> {
-  const file = await open(run);
-  await file.close();
-  return Object.getPrototypeOf(file) as FileHandle;
-}
-
-/** From now on every file's appending takes half of it and then fails, as on a full disk; `cutting` may fail too. */
-async function fullDisk(run: string, cutting: "works" | "fails"): Promise<void> {
-  const files = await filesOf(run);
-  const fault = (code: string): Error => Object.assign(new Error(code), { code });
-  vi.spyOn(files, "appendFile").mockImplementation(async function (this: FileHandle, text) {
-    const half = (text as string).slice(0, (text as string).length / 2);
-    await this.write(half);
-    throw fault("ENOSPC");
-  });
-  if (cutting === "fails") vi.spyOn(files, "truncate").mockRejectedValue(fault("EIO"));
-  onTestFinished(() => void vi.restoreAllMocks());
-}
 
 it.each(["works", "fails"] as const)(
   "writes every line once a full disk has room, where cutting half lines %s",
