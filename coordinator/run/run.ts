@@ -204,17 +204,34 @@ function viewOf(
   };
 }
 
-/** Waits for the end of training, then for everything that the run leaves. */
+/** Waits for the run's end, and tells of it. */
 async function finish(
-  { ingredients, state, store, recorder, referee, runtime, folder }: Running,
+  running: Running,
   workers: LocalWorkers,
   audience: Audience,
   open: AsyncDisposableStack,
 ): Promise<RunResult> {
   const { notify } = audience;
   await using _ = open;
+  let result: RunResult;
+  try {
+    result = await ended(running, workers, audience);
+  } catch (error) {
+    if (error instanceof LockstepError) notify({ type: "failed", code: error.code, message: error.message });
+    throw error;
+  }
+  notify({ type: "finished", result });
+  await audience.finished();
+  return result;
+}
+
+/** Waits for the end of training, then for everything that the run leaves. */
+async function ended(
+  { ingredients, state, store, recorder, referee, runtime, folder }: Running,
+  workers: LocalWorkers,
+  audience: Audience,
+): Promise<RunResult> {
   const outcome = await runtime.finished;
-  if (outcome instanceof LockstepError) notify({ type: "failed", code: outcome.code, message: outcome.message });
   const seconds = secondsOf(state);
   await workers.close();
   await referee.close();
@@ -224,8 +241,5 @@ async function finish(
   // Whoever stops a run counts on the checkpoint that it ends with.
   if (outcome === "stopped" && unsaved !== undefined) throw unsaved;
   const { profile } = runtime.profiler;
-  const result = await resultOf({ outcome, seconds, profile }, ingredients, { state, store, recorder, folder });
-  notify({ type: "finished", result });
-  await audience.finished();
-  return result;
+  return resultOf({ outcome, seconds, profile }, ingredients, { state, store, recorder, folder });
 }

@@ -1,9 +1,12 @@
 /** Everything that steers training, with real processes: the same bits with any number of workers and after a kill. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { functional, linear, loss, ops, train, type Dataset } from "../../coordinator/index.ts";
+import type { RunEvent } from "../../coordinator/events.ts";
+import { readEvents } from "../../coordinator/run-folder/event-log.ts";
 import { findRun } from "../../coordinator/run-folder/find.ts";
 import { evaluate } from "../../coordinator/trained/evaluate.ts";
 import { loadTrained } from "../../coordinator/trained/trained.ts";
@@ -165,6 +168,47 @@ test.each(["data", "listening", "worker-joined", "step", "epoch", "checkpoint", 
     expect(Math.max(...saved.map((name) => Number(/\d+/.exec(name))))).toBeGreaterThanOrEqual(steps);
   },
 );
+
+test.each<{ what: string; obstruct: (folder: string) => void; isStopped: boolean; path: RegExp }>([
+  {
+    what: "a completed run without room for its model",
+    obstruct: (folder) => mkdirSync(join(folder, "model.onnx")),
+    isStopped: false,
+    path: /model\.onnx: EISDIR$/,
+  },
+  {
+    what: "a stopped run whose checkpoint cannot be written",
+    obstruct(folder) {
+      rmSync(join(folder, "checkpoints"), { recursive: true });
+      writeFileSync(join(folder, "checkpoints"), "");
+    },
+    isStopped: true,
+    path: /step-\d{8}\.safetensors: ENOTDIR$/,
+  },
+])("$what says last why it failed, in its folder too", async ({ obstruct, isStopped, path }) => {
+  const runs = await temporaryFolder();
+  await writeMnistPart(join(runs, "digits"), 300, 100);
+  const data = { kind: "idx", path: join(runs, "digits") } as const;
+  const stop = new AbortController();
+  const events: RunEvent[] = [];
+  const training = train(
+    { name: "run", runs, data, workers: 1, epochs: isStopped ? 100_000 : 1, batch: 30 },
+    {
+      signal: stop.signal,
+      onEvent(event) {
+        events.push(event);
+        if (event.type === "listening") obstruct(event.folder);
+        if (event.type === "step" && isStopped) stop.abort();
+      },
+    },
+  );
+  const failed = { code: "DISK_FAILED", message: expect.stringMatching(path) as string };
+  await expect(training).rejects.toMatchObject(failed);
+  expect(events.at(-1)).toEqual({ type: "failed", ...failed });
+  const logged: RunEvent[] = [];
+  await readEvents(join(runs, "run"), Infinity, (event) => logged.push(event));
+  expect(logged.at(-1)).toMatchObject({ type: "failed", ...failed });
+});
 
 test.each([
   ["labels", { kind: "class", classes: 2 }],
