@@ -10,7 +10,7 @@ import { LockstepError } from "../shared/errors.ts";
 
 export interface TrainOptions {
   /**
-   * Hears of everything that happens; the last event is `finished`. What it throws, or a promise that it returns rejects with, stops
+   * Hears of everything that happens; the last event is `finished`, or `failed` with the error that ends the run. What it throws, or a promise that it returns rejects with, stops
    * the run, with a checkpoint, and `train` rejects with it. Such promises are waited for at the end, before `train` resolves.
    */
   readonly onEvent?: (event: RunEvent) => void;

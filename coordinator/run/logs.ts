@@ -26,13 +26,18 @@ interface Source {
   readonly recorder: Recorder;
 }
 
-/** They are closed with `cleanUp`. A log that cannot be written is warned of, and training goes on. */
+export interface Logs {
+  /** Ends the curves and the trace: what cannot be written of them has been warned of by then. The event log has the run's end too. */
+  close(): Promise<void>;
+}
+
+/** They are closed with `cleanUp` at the latest. A log that cannot be written is warned of, and training goes on. */
 export function keepLogs(
   { folder, steps, tensorboard, trace }: Wanted,
   { state, runtime, recorder }: Source,
   { notify, watchers }: Audience,
   cleanUp: AsyncDisposableStack,
-): void {
+): Logs {
   const warn = (error: unknown): void => {
     if (!(error instanceof LockstepError)) throw error;
     notify({ type: "warning", code: error.code, message: error.message });
@@ -40,14 +45,10 @@ export function keepLogs(
   const events = new EventLog(folder.path, warn, folder.check);
   cleanUp.defer(() => events.close());
   watchers.add((event) => events.add(event, Date.now()));
-  if (tensorboard) {
-    const curves = new TensorBoardLog({
-      runPath: folder.path,
-      steps,
-      now: Date.now,
-      onFailure: warn,
-      check: folder.check,
-    });
+  const curves = tensorboard
+    ? new TensorBoardLog({ runPath: folder.path, steps, now: Date.now, onFailure: warn, check: folder.check })
+    : undefined;
+  if (curves !== undefined) {
     cleanUp.defer(() => curves.flush());
     // A run that goes on from a checkpoint does not take the steps before it again.
     recorder.beforeCheckpoints(() => curves.flush());
@@ -58,4 +59,10 @@ export function keepLogs(
     trace.onFailure = warn;
     runtime.observe((effect, begin, end) => tracer.observe(effect, begin, end));
   }
+  return {
+    async close() {
+      await curves?.flush();
+      await trace?.close();
+    },
+  };
 }

@@ -32,6 +32,7 @@ import { openFolder, reopen } from "./folder.ts";
 import { ingredientsOf } from "./ingredients.ts";
 import type { Ingredients } from "./ingredients.ts";
 import { keepLogs } from "./logs.ts";
+import type { Logs } from "./logs.ts";
 import { machineryOf } from "./machinery.ts";
 import { firstManifest, frozenCount, parameterCount, planOf, settingsOf, shardsOf } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
@@ -140,7 +141,8 @@ async function startAt(
   cleanUp.defer(() => runtime.close());
   const running = { ingredients, config, manifest, folder: folder.path, state, store, recorder, referee, runtime };
   const site = siteOf(viewOf(running, audience, cleanUp));
-  keepLogs({ folder, steps, tensorboard: config.tensorboard, trace }, { state, runtime, recorder }, audience, cleanUp);
+  const wanted = { folder, steps, tensorboard: config.tensorboard, trace };
+  const logs = keepLogs(wanted, { state, runtime, recorder }, audience, cleanUp);
   for (const { server } of new Set([outer, own])) server.serve(runtime, site);
   const { url } = outer.server;
   const [parameters, frozen] = [parameterCount(layouts), frozenCount(layouts)];
@@ -156,7 +158,7 @@ async function startAt(
   cleanUp.defer(() => workers.close());
   return {
     url,
-    finished: finish(running, workers, audience, cleanUp.move()),
+    finished: finish(running, workers, logs, audience, cleanUp.move()),
     profile: () => runtime.profiler.profile,
     stop: () => runtime.stop("user"),
   };
@@ -208,6 +210,7 @@ function viewOf(
 async function finish(
   running: Running,
   workers: LocalWorkers,
+  logs: Logs,
   audience: Audience,
   open: AsyncDisposableStack,
 ): Promise<RunResult> {
@@ -215,7 +218,7 @@ async function finish(
   await using _ = open;
   let result: RunResult;
   try {
-    result = await ended(running, workers, audience);
+    result = await ended(running, workers, logs, audience);
   } catch (error) {
     if (error instanceof LockstepError) notify({ type: "failed", code: error.code, message: error.message });
     throw error;
@@ -229,6 +232,7 @@ async function finish(
 async function ended(
   { ingredients, state, store, recorder, referee, runtime, folder }: Running,
   workers: LocalWorkers,
+  logs: Logs,
   audience: Audience,
 ): Promise<RunResult> {
   const outcome = await runtime.finished;
@@ -236,6 +240,8 @@ async function ended(
   await workers.close();
   await referee.close();
   const unsaved = await recorder.close();
+  // What they cannot write is told before the end is.
+  await logs.close();
   if (outcome instanceof LockstepError) throw outcome;
   audience.check();
   // Whoever stops a run counts on the checkpoint that it ends with.

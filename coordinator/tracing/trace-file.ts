@@ -29,6 +29,7 @@ export class TraceFile {
   /** Whether what waits is to be written next. */
   #isQueued = false;
   #failed = false;
+  #closed: Promise<void> | undefined;
 
   private constructor(path: string, file: FileHandle) {
     this.path = path;
@@ -83,7 +84,11 @@ export class TraceFile {
   }
 
   /** Resolves when everything is written, or has failed and been told. Without a step the file goes. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closed ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
     this.#waiting += CLOSING;
     this.#flush();
     await this.#writing;

@@ -1,16 +1,19 @@
 /** Everything that steers training, with real processes: the same bits with any number of workers and after a kill. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile, type FileHandle } from "node:fs/promises";
+import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { functional, linear, loss, ops, train, type Dataset } from "../../coordinator/index.ts";
 import type { RunEvent } from "../../coordinator/events.ts";
 import { readEvents } from "../../coordinator/run-folder/event-log.ts";
 import { findRun } from "../../coordinator/run-folder/find.ts";
+import { CLOSING } from "../../coordinator/tracing/chrome-trace.ts";
 import { evaluate } from "../../coordinator/trained/evaluate.ts";
 import { loadTrained } from "../../coordinator/trained/trained.ts";
 import { temporaryFolder } from "../support/files.ts";
+import { filesOf } from "../support/full-disk.ts";
 import { asEvents, lockstep } from "../support/lockstep.ts";
 import type { Lockstep } from "../support/lockstep.ts";
 import { writeMnistPart } from "../support/mnist.ts";
@@ -208,6 +211,57 @@ test.each<{ what: string; obstruct: (folder: string) => void; isStopped: boolean
   const logged: RunEvent[] = [];
   await readEvents(join(runs, "run"), Infinity, (event) => logged.push(event));
   expect(logged.at(-1)).toMatchObject({ type: "failed", ...failed });
+});
+
+test.each<{ what: string; obstruct: (folder: string, files: FileHandle) => void; path: RegExp }>([
+  {
+    what: "curves",
+    obstruct(folder) {
+      // The file's name has the second in which the run began.
+      const now = Math.floor(Date.now() / 1000);
+      for (const second of [now - 2, now - 1, now]) {
+        const file = join(folder, `events.out.tfevents.${second}.${hostname()}.${process.pid}`);
+        rmSync(file, { force: true });
+        mkdirSync(file);
+      }
+    },
+    path: /tfevents.*: EISDIR$/,
+  },
+  {
+    what: "trace",
+    obstruct: (_, files) =>
+      vi.spyOn(files, "appendFile").mockImplementation(async function (this: FileHandle, text) {
+        if (text === CLOSING) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+        await this.write(text as string);
+      }),
+    path: /trace\.json: ENOSPC$/,
+  },
+])("that a run's $what could not be ended is told before the run has finished", async ({ obstruct, path }) => {
+  const runs = await temporaryFolder();
+  await writeMnistPart(join(runs, "digits"), 300, 100);
+  const data = { kind: "idx", path: join(runs, "digits") } as const;
+  const config = { name: "run", runs, data, workers: 1, epochs: 1, batch: 30, tensorboard: true };
+  await train(config);
+  const files = await filesOf(runs);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const events: RunEvent[] = [];
+  // Nothing is left to train, so that nothing is written of it before the end.
+  await train(config, {
+    resume: true,
+    trace: true,
+    onEvent(event) {
+      events.push(event);
+      if (event.type === "listening") obstruct(event.folder, files);
+    },
+  });
+  const end = [
+    { type: "warning", code: "DISK_FAILED", message: expect.stringMatching(path) as string },
+    { type: "finished" },
+  ];
+  expect(events.slice(-2)).toMatchObject(end);
+  const logged: RunEvent[] = [];
+  await readEvents(join(runs, "run"), Infinity, (event) => logged.push(event));
+  expect(logged.slice(-2)).toMatchObject(end);
 });
 
 test.each([
