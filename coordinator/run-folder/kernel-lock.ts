@@ -3,7 +3,7 @@
  * one in another container, whose process id means nothing here. A kernel answers for its own processes alone, so the file
  * says which kernel it was: the id that Linux draws at every boot.
  */
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 
 const SHARED = 1;
 const EXCLUSIVE = 2;
@@ -39,6 +39,10 @@ export async function holdFile(path: string, flags: "wx" | "r+"): Promise<{ rele
     if (kernel !== undefined && kernel.flock(held.fd, EXCLUSIVE | NOT_WAITING) === 0)
       await written.writeFile(`${kernel.boot}\n`).catch(() => {});
     return { release: () => held.close() };
+  } catch (error) {
+    // Nobody holds it, and by its name it would be this process's.
+    await rm(path, { force: true }).catch(() => {});
+    throw error;
   } finally {
     await written.close();
   }
@@ -51,7 +55,8 @@ export async function isHeld(path: string): Promise<boolean | undefined> {
   const file = await open(path, "r").catch(() => undefined);
   if (file === undefined) return undefined;
   try {
-    if ((await file.readFile("utf8")).trim() !== kernel.boot) return undefined;
+    const said = await file.readFile("utf8").catch(() => undefined);
+    if (said?.trim() !== kernel.boot) return undefined;
     // Shared, so that two who ask do not take each other for the holder.
     return kernel.flock(file.fd, SHARED | NOT_WAITING) !== 0;
   } finally {

@@ -38,30 +38,49 @@ export interface RunLock {
 export async function lockRun(folder: string): Promise<RunLock> {
   const own = fileName({ host: hostname(), pid: process.pid, start: await ownStart() });
   const path = join(folder, own);
-  let claimed: { release: () => Promise<void> };
-  try {
-    claimed = await onDisk(path, () => holdFile(path, "wx"));
-  } catch (error) {
-    if (!(error instanceof LockstepError) || errnoOf(error.cause) !== "EEXIST") throw error;
-    if (!leftBehind.delete(path)) throw locked(folder, own);
-    claimed = await onDisk(path, () => holdFile(path, "r+"));
-  }
+  const claimed = await claimIn(folder, own);
   // What cannot be removed is soon a dead process's claim: no reason for a run to fail at its end.
   const release = async (): Promise<void> => {
     await rm(path, { force: true }).catch(() => void leftBehind.add(path));
     await claimed.release();
   };
+  try {
+    await refuseOthers(folder, own);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { check: () => checkClaim(folder, own), release };
+}
+
+/** Claims the folder: with a file of its own, or with the one that it has left there. */
+async function claimIn(folder: string, own: string): Promise<{ release: () => Promise<void> }> {
+  const path = join(folder, own);
+  const hold = (flags: "wx" | "r+"): ReturnType<typeof holdFile> => onDisk(path, () => holdFile(path, flags));
+  // At once: whoever comes meanwhile must not take the same file.
+  const isLeft = leftBehind.delete(path);
+  try {
+    return await hold("wx").catch((error: unknown) => {
+      if (!(error instanceof LockstepError) || errnoOf(error.cause) !== "EEXIST") throw error;
+      if (!isLeft) throw locked(folder, own);
+      return hold("r+");
+    });
+  } catch (error) {
+    if (isLeft) leftBehind.add(path);
+    throw error;
+  }
+}
+
+/** Removes the claims of dead processes. Throws RUN_LOCKED where another one lives. */
+async function refuseOthers(folder: string, own: string): Promise<void> {
   for (const name of await onDisk(folder, () => readdir(folder))) {
     const claim = parse(name);
     if (claim === undefined || name === own) continue;
-    const held = await isHeld(join(folder, name));
-    if (held ?? (await isAlive(claim))) {
-      await release();
-      throw locked(folder, name, held);
-    }
-    await onDisk(folder, () => rm(join(folder, name), { force: true }));
+    const path = join(folder, name);
+    const held = await isHeld(path);
+    if (held ?? (await isAlive(claim))) throw locked(folder, name, held);
+    await onDisk(path, () => rm(path, { force: true }));
   }
-  return { check: () => checkClaim(folder, own), release };
 }
 
 async function checkClaim(folder: string, own: string): Promise<void> {

@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { isInUse, lockRun } from "../../../coordinator/run-folder/lock.ts";
 import { failureOf } from "../../support/errors.ts";
+import { hasLimits, lowerFileLimit } from "../../support/file-limit.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
 const lock = new URL("../../../coordinator/run-folder/lock.ts", import.meta.url).href;
@@ -175,12 +177,43 @@ it("is given back on a disk that keeps the file, and taken again by the same pro
   await rename(file, aside);
   await mkdir(join(file, "something"), { recursive: true });
   await release();
+  expect((await failureOf(() => lockRun(folder))).code).toBe("DISK_FAILED");
   await rm(file, { recursive: true });
   await rename(aside, file);
   const again = await lockRun(folder);
   expect((await failureOf(() => lockRun(folder))).code).toBe("RUN_LOCKED");
   await again.release();
   expect(await readdir(folder)).toEqual([]);
+});
+
+it("that fails on the way leaves nothing in the way of the next one: where a dead process's claim cannot be removed", async () => {
+  const folder = await temporaryFolder();
+  const dead = `lock.${encodeURIComponent(hostname())}.${2 ** 30}.1`;
+  await mkdir(join(folder, dead));
+  expect(await failureOf(() => lockRun(folder))).toMatchObject({
+    code: "DISK_FAILED",
+    message: `cannot use ${join(folder, dead)}: ERR_FS_EISDIR`,
+  });
+  expect(await readdir(folder)).toEqual([dead]);
+  await rm(join(folder, dead), { recursive: true });
+  await (await lockRun(folder)).release();
+});
+
+it.runIf(hasLimits)("and where this process may open no more files", async () => {
+  const folder = await temporaryFolder();
+  // What it loads is there.
+  await (await lockRun(folder)).release();
+  const restored = await lowerFileLimit(() => {
+    // For one file, and it needs two at a time.
+    const free = openSync("/dev/null", "r");
+    closeSync(free);
+    return free + 1;
+  }, 0.5);
+  const { code, message } = await failureOf(() => lockRun(folder));
+  expect([code, message]).toEqual(["DISK_FAILED", expect.stringMatching(/lock\..*: EMFILE$/)]);
+  await restored();
+  expect(await readdir(folder)).toEqual([]);
+  await (await lockRun(folder)).release();
 });
 
 it("says that it is gone where its folder is, or is another one, and not where the folder was only away", async () => {
