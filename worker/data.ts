@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { readHere } from "../shared/compute/pool.ts";
 import { readContent } from "../shared/data/content.ts";
 import type { Dataset } from "../shared/data/dataset.ts";
+import { OpenFiles } from "../shared/data/files.ts";
 import { forRun } from "../shared/data/open.ts";
 import type { OpenedData } from "../shared/data/open.ts";
 import { readingOf } from "../shared/data/reading.ts";
@@ -47,9 +48,12 @@ export async function dataOf(
   });
   const [, train = "", test = ""] = /^train ([0-9a-f]{64})\ntest ([0-9a-f]{64}|none)\n$/.exec(names) ?? [];
   const reading = readingOf(plan);
+  const files = new OpenFiles();
   const part = (sha256: string): Promise<Dataset> =>
-    fetched(source, folder, sha256, say, (path) => readContent(path, sha256, reading.memory));
-  return forRun({ train: await part(train), ...(test === "none" ? {} : { test: await part(test) }) }, reading);
+    fetched(source, folder, sha256, say, (path) => readContent(path, sha256, { memory: reading.memory, files }));
+  return files.during(async () =>
+    forRun({ train: await part(train), ...(test === "none" ? {} : { test: await part(test) }) }, reading, files),
+  );
 }
 
 /** What `read` makes of the file of that name: the cached one if it is good, else a fresh one. */

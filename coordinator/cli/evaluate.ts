@@ -28,7 +28,7 @@ export function addEvaluate(program: Command): void {
       const trained = await loadTrained(findRun(wanted, flags.runs), (error) =>
         process.stderr.write(`warning: ${error.message}\n`),
       );
-      const evaluated = await evaluate(trained);
+      const evaluated = await evaluate(trained).finally(() => trained.data.close());
       const figures = { ...evaluated, parametersSha256: parametersSha256(trained.layout, trained.parameters) };
       const lines =
         flags.json === true

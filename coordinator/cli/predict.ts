@@ -41,6 +41,8 @@ export function addPredict(program: Command): void {
       const trained = await loadTrained(findRun(wanted, flags.runs), (error) =>
         process.stderr.write(`warning: ${error.message}\n`),
       );
+      // Of the data only its form is asked.
+      trained.data.close();
       const answer = await predict(trained, await readSample(flags.input, trained.data), flags.input);
       process.stdout.write(
         `${flags.json === true ? JSON.stringify(inJson(answer, trained.data)) : inWords(answer, trained.data)}\n`,

@@ -168,7 +168,11 @@ export class Library {
     const run = `${read.name} ${read.stamp}`;
     if (this.#opened?.run === run) return this.#opened;
     void this.close();
-    const trained = loadTrained(read, () => {});
+    const trained = loadTrained(read, () => {}).then((loaded) => {
+      // Of the data only its form is asked.
+      loaded.data.close();
+      return loaded;
+    });
     const predictor = trained.then(
       ({ model, data, parameters }) =>
         new Predictor({

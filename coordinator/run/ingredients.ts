@@ -23,7 +23,7 @@ export interface Ingredients {
 }
 
 /**
- * Reads the data and the files that the model names, and compiles it.
+ * Reads the data, which is closed with `cleanUp`, and the files that the model names, and compiles it.
  * @param resume whether a run goes on, which has its parameters in its checkpoints
  * @throws LockstepError for what is wrong with any of them
  */
@@ -31,8 +31,9 @@ export async function ingredientsOf(
   asked: RunConfig,
   resume: boolean,
   notify: (event: RunEvent) => void,
+  cleanUp: AsyncDisposableStack,
 ): Promise<Ingredients> {
-  const data = await openData(asked.data, readingOf(asked));
+  const data = cleanUp.adopt(await openData(asked.data, readingOf(asked)), (opened) => opened.close());
   notify({ type: "data", train: data.train.length, test: data.test?.length, sha256: data.sha256 });
   const config = withLayers(asked, data.train);
   const model = await modelFor(config, data.train);

@@ -73,7 +73,8 @@ export async function startRun(options: StartOptions): Promise<RunHandle> {
   await using cleanUp = new AsyncDisposableStack();
   const token = readToken(config.tokenFile, process.env);
   const certificate = config.tls === undefined ? undefined : new Certificate(config.tls);
-  const ingredients = await ingredientsOf(config, resume, audience.notify);
+  // First, so that the data is closed last: all that is opened later may read it.
+  const ingredients = await ingredientsOf(config, resume, audience.notify, cleanUp);
   // The port first: when it is in use there is no run, and no folder of one.
   const { host, port, maxConnections } = config;
   const partialBytes = vectorBytes(ingredients.layouts.partial.train);

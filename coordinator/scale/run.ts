@@ -65,7 +65,9 @@ export async function measureAll(
 
 /** The network by its dense layers, as a plot's title names it. Throws what is wrong with data and model before anything is measured. */
 export async function jobTitle({ job }: Experiment): Promise<string> {
-  const { train } = await openData(job.data);
+  const { train, close } = await openData(job.data);
+  // Of the data only its form is asked.
+  close();
   const { model } = withLayers(job, train);
   await modelFor({ ...job, model }, train);
   const inputs = product(train.sampleShape);

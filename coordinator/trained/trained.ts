@@ -18,7 +18,7 @@ import { readRun } from "../run-folder/folder.ts";
 
 export interface TrainedRun {
   readonly config: RunConfig;
-  /** What lies where the run's data lay; `testDataOf` checks that it is the same. */
+  /** What lies where the run's data lay; `testDataOf` checks that it is the same. Whoever has loaded it closes it. */
   readonly data: OpenedData;
   /** Names the data the run trained on. */
   readonly dataSha256: string;
@@ -39,9 +39,21 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
   const config = await configOfRun(run);
   const { dataSha256 } = (await readRun(run.path)).manifest;
   const data = await openData(config.data, readingOf(config));
-  const model = await modelFor(config, data.train);
-  const layout = layoutOf(model.parameters);
-  const loaded = { config, data, dataSha256, model, layout };
+  try {
+    const model = await modelFor(config, data.train);
+    const layout = layoutOf(model.parameters);
+    return { config, data, dataSha256, model, layout, ...(await parametersOf(run, layout, onDamaged)) };
+  } catch (error) {
+    data.close();
+    throw error;
+  }
+}
+
+async function parametersOf(
+  run: FoundRun,
+  layout: Layout,
+  onDamaged: (error: LockstepError) => void,
+): Promise<Pick<TrainedRun, "parameters" | "source">> {
   const file = join(run.path, "model.safetensors");
   const bytes = await readIfThere(file);
   const checkpoints = new Checkpoints(run.path, layout);
@@ -50,7 +62,7 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
     const newest = (await checkpoints.list()).at(-1);
     // Which step the model is of is unknown where it is of an older version.
     const hasGoneOn = newest !== undefined && newest.step > Number(metadata["steps"] ?? Infinity);
-    if (!hasGoneOn) return { ...loaded, parameters: parametersFrom(tensors, file, layout), source: file };
+    if (!hasGoneOn) return { parameters: parametersFrom(tensors, file, layout), source: file };
   }
   const snapshot = await checkpoints.readNewest(onDamaged);
   if (snapshot === undefined)
@@ -60,7 +72,7 @@ export async function loadTrained(run: FoundRun, onDamaged: (error: LockstepErro
       `Go on with it until there is one: train --resume ${run.name}`,
     );
   const parameters = averageIn(snapshot.state) ?? snapshot.parameters;
-  return { ...loaded, parameters, source: `checkpoint of step ${snapshot.step}` };
+  return { parameters, source: `checkpoint of step ${snapshot.step}` };
 }
 
 /**

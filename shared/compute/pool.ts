@@ -34,6 +34,7 @@ export async function readHere(plan: RunPlan): Promise<OpenedData> {
   const data = await openData(plan.data as DataSpec, readingOf(plan));
   // The coordinator checks this too; but with data of another size even the probe would fail.
   if (data.sha256 === plan.dataSha256) return data;
+  data.close();
   throw new LockstepError(
     "DATA_MISMATCH",
     `this worker's data has SHA-256 ${data.sha256}, the run trains on ${plan.dataSha256}`,
@@ -52,9 +53,11 @@ export class ComputePool {
   readonly #samples: Readonly<Record<WorkKind, number>>;
   readonly #open = new Set<OpenWork>();
   readonly #buckets: readonly number[];
+  /** What it has read itself, and closes. */
+  #data: OpenedData | undefined;
   #fingerprint: Promise<string> | undefined;
 
-  /** @param start starts the threads */
+  /** @param data stays open at least until the pool is closed; @param start starts the threads */
   constructor(plan: RunPlan, threads: number, data: OpenedData, start: StartThreads) {
     const layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     checkPlan(plan, layouts);
@@ -92,12 +95,14 @@ export class ComputePool {
    */
   static async open(plan: RunPlan, threads: number, isApart: boolean, read = readHere): Promise<ComputePool> {
     const data = await read(plan);
-    if (!isApart) return new ComputePool(plan, threads, data, inBackground(piscinaThreads(threads)));
-    // Parameters come over this thread's socket from here on, and should come while others compute.
-    if (threads > 1 || !suitsSocketThread(plan)) return new ComputePool(plan, threads, data, piscinaThreads(threads));
-    // Only then, since it brings the main thread what else its compute threads alone load.
-    const { onMainThread } = await import("./main-thread.ts");
-    return new ComputePool(plan, 1, data, inBackground(onMainThread));
+    try {
+      const pool = new ComputePool(plan, threads, data, await starterOf(plan, threads, isApart));
+      pool.#data = data;
+      return pool;
+    } catch (error) {
+      data.close();
+      throw error;
+    }
   }
 
   /**
@@ -224,5 +229,15 @@ export class ComputePool {
     this.#dispatcher.interrupt();
     await this.#pool.close();
     this.memory.unshare();
+    this.#data?.close();
   }
+}
+
+async function starterOf(plan: RunPlan, threads: number, isApart: boolean): Promise<StartThreads> {
+  if (!isApart) return inBackground(piscinaThreads(threads));
+  // Parameters come over this thread's socket from here on, and should come while others compute.
+  if (threads > 1 || !suitsSocketThread(plan)) return piscinaThreads(threads);
+  // Only then, since it brings the main thread what else its compute threads alone load.
+  const { onMainThread } = await import("./main-thread.ts");
+  return inBackground(onMainThread);
 }

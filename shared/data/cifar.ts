@@ -5,17 +5,16 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { bytesOfFile, featuresOf, invalidFile } from "./files.ts";
+import { bytesOfFile, featuresOf, invalidFile, type Room } from "./files.ts";
 import { imageEncoder } from "./images.ts";
 import type { Parts } from "./parts.ts";
-import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { unreadable } from "./unreadable.ts";
 
 const PIXELS = 3 * 32 * 32;
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, { memory }: Reading): Promise<Parts> {
+export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, to: Room): Promise<Parts> {
   const names = await readdir(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
@@ -37,11 +36,11 @@ export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, { memor
     );
   const test = filesOf(wanted.test);
   const form = { path: "an image of CIFAR", width: 32, height: 32, channels: 3 } as const;
-  const parts = { train: await part(train, classes, memory), encoders: { image: imageEncoder(form, 3) } };
-  return test.length === 0 ? parts : { ...parts, test: await part(test, classes, memory) };
+  const parts = { train: await part(train, classes, to), encoders: { image: imageEncoder(form, 3) } };
+  return test.length === 0 ? parts : { ...parts, test: await part(test, classes, to) };
 }
 
-async function part(paths: readonly string[], classes: 10 | 100, memory: number): Promise<Dataset> {
+async function part(paths: readonly string[], classes: 10 | 100, to: Room): Promise<Dataset> {
   const labelBytes = classes === 10 ? 1 : 2;
   const stride = labelBytes + PIXELS;
   const targets: number[] = [];
@@ -69,7 +68,7 @@ async function part(paths: readonly string[], classes: 10 | 100, memory: number)
   return createDataset({
     sampleShape: [3, 32, 32],
     target: { kind: "class", classes },
-    features: featuresOf(records, PIXELS, memory),
+    features: featuresOf(records, PIXELS, to),
     targets: Int32Array.from(targets),
   });
 }

@@ -8,7 +8,7 @@ import { sharedBuffer } from "../memory/huge-pages.ts";
 import { product } from "../shape.ts";
 import { createDataset } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
-import { closeFiles, featuresOf, partOfFile, readInto, sizeOfFile } from "./files.ts";
+import { featuresOf, partOfFile, readInto, sizeOfFile, type Room } from "./files.ts";
 
 const count = z.int().min(1);
 const header = z.object({
@@ -23,10 +23,10 @@ const header = z.object({
 const LONGEST_HEADER = 4_096;
 
 /**
- * Reads a dataset of a name. Features that take more than `memory` bytes stay in the file, which is held open: it may be moved.
+ * Reads a dataset of a name. Features that have no room in memory stay in the file, which is held open: it may be moved.
  * Throws DATA_MISSING, DATA_INVALID for a file that is none, and DATA_MISMATCH where it has another name.
  */
-export async function readContent(path: string, sha256: string, memory: number): Promise<Dataset> {
+export async function readContent(path: string, sha256: string, to: Room): Promise<Dataset> {
   const start = await partOfFile(path, 0, LONGEST_HEADER);
   const end = start.indexOf("\n") + 1;
   const { data: said } = header.safeParse(parsed(start.subarray(0, end).toString()));
@@ -37,8 +37,8 @@ export async function readContent(path: string, sha256: string, memory: number):
   const bytes = (await sizeOfFile(path)) - end - 4 * said.targets;
   const samples = bytes / stride;
   if (!Number.isInteger(samples) || samples < 1) throw noDataset(path);
-  const features = featuresOf([{ path, stored: type, offset: end, stride, samples }], width, memory);
-  try {
+  return to.files.during(async () => {
+    const features = featuresOf([{ path, stored: type, offset: end, stride, samples }], width, to);
     const shared = sharedBuffer(4 * said.targets);
     // Cut short since its size was asked: what is missing stays zero, and the name will not fit.
     await readInto(new Uint8Array(shared), path, end + bytes);
@@ -46,10 +46,7 @@ export async function readContent(path: string, sha256: string, memory: number):
     const dataset = createDataset({ sampleShape, target, features, targets });
     if (dataset.sha256 === sha256) return dataset;
     throw new LockstepError("DATA_MISMATCH", `${path} has SHA-256 ${dataset.sha256}, not ${sha256}`, "delete it");
-  } catch (error) {
-    closeFiles(features);
-    throw error;
-  }
+  });
 }
 
 const noDataset = (path: string): LockstepError =>

@@ -54,6 +54,43 @@ export async function readInto(into: Uint8Array, path: string, position = 0, mos
   }
 }
 
+/** The files of a data source that samples are read from. One without a name is gone when it is closed. */
+export class OpenFiles {
+  readonly #descriptors: number[] = [];
+
+  /** Notes that a file is open; returns its descriptor. */
+  add(descriptor: number): number {
+    this.#descriptors.push(descriptor);
+    return descriptor;
+  }
+
+  /** What `action` opens is closed where it fails. */
+  async during<Result>(action: () => Promise<Result>): Promise<Result> {
+    const before = this.#descriptors.length;
+    try {
+      return await action();
+    } catch (error) {
+      this.#closeFrom(before);
+      throw error;
+    }
+  }
+
+  /** Nobody may read them any more. */
+  close(): void {
+    this.#closeFrom(0);
+  }
+
+  #closeFrom(first: number): void {
+    for (const descriptor of this.#descriptors.splice(first)) closeSync(descriptor);
+  }
+}
+
+/** Where the features of a part go: into memory, or where they take more bytes than that, into files, which stay open. */
+export interface Room {
+  readonly memory: number;
+  readonly files: OpenFiles;
+}
+
 /** Samples in a file, `stride` bytes apart. */
 export interface Records {
   readonly path: string;
@@ -63,38 +100,38 @@ export interface Records {
   readonly samples: number;
 }
 
-/** The features of all records, `width` values each: in memory, or where they take more than that, in their files. */
-export function featuresOf(records: readonly Records[], width: number, memory: number): Features {
+/** The features of all records, `width` values each: in memory, or where they have no room there, in their files. */
+export function featuresOf(records: readonly Records[], width: number, { memory, files }: Room): Features {
   const { stored } = records[0]!;
   const samples = records.reduce((sum, each) => sum + each.samples, 0);
   const bytes = samples * width * (stored === "uint8" ? 1 : 4);
-  const file: FeatureFile = {
+  const left = (open: OpenFiles): FeatureFile => ({
     stored,
     length: samples * width,
     pieces: records.map(({ path, offset, stride, samples: count }) => ({
       path,
-      descriptor: openForReading(path),
+      descriptor: open.add(openForReading(path)),
       offset,
       stride,
       samples: count,
     })),
-  };
-  return bytes > memory ? file : inMemory(file, width);
+  });
+  if (bytes > memory) return left(files);
+  const open = new OpenFiles();
+  try {
+    return inMemory(left(open), width);
+  } finally {
+    open.close();
+  }
 }
 
-/** The same values in shared memory; the files are closed. */
+/** The same values in shared memory. */
 function inMemory(file: FeatureFile, width: number): Features {
   const floats = file.stored === "float32";
   const buffer = sharedBuffer(file.length * (floats ? 4 : 1));
   const array = floats ? new Float32Array(buffer) : new Uint8Array(buffer);
   for (const { first, values } of blocksOf(file, width)) array.set(values, first * width);
-  closeFiles(file);
   return array;
-}
-
-/** Closes the files of features that are in some; nobody may read them any more. */
-export function closeFiles(features: Features): void {
-  if ("pieces" in features) for (const { descriptor } of features.pieces) closeSync(descriptor);
 }
 
 function openForReading(path: string): number {

@@ -12,7 +12,7 @@ import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
 import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { featuresOf, partOfFile, readInto, sizeOfFile } from "./files.ts";
+import { featuresOf, partOfFile, readInto, sizeOfFile, type OpenFiles, type Room } from "./files.ts";
 
 /** The names of the image and the label file of each part, without .gz. */
 export const idxNames = {
@@ -24,18 +24,18 @@ export const idxNames = {
 export interface IdxFile {
   readonly path: string;
   readonly bytes: Uint8Array;
-  /** Bytes of the whole file, where only its start was read as it is too large for memory. */
-  readonly size?: number;
+  /** Where only its start was read, as it is too large for memory: bytes of the whole, and what it is one of once it is open. */
+  readonly left?: { readonly size: number; readonly files: OpenFiles };
 }
 
 /** Both parts of a folder with the four MNIST-named files, each plain or with .gz. Throws DATA_MISSING or DATA_INVALID. */
 export async function openIdxFolder(
   folder: string,
   classes: number,
-  memory: number,
+  to: Room,
 ): Promise<{ train: Dataset; test: Dataset }> {
   const read = async ([images, labels]: readonly [string, string]): Promise<Dataset> =>
-    idxDataset(await readIdx(folder, images, memory), await readIdx(folder, labels, Infinity), classes);
+    idxDataset(await readIdx(folder, images, to), await readIdx(folder, labels, { ...to, memory: Infinity }), classes);
   const train = await read(idxNames.train);
   const test = await read(idxNames.test);
   if (train.sampleShape.join() !== test.sampleShape.join())
@@ -73,12 +73,12 @@ export function idxDataset(images: IdxFile, labels: IdxFile, classes: number): D
     sampleShape: [height, width],
     target: { kind: "class", classes },
     features:
-      images.size === undefined
+      images.left === undefined
         ? images.bytes.subarray(16)
         : featuresOf(
             [{ path: images.path, stored: "uint8", offset: 16, stride: height * width, samples: count }],
             height * width,
-            0,
+            { memory: 0, files: images.left.files },
           ),
     targets,
   });
@@ -90,14 +90,14 @@ export async function readShared(path: string): Promise<IdxFile> {
   return { path, bytes: bytes.subarray(0, await readInto(bytes, path)) };
 }
 
-async function readIdx(folder: string, name: string, memory: number): Promise<IdxFile> {
+async function readIdx(folder: string, name: string, { memory, files }: Room): Promise<IdxFile> {
   const plain = join(folder, name);
   for (const path of [plain, `${plain}.gz`]) {
     let file: IdxFile;
     try {
       const size = await sizeOfFile(path);
       const start = await partOfFile(path, 0, 16);
-      if (size > memory && start[0] !== 0x1f) return { path, bytes: start, size };
+      if (size > memory && start[0] !== 0x1f) return { path, bytes: start, left: { size, files } };
       file = await readShared(path);
     } catch (error) {
       if (error instanceof LockstepError && errnoOf(error.cause) === "ENOENT") continue;
@@ -168,7 +168,7 @@ const sizeText = ({ size, lengths }: Said): string => `${size} bytes of data (${
 const AGAIN = "Check that this is the right file, and fetch it again if it was cut short.";
 
 /** Checks the magic and the size; returns the dimensions. */
-function readHeader({ path, bytes, size = bytes.length }: IdxFile, holds: "images" | "labels"): readonly number[] {
+function readHeader({ path, bytes, left }: IdxFile, holds: "images" | "labels"): readonly number[] {
   const dimensions = holds === "images" ? 3 : 1;
   const magic = magicOf(dimensions);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -185,7 +185,7 @@ function readHeader({ path, bytes, size = bytes.length }: IdxFile, holds: "image
     throw invalid(path, 0, `expected a header of ${headerLength} bytes, found ${bytes.length} bytes`, AGAIN);
   const empty = said.lengths.indexOf(0);
   if (empty >= 0) throw invalid(path, 4 + 4 * empty, "expected a length of at least 1, found 0", AGAIN);
-  const found = size - headerLength;
+  const found = (left?.size ?? bytes.length) - headerLength;
   if (found !== said.size) throw invalid(path, headerLength, `expected ${sizeText(said)}, found ${found}`, AGAIN);
   return said.lengths;
 }

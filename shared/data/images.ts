@@ -5,10 +5,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { bytesOfFile, invalidFile } from "./files.ts";
+import { bytesOfFile, invalidFile, type Room } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { decodePng, isGrey, bytesOfPixels, type Png } from "./png.ts";
-import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";
 import { unreadable } from "./unreadable.ts";
@@ -23,7 +22,7 @@ interface Form {
 }
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openImages(spec: SpecOf<"images">, { memory }: Reading): Promise<Parts> {
+export async function openImages(spec: SpecOf<"images">, to: Room): Promise<Parts> {
   const classes = await foldersIn(spec.train);
   if (classes.length < 2 || (spec.classes !== undefined && spec.classes !== classes.length))
     throw invalidFile(
@@ -31,24 +30,24 @@ export async function openImages(spec: SpecOf<"images">, { memory }: Reading): P
       `expected a folder for each of ${spec.classes ?? "at least 2"} classes, found ${classes.length === 0 ? "none" : classes.join(", ")}`,
       "Each class has a folder, and in it its images.",
     );
-  const { dataset: train, form } = await part(spec.train, classes, spec.channels, memory);
+  const { dataset: train, form } = await part(spec.train, classes, spec.channels, to);
   const encoders = { image: imageEncoder(form, form.channels) };
   const parts = { train, classNames: classes, encoders };
   if (spec.test === undefined) return parts;
   const unknown = (await foldersIn(spec.test)).find((name) => !classes.includes(name));
   if (unknown !== undefined)
     throw invalidFile(join(spec.test, unknown), `no such class in ${spec.train}`, "Both parts need the same folders.");
-  return { ...parts, test: (await part(spec.test, classes, form.channels, memory, form)).dataset };
+  return { ...parts, test: (await part(spec.test, classes, form.channels, to, form)).dataset };
 }
 
 async function part(
   folder: string,
   classes: readonly string[],
   channels: 1 | 3 | undefined,
-  memory: number,
+  to: Room,
   like?: Form,
 ): Promise<{ dataset: Dataset; form: Form }> {
-  const sink = new FeatureSink("uint8", memory);
+  const sink = new FeatureSink("uint8", to);
   const targets: number[] = [];
   let form = like;
   for (const [label, name] of classes.entries()) {

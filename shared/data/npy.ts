@@ -6,9 +6,8 @@
 import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import type { Features } from "./features.ts";
-import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile } from "./files.ts";
+import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile, type Room } from "./files.ts";
 import type { Parts } from "./parts.ts";
-import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetsFrom } from "./targets.ts";
 import { unzip } from "./zip.ts";
@@ -41,7 +40,7 @@ const types: Readonly<
 };
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openNpy(spec: SpecOf<"npy">, { memory }: Reading): Promise<Parts> {
+export async function openNpy(spec: SpecOf<"npy">, to: Room): Promise<Parts> {
   const part = async (features: string, targets: string): Promise<Dataset> => {
     const header = headerOf(features, await partOfFile(features, 0, 65_536));
     const size = await sizeOfFile(features);
@@ -52,7 +51,7 @@ export async function openNpy(spec: SpecOf<"npy">, { memory }: Reading): Promise
     const stored = header.type === "|u1" ? "uint8" : "float32";
     const stride = width * (stored === "uint8" ? 1 : 4);
     const record = { path: features, stored, offset: header.offset, stride, samples } as const;
-    const values = isAsStored ? featuresOf([record], width, memory) : converted(header, await bytesOfFile(features));
+    const values = isAsStored ? featuresOf([record], width, to) : converted(header, await bytesOfFile(features));
     return datasetOf(
       header,
       values,

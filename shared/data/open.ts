@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { unreachable } from "../errors.ts";
 import { checkAlike } from "./alike.ts";
 import { partOf, type Dataset } from "./dataset.ts";
+import { OpenFiles, type Room } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { split, wholeReading, type Reading } from "./reading.ts";
 import { mainPath, type DataSpec } from "./spec.ts";
@@ -15,21 +16,26 @@ export interface OpenedData extends Parts {
   readonly source: Parts;
   /** The source's own test part, where the run is evaluated on a held-out part of the training samples instead. */
   readonly reserved?: Dataset;
+  /** Closes the files that samples are read from: nobody may read any afterwards. */
+  readonly close: () => void;
 }
 
 /** Reads and checks the data. Throws DATA_MISSING or DATA_INVALID, naming the file and the place in it. */
 export async function openData(spec: DataSpec, reading: Reading = wholeReading): Promise<OpenedData> {
-  return forRun(await openParts(spec, reading), reading, mainPath(spec));
+  const files = new OpenFiles();
+  return files.during(async () => forRun(await openParts(spec, { ...reading, files }), reading, files, mainPath(spec)));
 }
 
 /**
  * What a run makes of a source's parts: with a share held out, the training samples without it and, to evaluate on, that share.
  * Throws DATA_INVALID where the parts don't belong together; `place` is what the error calls them.
+ * @param files those that samples of the source are read from
  */
-export function forRun(source: Parts, reading: Reading, place = "the data"): OpenedData {
+export function forRun(source: Parts, reading: Reading, files = new OpenFiles(), place = "the data"): OpenedData {
   if (source.test !== undefined) checkAlike(place, source.train, source.test);
   const sha256 = createHash("sha256").update(namesOf(source)).digest("hex");
-  if (reading.validation === 0) return { ...source, source, sha256 };
+  const close = (): void => files.close();
+  if (reading.validation === 0) return { ...source, source, sha256, close };
   const { train, held } = split(source.train.length, reading);
   return {
     ...source,
@@ -37,6 +43,7 @@ export function forRun(source: Parts, reading: Reading, place = "the data"): Ope
     train: partOf(source.train, "train", train),
     test: partOf(source.train, "validation", held),
     sha256,
+    close,
     ...(source.test === undefined ? {} : { reserved: source.test }),
   };
 }
@@ -45,12 +52,12 @@ export function forRun(source: Parts, reading: Reading, place = "the data"): Ope
 export const namesOf = ({ train, test }: Parts): string => `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
 
 /** A format's reader, and the libraries it needs, are loaded where data of that format is read. */
-async function openParts(spec: DataSpec, reading: Reading): Promise<Parts> {
+async function openParts(spec: DataSpec, reading: Reading & Room): Promise<Parts> {
   switch (spec.kind) {
     case "mnist":
       return (await import("./mnist.ts")).openMnist();
     case "idx":
-      return (await import("./idx.ts")).openIdxFolder(spec.path, spec.classes ?? 10, reading.memory);
+      return (await import("./idx.ts")).openIdxFolder(spec.path, spec.classes ?? 10, reading);
     case "csv":
       return (await import("./csv.ts")).openCsv(spec, reading);
     case "jsonLines":

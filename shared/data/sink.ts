@@ -1,6 +1,6 @@
 /**
  * Collects features that are read row by row: in memory, or once they are more than that may hold, in a file without a name, which
- * is gone when the process is.
+ * is gone when it is closed or the process ends.
  */
 import { openSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,22 +8,22 @@ import { join } from "node:path";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import type { Features } from "./features.ts";
+import type { Room } from "./files.ts";
 
 let files = 0;
 
 export class FeatureSink {
   readonly #stored: "uint8" | "float32";
-  readonly #memory: number;
+  readonly #to: Room;
   #held: Uint8Array | Float32Array;
   /** Values in `held`, and in all. */
   #filled = 0;
   #length = 0;
   #spilled: { readonly path: string; readonly descriptor: number } | undefined;
 
-  /** @param memory bytes that may be held */
-  constructor(stored: "uint8" | "float32", memory: number) {
+  constructor(stored: "uint8" | "float32", to: Room) {
     this.#stored = stored;
-    this.#memory = memory;
+    this.#to = to;
     this.#held = this.#room(1024);
   }
 
@@ -54,7 +54,7 @@ export class FeatureSink {
 
   #makeRoom(values: number): void {
     const larger = 2 * (this.#filled + values);
-    if (this.#spilled === undefined && larger * this.#held.BYTES_PER_ELEMENT <= 2 * this.#memory) {
+    if (this.#spilled === undefined && larger * this.#held.BYTES_PER_ELEMENT <= 2 * this.#to.memory) {
       const room = this.#room(larger);
       room.set(this.#held.subarray(0, this.#filled));
       this.#held = room;
@@ -68,7 +68,7 @@ export class FeatureSink {
     const path = this.#spilled?.path ?? join(tmpdir(), `lockstep-data-${process.pid}-${(files += 1)}`);
     try {
       if (this.#spilled === undefined) {
-        this.#spilled = { path, descriptor: openSync(path, "wx+", 0o600) };
+        this.#spilled = { path, descriptor: this.#to.files.add(openSync(path, "wx+", 0o600)) };
         unlinkSync(path);
       }
       const { buffer, byteOffset, BYTES_PER_ELEMENT } = this.#held;

@@ -6,6 +6,7 @@ import { invalid, labelAt, numberAt, placeOf, type Row } from "./csv-rows.ts";
 import { columnsOf, describe, hasHeader, type Columns } from "./columns.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { fitEncoding, widthOf, type Encoding } from "./encoding.ts";
+import type { Room } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { split, type Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
@@ -16,7 +17,7 @@ import type { TargetSpec } from "./target.ts";
 export type ReadRows = (path: string) => AsyncIterable<Row>;
 
 /** Samples [values]; targets are labels where `classes` is given, else values of width 1. Throws DATA_MISSING or DATA_INVALID. */
-export async function openTable(spec: TableSpec, reading: Reading, readRows: ReadRows): Promise<Parts> {
+export async function openTable(spec: TableSpec, reading: Reading & Room, readRows: ReadRows): Promise<Parts> {
   const table = { spec, readRows };
   const columns = await columnsIn(table, spec.train);
   const encoding = await fitEncoding(
@@ -25,7 +26,7 @@ export async function openTable(spec: TableSpec, reading: Reading, readRows: Rea
     () => rowsOf(table, spec.train, columns),
     (samples) => heldOf(samples, reading),
   );
-  const train = await encoded(table, spec.train, columns, encoding, reading.memory);
+  const train = await encoded(table, spec.train, columns, encoding, reading);
   const parts = {
     train,
     ...(typeof spec.classes === "object" && { classNames: spec.classes }),
@@ -40,7 +41,7 @@ export async function openTable(spec: TableSpec, reading: Reading, readRows: Rea
       `expected ${expected}, as in ${spec.train}; found ${found}`,
       "Both files need the same columns.",
     );
-  return { ...parts, test: await encoded(table, spec.test, ofTest, encoding, reading.memory) };
+  return { ...parts, test: await encoded(table, spec.test, ofTest, encoding, reading) };
 }
 
 interface Table {
@@ -78,16 +79,10 @@ async function* rowsOf({ readRows }: Table, path: string, columns: Columns): Asy
   }
 }
 
-async function encoded(
-  table: Table,
-  path: string,
-  columns: Columns,
-  encoding: Encoding,
-  memory: number,
-): Promise<Dataset> {
+async function encoded(table: Table, path: string, columns: Columns, encoding: Encoding, to: Room): Promise<Dataset> {
   const { classes } = table.spec;
   const width = widthOf(encoding);
-  const sink = new FeatureSink("float32", memory);
+  const sink = new FeatureSink("float32", to);
   const values = new Float32Array(width);
   const targets: number[] = [];
   for await (const row of rowsOf(table, path, columns)) {

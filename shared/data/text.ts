@@ -4,9 +4,8 @@
  * overlap, and the last tokens that fill none are left out.
  */
 import { createDataset, type Dataset } from "./dataset.ts";
-import { bytesOfFile, invalidFile } from "./files.ts";
+import { bytesOfFile, invalidFile, type Room } from "./files.ts";
 import type { Parts } from "./parts.ts";
-import type { Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";
 
@@ -17,11 +16,10 @@ const LONGEST_WORD = 100_000_000;
 type Merge = readonly [left: number, right: number];
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openText(spec: SpecOf<"text">, { memory }: Reading): Promise<Parts> {
+export async function openText(spec: SpecOf<"text">, to: Room): Promise<Parts> {
   const text = await bytesOfFile(spec.train);
   const merges = spec.vocabulary === undefined ? [] : learnMerges(text, spec.vocabulary - 256, spec.train);
-  const part = (path: string, bytes: Uint8Array): Dataset =>
-    samplesOf(path, tokensOf(bytes, merges, path), spec, memory);
+  const part = (path: string, bytes: Uint8Array): Dataset => samplesOf(path, tokensOf(bytes, merges, path), spec, to);
   const parts = {
     train: part(spec.train, text),
     classNames: namesOf(merges, spec.vocabulary ?? 256),
@@ -53,7 +51,7 @@ function samplesOf(
   path: string,
   tokens: Uint16Array,
   { length, predict = "next", vocabulary = 256 }: SpecOf<"text">,
-  memory: number,
+  to: Room,
 ): Dataset {
   const step = predict === "next" ? 1 : length;
   const samples = Math.floor((tokens.length - 1 - length) / step) + 1;
@@ -63,7 +61,7 @@ function samplesOf(
       `${tokens.length} tokens are too few for a sample of ${length} and what follows`,
       "Give a longer text, or a smaller data.text.length.",
     );
-  const sink = new FeatureSink("float32", memory);
+  const sink = new FeatureSink("float32", to);
   const targets = new Int32Array(samples * (predict === "next" ? 1 : length));
   for (let sample = 0; sample < samples; sample++) {
     const start = sample * step;

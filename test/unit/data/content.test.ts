@@ -2,10 +2,11 @@
 import { closeSync, openSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { readContent } from "../../../shared/data/content.ts";
 import { contentBytes, createDataset } from "../../../shared/data/dataset.ts";
 import type { Dataset } from "../../../shared/data/dataset.ts";
+import { OpenFiles } from "../../../shared/data/files.ts";
 import { product } from "../../../shared/shape.ts";
 import { temporaryFolder } from "../../support/files.ts";
 
@@ -43,8 +44,10 @@ test.each([
   "%s come back: from memory where they have room, else from the file, also when it is moved",
   async (_, dataset, size) => {
     const path = await written(dataset);
-    const held = await readContent(path, dataset.sha256, size);
-    const left = await readContent(path, dataset.sha256, size - 1);
+    const files = new OpenFiles();
+    onTestFinished(() => files.close());
+    const held = await readContent(path, dataset.sha256, { memory: size, files });
+    const left = await readContent(path, dataset.sha256, { memory: size - 1, files });
     expect(held.transfer().features).toHaveProperty("buffer");
     expect(left.transfer().features).toHaveProperty("pieces");
     await rename(path, `${path}.moved`);
@@ -52,6 +55,8 @@ test.each([
     expect(rowsOf(left)).toEqual(rowsOf(dataset));
   },
 );
+
+const nothing = { memory: 0, files: new OpenFiles() };
 
 /** The number the next file would get that is opened. */
 function nextDescriptor(): number {
@@ -64,7 +69,7 @@ test("a file that is refused is closed", async () => {
   const path = await written(floats);
   const before = nextDescriptor();
   for (let time = 0; time < 5; time++)
-    await expect(readContent(path, bytes.sha256, 0)).rejects.toMatchObject({ code: "DATA_MISMATCH" });
+    await expect(readContent(path, bytes.sha256, nothing)).rejects.toMatchObject({ code: "DATA_MISMATCH" });
   expect(nextDescriptor()).toBe(before);
 });
 
@@ -82,14 +87,14 @@ test.each([
 ])("%s is no dataset", async (_, text) => {
   const path = join(await temporaryFolder(), "file");
   await writeFile(path, text);
-  await expect(readContent(path, bytes.sha256, 0)).rejects.toMatchObject({
+  await expect(readContent(path, bytes.sha256, nothing)).rejects.toMatchObject({
     code: "DATA_INVALID",
     message: `${path} is no dataset, or not a whole one`,
   });
 });
 
 test("a file that is not there is DATA_MISSING", async () => {
-  await expect(readContent(join(await temporaryFolder(), "none"), bytes.sha256, 0)).rejects.toMatchObject({
+  await expect(readContent(join(await temporaryFolder(), "none"), bytes.sha256, nothing)).rejects.toMatchObject({
     code: "DATA_MISSING",
   });
 });

@@ -1,15 +1,15 @@
 /** Features that are read row by row, and more than memory may hold. */
-import { closeSync } from "node:fs";
 import { expect, it } from "vitest";
 import { copyRows, type Features } from "../../../shared/data/features.ts";
+import { OpenFiles } from "../../../shared/data/files.ts";
 import { FeatureSink } from "../../../shared/data/sink.ts";
 
 const MEMORY = 10_000;
 const WIDTH = 1_000;
 
 /** Of rows of 1,000 bytes, each all its number. */
-function sunk(rows: number): Features {
-  const sink = new FeatureSink("uint8", MEMORY);
+function sunk(rows: number, files = new OpenFiles()): Features {
+  const sink = new FeatureSink("uint8", { memory: MEMORY, files });
   for (let row = 0; row < rows; row++) sink.append(new Uint8Array(WIDTH).fill(row));
   return sink.finish(WIDTH);
 }
@@ -28,8 +28,9 @@ it("holds what memory may hold", () => {
 });
 
 it("has a file for what is more", () => {
-  const features = sunk(30);
+  const files = new OpenFiles();
+  const features = sunk(30, files);
   if (!("pieces" in features)) throw new Error("everything is held");
   expect(numbersIn(features, [29, 0, 11])).toEqual([29, 0, 11]);
-  for (const { descriptor } of features.pieces) closeSync(descriptor);
+  files.close();
 });
