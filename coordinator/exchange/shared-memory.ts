@@ -111,6 +111,12 @@ export class SharedMemory {
     for (const region of this.#abandoned) this.#free.release(region);
     this.#abandoned = [];
   }
+
+  /** No worker joins any more. What is mapped may still be read. */
+  close(): void {
+    for (const worker of this.#shares.keys()) this.forget(worker);
+    this.#parameters.close();
+  }
 }
 
 /** The end of a line that is read. The writing end is kept open too: the pipe lives as long as the connection. */

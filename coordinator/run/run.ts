@@ -110,6 +110,7 @@ async function startAt(
   const plan = planOf(ingredients, settings, wantsTrace !== undefined);
   checkSendable(plan, layouts);
   const machinery = machineryOf(asked, layouts, shardsOf(settings), (done) => rateAfter(state, done));
+  cleanUp.defer(() => machinery.memory?.close());
   cleanUp.defer(() => machinery.crew.close());
   const { store } = machinery;
   const opened = await openFolder(ingredients, { manifest, resumed, mayRename, trace: wantsTrace }, cleanUp);

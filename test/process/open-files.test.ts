@@ -45,6 +45,19 @@ async function place(kind: keyof typeof kinds): Promise<{ folder: string; job: T
 }
 
 describe.runIf(process.platform === "linux")("in this process", () => {
+  test("runs that are over leave no shared memory open, though they had some", async () => {
+    const { job } = await place("npy");
+    const open = (): string[] => openFiles("/dev/shm/lockstep-");
+    const before = open();
+    for (const name of ["first", "second"]) {
+      let during: string[] = [];
+      const onEvent = ({ type }: { type: string }): void => void (type === "listening" && (during = open()));
+      expect((await train({ ...job, name }, { onEvent })).outcome).toBe("completed");
+      expect(during.length).toBeGreaterThan(before.length);
+      expect(open()).toEqual(before);
+    }
+  });
+
   test.each(["npy", "csv"] as const)("%s that is read from files is closed when the run is over", async (kind) => {
     const { folder, job } = await place(kind);
     const open = (): string[] => openFiles(folder, SPILLED);

@@ -11,6 +11,7 @@ import { HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/m
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
 import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
 import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
+import { openFiles } from "../support/open-files.ts";
 
 const system = operatingSystem();
 
@@ -158,6 +159,19 @@ describe.skipIf(process.platform !== "linux")("memory of this host", () => {
     expect(offered("w3")).toBe(first);
     for (const worker of ["w2", "w3"]) memory.forget(workerId(worker));
     file.close();
+  });
+
+  it("is closed with all that workers were lent of it, and what is mapped stays", () => {
+    const before = openFiles("/dev/shm/lockstep-");
+    const { file, floats } = created();
+    floats[0] = 7;
+    const [bytes, room] = [64, 2 ** 24];
+    const memory = new SharedMemory(new Arena(sharedBytes(bytes, room)), file, bytes, room);
+    for (const worker of ["w1", "w2"]) memory.offer(workerId(worker), { onFrame: () => {}, onViolation: () => {} });
+    expect(openFiles("/dev/shm/lockstep-")).toHaveLength(before.length + 3);
+    memory.close();
+    expect(openFiles("/dev/shm/lockstep-")).toEqual(before);
+    expect(floats[0]).toBe(7);
   });
 
   it("that is more than there is, is none", () => {
