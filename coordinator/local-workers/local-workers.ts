@@ -78,14 +78,22 @@ export function startLocalWorkers(
       );
       pauses.add(pause);
     };
-    const child = startOn(
-      (all) => processorsFor(worker, { workers: count, threads }, all),
-      () =>
-        fork(file, [url, "--name", name, "--threads", String(threads)], {
-          stdio: ["ignore", "ignore", "pipe", "ipc"],
-          env,
-        }),
-    );
+    let child: ChildProcess;
+    try {
+      child = startOn(
+        (all) => processorsFor(worker, { workers: count, threads }, all),
+        () =>
+          fork(file, [url, "--name", name, "--threads", String(threads)], {
+            stdio: ["ignore", "ignore", "pipe", "ipc"],
+            env,
+          }),
+      );
+    } catch (error) {
+      // As for want of memory: only a few of the system's reasons come as the event below.
+      lastWords = error instanceof Error ? error.message : String(error);
+      onEnd("before it began");
+      return;
+    }
     child.on("error", (error) => {
       lastWords = error.message;
     });

@@ -1,7 +1,8 @@
 /** The worker processes that a run starts itself: where they run, and when they cannot start at all. */
+import { fork } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { startLocalWorkers } from "../../coordinator/local-workers/local-workers.ts";
 import type { LockstepError } from "../../shared/errors.ts";
 import type { LocalWorkers } from "../../coordinator/local-workers/local-workers.ts";
@@ -10,6 +11,8 @@ import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep, worker } from "../support/lockstep.ts";
 import { canChoose, processorsOf } from "../support/processors.ts";
+
+vi.mock("node:child_process", { spy: true });
 
 test("a local worker that ends again and again ends the run with what it said last", async () => {
   const { promise, resolve } = Promise.withResolvers<LockstepError>();
@@ -31,6 +34,19 @@ test.runIf(hasLimits)("a local worker for which there are no files left is tried
   await workers.close();
   await restored();
   expect(error.message).toMatch(/worker-1 ended 4 times in a row, last before it began: spawn .* EMFILE/);
+});
+
+test("a local worker for which there is no memory left is tried again and again", async () => {
+  const { promise, resolve } = Promise.withResolvers<LockstepError>();
+  const starting = vi.mocked(fork).mockImplementation(() => {
+    throw Object.assign(new Error("spawn ENOMEM"), { code: "ENOMEM" });
+  });
+  onTestFinished(() => void starting.mockReset());
+  const workers = startLocalWorkers({ url: "nowhere", token: JoinToken.none, threads: 1 }, 1, resolve);
+  const error = await promise;
+  await workers.close();
+  expect(error.code).toBe("WORKERS_EXHAUSTED");
+  expect(error.message).toBe("local worker worker-1 ended 4 times in a row, last before it began: spawn ENOMEM");
 });
 
 test("a quarantined local worker is not started again; with the last one the run ends", async () => {
