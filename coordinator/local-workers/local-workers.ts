@@ -21,8 +21,8 @@ const LEAVE_WITHIN = 5_000;
 export interface LocalWorkers {
   /** Waits for the workers to end with their run; what does not end by itself is killed. */
   close(): Promise<void>;
-  /** One is not started again: it was quarantined. */
-  abandon(name: string): void;
+  /** One is not started again: it was quarantined. Whether it was the last of them. */
+  abandon(name: string): boolean;
 }
 
 /** What every local worker is started with. */
@@ -117,11 +117,9 @@ export function startLocalWorkers(
   return {
     abandon(name) {
       // It may be one from elsewhere.
-      if (!names.includes(name)) return;
+      if (!names.includes(name)) return false;
       abandoned.add(name);
-      if (names.some((each) => !abandoned.has(each))) return;
-      const sentence = "every local worker sent wrong gradients, and none is left to compute";
-      onExhausted(new LockstepError("WORKERS_EXHAUSTED", sentence, "check this machine's memory and processor"));
+      return names.every((each) => abandoned.has(each));
     },
     async close() {
       closing = true;

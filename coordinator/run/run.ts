@@ -14,6 +14,8 @@ import type { RunConfig } from "../config/config.ts";
 import { owesEvaluation, totalSteps } from "../core/epochs.ts";
 import { isOver } from "../core/progress.ts";
 import { initialState } from "../core/initial-state.ts";
+import { readyMembers } from "../core/state.ts";
+import type { CoordinatorState } from "../core/state.ts";
 import { rateAfter } from "../core/steering.ts";
 import type { RunEvent, RunProfile, RunResult } from "../events.ts";
 import { EngineReferee } from "../exchange/referee.ts";
@@ -133,8 +135,8 @@ async function startAt(
     clock: systemClock,
     notify(event) {
       if (event.type === "worker-joined" || event.type === "quarantined") recorder.remember(state);
-      if (event.type === "quarantined") workers.abandon(event.worker);
       notify(event);
+      if (event.type === "quarantined" && workers.abandon(event.worker)) goOnWithout(state, runtime, notify);
     },
     record: (line) => recorder.append(line),
     checkpoint: (onFailed) => recorder.checkpoint(state, onFailed),
@@ -164,6 +166,19 @@ async function startAt(
     profile: () => runtime.profiler.profile,
     stop: () => runtime.stop("user"),
   };
+}
+
+/** The last worker that the run started itself is in quarantine: those from elsewhere go on, if there are any. */
+function goOnWithout(state: CoordinatorState, runtime: CoordinatorRuntime, notify: Audience["notify"]): void {
+  const code = "WORKERS_EXHAUSTED";
+  const others = readyMembers(state).length;
+  if (others > 0) {
+    const message = `every local worker sent wrong gradients: the run goes on with ${others} from elsewhere`;
+    notify({ type: "warning", code, message });
+    return;
+  }
+  const sentence = "every local worker sent wrong gradients, and none is left to compute";
+  runtime.stop(new LockstepError(code, sentence, "check this machine's memory and processor"));
 }
 
 /** A run that has been started. */

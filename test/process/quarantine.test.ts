@@ -1,11 +1,19 @@
 /** A worker that computes wrongly is found out and let go, and the run ends in the bits of honest ones. */
+import { fork } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { readConfigFile } from "../../coordinator/config/file.ts";
+import { configFromWritten } from "../../coordinator/config/resolve.ts";
+import type { RunEvent } from "../../coordinator/events.ts";
+import { startRun } from "../../coordinator/run/run.ts";
+import type { RunHandle } from "../../coordinator/run/run.ts";
 import { temporaryFolder } from "../support/files.ts";
 import { asEvents, lockstep, program, worker } from "../support/lockstep.ts";
 import { freePort } from "../support/ports.ts";
 import { writeMnistPart } from "../support/mnist.ts";
+
+vi.mock("node:child_process", { spy: true });
 
 const job = (runs: string): string => `
 data: { idx: data }
@@ -97,4 +105,42 @@ test("a worker whose sums are damaged in shared memory is believed once they are
   );
   expect((await run.result()).parametersSha256).toBe(undisturbed.parametersSha256);
   expect(run.events.filter(({ type }) => type === "quarantined" || type === "worker-lost")).toEqual([]);
+}, 300_000);
+
+/** A run in this process, whose only worker of its own lies from step 30 on. */
+async function runWithLiar(config: string, minWorkers: number): Promise<{ run: RunHandle; warnings: string[] }> {
+  const liar = new URL("../support/lying-worker.ts", import.meta.url);
+  vi.mocked(fork).mockImplementationOnce((_file, args, options) =>
+    fork(liar, [args![0]!, "worker-1", "bit", "30"], options),
+  );
+  const warnings: string[] = [];
+  const onEvent = (event: RunEvent): void => {
+    if (event.type === "warning") warnings.push(event.message);
+  };
+  const asked = configFromWritten(readConfigFile(config), { name: "lied-to", audit: "1" });
+  const run = await startRun({ config: { ...asked, minWorkers }, resume: false, localWorkers: 1, onEvent });
+  onTestFinished(async () => {
+    run.stop();
+    await run.finished.catch(() => {});
+  });
+  return { run, warnings };
+}
+
+test("with its only own worker in quarantine a run goes on with those from elsewhere", async () => {
+  const { config, undisturbed } = await prepare();
+  const { run, warnings } = await runWithLiar(config, 2);
+  for (const name of ["a", "b"]) worker([run.url, "--name", name]);
+  expect(await run.finished).toMatchObject({ outcome: "completed", parametersSha256: undisturbed.parametersSha256 });
+  expect(warnings).toContainEqual(
+    expect.stringMatching(/^every local worker sent wrong gradients: the run goes on with [12] from elsewhere$/),
+  );
+}, 300_000);
+
+test("with its only worker in quarantine a run ends and says why", async () => {
+  const { config } = await prepare();
+  const { run } = await runWithLiar(config, 1);
+  await expect(run.finished).rejects.toMatchObject({
+    code: "WORKERS_EXHAUSTED",
+    message: "every local worker sent wrong gradients, and none is left to compute",
+  });
 }, 300_000);

@@ -8,7 +8,7 @@ import { piscinaThreads } from "../../shared/compute/threads.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { openData } from "../../shared/data/open.ts";
 import type { DataSpec } from "../../shared/data/spec.ts";
-import { JoinToken } from "../../shared/protocol/handshake.ts";
+import { readToken } from "../../shared/token.ts";
 import { version } from "../../shared/version.ts";
 import { coordinatorAddress } from "../../shared/address.ts";
 import { connect } from "../../worker/client.ts";
@@ -17,7 +17,7 @@ import { WorkerRuntime } from "../../worker/runtime.ts";
 const [address, name, lie, from] = process.argv.slice(2) as [string, string, "bit" | "nan" | "torn", string];
 
 const runtime = new WorkerRuntime({
-  settings: { name, version, threads: 1, patience: 60_000, token: JoinToken.none },
+  settings: { name, version, threads: 1, patience: 60_000, token: readToken(undefined, process.env) },
   clock: systemClock,
   connect: (listener) => connect(coordinatorAddress(address), {}, listener),
   async openPool(plan) {
