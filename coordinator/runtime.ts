@@ -290,11 +290,11 @@ export class CoordinatorRuntime implements ServerListener {
     try {
       bytes = await referee.sumOver(work, node, store.bytes, state.fingerprint);
     } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
+      // Workers can still decide.
       notify({
         type: "warning",
-        code: error.code,
-        message: `the coordinator cannot compute a gradient: ${error.message}`,
+        code: error instanceof LockstepError ? error.code : "PARTIAL_DISPUTED",
+        message: `the coordinator cannot compute a gradient: ${error instanceof Error ? error.message : String(error)}`,
       });
     }
     // Meanwhile another work may be open, whose sums over a node of the same name are others; the core looks at the name.

@@ -86,7 +86,7 @@ function askAnother(state: CoordinatorState, work: Work, piece: Piece): Coordina
   piece.copies = piece.held.length + 1;
   piece.waiting = true;
   work.unsettled.add(piece);
-  return disputed(state, work, piece, "this coordinator's own arithmetic is another, so one more worker has to decide");
+  return disputed(state, work, piece, "this coordinator cannot tell which are right, so one more worker has to decide");
 }
 
 /**

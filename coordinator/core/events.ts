@@ -39,7 +39,7 @@ export type CoordinatorEvent =
     }
   /** The sums over a node that were to be compared: workers whose bits are equal stand together. */
   | { type: "compared"; work: WorkName; node: TreeNode; groups: readonly (readonly WorkerId[])[] }
-  /** Whose sums over a node have the bits that the coordinator's own engine gives; undefined if its arithmetic is another. */
+  /** Whose sums over a node have the bits that the coordinator's own engine gives; undefined if it cannot tell. */
   | { type: "judged"; work: WorkName; node: TreeNode; right: readonly WorkerId[] | undefined }
   /** A segment's bytes are not those that were sent. */
   | { type: "corrupt"; worker: WorkerId; work: WorkName; node: TreeNode }

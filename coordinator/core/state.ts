@@ -63,7 +63,7 @@ export interface Piece {
   readonly notFinite: Set<WorkerId>;
   /** Sums of different workers that must agree before one is used: 2 under audit, or when one is not finite. */
   copies: number;
-  /** Whether the coordinator's own engine was asked, and cannot tell because its arithmetic is another. */
+  /** Whether the coordinator's own engine was asked, and cannot tell: its arithmetic is another, or it failed. */
   judge: "idle" | "asked" | "unable";
   /** Workers have differed: no sum is used that nobody confirms. */
   disputed: boolean;

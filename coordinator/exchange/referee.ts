@@ -9,7 +9,7 @@ import type { Work } from "../core/state.ts";
 export interface Referee {
   /**
    * The bytes of the sum over a node of the open work, or undefined if the arithmetic here has another fingerprint.
-   * Rejects with a LockstepError if the engine cannot be started.
+   * Rejects with what is wrong if the engine cannot be started or cannot compute it; the next question starts another engine.
    * @param parameters the current ones; copied at once
    */
   sumOver(
@@ -22,14 +22,18 @@ export interface Referee {
   close(): Promise<void>;
 }
 
+/** Starts the engine, which tells `onFailure` of what it could not compute; may throw a LockstepError. */
+type OpenPool = (onFailure: (error: unknown) => void) => ComputePool;
+
 export class EngineReferee implements Referee {
-  readonly #open: () => ComputePool;
+  readonly #open: OpenPool;
   #pool: ComputePool | undefined;
+  /** Ends the question that is being answered. */
+  #fail: (error: unknown) => void = () => {};
   /** One question at a time: the pool holds the parameters of one. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param open starts the engine; may throw a LockstepError */
-  constructor(open: () => ComputePool) {
+  constructor(open: OpenPool) {
     this.#open = open;
   }
 
@@ -46,17 +50,34 @@ export class EngineReferee implements Referee {
   }
 
   async #compute(
-    { name, epoch, offset, samples, shards }: Work,
+    work: Work,
     node: TreeNode,
     parameters: Uint8Array,
     fingerprint: string | undefined,
   ): Promise<Uint8Array | undefined> {
-    const pool = (this.#pool ??= this.#open());
-    if ((await pool.fingerprint()) !== fingerprint) return undefined;
+    const pool = (this.#pool ??= this.#open((error) => this.#fail(error)));
+    try {
+      if ((await pool.fingerprint()) !== fingerprint) return undefined;
+      return await this.#sumIn(pool, work, node, parameters);
+    } catch (error) {
+      // A sample that cannot be read, or no memory: with other threads it may be there again.
+      this.#pool = undefined;
+      await pool.close();
+      throw error;
+    }
+  }
+
+  #sumIn(
+    pool: ComputePool,
+    { name, epoch, offset, samples, shards }: Work,
+    node: TreeNode,
+    parameters: Uint8Array,
+  ): Promise<Uint8Array> {
     pool.memory.parametersOf(name.step).set(parameters);
     pool.arrived(name.step);
     const nodes = [[node.start, node.end]] as const;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      this.#fail = reject;
       const assignment = { work: name, works: 1, epoch, offset, samples, shards, nodes };
       pool.compute({ type: "assignment", ...assignment }, (_work, { buffer }) => {
         resolve(Uint8Array.from(pool.memory.bytesOf(name.kind, buffer)));

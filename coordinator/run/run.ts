@@ -125,7 +125,7 @@ async function startAt(
   const state = initialState(settings, { steps, steering, fingerprint, quarantined, auditKey }, systemClock.now());
   await recorder.open(steps, owesEvaluation(state));
 
-  const referee = new EngineReferee(() => new ComputePool(plan, 1, data, piscinaThreads(1)));
+  const referee = new EngineReferee((onFailure) => new ComputePool(plan, 1, data, piscinaThreads(1), onFailure));
   compileSooner({ well: plan.isLong && machinery.memory === undefined });
   const runtime = new CoordinatorRuntime({
     ...machinery,

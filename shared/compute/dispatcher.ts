@@ -25,6 +25,8 @@ export interface DispatchListener {
   onComputed(pending: PendingTask, buffer: number, result: Computed, until: number): void;
   /** Nobody wants a task's sum any more: the sum of a later one of its series is where it was. */
   onPassed(pending: PendingTask): void;
+  /** A thread could not compute what it was given, and nothing more is told of that. */
+  onFailure(error: unknown): void;
 }
 
 export interface DispatcherSetup {
@@ -129,12 +131,7 @@ export class Dispatcher {
         this.#ended(series, outputs, results, ticket?.until);
         this.handOut();
       })
-      .catch((error: unknown) => {
-        // A program that fails once fails always: there is nothing to go on with.
-        process.nextTick(() => {
-          throw error;
-        });
-      });
+      .catch((error: unknown) => this.#listener.onFailure(error));
   }
 
   /** What the thread may say, if this task alone makes a partial in shared memory. */

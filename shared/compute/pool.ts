@@ -42,6 +42,13 @@ export async function readHere(plan: RunPlan): Promise<OpenedData> {
   );
 }
 
+/** A program that fails once fails always: there is nothing to go on with. */
+function endProcess(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
 export class ComputePool {
   readonly dataSha256: string;
   readonly layoutHash: string;
@@ -57,8 +64,18 @@ export class ComputePool {
   #data: OpenedData | undefined;
   #fingerprint: Promise<string> | undefined;
 
-  /** @param data stays open at least until the pool is closed; @param start starts the threads */
-  constructor(plan: RunPlan, threads: number, data: OpenedData, start: StartThreads) {
+  /**
+   * @param data stays open at least until the pool is closed
+   * @param start starts the threads
+   * @param onFailure called where one of them cannot compute an assignment: some of its sums are then never told of
+   */
+  constructor(
+    plan: RunPlan,
+    threads: number,
+    data: OpenedData,
+    start: StartThreads,
+    onFailure: (error: unknown) => void = endProcess,
+  ) {
     const layouts = partialLayouts(plan.parameters, plan.metrics, plan.evaluated);
     checkPlan(plan, layouts);
     this.#plan = plan;
@@ -82,6 +99,7 @@ export class ComputePool {
         work.onSum(work.name, { node, buffer, from, until, computeMicroseconds: 0, announced: false, calls: [] }),
       onComputed: (pending, buffer, result, until) => this.#summed(pending, buffer, result, until),
       onPassed: ({ work }) => this.#open.delete(work),
+      onFailure,
     });
     this.#samples = { train: data.train.length, evaluate: data.test?.length ?? 0 };
     this.dataSha256 = data.sha256;

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { readConfigFile } from "../../coordinator/config/file.ts";
 import { configFromWritten } from "../../coordinator/config/resolve.ts";
 import type { RunEvent } from "../../coordinator/events.ts";
+import { EngineReferee } from "../../coordinator/exchange/referee.ts";
 import { startRun } from "../../coordinator/run/run.ts";
 import type { RunHandle } from "../../coordinator/run/run.ts";
 import { temporaryFolder } from "../support/files.ts";
@@ -143,4 +144,16 @@ test("with its only worker in quarantine a run ends and says why", async () => {
     code: "WORKERS_EXHAUSTED",
     message: "every local worker sent wrong gradients, and none is left to compute",
   });
+}, 300_000);
+
+test("where the coordinator's own engine fails a third worker tells who lied, and the run goes on", async () => {
+  const { config, undisturbed } = await prepare();
+  const asked = vi.spyOn(EngineReferee.prototype, "sumOver").mockRejectedValue(new Error("EIO: i/o error, read"));
+  onTestFinished(() => asked.mockRestore());
+  const { run, warnings } = await runWithLiar(config, 3);
+  for (const name of ["a", "b"]) worker([run.url, "--name", name]);
+  await vi.waitFor(() => expect(warnings).toContainEqual(expect.stringContaining("the run goes on with 2")), 60_000);
+  worker([run.url, "--name", "c"]);
+  expect(await run.finished).toMatchObject({ outcome: "completed", parametersSha256: undisturbed.parametersSha256 });
+  expect(warnings).toContain("the coordinator cannot compute a gradient: EIO: i/o error, read");
 }, 300_000);

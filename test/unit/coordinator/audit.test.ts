@@ -203,7 +203,7 @@ describe("two workers that differ", () => {
     const differed = "sent different bits for shards 2 to 3 of train step 0: ";
     expect(disputed({}, "compared")).toBe(`workers b and a ${differed}the coordinator computes it too`);
     expect(disputed({}, "judged")).toMatch(
-      /: this coordinator's own arithmetic is another, so one more worker has to decide$/,
+      /: this coordinator cannot tell which are right, so one more worker has to decide$/,
     );
     expect(disputed({ exact: false }, "compared")).toContain(`${differed}under \`exact: off\` the first is used;`);
     expect(disputed({ exact: false }, "compared", true)).toContain("`exact: off` that of a is not finite;");

@@ -1,11 +1,13 @@
 import { expect, it } from "vitest";
 import type { Work } from "../../../coordinator/core/state.ts";
 import { EngineReferee } from "../../../coordinator/exchange/referee.ts";
+import { ComputePool } from "../../../shared/compute/pool.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 import { vectorBytes } from "../../../shared/gradient/partial.ts";
 import { stepNumber } from "../../../shared/ids.ts";
 import { referencePool } from "../../fuzz/cluster.ts";
-import { job } from "../../simulation/job.ts";
+import { data, job } from "../../simulation/job.ts";
+import { inlineThreads } from "../../support/inline-threads.ts";
 
 const bytes = vectorBytes(job.layouts.parameters);
 const parametersOf = (version: number): Uint8Array =>
@@ -82,3 +84,41 @@ it("says why its engine did not start, and tries again with the next question", 
   fails = false;
   expect(await ask()).toEqual(await expected(0, 0, 4));
 });
+
+it.each([
+  ["the probe", 1],
+  ["a gradient", 2],
+])(
+  "says why its threads could not compute %s, and starts others with the next question",
+  async (_, failing) => {
+    let [opened, closed, runs] = [0, 0, 0];
+    const referee = new EngineReferee((onFailure) => {
+      opened += 1;
+      const start = (...given: Parameters<typeof inlineThreads>): ReturnType<typeof inlineThreads> => {
+        const threads = inlineThreads(...given);
+        return {
+          wake: () => threads.wake(),
+          async run(tasks) {
+            runs += 1;
+            if (runs === failing) throw new Error("EIO: i/o error, read");
+            return threads.run(tasks);
+          },
+          close() {
+            closed += 1;
+            return threads.close();
+          },
+        };
+      };
+      return new ComputePool(job.plan, 1, data, start, onFailure);
+    });
+    const ask = async (): Promise<Uint8Array | undefined> =>
+      referee.sumOver(workAt(0), { start: 0, end: 4 }, parametersOf(0), await fingerprint());
+    const [first, second] = [ask(), ask()];
+    await expect(first).rejects.toThrow("EIO");
+    expect(await second).toEqual(await expected(0, 0, 4));
+    expect([opened, closed]).toEqual([2, 1]);
+    await referee.close();
+    expect(closed).toBe(2);
+  },
+  10_000,
+);
