@@ -5,6 +5,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Context } from "hono";
+import { openData } from "../../shared/data/open.ts";
+import { readingOf } from "../../shared/data/reading.ts";
 import { errnoOf } from "../../shared/errno.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
@@ -17,7 +19,6 @@ import type { Manifest } from "../run-folder/manifest.ts";
 import { fail } from "../server/answers.ts";
 import type { Pages, SiteEnv } from "../server/edge.ts";
 import { loadTrained } from "../trained/trained.ts";
-import type { TrainedRun } from "../trained/trained.ts";
 import { pageFiles } from "./assets.ts";
 import type { RunHistory } from "./history.ts";
 import type { DamagedRun, Failure, ListedRun, RunSnapshot, RunSummary } from "./page/messages.ts";
@@ -37,7 +38,6 @@ interface ReadRun extends FoundRun {
 /** A run whose network is there to be asked. */
 interface OpenedRun {
   readonly run: string;
-  readonly trained: Promise<TrainedRun>;
   readonly predictor: Promise<Predictor>;
 }
 
@@ -45,6 +45,8 @@ export class Library {
   readonly #runs: string;
   readonly #read = new Map<string, Promise<ReadRun>>();
   readonly #stamps = new Map<string, string>();
+  /** By the data that a run's config names: it is large, and a page asks again and again while the run goes on. */
+  readonly #imageSides = new Map<string, Promise<number | undefined>>();
   /** Of the run that was asked last. */
   #opened: OpenedRun | undefined;
 
@@ -145,47 +147,45 @@ export class Library {
     };
   }
 
-  /** A run without parameters, or whose data is elsewhere, can be looked at all the same. */
-  async #imageSide(run: ReadRun): Promise<number | undefined> {
+  /** A run whose data is elsewhere can be looked at all the same. */
+  async #imageSide({ config }: ReadRun): Promise<number | undefined> {
+    const reading = readingOf(config);
+    const key = JSON.stringify([config.data, reading]);
+    const side =
+      this.#imageSides.get(key) ??
+      openData(config.data, reading).then((data) => {
+        data.close();
+        return imageSide(data.train);
+      });
+    this.#imageSides.set(key, side);
     try {
-      const { data } = await this.#trained(run);
-      return imageSide({ target: data.train.target, sampleShape: data.train.sampleShape });
+      return await side;
     } catch (error) {
+      // By the next question it may be back.
+      this.#imageSides.delete(key);
       if (error instanceof LockstepError) return undefined;
       throw error;
     }
   }
 
-  #trained(run: ReadRun): Promise<TrainedRun> {
-    return this.#open(run).trained;
-  }
-
-  #predictorOf(run: ReadRun): Promise<Predictor> {
-    return this.#open(run).predictor;
-  }
-
-  #open(read: ReadRun): OpenedRun {
+  #predictorOf(read: ReadRun): Promise<Predictor> {
     const run = `${read.name} ${read.stamp}`;
-    if (this.#opened?.run === run) return this.#opened;
+    if (this.#opened?.run === run) return this.#opened.predictor;
     void this.close();
-    const trained = loadTrained(read, () => {}).then((loaded) => {
+    const predictor = loadTrained(read, () => {}).then(({ model, data, parameters }) => {
       // Of the data only its form is asked.
-      loaded.data.close();
-      return loaded;
+      data.close();
+      return new Predictor({
+        model,
+        target: data.train.target,
+        sampleShape: data.train.sampleShape,
+        parametersNow: () => Float32Array.from(parameters),
+      });
     });
-    const predictor = trained.then(
-      ({ model, data, parameters }) =>
-        new Predictor({
-          model,
-          target: data.train.target,
-          sampleShape: data.train.sampleShape,
-          parametersNow: () => Float32Array.from(parameters),
-        }),
-    );
     // Whoever asks hears of it.
     predictor.catch(() => {});
-    this.#opened = { run, trained, predictor };
-    return this.#opened;
+    this.#opened = { run, predictor };
+    return predictor;
   }
 }
 

@@ -1,13 +1,16 @@
 /** The dashboard of a folder of runs, over real connections. */
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { configFromObject } from "../../../coordinator/config/resolve.ts";
 import { serveLibrary } from "../../../coordinator/dashboard/serve.ts";
 import { lockRun } from "../../../coordinator/run-folder/lock.ts";
+import { openData } from "../../../shared/data/open.ts";
 import { JoinToken } from "../../../shared/protocol/handshake.ts";
 import { temporaryFolder } from "../../support/files.ts";
 import { exampleManifest } from "../../support/manifest.ts";
+
+vi.mock(import("../../../shared/data/open.ts"), { spy: true });
 
 /** Makes the folder of a run; returns its path. */
 async function makeRun(runs: string, name: string): Promise<string> {
@@ -36,6 +39,25 @@ it("a run is no longer shown as running once its coordinator is gone, although t
   expect(await ask("api/runs")).toMatchObject([{ name: "one", state: "running" }]);
   await release();
   expect(await ask("api/runs")).toMatchObject([{ name: "one", state: "interrupted" }]);
+});
+
+it("a run that goes on is looked at again and again, and its data is read once", async () => {
+  const runs = await temporaryFolder();
+  const path = await makeRun(runs, "one");
+  const ask = await askLibrary(runs);
+  const reads = vi.mocked(openData).mockClear();
+  const snapshots: unknown[] = [];
+  for (const worker of ["anna", "bert"]) {
+    const joined = { at: 1, type: "worker-joined", worker, workers: 1 };
+    await appendFile(join(path, "events.jsonl"), `${JSON.stringify(joined)}\n`);
+    snapshots.push(await ask("api/run?name=one"));
+  }
+  expect(reads).toHaveBeenCalledTimes(1);
+  const snapshotOf = (workers: number): object => ({
+    facts: { imageSide: 28 },
+    workers: Array.from({ length: workers }, () => ({})),
+  });
+  expect(snapshots).toMatchObject([1, 2].map(snapshotOf));
 });
 
 it.each<[what: string, code: string, message: RegExp, damage: (path: string) => Promise<unknown>]>([
