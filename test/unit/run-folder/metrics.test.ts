@@ -209,36 +209,28 @@ it.each(["works", "fails"] as const)(
   },
 );
 
-it("keeps so many lines for a disk that fails and says in their place how many are lost", async () => {
-  const run = await temporaryFolder();
-  const log = await MetricsLog.open(run, { waitingAtMost: line(0).length + 1 });
-  await fullDisk(run, "works");
-  for (const step of [0, 1]) log.append({ step, loss: step / 3 });
-  await failureOf(() => log.flush());
-  for (const step of [2, 3, 4]) log.append({ step, loss: step / 3 });
-  vi.restoreAllMocks();
-  expect(await log.flush()).toBe(3);
-  log.append({ step: 5, loss: 5 / 3 });
-  expect(await log.flush()).toBe(0);
-  expect(await read(run)).toBe(line(0) + line(1) + lostLine({ lines: 3, since: 2, step: 4 }) + line(5));
-});
-
-it("counts lines that are lost before and behind a flush that fails together, once one succeeds", async () => {
-  const run = await temporaryFolder();
-  const log = await MetricsLog.open(run, { waitingAtMost: line(0).length + 1 });
-  await fullDisk(run, "works");
-  for (const step of [0, 1]) log.append({ step, loss: step / 3 });
-  await failureOf(() => log.flush());
-  for (const step of [2, 3, 4]) log.append({ step, loss: step / 3 });
-  await failureOf(() => log.flush());
-  log.append({ step: 5, loss: 5 / 3 });
-  await failureOf(() => log.flush());
-  vi.restoreAllMocks();
-  expect(await log.flush()).toBe(4);
-  log.append({ step: 6, loss: 6 / 3 });
-  expect(await log.flush()).toBe(0);
-  expect(await read(run)).toBe(line(0) + line(1) + lostLine({ lines: 4, since: 2, step: 5 }) + line(6));
-});
+it.each([0, 1, 2])(
+  "keeps so many lines for a disk that fails and says in their place how many are lost, %i of them behind flushes that failed again",
+  async (behind) => {
+    const run = await temporaryFolder();
+    const log = await MetricsLog.open(run, { waitingAtMost: line(0).length + 1 });
+    await fullDisk(run, "works");
+    for (const step of [0, 1]) log.append({ step, loss: step / 3 });
+    await failureOf(() => log.flush());
+    for (const step of [2, 3, 4]) log.append({ step, loss: step / 3 });
+    for (const step of [5, 6].slice(0, behind)) {
+      await failureOf(() => log.flush());
+      log.append({ step, loss: step / 3 });
+    }
+    await failureOf(() => log.flush());
+    vi.restoreAllMocks();
+    expect(await log.flush()).toBe(3 + behind);
+    log.append({ step: 7, loss: 7 / 3 });
+    expect(await log.flush()).toBe(0);
+    const lost = lostLine({ lines: 3 + behind, since: 2, step: 4 + behind });
+    expect(await read(run)).toBe(line(0) + line(1) + lost + line(7));
+  },
+);
 
 it("says of lines that are lost while a slow disk writes, also where none is behind them", async () => {
   const run = await temporaryFolder();
