@@ -5,7 +5,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { bytesOfFile, featuresOf, invalidFile, type Room } from "./files.ts";
+import { bytesOfFile, featuresOf, invalidFile, type Destination } from "./files.ts";
 import { imageEncoder } from "./images.ts";
 import type { Parts } from "./parts.ts";
 import type { SpecOf } from "./spec.ts";
@@ -14,7 +14,7 @@ import { unreadable } from "./unreadable.ts";
 const PIXELS = 3 * 32 * 32;
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, to: Room): Promise<Parts> {
+export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, to: Destination): Promise<Parts> {
   const names = await readdir(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
@@ -40,7 +40,7 @@ export async function openCifar({ path, classes = 10 }: SpecOf<"cifar">, to: Roo
   return test.length === 0 ? parts : { ...parts, test: await part(test, classes, to) };
 }
 
-async function part(paths: readonly string[], classes: 10 | 100, to: Room): Promise<Dataset> {
+async function part(paths: readonly string[], classes: 10 | 100, to: Destination): Promise<Dataset> {
   const labelBytes = classes === 10 ? 1 : 2;
   const stride = labelBytes + PIXELS;
   const targets: number[] = [];

@@ -8,7 +8,7 @@ import { sharedBuffer } from "../memory/huge-pages.ts";
 import { product } from "../shape.ts";
 import { createDataset } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
-import { featuresOf, partOfFile, readInto, sizeOfFile, type Room } from "./files.ts";
+import { featuresOf, partOfFile, readInto, sizeOfFile, type Destination } from "./files.ts";
 
 const count = z.int().min(1);
 const header = z.object({
@@ -26,7 +26,7 @@ const LONGEST_HEADER = 4_096;
  * Reads a dataset of a name. Features that have no room in memory stay in the file, which is held open: it may be moved.
  * Throws DATA_MISSING, DATA_INVALID for a file that is none, and DATA_MISMATCH where it has another name.
  */
-export async function readContent(path: string, sha256: string, to: Room): Promise<Dataset> {
+export async function readContent(path: string, sha256: string, to: Destination): Promise<Dataset> {
   const start = await partOfFile(path, 0, LONGEST_HEADER);
   const end = start.indexOf("\n") + 1;
   const { data: said } = header.safeParse(parsed(start.subarray(0, end).toString()));

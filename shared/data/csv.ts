@@ -3,12 +3,12 @@
  * error names file:line and the column (both from 1).
  */
 import { readRows } from "./csv-rows.ts";
-import type { Room } from "./files.ts";
+import type { Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
 import { openTable } from "./table.ts";
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export const openCsv = (spec: SpecOf<"csv">, reading: Reading & Room): Promise<Parts> =>
+export const openCsv = (spec: SpecOf<"csv">, reading: Reading & Destination): Promise<Parts> =>
   openTable(spec, reading, readRows);

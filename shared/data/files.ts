@@ -86,7 +86,7 @@ export class OpenFiles {
 }
 
 /** Where the features of a part go: into memory, or where they take more bytes than that, into files, which stay open. */
-export interface Room {
+export interface Destination {
   readonly memory: number;
   readonly files: OpenFiles;
 }
@@ -101,7 +101,7 @@ export interface Records {
 }
 
 /** The features of all records, `width` values each: in memory, or where they have no room there, in their files. */
-export function featuresOf(records: readonly Records[], width: number, { memory, files }: Room): Features {
+export function featuresOf(records: readonly Records[], width: number, { memory, files }: Destination): Features {
   const { stored } = records[0]!;
   const samples = records.reduce((sum, each) => sum + each.samples, 0);
   const bytes = samples * width * (stored === "uint8" ? 1 : 4);

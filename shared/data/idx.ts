@@ -12,7 +12,7 @@ import { LockstepError } from "../errors.ts";
 import { sharedBuffer } from "../memory/huge-pages.ts";
 import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { featuresOf, partOfFile, readInto, sizeOfFile, type OpenFiles, type Room } from "./files.ts";
+import { featuresOf, partOfFile, readInto, sizeOfFile, type OpenFiles, type Destination } from "./files.ts";
 
 /** The names of the image and the label file of each part, without .gz. */
 export const idxNames = {
@@ -32,7 +32,7 @@ export interface IdxFile {
 export async function openIdxFolder(
   folder: string,
   classes: number,
-  to: Room,
+  to: Destination,
 ): Promise<{ train: Dataset; test: Dataset }> {
   const read = async ([images, labels]: readonly [string, string]): Promise<Dataset> =>
     idxDataset(await readIdx(folder, images, to), await readIdx(folder, labels, { ...to, memory: Infinity }), classes);
@@ -90,7 +90,7 @@ export async function readShared(path: string): Promise<IdxFile> {
   return { path, bytes: bytes.subarray(0, await readInto(bytes, path)) };
 }
 
-async function readIdx(folder: string, name: string, { memory, files }: Room): Promise<IdxFile> {
+async function readIdx(folder: string, name: string, { memory, files }: Destination): Promise<IdxFile> {
   const plain = join(folder, name);
   for (const path of [plain, `${plain}.gz`]) {
     let file: IdxFile;

@@ -5,7 +5,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { bytesOfFile, invalidFile, type Room } from "./files.ts";
+import { bytesOfFile, invalidFile, type Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { decodePng, isGrey, bytesOfPixels, type Png } from "./png.ts";
 import { FeatureSink } from "./sink.ts";
@@ -22,7 +22,7 @@ interface Form {
 }
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openImages(spec: SpecOf<"images">, to: Room): Promise<Parts> {
+export async function openImages(spec: SpecOf<"images">, to: Destination): Promise<Parts> {
   const classes = await foldersIn(spec.train);
   if (classes.length < 2 || (spec.classes !== undefined && spec.classes !== classes.length))
     throw invalidFile(
@@ -44,7 +44,7 @@ async function part(
   folder: string,
   classes: readonly string[],
   channels: 1 | 3 | undefined,
-  to: Room,
+  to: Destination,
   like?: Form,
 ): Promise<{ dataset: Dataset; form: Form }> {
   const sink = new FeatureSink("uint8", to);

@@ -5,7 +5,7 @@
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import { invalid, type Row } from "./csv-rows.ts";
-import type { Room } from "./files.ts";
+import type { Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import type { Reading } from "./reading.ts";
 import type { SpecOf } from "./spec.ts";
@@ -20,7 +20,7 @@ const LONGEST_LINE = 2 ** 28;
 const DEEPEST = 32;
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export const openJsonLines = (spec: SpecOf<"jsonLines">, reading: Reading & Room): Promise<Parts> =>
+export const openJsonLines = (spec: SpecOf<"jsonLines">, reading: Reading & Destination): Promise<Parts> =>
   openTable({ ...spec, header: true }, reading, readObjects);
 
 /** The header, made of the first object's keys, and then a row for each line that is not empty. */

@@ -6,7 +6,7 @@
 import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import type { Features } from "./features.ts";
-import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile, type Room } from "./files.ts";
+import { bytesOfFile, featuresOf, invalidFile, partOfFile, sizeOfFile, type Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetsFrom } from "./targets.ts";
@@ -40,7 +40,7 @@ const types: Readonly<
 };
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openNpy(spec: SpecOf<"npy">, to: Room): Promise<Parts> {
+export async function openNpy(spec: SpecOf<"npy">, to: Destination): Promise<Parts> {
   const part = async (features: string, targets: string): Promise<Dataset> => {
     const header = headerOf(features, await partOfFile(features, 0, 65_536));
     const size = await sizeOfFile(features);

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { unreachable } from "../errors.ts";
 import { checkAlike } from "./alike.ts";
 import { partOf, type Dataset } from "./dataset.ts";
-import { OpenFiles, type Room } from "./files.ts";
+import { OpenFiles, type Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { split, wholeReading, type Reading } from "./reading.ts";
 import { mainPath, type DataSpec } from "./spec.ts";
@@ -52,7 +52,7 @@ export function forRun(source: Parts, reading: Reading, files = new OpenFiles(),
 export const namesOf = ({ train, test }: Parts): string => `train ${train.sha256}\ntest ${test?.sha256 ?? "none"}\n`;
 
 /** A format's reader, and the libraries it needs, are loaded where data of that format is read. */
-async function openParts(spec: DataSpec, reading: Reading & Room): Promise<Parts> {
+async function openParts(spec: DataSpec, reading: Reading & Destination): Promise<Parts> {
   switch (spec.kind) {
     case "mnist":
       return (await import("./mnist.ts")).openMnist();

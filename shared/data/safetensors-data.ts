@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { product } from "../shape.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
-import { featuresOf, invalidFile, partOfFile, sizeOfFile, type Room } from "./files.ts";
+import { featuresOf, invalidFile, partOfFile, sizeOfFile, type Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import type { SpecOf } from "./spec.ts";
 import { targetsFrom } from "./targets.ts";
@@ -24,13 +24,13 @@ type Entry = z.infer<typeof tensor>;
 const typeBytes: Readonly<Record<string, number>> = { F32: 4, U8: 1, I32: 4, I64: 8 };
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openSafetensors(spec: SpecOf<"safetensors">, to: Room): Promise<Parts> {
+export async function openSafetensors(spec: SpecOf<"safetensors">, to: Destination): Promise<Parts> {
   const train = await part(spec.train, spec.classes, to);
   if (spec.test === undefined) return { train };
   return { train, test: await part(spec.test, spec.classes, to) };
 }
 
-async function part(path: string, classes: number | undefined, to: Room): Promise<Dataset> {
+async function part(path: string, classes: number | undefined, to: Destination): Promise<Dataset> {
   const { entries, dataStart } = await headerOf(path);
   const features = entryOf(path, entries, "features", ["F32", "U8"]);
   const targets = entryOf(path, entries, "targets", ["F32", "I32", "I64", "U8"]);

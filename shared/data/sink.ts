@@ -8,20 +8,20 @@ import { join } from "node:path";
 import { errnoOf } from "../errno.ts";
 import { LockstepError } from "../errors.ts";
 import type { Features } from "./features.ts";
-import type { Room } from "./files.ts";
+import type { Destination } from "./files.ts";
 
 let files = 0;
 
 export class FeatureSink {
   readonly #stored: "uint8" | "float32";
-  readonly #to: Room;
+  readonly #to: Destination;
   #held: Uint8Array | Float32Array;
   /** Values in `held`, and in all. */
   #filled = 0;
   #length = 0;
   #spilled: { readonly path: string; readonly descriptor: number } | undefined;
 
-  constructor(stored: "uint8" | "float32", to: Room) {
+  constructor(stored: "uint8" | "float32", to: Destination) {
     this.#stored = stored;
     this.#to = to;
     this.#held = this.#room(1024);

@@ -6,7 +6,7 @@ import { invalid, labelAt, numberAt, placeOf, type Row } from "./csv-rows.ts";
 import { columnsOf, describe, hasHeader, type Columns } from "./columns.ts";
 import { createDataset, type Dataset } from "./dataset.ts";
 import { fitEncoding, widthOf, type Encoding } from "./encoding.ts";
-import type { Room } from "./files.ts";
+import type { Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { split, type Reading } from "./reading.ts";
 import { FeatureSink } from "./sink.ts";
@@ -17,7 +17,7 @@ import type { TargetSpec } from "./target.ts";
 export type ReadRows = (path: string) => AsyncIterable<Row>;
 
 /** Samples [values]; targets are labels where `classes` is given, else values of width 1. Throws DATA_MISSING or DATA_INVALID. */
-export async function openTable(spec: TableSpec, reading: Reading & Room, readRows: ReadRows): Promise<Parts> {
+export async function openTable(spec: TableSpec, reading: Reading & Destination, readRows: ReadRows): Promise<Parts> {
   const table = { spec, readRows };
   const columns = await columnsIn(table, spec.train);
   const encoding = await fitEncoding(
@@ -79,7 +79,13 @@ async function* rowsOf({ readRows }: Table, path: string, columns: Columns): Asy
   }
 }
 
-async function encoded(table: Table, path: string, columns: Columns, encoding: Encoding, to: Room): Promise<Dataset> {
+async function encoded(
+  table: Table,
+  path: string,
+  columns: Columns,
+  encoding: Encoding,
+  to: Destination,
+): Promise<Dataset> {
   const { classes } = table.spec;
   const width = widthOf(encoding);
   const sink = new FeatureSink("float32", to);

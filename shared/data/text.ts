@@ -4,7 +4,7 @@
  * overlap, and the last tokens that fill none are left out.
  */
 import { createDataset, type Dataset } from "./dataset.ts";
-import { bytesOfFile, invalidFile, type Room } from "./files.ts";
+import { bytesOfFile, invalidFile, type Destination } from "./files.ts";
 import type { Parts } from "./parts.ts";
 import { FeatureSink } from "./sink.ts";
 import type { SpecOf } from "./spec.ts";
@@ -16,7 +16,7 @@ const LONGEST_WORD = 100_000_000;
 type Merge = readonly [left: number, right: number];
 
 /** Throws DATA_MISSING or DATA_INVALID. */
-export async function openText(spec: SpecOf<"text">, to: Room): Promise<Parts> {
+export async function openText(spec: SpecOf<"text">, to: Destination): Promise<Parts> {
   const text = await bytesOfFile(spec.train);
   const merges = spec.vocabulary === undefined ? [] : learnMerges(text, spec.vocabulary - 256, spec.train);
   const part = (path: string, bytes: Uint8Array): Dataset => samplesOf(path, tokensOf(bytes, merges, path), spec, to);
@@ -51,7 +51,7 @@ function samplesOf(
   path: string,
   tokens: Uint16Array,
   { length, predict = "next", vocabulary = 256 }: SpecOf<"text">,
-  to: Room,
+  to: Destination,
 ): Dataset {
   const step = predict === "next" ? 1 : length;
   const samples = Math.floor((tokens.length - 1 - length) / step) + 1;
