@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { HostFile, placedBytes } from "../../shared/memory/host-memory.ts";
-import { HOST_PAGE } from "../../shared/memory/system.ts";
+import { HOST_PAGE } from "../../shared/system.ts";
 import { version } from "../../shared/version.ts";
 import type { Facts } from "./diagnosis.ts";
 

@@ -14,7 +14,7 @@ import { HostFile, regionIn, roomFor, wholePages } from "../../shared/memory/hos
 import type { Layout } from "../../shared/memory/layout.ts";
 import { Packing, packingBytes } from "../../shared/memory/packing.ts";
 import { Signal } from "../../shared/memory/signal.ts";
-import { HOST_PAGE } from "../../shared/memory/system.ts";
+import { HOST_PAGE } from "../../shared/system.ts";
 import { checkedVector } from "../../shared/memory/vector.ts";
 import type { CheckedVector } from "../../shared/memory/vector.ts";
 import { optimizerOf } from "../../shared/optim/optimizer.ts";

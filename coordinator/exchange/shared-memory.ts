@@ -11,7 +11,7 @@ import type { Arena } from "../../shared/memory/arena.ts";
 import { BufferPool } from "../../shared/memory/buffers.ts";
 import { pageFor, PLACED_PARTIALS, placedBytes } from "../../shared/memory/host-memory.ts";
 import type { HostFile } from "../../shared/memory/host-memory.ts";
-import { operatingSystem } from "../../shared/memory/system.ts";
+import { operatingSystem } from "../../shared/system.ts";
 import type { Frame } from "../../shared/protocol/codec.ts";
 import { LineReader } from "../../shared/protocol/line.ts";
 import type { LineName } from "../../shared/protocol/line.ts";

@@ -6,8 +6,8 @@
  * was gained.
  */
 import { availableParallelism } from "node:os";
-import { operatingSystem } from "../../shared/memory/system.ts";
-import type { System } from "../../shared/memory/system.ts";
+import { operatingSystem } from "../../shared/system.ts";
+import type { System } from "../../shared/system.ts";
 
 /** A bit for each of 8,192 processors, as many as Linux may be built for. */
 const MASK_BYTES = 1_024;

@@ -1,5 +1,5 @@
 /** Which threads of a worker let others go first when they are woken, and take as much of a processor's time as others otherwise. */
-import { operatingSystem } from "../memory/system.ts";
+import { operatingSystem } from "../system.ts";
 import type { StartThreads } from "./threads.ts";
 
 const SCHED_OTHER = 0;

@@ -13,7 +13,7 @@ import { BufferPool } from "../memory/buffers.ts";
 import { HostFile, PLACED_PARTIALS, placedBytes, regionIn, roomFor, wholePages } from "../memory/host-memory.ts";
 import { Packing, packingBytes } from "../memory/packing.ts";
 import { Signal } from "../memory/signal.ts";
-import { HOST_PAGE } from "../memory/system.ts";
+import { HOST_PAGE } from "../system.ts";
 import { checkedVector } from "../memory/vector.ts";
 import type { CheckedVector } from "../memory/vector.ts";
 import type { LineName } from "../protocol/line.ts";

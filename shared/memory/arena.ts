@@ -6,7 +6,7 @@
  */
 import { LockstepError } from "../errors.ts";
 import { preferHugePages } from "./huge-pages.ts";
-import { operatingSystem } from "./system.ts";
+import { operatingSystem } from "../system.ts";
 
 const pageBytes = 65_536;
 const alignmentBytes = 64;

@@ -7,8 +7,8 @@ import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import type { Arena } from "./arena.ts";
 import { fillWithHugePages, HUGE_PAGE, preferHugePages } from "./huge-pages.ts";
-import { ANONYMOUS, FIXED, HOST_PAGE, operatingSystem, PRIVATE, READ, SHARED, WRITE } from "./system.ts";
-import type { System } from "./system.ts";
+import { ANONYMOUS, FIXED, HOST_PAGE, operatingSystem, PRIVATE, READ, SHARED, WRITE } from "../system.ts";
+import type { System } from "../system.ts";
 
 /** Where a file can be reached. Whether that is the same host shows in the nonce behind its bytes. */
 export interface HostFileName {

@@ -3,7 +3,7 @@
  * other: a matrix product took 6 % longer without. The system gives such pages where it is asked to, if it has them.
  */
 import { fstatSync, ftruncateSync } from "node:fs";
-import { ANONYMOUS, FIXED, HOST_PAGE, NO_ACCESS, operatingSystem, PRIVATE, READ, SHARED } from "./system.ts";
+import { ANONYMOUS, FIXED, HOST_PAGE, NO_ACCESS, operatingSystem, PRIVATE, READ, SHARED } from "../system.ts";
 
 /** Bytes of such a page, and what its address is a multiple of. */
 export const HUGE_PAGE = 2 << 20;

@@ -2,8 +2,8 @@
  * A number in memory that threads wait for: of this process, and of others where the memory is shared with them. One side
  * sets it, any number wait.
  */
-import { operatingSystem } from "./system.ts";
-import type { System } from "./system.ts";
+import { operatingSystem } from "../system.ts";
+import type { System } from "../system.ts";
 
 const WAIT = 0;
 const WAKE = 1;

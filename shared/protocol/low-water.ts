@@ -4,7 +4,7 @@
  * tens of microseconds. After a while bytes are read however few they are: on a slow link they are the sign of life.
  */
 import type { Socket } from "node:net";
-import { operatingSystem } from "../memory/system.ts";
+import { operatingSystem } from "../system.ts";
 
 const SOL_SOCKET = 1;
 const SO_RCVLOWAT = 18;

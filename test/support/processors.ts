@@ -1,7 +1,7 @@
 /** On which processors threads of this machine may run, as Linux lists them. */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { operatingSystem } from "../../shared/memory/system.ts";
+import { operatingSystem } from "../../shared/system.ts";
 
 /** Such as 0-3,8. @param path of a thread or process in /proc; this one if not given */
 export const processorsOf = (path = "thread-self"): string =>

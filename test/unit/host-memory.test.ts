@@ -9,7 +9,7 @@ import { workerId } from "../../shared/ids.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { HostFile, pageFor, regionIn, roomFor, wholePages } from "../../shared/memory/host-memory.ts";
 import type { HostFileName } from "../../shared/memory/host-memory.ts";
-import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
+import { HOST_PAGE, operatingSystem } from "../../shared/system.ts";
 import { hasLimits, lowerFileLimit } from "../support/file-limit.ts";
 import { openFiles } from "../support/open-files.ts";
 
@@ -21,7 +21,7 @@ const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.
 function elsewhere(name: HostFileName, code: string): string {
   const program = `
     const { HostFile } = await import(${moduleUrl("../../shared/memory/host-memory.ts")});
-    const { HOST_PAGE } = await import(${moduleUrl("../../shared/memory/system.ts")});
+    const { HOST_PAGE } = await import(${moduleUrl("../../shared/system.ts")});
     const { Arena } = await import(${moduleUrl("../../shared/memory/arena.ts")});
     const name = ${JSON.stringify(name)};
     const arena = new Arena(4 * HOST_PAGE);

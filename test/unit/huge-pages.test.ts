@@ -14,7 +14,7 @@ import { instantiateKernels } from "../../shared/kernels/index.ts";
 import { Arena } from "../../shared/memory/arena.ts";
 import { placedBytes } from "../../shared/memory/host-memory.ts";
 import { HUGE_PAGE } from "../../shared/memory/huge-pages.ts";
-import { HOST_PAGE, operatingSystem } from "../../shared/memory/system.ts";
+import { HOST_PAGE, operatingSystem } from "../../shared/system.ts";
 
 const system = operatingSystem();
 

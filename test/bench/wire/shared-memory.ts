@@ -15,7 +15,7 @@ import { Arena } from "../../../shared/memory/arena.ts";
 import { inspect } from "../../../shared/memory/blocks.ts";
 import { HostFile, regionIn, roomFor, wholePages } from "../../../shared/memory/host-memory.ts";
 import { Signal } from "../../../shared/memory/signal.ts";
-import { HOST_PAGE } from "../../../shared/memory/system.ts";
+import { HOST_PAGE } from "../../../shared/system.ts";
 import { decodeFrame } from "../../../shared/protocol/codec.ts";
 import type { Frame } from "../../../shared/protocol/codec.ts";
 import type { MemoryOffer } from "../../../shared/protocol/messages.ts";

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ComputePool } from "../../../shared/compute/pool.ts";
-import { operatingSystem } from "../../../shared/memory/system.ts";
+import { operatingSystem } from "../../../shared/system.ts";
 import { regressionPlan } from "../../support/regression-plan.ts";
 
 const OTHER = 0;

@@ -8,7 +8,7 @@ import { partialLayouts, vectorBytes } from "../../../shared/gradient/partial.ts
 import { runId, stepNumber, workerId } from "../../../shared/ids.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { HostFile, wholePages } from "../../../shared/memory/host-memory.ts";
-import { HOST_PAGE } from "../../../shared/memory/system.ts";
+import { HOST_PAGE } from "../../../shared/system.ts";
 import { regressionPlan } from "../../support/regression-plan.ts";
 import type { Assignment, RunPlan } from "../../../shared/protocol/messages.ts";
 

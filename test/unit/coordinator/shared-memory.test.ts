@@ -4,7 +4,7 @@ import { SharedMemory, sharedBytes } from "../../../coordinator/exchange/shared-
 import { vectorBytes } from "../../../shared/gradient/partial.ts";
 import { Arena } from "../../../shared/memory/arena.ts";
 import { HostFile, pageFor, placedBytes } from "../../../shared/memory/host-memory.ts";
-import { HOST_PAGE } from "../../../shared/memory/system.ts";
+import { HOST_PAGE } from "../../../shared/system.ts";
 import { decodeFrame, encodeFrame } from "../../../shared/protocol/codec.ts";
 import { PROTOCOL_VERSION } from "../../../shared/protocol/messages.ts";
 import { Outbox } from "../../../shared/protocol/outbox.ts";

@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished, vi } from "vitest";
-import { operatingSystem } from "../../../shared/memory/system.ts";
+import { operatingSystem } from "../../../shared/system.ts";
 import { FrameSocket } from "../../../shared/protocol/frame-socket.ts";
 
 /** Frames with payloads of 50,000 bytes, behind the head of an HTTP response. */

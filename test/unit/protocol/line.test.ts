@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { operatingSystem } from "../../../shared/memory/system.ts";
+import { operatingSystem } from "../../../shared/system.ts";
 import { LineReader, LineWriter } from "../../../shared/protocol/line.ts";
 
 const system = operatingSystem();

@@ -9,7 +9,7 @@ import { Arena } from "../../../shared/memory/arena.ts";
 import { blockwiseChecksum } from "../../../shared/memory/blocks.ts";
 import { HostFile, PLACED_PARTIALS, regionIn, roomFor, wholePages } from "../../../shared/memory/host-memory.ts";
 import { Signal } from "../../../shared/memory/signal.ts";
-import { HOST_PAGE } from "../../../shared/memory/system.ts";
+import { HOST_PAGE } from "../../../shared/system.ts";
 import { decodeFrame, encodeFrame } from "../../../shared/protocol/codec.ts";
 import type { Assignment, PlacedPartial, WorkerMessage } from "../../../shared/protocol/messages.ts";
 import { checkWorkerMessage } from "../../../shared/protocol/validate.ts";
