@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { LockstepError } from "../../shared/errors.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
 
 const examples = `
 Examples:
@@ -57,7 +58,10 @@ export function addDashboard(program: Command): void {
         );
       const served = await serveLibrary({ runs, host, port, token });
       process.stdout.write(`dashboard of ${runs}: ${served.url} (Ctrl-C ends it)\n`);
-      await new Promise<void>((resolve) => process.once("SIGINT", resolve).once("SIGTERM", resolve));
+      const interrupted = Promise.withResolvers<void>();
+      const release = stopOnInterrupt(interrupted.resolve);
+      await interrupted.promise;
       await served.close();
+      release();
     });
 }

@@ -1,11 +1,15 @@
 /**
  * Ctrl-C (SIGINT) and SIGTERM while something long is going on: the first asks it to stop, the second ends the process at once. A
  * terminal that is closed (SIGHUP) asks too; without one the work goes on, as under nohup, whose wish Node does not keep.
+ *
+ * npm and `timeout` pass on what the terminal, or their group, was sent too, so the first may come twice: for `SAME_WITHIN` it is
+ * the first still, also where what it stopped is over by then. The process lives that long for it: one that is ending has no
+ * handlers any more, and a signal would have it fail.
  */
 import { constants } from "node:os";
 import { hasTerminal } from "../../shared/terminal.ts";
 
-/** Which is the first once more: npm and `timeout` pass on what the terminal, or their group, was sent too. Milliseconds. */
+/** Milliseconds. */
 const SAME_WITHIN = 500;
 
 /** For a whole command. */
@@ -21,12 +25,13 @@ export function ignoreHangUpsWithoutTerminal(): void {
 export function stopOnInterrupt(ask: () => void, beforeEnd = (): void => {}): () => void {
   let askedAt: number | undefined;
   let isOver = false;
-  const isSame = (): boolean => askedAt !== undefined && performance.now() - askedAt <= SAME_WITHIN;
+  /** Of the time in which another is the first once more, in milliseconds. */
+  const timeLeft = (): number => (askedAt === undefined ? 0 : askedAt + SAME_WITHIN - performance.now());
   const onSignal = (signal: NodeJS.Signals): void => {
     if (askedAt === undefined) {
       askedAt = performance.now();
       ask();
-    } else if (!isSame()) {
+    } else if (timeLeft() <= 0) {
       if (!isOver) beforeEnd();
       stopListening();
       endBy(signal);
@@ -39,8 +44,9 @@ export function stopOnInterrupt(ask: () => void, beforeEnd = (): void => {}): ()
     void process.off("SIGINT", onSignal).off("SIGTERM", onSignal).off("SIGHUP", onHangUp);
   const release = (): void => {
     isOver = true;
-    // What was asked to stop may be done before the first has come a second time.
-    if (!isSame()) stopListening();
+    const left = timeLeft();
+    if (left > 0) setTimeout(stopListening, left);
+    else stopListening();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   if (hasTerminal) process.on("SIGHUP", onHangUp);

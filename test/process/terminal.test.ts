@@ -112,26 +112,48 @@ test("a signal that comes twice at once, as npm and `timeout` pass it on, stops 
   expect((await run.finished).code).toBe(0);
 });
 
-test("a signal that comes twice ends nobody who was done before it came again, and a later one does", async () => {
+/** A process in which what was asked to stop is done at once. */
+function doneAtOnce(code: string): {
+  child: ReturnType<typeof spawn>;
+  said: () => Promise<string>;
+  ended: Promise<unknown[]>;
+} {
   const interrupt = new URL("../../coordinator/cli/interrupt.ts", import.meta.url).href;
-  const code = `
+  const whole = `
     import { stopOnInterrupt } from ${JSON.stringify(interrupt)};
-    const release = stopOnInterrupt(() => { release(); console.log("done"); });
-    setTimeout(() => {}, 60_000);
+    let asked;
+    const release = stopOnInterrupt(() => { asked = performance.now(); release(); console.log("done"); });
+    ${code}
     console.log("ready");`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", whole], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const ended = once(child, "close");
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  expect((await lines.next()).value).toBe("ready");
+  return { child, said: async () => String((await lines.next()).value), ended: once(child, "close") };
+}
+
+test("a signal that comes twice ends nobody who was done before it came again, and a later one does", async () => {
+  const { child, said, ended } = doneAtOnce("setTimeout(() => {}, 60_000);");
+  expect(await said()).toBe("ready");
   child.kill("SIGINT");
-  expect((await lines.next()).value).toBe("done");
+  expect(await said()).toBe("done");
   child.kill("SIGINT");
   await setTimeout(700);
   expect([child.exitCode, child.signalCode]).toEqual([null, null]);
   child.kill("SIGINT");
   expect(await ended).toEqual([null, "SIGINT"]);
+});
+
+test("who is done does not end while the signal may come again, when nothing would hear it", async () => {
+  const { child, said, ended } = doneAtOnce(`
+    const waiting = setTimeout(() => {}, 60_000);
+    process.once("SIGINT", () => clearTimeout(waiting));
+    process.once("exit", () => console.log(performance.now() - asked));`);
+  expect(await said()).toBe("ready");
+  child.kill("SIGINT");
+  expect(await said()).toBe("done");
+  expect(Number(await said())).toBeGreaterThan(400);
+  expect(await ended).toEqual([0, null]);
 });
 
 test("stopped while it waits for workers, a coordinator speaks of none that was taken", async () => {
