@@ -4,7 +4,7 @@
  * which block changes no bit.
  */
 import type { Kernels } from "../../shared/kernels/index.ts";
-import { BLOCK_FLOATS, blocksIn, checksumTerm, lengthOf, termOf } from "../../shared/memory/blocks.ts";
+import { BLOCK_FLOATS, blocksIn, checksumTerm, lengthOf, LINE_FLOATS, termOf } from "../../shared/memory/blocks.ts";
 import type { Optimizer } from "../../shared/optim/optimizer.ts";
 import type { OptimizerStep } from "../../shared/optim/update.ts";
 
@@ -104,20 +104,31 @@ export function doBlock(
       .filter(({ place }) => !paired.some(({ left, right }) => place === left || place === right))
       .map(({ place }) => [place, checksumTerm(kernels, place, checks.length, block)]),
   );
-  let gradient = step && step.gradient + at;
-  additions.forEach((addition, index) => {
-    const { into, left, right } = addition;
-    const isLast = index === additions.length - 1;
-    const keeps = step === undefined || !isLast || into !== step.gradient;
-    if (!keeps) gradient = scratch;
-    const out = keeps ? into + at : scratch;
-    if (!paired.includes(addition)) return kernels.add(out, left + at, right + at, count);
-    const [ofLeft, ofRight] = kernels.addChecked(out, left + at, right + at, count);
-    terms.set(left, termOf(ofLeft, block)).set(right, termOf(ofRight, block));
+  const note = ({ left, right }: Addition, [ofLeft, ofRight]: readonly [number, number]): void =>
+    void terms.set(left, termOf(ofLeft, block)).set(right, termOf(ofRight, block));
+  const add = (addition: Addition, out: number): void => {
+    const operands = [out, addition.left + at, addition.right + at, count] as const;
+    if (paired.includes(addition)) note(addition, kernels.addChecked(...operands));
+    else kernels.add(...operands);
+  };
+  const done = (isFinite: boolean): BlockOutcome => ({
+    isFinite,
+    terms: checks.vectors.map(({ place }) => terms.get(place)!),
   });
-  const isFinite =
-    step === undefined || optimizer.updatePart(kernels, step, { start, count, gradient: gradient!, scratch });
-  return { isFinite, terms: checks.vectors.map(({ place }) => terms.get(place)!) };
+  const last = additions.at(-1);
+  const unkept = step !== undefined && last?.into === step.gradient ? last : undefined;
+  for (const addition of additions) if (addition !== unkept) add(addition, addition.into + at);
+  if (step === undefined) return done(true);
+  const part = { start, count, scratch };
+  if (unkept === undefined) return done(optimizer.updatePart(kernels, step, { ...part, gradient: step.gradient + at }));
+  if (count > 0 && count % LINE_FLOATS === 0) {
+    const summands = { left: unkept.left + at, right: unkept.right + at };
+    const taken = optimizer.updatePartBySum(kernels, step, part, summands);
+    if (taken !== undefined && paired.includes(unkept)) note(unkept, taken.checksums);
+    if (taken !== undefined) return done(taken.isFinite);
+  }
+  add(unkept, scratch);
+  return done(optimizer.updatePart(kernels, step, { ...part, gradient: scratch }));
 }
 
 /** The additions that can check what they add: two vectors that both are to be checked, and that none before has written. */

@@ -36,6 +36,28 @@ interface ModuleExports {
     rate: number,
     count: number,
   ) => number;
+  readonly descendBySum: (
+    out: number,
+    parameters: number,
+    left: number,
+    right: number,
+    divisor: number,
+    rate: number,
+    count: number,
+  ) => bigint;
+  readonly descendBySumWithMomentum: (
+    out: number,
+    after: number,
+    parameters: number,
+    before: number,
+    left: number,
+    right: number,
+    divisor: number,
+    momentum: number,
+    rate: number,
+    count: number,
+  ) => bigint;
+  readonly wasFinite: () => number;
   readonly divide: (out: number, dividend: number, divisor: number, count: number) => number;
   readonly weightedSum: (
     out: number,
@@ -79,6 +101,14 @@ interface ModuleExports {
   ) => void;
 }
 
+/** What became of a step whose gradient is left + right. */
+export interface StepBySum {
+  /** Whether the gradient and all of out are finite. */
+  readonly isFinite: boolean;
+  /** The checksums of left and right. */
+  readonly checksums: readonly [number, number];
+}
+
 /** The kernels of one memory. Numbers that are no vectors are rounded to float32 first. */
 export interface Kernels {
   /** out = left + right */
@@ -86,7 +116,7 @@ export interface Kernels {
   /** out = (first + second) + (third + fourth) */
   readonly addFour: ModuleExports["addFour"];
   /** The same as `add` on vectors of whole 64-byte lines; the checksums of left and right. */
-  addChecked(out: number, left: number, right: number, count: number): readonly [number, number];
+  addChecked(...operands: Parameters<ModuleExports["addChecked"]>): readonly [number, number];
   /** The same as `addFour` on vectors of whole 64-byte lines; the checksum of out. */
   addFourChecked(...operands: Parameters<ModuleExports["addFour"]>): number;
   /** out = values cut to −limit … limit; NaN stays NaN */
@@ -95,6 +125,10 @@ export interface Kernels {
   descend(...operands: Parameters<ModuleExports["descend"]>): boolean;
   /** The same with after = momentum · before + gradient / divisor in place of the quotient. */
   descendWithMomentum(...operands: Parameters<ModuleExports["descendWithMomentum"]>): boolean;
+  /** The same as `add` and `descend` one after the other, on vectors of whole 64-byte lines. */
+  descendBySum(...operands: Parameters<ModuleExports["descendBySum"]>): StepBySum;
+  /** The same as `add` and `descendWithMomentum`, likewise. */
+  descendBySumWithMomentum(...operands: Parameters<ModuleExports["descendBySumWithMomentum"]>): StepBySum;
   /** out = dividend / divisor, the divisor being one number. Whether all of out is finite. */
   divide(out: number, dividend: number, divisor: number, count: number): boolean;
   /** out = left · leftWeight + right · rightWeight. Whether all of it is finite. */
@@ -133,6 +167,9 @@ const names: readonly (keyof ModuleExports)[] = [
   "clamp",
   "descend",
   "descendWithMomentum",
+  "descendBySum",
+  "descendBySumWithMomentum",
+  "wasFinite",
   "divide",
   "weightedSum",
   "weightedSumOfSquares",
@@ -148,6 +185,12 @@ const names: readonly (keyof ModuleExports)[] = [
 
 function isComplete(exports: object): exports is ModuleExports {
   return names.every((name) => name in exports);
+}
+
+/** The checksums of a left and a right vector, of which the right one stands in front. */
+function bothOf(checksums: bigint): [number, number] {
+  const both = BigInt.asUintN(64, checksums);
+  return [Number(both & 0xffffffffn), Number(both >> 32n)];
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -188,22 +231,28 @@ export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
     allFinite,
     checksum,
     descend,
+    descendBySum,
+    descendBySumWithMomentum,
     descendWithMomentum,
     divide,
     dropoutMask,
     unpack,
+    wasFinite,
     weightedSum,
     ...others
   } = exports;
+  const steppedBySum = (checksums: bigint): StepBySum => ({
+    isFinite: wasFinite() === 1,
+    checksums: bothOf(checksums),
+  });
   return {
     ...others,
-    addChecked(out, left, right, count) {
-      const checksums = BigInt.asUintN(64, addChecked(out, left, right, count));
-      return [Number(checksums & 0xffffffffn), Number(checksums >> 32n)];
-    },
+    addChecked: (...operands) => bothOf(addChecked(...operands)),
     addFourChecked: (...operands) => addFourChecked(...operands) >>> 0,
     descend: (...operands) => descend(...operands) === 1,
     descendWithMomentum: (...operands) => descendWithMomentum(...operands) === 1,
+    descendBySum: (...operands) => steppedBySum(descendBySum(...operands)),
+    descendBySumWithMomentum: (...operands) => steppedBySum(descendBySumWithMomentum(...operands)),
     allFinite: (values, count) => allFinite(values, count) === 1,
     checksum: (values, count) => checksum(values, count) >>> 0,
     divide: (out, dividend, divisor, count) => divide(out, dividend, divisor, count) === 1,

@@ -1,6 +1,9 @@
 /** Long vectors are worked on block by block: what is done to one block finds it in the processor's cache. */
 import type { Kernels } from "../kernels/index.ts";
 
+/** Floats of a line of the processor's cache, 64 bytes. */
+export const LINE_FLOATS = 16;
+
 /** Floats of a block, whole 64-byte lines; the last may be shorter. A few vectors' blocks fit into the cache of a core together. */
 export const BLOCK_FLOATS = 16_384;
 

@@ -1,11 +1,13 @@
 /** Optimizers: public names for compositions of rules. How a step is taken with them is update.ts's business. */
 import { unreachable } from "../errors.ts";
-import type { Kernels } from "../kernels/index.ts";
+import type { Kernels, StepBySum } from "../kernels/index.ts";
 import type { Layout } from "../memory/layout.ts";
-import { clip, scaleByAdam, scaleByRootOfSquares, trace, weightDecay, type Rule } from "./rules.ts";
+import { clip, scaleByAdam, scaleByRootOfSquares, trace, weightDecay } from "./rules.ts";
+import type { Rule, Summands } from "./rules.ts";
 import { type Segment, segmentsOf, wholeVector } from "./segments.ts";
 import type { OptimizerSpec, ParameterGroup } from "./spec.ts";
-import { copySegment, descend, descendChunk, type OptimizerStep, overlength } from "./update.ts";
+import { copySegment, descend, descendChunk, descendChunkBySum, overlength } from "./update.ts";
+import type { OptimizerStep } from "./update.ts";
 
 /** What decides an optimizer besides its spec. */
 export interface Surroundings {
@@ -36,6 +38,15 @@ export interface Optimizer {
   readonly isElementwise: boolean;
   /** The step of a part, if it is elementwise; all parts together are the update. */
   updatePart(kernels: Kernels, step: OptimizerStep, part: Part): boolean;
+  /**
+   * The same where the part's gradient is still to be added up, of whole 64-byte lines, in the same pass over memory. Undefined if there is no kernel for it, or not for all of the part: then nothing was done.
+   */
+  updatePartBySum(
+    kernels: Kernels,
+    step: OptimizerStep,
+    part: Omit<Part, "gradient">,
+    summands: Summands,
+  ): StepBySum | undefined;
 }
 
 /** Floats `start` to `start + count` of a vector. `scratch` has room for them; `gradient`, the offset of the first one's, may be the same. */
@@ -119,6 +130,12 @@ export function optimizerOf(spec: OptimizerSpec, surroundings?: Surroundings): O
         else isFinite = descendChunk(kernels, step, segment, { ...how, rules: rulesIn(segment) }, chunk) && isFinite;
       }
       return isFinite;
+    },
+    updatePartBySum(kernels, step, { start, count, scratch }, summands) {
+      const segment = segmentsIn(step.count).find((each) => start < each.start + each.count)!;
+      if (segment.frozen || start + count > segment.start + segment.count) return undefined;
+      const how = { stateNames, scaledByTensor, divisor: step.samples, averageDecay, rules: rulesIn(segment) };
+      return descendChunkBySum(kernels, step, segment, how, { at: 4 * start, length: count, scratch }, summands);
     },
   };
 }

@@ -6,7 +6,7 @@
  * Rules see one chunk of the vectors at a time and don't know which.
  */
 import { integerPower } from "../elementary.ts";
-import type { Kernels } from "../kernels/index.ts";
+import type { Kernels, StepBySum } from "../kernels/index.ts";
 
 /** One stretch of all vectors; places are byte offsets. */
 export interface Stretch {
@@ -37,20 +37,28 @@ export interface Rule {
 
 /**
  * A step in one pass over memory, with the bits of the division of the summed gradient, the rules and the step itself one after the
- * other. Whether the mean gradient and the next parameters are finite.
- * @param gradient its place; it is not written @param divisor what makes it the mean gradient
+ * other. `divisor` makes the sum the mean gradient.
  */
-type WholeStep = (
-  kernels: Kernels,
-  gradient: number,
-  divisor: number,
-  learningRate: number,
-  stretch: Stretch,
-) => boolean;
+export interface WholeStep {
+  /** Whether the mean gradient and the next parameters are finite. @param gradient its place; it is not written */
+  take(kernels: Kernels, gradient: number, divisor: number, learningRate: number, stretch: Stretch): boolean;
+  /** Of the gradient that is the sum of two vectors, whole 64-byte lines, which are not written. */
+  takeBySum(kernels: Kernels, summands: Summands, divisor: number, learningRate: number, stretch: Stretch): StepBySum;
+}
+
+/** Where two vectors are that want adding. */
+export interface Summands {
+  readonly left: number;
+  readonly right: number;
+}
 
 /** θ − rate · u: the step without a rule. */
-const plainStep: WholeStep = (kernels, gradient, divisor, learningRate, { nextParameters, parameters, count }) =>
-  kernels.descend(nextParameters, parameters, gradient, divisor, learningRate, count);
+const plainStep: WholeStep = {
+  take: (kernels, gradient, divisor, rate, { nextParameters, parameters, count }) =>
+    kernels.descend(nextParameters, parameters, gradient, divisor, rate, count),
+  takeBySum: (kernels, { left, right }, divisor, rate, { nextParameters, parameters, count }) =>
+    kernels.descendBySum(nextParameters, parameters, left, right, divisor, rate, count),
+};
 
 /** The step with these rules, if it can be taken in one pass. */
 export const inOnePass = ([first, ...others]: readonly Rule[]): WholeStep | undefined =>
@@ -84,22 +92,20 @@ export const trace = (momentum: number, nesterov: boolean): Rule => ({
     kernels.weightedSum(scratch, update, accumulated, 1, momentum, count);
     return scratch;
   },
-  ...(!nesterov && {
-    alone(kernels, gradient, divisor, learningRate, { nextParameters, parameters, count, previous, next }) {
-      const [after, before] = [next("momentum"), previous("momentum")];
-      return kernels.descendWithMomentum(
-        nextParameters,
-        after,
-        parameters,
-        before,
-        gradient,
-        divisor,
-        momentum,
-        learningRate,
-        count,
-      );
-    },
-  }),
+  ...(!nesterov && { alone: stepWithMomentum(momentum) }),
+});
+
+/** θ − rate · b. */
+const stepWithMomentum = (momentum: number): WholeStep => ({
+  take(kernels, gradient, divisor, rate, { nextParameters: out, parameters, count, previous, next }) {
+    const [after, before] = [next("momentum"), previous("momentum")];
+    return kernels.descendWithMomentum(out, after, parameters, before, gradient, divisor, momentum, rate, count);
+  },
+  takeBySum(kernels, { left, right }, divisor, rate, { nextParameters: out, parameters, count, previous, next }) {
+    const [after, before] = [next("momentum"), previous("momentum")];
+    const summed = [left, right, divisor, momentum, rate, count] as const;
+    return kernels.descendBySumWithMomentum(out, after, parameters, before, ...summed);
+  },
 });
 
 /**

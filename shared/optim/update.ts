@@ -2,10 +2,10 @@
  * One step of an optimizer on a stretch of the flat vector. A step reads one block of vectors (parameters and state) and
  * writes the next block beside it; the block it reads stays as it was.
  */
-import type { Kernels } from "../kernels/index.ts";
+import type { Kernels, StepBySum } from "../kernels/index.ts";
 import { globalNorm } from "./norm.ts";
 import { inOnePass } from "./rules.ts";
-import type { Rule, Stretch } from "./rules.ts";
+import type { Rule, Stretch, Summands } from "./rules.ts";
 import type { Segment } from "./segments.ts";
 
 /** One step; `from`, `to` and `gradient` are byte offsets. */
@@ -89,26 +89,47 @@ export function descendChunk(
   how: Descent,
   chunk: Chunk,
 ): boolean {
-  const { from, to, count, stepNumber, learningRate } = step;
-  const { at, length, gradient, scratch } = chunk;
-  const placeOf = (state: string): number => 4 * count * (1 + how.stateNames.indexOf(state)) + at;
-  const given = {
+  const stretch = stretchOf(step, how, chunk);
+  const rate = step.learningRate * segment.learningRateFactor;
+  const whole = how.scaledByTensor ? undefined : inOnePass(how.rules);
+  const isFinite =
+    whole === undefined
+      ? takeByRules(kernels, chunk.gradient, rate, how, stretch)
+      : whole.take(kernels, chunk.gradient, how.divisor, rate, stretch);
+  if (how.averageDecay !== undefined && !how.scaledByTensor) moveAverage(kernels, step, how, chunk);
+  return isFinite;
+}
+
+/** The same of a gradient that is still to be added up, if that can be done in the same pass; undefined: nothing was done. */
+export function descendChunkBySum(
+  kernels: Kernels,
+  step: OptimizerStep,
+  segment: Segment,
+  how: Descent,
+  chunk: Omit<Chunk, "gradient">,
+  summands: Summands,
+): StepBySum | undefined {
+  const whole = how.scaledByTensor || how.averageDecay !== undefined ? undefined : inOnePass(how.rules);
+  const rate = step.learningRate * segment.learningRateFactor;
+  return whole?.takeBySum(kernels, summands, how.divisor, rate, stretchOf(step, how, chunk));
+}
+
+/** What the rules see of a chunk. */
+function stretchOf(
+  { from, to, count, stepNumber }: OptimizerStep,
+  { stateNames }: Descent,
+  { at, length, scratch }: Omit<Chunk, "gradient">,
+): Stretch {
+  const placeOf = (state: string): number => 4 * count * (1 + stateNames.indexOf(state)) + at;
+  return {
     count: length,
     stepNumber,
     parameters: from + at,
     nextParameters: to + at,
     scratch,
-    previous: (state: string) => from + placeOf(state),
-    next: (state: string) => to + placeOf(state),
+    previous: (state) => from + placeOf(state),
+    next: (state) => to + placeOf(state),
   };
-  const rate = learningRate * segment.learningRateFactor;
-  const take = how.scaledByTensor ? undefined : inOnePass(how.rules);
-  const isFinite =
-    take === undefined
-      ? takeByRules(kernels, gradient, rate, how, given)
-      : take(kernels, gradient, how.divisor, rate, given);
-  if (how.averageDecay !== undefined && !how.scaledByTensor) moveAverage(kernels, step, how, chunk);
-  return isFinite;
 }
 
 /** Division, rules and the step one after the other. */

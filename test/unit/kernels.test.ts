@@ -18,9 +18,9 @@ const shifts = [0, 4, 12];
 const guard = 8;
 const longest = 1003 + 2 * guard + 4;
 
-const arena = new Arena(3 * 4 * 1100);
+const arena = new Arena(6 * 4 * 1100);
 const kernels = instantiateKernels(arena.memory);
-const regions = [0, 1, 2].map(() => arena.allocate(4 * longest));
+const regions = [0, 1, 2, 3, 4, 5].map(() => arena.allocate(4 * longest));
 
 /** A region's vector of `count` floats with guards before and behind it. */
 function vectorAt(region: number, shift: number, count: number) {
@@ -32,6 +32,10 @@ function vectorAt(region: number, shift: number, count: number) {
 /** One in each region. */
 const threeAt = (shift: number, count: number) =>
   [vectorAt(0, shift, count), vectorAt(1, shift, count), vectorAt(2, shift, count)] as const;
+
+type Vector = ReturnType<typeof vectorAt>;
+/** One in each region there is. */
+type Six = [Vector, Vector, Vector, Vector, Vector, Vector];
 
 /** Floats of all magnitudes and both signs, zeros and subnormals among them. */
 const stream = randomStream(11, "probe");
@@ -354,6 +358,58 @@ describe("checksum", () => {
       right.values.set(sample(count, 3000));
       expect(kernels.addFourChecked(over.offset, ...operands, count)).toBe(ofFour);
       expect(bits(over.values)).toEqual(four);
+    }
+  });
+
+  it.each([0, 16, 32, 1008])("comes with steps by a sum of %i floats that are the same without", (count) => {
+    const [parameters, before, left, right, sum] = regions.map((_, region) => vectorAt(region, 0, count)) as Six;
+    const operands = [parameters, before, left, right];
+    const reset = (): void => operands.forEach(({ values }, place) => values.set(sample(count, 2000 * place)));
+    reset();
+    const checksums = [kernels.checksum(left.offset, count), kernels.checksum(right.offset, count)];
+    kernels.add(sum.offset, left.offset, right.offset, count);
+    const summed = [left.offset, right.offset, 96.7] as const;
+    const at = parameters.offset;
+
+    kernels.descend(at, at, sum.offset, 96.7, 0.05, count);
+    const plainly = bits(parameters.values);
+    reset();
+    const isFinite = true;
+    expect(kernels.descendBySum(at, at, ...summed, 0.05, count)).toEqual({ isFinite, checksums });
+    expect(bits(parameters.values)).toEqual(plainly);
+
+    reset();
+    kernels.descendWithMomentum(at, before.offset, at, before.offset, sum.offset, 96.7, 0.9, 0.05, count);
+    const both = [bits(parameters.values), bits(before.values)];
+    reset();
+    operands.forEach(({ guarded }) => guarded.fill(77, 0, guard).fill(77, guard + count));
+    const taken = kernels.descendBySumWithMomentum(at, before.offset, at, before.offset, ...summed, 0.9, 0.05, count);
+    expect(taken).toEqual({ isFinite, checksums });
+    expect([bits(parameters.values), bits(before.values)]).toEqual(both);
+    for (const { guarded } of operands) expect(guarded.filter((value) => value === 77)).toHaveLength(2 * guard);
+  });
+
+  it.each([0, 15, 16, 31])("comes with steps by a sum that say whether they are finite, of float %i", (index) => {
+    const [parameters, before, left, right] = regions.map((_, region) => vectorAt(region, 0, 32)) as Six;
+    const both = [left.offset, right.offset, 1] as const;
+    const isFinite = (rate: number): boolean[] => {
+      [parameters, before].forEach(({ values }) => values.fill(0));
+      const [at, trace] = [parameters.offset, before.offset];
+      parameters.values[index] = -3e38;
+      const plainly = kernels.descendBySum(at, at, ...both, rate, 32);
+      parameters.values[index] = -3e38;
+      return [plainly, kernels.descendBySumWithMomentum(at, trace, at, trace, ...both, 0.9, rate, 32)].map(
+        (step) => step.isFinite,
+      );
+    };
+    left.values.fill(0);
+    right.values.fill(0);
+    expect(isFinite(1)).toEqual([true, true]);
+    left.values[index] = 2e38;
+    expect(isFinite(1)).toEqual([false, false]);
+    for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      right.values[index] = wrong;
+      expect(isFinite(0)).toEqual([false, false]);
     }
   });
 

@@ -17,7 +17,7 @@ function mixLanes(hash: u32, lanes: v128): u32 {
 }
 
 /** The checksum, from the sums of four lanes each and the sums of those. */
-function mixed(
+export function mixed(
   count: usize,
   sum0: v128,
   sum1: v128,

@@ -8,6 +8,7 @@
  */
 export { add, addFour, clamp, divide, weightedSum, weightedSumOfSquares, divideByRoot } from "./elementwise";
 export { descend, descendWithMomentum } from "./descend";
+export { descendBySum, descendBySumWithMomentum, wasFinite } from "./descend-by-sum";
 export { bytesToUnits } from "./convert";
 export { addChecked, addFourChecked, checksum } from "./checksum";
 export { pack, unpack } from "./pack";

@@ -7,6 +7,7 @@ import { Arena } from "../../../shared/memory/arena.ts";
 import { BLOCK_FLOATS, blockwiseChecksum } from "../../../shared/memory/blocks.ts";
 import { layoutOf } from "../../../shared/memory/layout.ts";
 import { optimizerOf } from "../../../shared/optim/optimizer.ts";
+import type { Surroundings } from "../../../shared/optim/optimizer.ts";
 import type { OptimizerSpec } from "../../../shared/optim/spec.ts";
 
 /** Long enough for other threads to be called, and no whole number of blocks. */
@@ -17,15 +18,16 @@ const layout = layoutOf([
 const surroundings = { layout, groups: [{ parameters: "0.bias", weightDecay: 0.5 }], averageDecay: 0.9 };
 const adam: OptimizerSpec = { kind: "adamw", learningRate: 0.01, weightDecay: 0.1 };
 
-const momentum: OptimizerSpec = { kind: "sgd", learningRate: 0.01, momentum: 0.9 };
+const plain: OptimizerSpec = { kind: "sgd", learningRate: 0.01 };
+const momentum: OptimizerSpec = { ...plain, momentum: 0.9 };
 
 /** Two blocks of parameters and states, and three vectors to be added. */
-function bench(spec = adam) {
+function bench(spec = adam, around: Surroundings = surroundings) {
   const { size } = layout;
-  const vectors = 1 + optimizerOf(spec, surroundings).stateNames.length;
+  const vectors = 1 + optimizerOf(spec, around).stateNames.length;
   const arena = new Arena(CREW_BYTES + 4 * size * (2 * vectors + 4) + 1024);
   const kernels = instantiateKernels(arena.memory);
-  const crew = new Crew(arena, kernels, { spec, surroundings });
+  const crew = new Crew(arena, kernels, { spec, surroundings: around });
   const allocate = (count: number): number => arena.allocate(4 * size * count);
   const [from, to, sums] = [allocate(vectors), allocate(vectors), [allocate(1), allocate(1), allocate(1)]] as const;
   [from, ...sums].forEach((at, vector) =>
@@ -162,29 +164,47 @@ describe("the crew", () => {
 });
 
 describe.each([false, true])("two partials that both are checked, with other threads: %s", (hired) => {
-  it("become the step of their sum, which is not kept, and whichever is damaged is named", async () => {
-    const { arena, kernels, crew, step, result, sums } = bench(momentum);
-    if (hired) crew.hire(step.count);
-    const [a, b, c] = sums;
-    const additions = [{ into: c, left: a, right: b }];
-    const vectors = [a, b].map((place) => ({ place, checksum: blockwiseChecksum(kernels, place, 4 * step.count) }));
-    const job = { additions, count: step.count, step, checks: { vectors, length: step.count } };
-    const before = Buffer.from(arena.bytes(c, 4 * step.count)).toString("hex");
-    expect(crew.run(job)).toEqual(sound);
-    const taken = Buffer.from(result());
-    expect(Buffer.from(arena.bytes(c, 4 * step.count)).toString("hex")).toBe(before);
-    for (const damaged of [a, b]) {
-      const floats = arena.floats(damaged, step.count);
-      const right = floats[BLOCK_FLOATS]!;
-      floats[BLOCK_FLOATS] = right + 1;
-      expect(crew.run(job).damaged).toEqual([damaged]);
-      floats[BLOCK_FLOATS] = right;
-    }
-    kernels.add(c, a, b, step.count);
-    expect(crew.optimizer.update(kernels, step)).toBe(true);
-    expect(result().equals(taken)).toBe(true);
-    await crew.close();
-  });
+  it.each([
+    ["with an average", momentum, surroundings],
+    ["with momentum in one pass", momentum, { layout }],
+    ["in one pass", plain, { layout }],
+    ["in one pass but where a block is of two groups", plain, { ...surroundings, averageDecay: undefined }],
+  ])(
+    "become the step of their sum, which is not kept, and whichever is damaged is named: %s",
+    async (_, spec, around) => {
+      const { arena, kernels, crew, step, result, sums } = bench(spec, around);
+      if (hired) crew.hire(step.count);
+      const [a, b, c] = sums;
+      const additions = [{ into: c, left: a, right: b }];
+      const vectors = [a, b].map((place) => ({ place, checksum: blockwiseChecksum(kernels, place, 4 * step.count) }));
+      const job = { additions, count: step.count, step, checks: { vectors, length: step.count } };
+      const before = Buffer.from(arena.bytes(c, 4 * step.count)).toString("hex");
+      expect(crew.run(job)).toEqual(sound);
+      const taken = Buffer.from(result());
+      expect(Buffer.from(arena.bytes(c, 4 * step.count)).toString("hex")).toBe(before);
+      for (const damaged of [a, b]) {
+        const floats = arena.floats(damaged, step.count);
+        const right = floats[BLOCK_FLOATS]!;
+        floats[BLOCK_FLOATS] = right + 1;
+        expect(crew.run(job).damaged).toEqual([damaged]);
+        floats[BLOCK_FLOATS] = right;
+      }
+      kernels.add(c, a, b, step.count);
+      expect(crew.optimizer.update(kernels, step)).toBe(true);
+      expect(result().equals(taken)).toBe(true);
+      await crew.close();
+    },
+  );
+});
+
+it.each([plain, momentum])("two partials are read once: added, checked and used in one pass, by %o", (spec) => {
+  const { kernels, crew, step, sums } = bench(spec, { layout });
+  const [a, b, c] = sums;
+  const vectors = [a, b].map((place) => ({ place, checksum: blockwiseChecksum(kernels, place, 4 * step.count) }));
+  const another = (): never => expect.unreachable("another pass");
+  Object.assign(kernels, { add: another, addChecked: another, checksum: another, descend: another });
+  const checks = { vectors, length: step.count };
+  expect(crew.run({ additions: [{ into: c, left: a, right: b }], count: step.count, step, checks })).toEqual(sound);
 });
 
 it("pairs that are added on their own are each checked", () => {
