@@ -207,6 +207,14 @@ it.each([plain, momentum])("two partials are read once: added, checked and used 
   expect(crew.run({ additions: [{ into: c, left: a, right: b }], count: step.count, step, checks })).toEqual(sound);
 });
 
+it("a step whose last block is of no whole lines leaves alone what lies behind it", () => {
+  const { arena, crew, step, sums } = bench(plain, { layout });
+  const [a, b, c] = sums;
+  const count = step.count - 1;
+  expect(crew.run({ additions: [{ into: c, left: a, right: b }], count, step })).toEqual(sound);
+  expect(arena.floats(step.to, step.count).at(-1)).toBe(0);
+});
+
 it("pairs that are added on their own are each checked", () => {
   const { arena, kernels, crew, step, sums } = bench(momentum);
   const [a, b, c] = sums;
