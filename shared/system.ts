@@ -30,6 +30,10 @@ export interface System {
   posix_fallocate(file: number, offset: number, length: number): number;
   /** Waits while the word is `value`, for at most [seconds, nanoseconds], or wakes `value` of those that wait. */
   futex(word: Int32Array, operation: number, value: number, timeout: BigInt64Array | null): number;
+  /** The number that the system knows the calling thread by. */
+  gettid(): number;
+  /** The processor that the calling thread is on. */
+  sched_getcpu(): number;
   /** Lets another thread run that waits for this processor. */
   sched_yield(): number;
   /** Writes the processors that a thread may run on, a bit each; 0 is the calling thread. Returns 0 if it could. */
@@ -49,12 +53,15 @@ export interface System {
   readonly addressOf: (memory: unknown) => bigint;
 }
 
-/** The number of the futex call, by processor. */
-const FUTEX: Readonly<Record<string, number>> = { x64: 202, arm64: 98 };
+/** The numbers of calls, by processor. Of the C library not every version has a function for them. */
+const CALLS: Readonly<Record<string, { readonly futex: number; readonly gettid: number }>> = {
+  x64: { futex: 202, gettid: 186 },
+  arm64: { futex: 98, gettid: 178 },
+};
 
 function loadSystem(): System | undefined {
-  const futexCall = FUTEX[process.arch];
-  if (process.platform !== "linux" || futexCall === undefined) return undefined;
+  const calls = CALLS[process.arch];
+  if (process.platform !== "linux" || calls === undefined) return undefined;
   let koffi: typeof Koffi;
   try {
     koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
@@ -71,6 +78,8 @@ function loadSystem(): System | undefined {
     munmap: library.func("int munmap(void *address, size_t length)"),
     madvise: library.func("int madvise(void *address, size_t length, int advice)"),
     posix_fallocate: library.func("int posix_fallocate(int file, int64_t offset, int64_t length)"),
+    gettid: () => syscall(calls.gettid, null, 0, 0, null),
+    sched_getcpu: library.func("int sched_getcpu()"),
     sched_yield: library.func("int sched_yield()"),
     sched_getaffinity: library.func("int sched_getaffinity(int thread, size_t length, void *processors)"),
     sched_setaffinity: library.func("int sched_setaffinity(int thread, size_t length, const void *processors)"),
@@ -78,7 +87,7 @@ function loadSystem(): System | undefined {
     sched_setscheduler: library.func("int sched_setscheduler(int thread, int policy, const void *parameter)"),
     pipe2: library.func("int pipe2(void *ends, int flags)"),
     setsockopt: library.func("int setsockopt(int socket, int level, int option, const void *value, uint32_t length)"),
-    futex: (word, operation, value, timeout) => syscall(futexCall, word, operation, value, timeout),
+    futex: (word, operation, value, timeout) => syscall(calls.futex, word, operation, value, timeout),
     failed: (address) => koffi.address(address) === 2n ** 64n - 1n,
     addressOf: (memory) => koffi.address(memory),
   };

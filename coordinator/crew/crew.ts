@@ -7,6 +7,7 @@ import { optimizerOf } from "../../shared/optim/optimizer.ts";
 import type { Optimizer, Surroundings } from "../../shared/optim/optimizer.ts";
 import type { OptimizerSpec } from "../../shared/optim/spec.ts";
 import { threadFile, ThreadPool } from "../../shared/thread-pool.ts";
+import { Apart } from "./apart.ts";
 import { Desk, DESK_BYTES, MOST_ADDITIONS } from "./desk.ts";
 import { doAlone } from "./job.ts";
 import type { Job, Outcome } from "./job.ts";
@@ -41,6 +42,8 @@ export class Crew {
   readonly #desk: Desk;
   readonly #scratch: number;
   #threads: ThreadPool<number, void> | undefined;
+  /** Where there are threads. */
+  #apart: Apart | undefined;
 
   /** Throws CONFIG_INVALID for groups that name no parameter. */
   constructor(arena: Arena, kernels: Kernels, parts: OptimizerParts) {
@@ -60,6 +63,7 @@ export class Crew {
     const file = threadFile(import.meta.url, "thread");
     const pool = new ThreadPool<number, void>({ file, threads, workerData: this.#setup });
     this.#threads = pool;
+    this.#apart = new Apart();
     for (let thread = 0; thread < threads; thread++) {
       // Each stays until the desk closes.
       pool.run(this.#arena.allocate(SCRATCH_BYTES)).catch((error: unknown) => {
@@ -73,8 +77,9 @@ export class Crew {
   /** Does a job; blocks until it is done. */
   run(job: Job): Outcome {
     const { additions, first = 0, count } = job;
-    if (this.#threads === undefined || count - first < WORTH_A_CALL || additions.length > MOST_ADDITIONS)
+    if (this.#apart === undefined || count - first < WORTH_A_CALL || additions.length > MOST_ADDITIONS)
       return doAlone(this.#kernels, this.optimizer, job, this.#scratch);
+    this.#apart.keep(this.#desk.members);
     this.#desk.put(job);
     this.#desk.work(this.#kernels, this.optimizer, this.#scratch);
     return this.#desk.wait();

@@ -26,6 +26,9 @@ const LEFT = 1;
 const DONE = 2;
 const NOT_FINITE = 3;
 const CLOSED = 4;
+const MEMBERS = 5;
+/** The numbers of the threads that have joined are from here on. */
+const FIRST_MEMBER = 6;
 
 export class Desk {
   readonly #counters: Int32Array;
@@ -117,6 +120,18 @@ export class Desk {
     const { job } = this;
     const sums = job.checks.vectors.map((_, index) => Atomics.load(this.#sums, index));
     return outcomeOf(job, sums, Atomics.load(this.#counters, NOT_FINITE) === 0);
+  }
+
+  /** Another thread works at it from now on. @param thread its number, as the system knows it */
+  join(thread: number): void {
+    Atomics.store(this.#counters, FIRST_MEMBER + Atomics.add(this.#counters, MEMBERS, 1), thread);
+  }
+
+  /** The numbers of the threads that have joined. */
+  get members(): number[] {
+    const places = Array.from({ length: Atomics.load(this.#counters, MEMBERS) }, (_, index) => FIRST_MEMBER + index);
+    // One that is joining may not have said it yet.
+    return places.map((place) => Atomics.load(this.#counters, place)).filter((thread) => thread > 0);
   }
 
   /** Threads leave. */

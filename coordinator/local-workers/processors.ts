@@ -6,11 +6,8 @@
  * was gained.
  */
 import { availableParallelism } from "node:os";
+import { keepTo, processorsOf } from "../../shared/affinity.ts";
 import { operatingSystem } from "../../shared/system.ts";
-import type { System } from "../../shared/system.ts";
-
-/** A bit for each of 8,192 processors, as many as Linux may be built for. */
-const MASK_BYTES = 1_024;
 
 /**
  * The processors for a worker, out of all that there are.
@@ -31,7 +28,7 @@ export function processorsFor(
 /** Calls `start`; a process that it starts runs on the processors that were chosen from all, or anywhere if the system refuses. */
 export function startOn<T>(choose: (all: readonly number[]) => readonly number[], start: () => T): T {
   const system = operatingSystem();
-  const all = system && allowed(system);
+  const all = system && processorsOf(system);
   if (system === undefined || all === undefined) return start();
   const chosen = choose(all);
   // Whoever is kept to all would not get those that a container is given later.
@@ -43,17 +40,4 @@ export function startOn<T>(choose: (all: readonly number[]) => readonly number[]
   } finally {
     keepTo(system, all);
   }
-}
-
-/** The processors that this thread may run on. */
-function allowed(system: System): number[] | undefined {
-  const mask = new Uint8Array(MASK_BYTES);
-  if (system.sched_getaffinity(0, MASK_BYTES, mask) !== 0) return undefined;
-  return [...Array(8 * MASK_BYTES).keys()].filter((processor) => mask[processor >> 3]! & (1 << (processor & 7)));
-}
-
-function keepTo(system: System, processors: readonly number[]): void {
-  const mask = new Uint8Array(MASK_BYTES);
-  for (const processor of processors) mask[processor >> 3]! |= 1 << (processor & 7);
-  system.sched_setaffinity(0, MASK_BYTES, mask);
 }
