@@ -1,4 +1,5 @@
 /** What /metrics says of a run's state at the moment when it is asked. */
+import perfHooks from "node:perf_hooks";
 import { Hono } from "hono";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { metricsPage } from "../../../coordinator/http/metrics.ts";
@@ -54,6 +55,17 @@ it("training is 1 while steps are taken, and 0 while workers are missing and in 
   trace.finishWork();
   expect(trace.state.pausedSince).toBeDefined();
   expect(await read("training", "workers")).toEqual([0, 2]);
+});
+
+it("the process is told of, with how late the event loop is at the moment, for which no timer wakes it again and again", async () => {
+  const monitor = vi.spyOn(perfHooks, "monitorEventLoopDelay");
+  const page = await pageOf(new CoordinatorTrace()).text();
+  expect(page).toMatch(/^process_resident_memory_bytes\{run="m"\} \d+$/m);
+  expect([...page.matchAll(/^(nodejs_eventloop\w+)\{/gm)].map(([, name]) => name)).toEqual([
+    "nodejs_eventloop_lag_seconds",
+  ]);
+  const dayInMilliseconds = 86_400_000;
+  for (const [options] of monitor.mock.calls) expect(options!.resolution).toBeGreaterThan(dayInMilliseconds);
 });
 
 it("what is not known yet is left out", async () => {
