@@ -39,7 +39,8 @@ export interface Optimizer {
   /** The step of a part, if it is elementwise; all parts together are the update. */
   updatePart(kernels: Kernels, step: OptimizerStep, part: Part): boolean;
   /**
-   * The same where the part's gradient is still to be added up, of whole 64-byte lines, in the same pass over memory. Undefined if there is no kernel for it, or not for all of the part: then nothing was done.
+   * The same where the part's gradient is still to be added up, of whole 64-byte lines, in the same pass over memory. Undefined if
+   * there is no kernel for it, or not for all of the part: then nothing was done.
    */
   updatePartBySum(
     kernels: Kernels,

@@ -1,6 +1,6 @@
 /**
  * Steps as those of descend.ts from a gradient that is the sum of two vectors of whole lines, which are added, checked (checksum.ts)
- * and used in one pass: as three passes over a block this took half as long again where it came from memory. The bits are those of
+ * and used in one pass: as `addChecked` and `descend` this took half as long again where vectors came from memory. The bits are those of
  * the kernels for each, one after the other. Operands are loaded before results are stored.
  */
 import { mixed } from "./checksum";
