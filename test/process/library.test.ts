@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../support/files.ts";
 import { lockstep } from "../support/lockstep.ts";
@@ -40,7 +41,10 @@ test("a run that was killed before its first checkpoint is shown, and ends neith
     expect(await ask("api/run?name=whole")).toMatchObject({ facts: { name: "whole", imageSide: 28 } });
   }
   await ask("api/run?name=bare");
+  // As npm and `timeout` pass it on.
   served.process.kill("SIGTERM");
+  await setTimeout(100);
+  expect(served.process.kill("SIGTERM")).toBe(true);
   expect(await served.finished).toMatchObject({ code: 0, stderr: "" });
 });
 
